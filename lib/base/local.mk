@@ -1,3 +1,11 @@
 noinst_LIBRARIES += lib/base/libbase.a
 lib_base_libbase_a_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE)
 lib_base_libbase_a_SOURCES =
+lib_base_libbase_a_SOURCES += lib/base/compiler.h
+lib_base_libbase_a_SOURCES += lib/base/str.c lib/base/str.h
+lib_base_libbase_a_SOURCES += lib/base/memory.c lib/base/memory.h
+lib_base_libbase_a_SOURCES += lib/base/buf.c lib/base/buf.h
+lib_base_libbase_a_SOURCES += lib/base/failure.c lib/base/failure.h
+lib_base_libbase_a_SOURCES += lib/base/clock.c lib/base/clock.h
+lib_base_libbase_a_SOURCES += lib/base/hash.c lib/base/hash.h
+lib_base_libbase_a_SOURCES += lib/base/map.c

@@ -1,0 +1,101 @@
+/* The queue file: one message, self-describing, self-checking.
+ *
+ *   header    256 bytes of text, padded with spaces, ends in LF: magic, version,
+ *             content offset, length, lines and CRC-32C, envelope offset, length
+ *             and CRC-32C, flags, and a CRC-32C of the header itself. Written at
+ *             commit; before that it is all spaces and the file is not a message.
+ *   content   from byte 256, LF line ends (BINARYMIME: as it came)
+ *   envelope  records, in the file until it is removed
+ *   events    records appended after commit: what happened to each recipient.
+ *             A torn record at the end is recognised by its check sum and cut.
+ *
+ * A record is: 4 bytes length, 4 bytes CRC-32C of the rest, 1 byte type, fields.
+ * Numbers are little-endian. Reading is pure (pointer, length) and fuzzed; a file
+ * that does not check is set aside in corrupt/, never sent, never fatal.
+ *
+ * States of a message, by directory (the names are the proof's, see CONTRIBUTING):
+ *   tmp/ID      being written; not promised to anyone; removed at start
+ *   new/ID      durable: file and directory synced; 250 may be said
+ *   cur/ID      deferred: and in the schedule index, rebuilt from here when lost
+ *   hold/ID     an operator's hold
+ *   corrupt/ID  did not check
+ *   (none)      every recipient done: removed */
+#ifndef TERN_QUEUE_FILE_H
+#define TERN_QUEUE_FILE_H
+
+#include "buf.h"
+#include "compiler.h"
+#include "failure.h"
+#include "memory.h"
+#include "str.h"
+
+#define QUEUE_HEADER_SIZE 256
+#define QUEUE_ENVELOPE_LIMIT ((size_t)64 << 20)
+
+struct queue_header {
+    uint64_t content_length, content_lines;
+    uint32_t content_crc;
+    uint64_t envelope_length;
+    uint32_t envelope_crc;
+};
+
+struct queue_recipient {
+    struct str address, original, orcpt;
+    unsigned notify;
+    /* from the events: */
+    unsigned state;          /* enum queue_recipient_state */
+    struct str status;       /* last status code */
+    struct str reason;       /* last text */
+    struct str remote_mta, diagnostic;
+    int64_t last_attempt;    /* seconds, 0: never */
+    unsigned action;         /* enum delivery_action of the last event */
+};
+enum queue_recipient_state { QUEUE_RECIPIENT_WAITING = 0, QUEUE_RECIPIENT_DONE = 1, QUEUE_RECIPIENT_FAILED = 2 };
+
+/* A message's envelope with all that happened; lives in one arena. */
+struct queue_envelope {
+    struct str queue_id;
+    int64_t arrival; /* microseconds */
+    struct str sender, envelope_id;
+    unsigned return_content, body;
+    bool smtputf8;
+    struct str client_name, client_address, helo, protocol, login, trace;
+    struct queue_recipient *recipients;
+    size_t recipient_count;
+    /* from the events: */
+    unsigned attempts;
+    int64_t next_attempt;     /* seconds; 0: at once */
+    int64_t delay_notice;     /* seconds when a delay notice was sent, 0: none */
+    bool force_expire;
+    bool bounced;             /* the failure notice for the FAILED ones is queued */
+    bool on_hold;
+};
+
+/* ---- pure */
+bool queue_header_format(const struct queue_header *header, char bytes[QUEUE_HEADER_SIZE]);
+MUST_USE bool queue_header_parse(struct str bytes, struct queue_header *header, struct failure *failure);
+bool queue_envelope_pack(const struct queue_envelope *envelope, struct buf *bytes);
+/* Envelope and events; *used gets how many bytes of events were whole. */
+MUST_USE bool queue_envelope_parse(struct str envelope_bytes, struct str event_bytes, struct arena *arena,
+                                   struct queue_envelope *envelope, size_t *used, struct failure *failure);
+
+enum queue_event_type { EVENT_RECIPIENT = 'r', EVENT_SCHEDULE = 's', EVENT_DELAY_NOTICE = 'd', EVENT_EXPIRE = 'x', EVENT_BOUNCED = 'b' };
+struct queue_event {
+    enum queue_event_type type;
+    uint64_t index;          /* RECIPIENT */
+    unsigned state, action;
+    struct str status, reason, remote_mta, diagnostic;
+    int64_t when;            /* seconds: of the attempt, the next attempt, the notice */
+    unsigned attempts;       /* SCHEDULE */
+};
+bool queue_event_pack(const struct queue_event *event, struct buf *bytes);
+
+/* ---- files; these block: call them by task_run_blocking where it matters */
+/* Reads header, envelope and events of an open file. False with failure->error_number
+ * 0 if the file is not a whole message (set it aside), non-zero for a local fault. */
+MUST_USE bool queue_file_read(int file, struct arena *arena, struct queue_header *header, struct queue_envelope *envelope,
+                              uint64_t *events_end, struct failure *failure);
+/* Compares the content with its check sum: for tern check and before the first delivery after an unclean end. */
+MUST_USE bool queue_file_check_content(int file, const struct queue_header *header, struct failure *failure);
+
+#endif
