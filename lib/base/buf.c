@@ -4,7 +4,9 @@
 
 #define CAPACITY_FIRST ((size_t)64)
 
-struct buf buf_make(size_t limit) { return (struct buf){.limit = limit}; }
+struct buf buf_make(size_t limit) {
+    return (struct buf){.limit = limit};
+}
 
 void buf_free(struct buf *buf) {
     free(buf->data);
@@ -19,8 +21,7 @@ void buf_free_secret(struct buf *buf) {
 void buf_clear(struct buf *buf) {
     buf->length = 0;
     buf->overflow = false;
-    if (buf->data)
-        buf->data[0] = '\0';
+    if (buf->data) buf->data[0] = '\0';
 }
 
 /* Room for size more bytes and the NUL; false, with the flag set, if the limit forbids it. */
@@ -32,17 +33,14 @@ static bool make_room(struct buf *buf, size_t size) {
     size_t needed;
     if (__builtin_add_overflow(buf->length, size, &needed) || __builtin_add_overflow(needed, (size_t)1, &needed))
         memory_exhausted(SIZE_MAX);
-    if (needed <= buf->capacity)
-        return true;
+    if (needed <= buf->capacity) return true;
     size_t capacity = buf->capacity > SIZE_MAX / 2 ? needed : buf->capacity * 2;
-    if (buf->limit && capacity > buf->limit)
-        capacity = needed > buf->limit ? needed : buf->limit + 1;
-    if (capacity < needed)
-        capacity = needed;
-    if (capacity < CAPACITY_FIRST && !buf->limit)
-        capacity = CAPACITY_FIRST;
+    if (buf->limit && capacity > buf->limit) capacity = needed > buf->limit ? needed : buf->limit + 1;
+    if (capacity < needed) capacity = needed;
+    if (capacity < CAPACITY_FIRST && !buf->limit) capacity = CAPACITY_FIRST;
     buf->data = memory_resize(buf->data, capacity, 1);
     buf->capacity = capacity;
+    buf->data[buf->length] = '\0';
     return true;
 }
 
@@ -61,19 +59,18 @@ static void finish(struct buf *buf, size_t length) {
 bool buf_append_bytes(struct buf *buf, const void *data, size_t length) {
     bool own = is_own(buf, data);
     size_t offset = own ? (size_t)((const char *)data - buf->data) : 0;
-    if (!make_room(buf, length))
-        return false;
-    if (length)
-        memmove(buf->data + buf->length, own ? buf->data + offset : data, length);
+    if (!make_room(buf, length)) return false;
+    if (length) memmove(buf->data + buf->length, own ? buf->data + offset : data, length);
     finish(buf, buf->length + length);
     return true;
 }
 
-bool buf_append(struct buf *buf, struct str s) { return buf_append_bytes(buf, s.data, s.length); }
+bool buf_append(struct buf *buf, struct str s) {
+    return buf_append_bytes(buf, s.data, s.length);
+}
 
 bool buf_append_char(struct buf *buf, char c) {
-    if (!make_room(buf, 1))
-        return false;
+    if (!make_room(buf, 1)) return false;
     buf->data[buf->length] = c;
     finish(buf, buf->length + 1);
     return true;
@@ -121,14 +118,12 @@ bool buf_printf(struct buf *buf, const char *format, ...) {
 }
 
 bool buf_insert(struct buf *buf, size_t offset, struct str s) {
-    if (offset > buf->length)
-        offset = buf->length;
+    if (offset > buf->length) offset = buf->length;
     char *copy = is_own(buf, s.data) ? memory_copy_string(s) : NULL;
     bool done = make_room(buf, s.length);
     if (done) {
         memmove(buf->data + offset + s.length, buf->data + offset, buf->length - offset);
-        if (s.length)
-            memcpy(buf->data + offset, copy ? copy : s.data, s.length);
+        if (s.length) memcpy(buf->data + offset, copy ? copy : s.data, s.length);
         finish(buf, buf->length + s.length);
     }
     free(copy);
@@ -136,25 +131,23 @@ bool buf_insert(struct buf *buf, size_t offset, struct str s) {
 }
 
 void buf_remove(struct buf *buf, size_t offset, size_t length) {
-    if (offset >= buf->length || length == 0)
-        return;
-    if (length > buf->length - offset)
-        length = buf->length - offset;
+    if (offset >= buf->length || length == 0) return;
+    if (length > buf->length - offset) length = buf->length - offset;
     memmove(buf->data + offset, buf->data + offset + length, buf->length - offset - length);
     finish(buf, buf->length - length);
 }
 
 void buf_truncate(struct buf *buf, size_t length) {
-    if (length < buf->length)
-        finish(buf, length);
+    if (length < buf->length) finish(buf, length);
 }
 
-char *buf_reserve(struct buf *buf, size_t size) { return make_room(buf, size) ? buf->data + buf->length : NULL; }
+char *buf_reserve(struct buf *buf, size_t size) {
+    return make_room(buf, size) ? buf->data + buf->length : NULL;
+}
 
 void buf_commit(struct buf *buf, size_t size) {
-    if (size == 0)
-        return;
+    if (!buf->data && size == 0) return;
     if (size >= buf->capacity - buf->length)
-        memory_exhausted(size); /* more than was reserved: the bytes are written already */
-    finish(buf, buf->length + size);
+        memory_exhausted(size);      /* more than was reserved: the bytes are written already */
+    finish(buf, buf->length + size); /* with size 0 too: the NUL may have been written over */
 }

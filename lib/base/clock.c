@@ -12,14 +12,12 @@ deadline clock_monotonic(void) {
 deadline deadline_in(int64_t milliseconds) {
     deadline now = clock_monotonic();
     deadline when;
-    if (milliseconds <= 0)
-        return now;
+    if (milliseconds <= 0) return now;
     return __builtin_add_overflow(now, milliseconds, &when) ? DEADLINE_NEVER : when;
 }
 
 int64_t deadline_left(deadline when) {
-    if (when == DEADLINE_NEVER)
-        return INT64_MAX;
+    if (when == DEADLINE_NEVER) return INT64_MAX;
     deadline now = clock_monotonic();
     return when > now ? when - now : 0;
 }

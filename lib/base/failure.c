@@ -19,8 +19,7 @@ static void store(struct failure *failure, const char *text) {
 static void store_joined(struct failure *failure, const char *behind, const char *format, va_list arguments) {
     char text[TEXT_SIZE];
     size_t behind_length = strlen(behind);
-    if (behind_length > TEXT_SIZE / 2)
-        behind_length = TEXT_SIZE / 2;
+    if (behind_length > TEXT_SIZE / 2) behind_length = TEXT_SIZE / 2;
     size_t room = TEXT_SIZE - behind_length - 2;
     int length = vsnprintf(text, room, format, arguments);
     size_t at = length < 0 ? 0 : (size_t)length < room ? (size_t)length : room - 1;
@@ -29,8 +28,7 @@ static void store_joined(struct failure *failure, const char *behind, const char
 }
 
 bool failure_set(struct failure *failure, const char *format, ...) {
-    if (!failure)
-        return false;
+    if (!failure) return false;
     char text[TEXT_SIZE] = "";
     va_list arguments;
     va_start(arguments, format);
@@ -42,8 +40,7 @@ bool failure_set(struct failure *failure, const char *format, ...) {
 }
 
 bool failure_set_errno(struct failure *failure, int error_number, const char *format, ...) {
-    if (!failure)
-        return false;
+    if (!failure) return false;
     va_list arguments;
     va_start(arguments, format);
     /* strerror has a buffer per thread in the C libraries that we run on. */
@@ -54,8 +51,7 @@ bool failure_set_errno(struct failure *failure, int error_number, const char *fo
 }
 
 bool failure_prefix(struct failure *failure, const char *format, ...) {
-    if (!failure)
-        return false;
+    if (!failure) return false;
     char before[TEXT_SIZE];
     memcpy(before, failure->text, TEXT_SIZE);
     va_list arguments;

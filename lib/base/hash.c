@@ -25,7 +25,9 @@ static uint64_t load64(const unsigned char *bytes) {
     return word;
 }
 
-static uint64_t rotate(uint64_t word, unsigned int bits) { return (word << bits) | (word >> (64 - bits)); }
+static uint64_t rotate(uint64_t word, unsigned int bits) {
+    return (word << bits) | (word >> (64 - bits));
+}
 
 static void sip_round(uint64_t v[4]) {
     v[0] += v[1];
@@ -64,7 +66,9 @@ static uint64_t sip_hash(const uint64_t key[2], const unsigned char *bytes, size
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-uint64_t hash_keyed(struct str s) { return sip_hash(start.key, (const unsigned char *)s.data, s.length); }
+uint64_t hash_keyed(struct str s) {
+    return sip_hash(start.key, (const unsigned char *)s.data, s.length);
+}
 
 #if defined(__x86_64__)
 __attribute__((target("sse4.2"))) static uint32_t crc_instruction(uint32_t so_far, const unsigned char *bytes,
@@ -122,8 +126,7 @@ static void draw_key(void) {
         got = getrandom(start.key, sizeof(start.key), 0);
     while (got < 0 && errno == EINTR);
     /* Up to 256 bytes come whole or not at all. A table that outsiders can fill needs a secret. */
-    if (got != (ssize_t)sizeof(start.key))
-        memory_exhausted(sizeof(start.key));
+    if (got != (ssize_t)sizeof(start.key)) memory_exhausted(sizeof(start.key));
 }
 
 __attribute__((constructor)) static void hash_start(void) {

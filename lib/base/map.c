@@ -21,11 +21,12 @@ struct map {
     size_t count;
 };
 
-struct map *map_create(void) { return MEMORY_NEW(struct map); }
+struct map *map_create(void) {
+    return MEMORY_NEW(struct map);
+}
 
 void map_destroy(struct map **map) {
-    if (!*map)
-        return;
+    if (!*map) return;
     for (size_t i = 0; i < (*map)->count; i++)
         free((*map)->entries[i]);
     free((*map)->entries);
@@ -33,9 +34,13 @@ void map_destroy(struct map **map) {
     MEMORY_FREE(*map);
 }
 
-size_t map_count(const struct map *map) { return map->count; }
+size_t map_count(const struct map *map) {
+    return map->count;
+}
 
-static struct str entry_key(const struct entry *entry) { return str_make(entry->key, entry->key_length); }
+static struct str entry_key(const struct entry *entry) {
+    return str_make(entry->key, entry->key_length);
+}
 
 static struct entry **bucket_of(const struct map *map, uint64_t hash) {
     return &map->buckets[(size_t)hash & (map->room - 1)];
@@ -63,22 +68,19 @@ static void grow(struct map *map) {
 }
 
 void *map_get(const struct map *map, struct str key) {
-    if (map->count == 0)
-        return NULL;
+    if (map->count == 0) return NULL;
     struct entry *entry = *find(map, key, hash_keyed(key));
     return entry ? entry->value : NULL;
 }
 
 static struct entry *entry_create(struct str key, uint64_t hash, void *value) {
     size_t size;
-    if (__builtin_add_overflow(sizeof(struct entry), key.length, &size))
-        memory_exhausted(SIZE_MAX);
+    if (__builtin_add_overflow(sizeof(struct entry), key.length, &size)) memory_exhausted(SIZE_MAX);
     struct entry *entry = memory_allocate(1, size);
     entry->hash = hash;
     entry->value = value;
     entry->key_length = key.length;
-    if (key.length)
-        memcpy(entry->key, key.data, key.length);
+    if (key.length) memcpy(entry->key, key.data, key.length);
     return entry;
 }
 
@@ -90,8 +92,7 @@ void *map_put(struct map *map, struct str key, void *value) {
         known->value = value;
         return before;
     }
-    if (map->count == map->room)
-        grow(map);
+    if (map->count == map->room) grow(map);
     struct entry *entry = entry_create(key, hash, value);
     struct entry **bucket = bucket_of(map, hash);
     entry->next = *bucket;
@@ -102,12 +103,10 @@ void *map_put(struct map *map, struct str key, void *value) {
 }
 
 void *map_remove(struct map *map, struct str key) {
-    if (map->count == 0)
-        return NULL;
+    if (map->count == 0) return NULL;
     struct entry **link = find(map, key, hash_keyed(key));
     struct entry *entry = *link;
-    if (!entry)
-        return NULL;
+    if (!entry) return NULL;
     *link = entry->next;
     struct entry *last = map->entries[--map->count];
     map->entries[entry->index] = last;
@@ -121,8 +120,7 @@ void *map_remove(struct map *map, struct str key) {
  * been seen, in its place. *cursor is the index of the one just returned, plus one. */
 bool map_next(const struct map *map, size_t *cursor, struct str *key, void **value) {
     size_t seen_from = *cursor == 0 ? map->count : *cursor - 1;
-    if (seen_from == 0)
-        return false;
+    if (seen_from == 0) return false;
     const struct entry *entry = map->entries[seen_from - 1];
     *cursor = seen_from;
     *key = entry_key(entry);

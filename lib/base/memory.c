@@ -6,26 +6,26 @@
 
 #if defined(TERN_SANITIZERS)
 #include <sanitizer/asan_interface.h>
-#define POISON(address, size) ASAN_POISON_MEMORY_REGION(address, size)
+#define POISON(address, size)   ASAN_POISON_MEMORY_REGION(address, size)
 #define UNPOISON(address, size) ASAN_UNPOISON_MEMORY_REGION(address, size)
 /* Bytes between two pieces, so that running over one is seen. */
 #define RED_ZONE 16
 #else
-#define POISON(address, size) ((void)(address), (void)(size))
+#define POISON(address, size)   ((void)(address), (void)(size))
 #define UNPOISON(address, size) ((void)(address), (void)(size))
-#define RED_ZONE 0
+#define RED_ZONE                0
 #endif
 
-#define CHUNK_FIRST ((size_t)1024)
-#define CHUNK_LAST ((size_t)65536)
+#define CHUNK_FIRST     ((size_t)1024)
+#define CHUNK_LAST      ((size_t)65536)
 #define ARENA_ALIGNMENT (_Alignof(max_align_t))
 
 void memory_exhausted(size_t wanted) {
     /* No allocation here, and no stdio buffer: what is left may be nothing. */
     char line[96];
-    int length = snprintf(line, sizeof(line), "tern: fatal: out of memory, or a broken size: %zu bytes wanted\n", wanted);
-    if (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0)
-        errno = 0; /* nobody left to tell */
+    int length =
+        snprintf(line, sizeof(line), "tern: fatal: out of memory, or a broken size: %zu bytes wanted\n", wanted);
+    if (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0) errno = 0; /* nobody left to tell */
 #if defined(TERN_SANITIZERS)
     abort();
 #else
@@ -35,8 +35,7 @@ void memory_exhausted(size_t wanted) {
 }
 
 void *memory_allocate(size_t count, size_t size) {
-    if (count == 0 || size == 0)
-        count = size = 1;
+    if (count == 0 || size == 0) count = size = 1;
     void *memory = calloc(count, size); /* checks the product */
     if (!memory) {
         size_t wanted;
@@ -47,29 +46,23 @@ void *memory_allocate(size_t count, size_t size) {
 
 void *memory_resize(void *memory, size_t count, size_t size) {
     size_t wanted;
-    if (__builtin_mul_overflow(count, size, &wanted))
-        memory_exhausted(SIZE_MAX);
+    if (__builtin_mul_overflow(count, size, &wanted)) memory_exhausted(SIZE_MAX);
     void *resized = realloc(memory, wanted ? wanted : 1);
-    if (!resized)
-        memory_exhausted(wanted);
+    if (!resized) memory_exhausted(wanted);
     return resized;
 }
 
 char *memory_copy_string(struct str s) {
-    if (s.length == SIZE_MAX)
-        memory_exhausted(SIZE_MAX);
+    if (s.length == SIZE_MAX) memory_exhausted(SIZE_MAX);
     char *copy = malloc(s.length + 1);
-    if (!copy)
-        memory_exhausted(s.length + 1);
-    if (s.length)
-        memcpy(copy, s.data, s.length);
+    if (!copy) memory_exhausted(s.length + 1);
+    if (s.length) memcpy(copy, s.data, s.length);
     copy[s.length] = '\0';
     return copy;
 }
 
 void memory_wipe(void *memory, size_t size) {
-    if (size)
-        explicit_bzero(memory, size);
+    if (size) explicit_bzero(memory, size);
 }
 
 bool memory_equal_secret(const void *a, const void *b, size_t size) {
@@ -104,8 +97,7 @@ struct arena *arena_create(size_t limit) {
 }
 
 void arena_destroy(struct arena **arena) {
-    if (!*arena)
-        return;
+    if (!*arena) return;
     for (struct chunk *chunk = (*arena)->chunks; chunk;) {
         struct chunk *next = chunk->next;
         UNPOISON(chunk->bytes, chunk->size);
@@ -117,8 +109,7 @@ void arena_destroy(struct arena **arena) {
 
 static struct chunk *chunk_create(size_t size) {
     size_t whole;
-    if (__builtin_add_overflow(size, sizeof(struct chunk), &whole))
-        memory_exhausted(SIZE_MAX);
+    if (__builtin_add_overflow(size, sizeof(struct chunk), &whole)) memory_exhausted(SIZE_MAX);
     struct chunk *chunk = memory_allocate(1, whole);
     chunk->size = size;
     POISON(chunk->bytes, size);
@@ -135,8 +126,7 @@ static struct chunk *arena_add_chunk(struct arena *arena, size_t size) {
         return chunk;
     }
     struct chunk *chunk = chunk_create(size > arena->next_size ? size : arena->next_size);
-    if (arena->next_size < CHUNK_LAST)
-        arena->next_size *= 2;
+    if (arena->next_size < CHUNK_LAST) arena->next_size *= 2;
     chunk->next = arena->chunks;
     arena->chunks = chunk;
     return chunk;
@@ -154,12 +144,10 @@ static void *arena_take(struct arena *arena, size_t size, size_t alignment) {
     size_t padding = chunk ? start - chunk->filled : 0;
     if (arena->limit) {
         size_t left = arena->limit - arena->used;
-        if (padding > left || size > left - padding)
-            return NULL;
+        if (padding > left || size > left - padding) return NULL;
     }
     size_t room;
-    if (__builtin_add_overflow(size, (size_t)RED_ZONE, &room))
-        memory_exhausted(SIZE_MAX);
+    if (__builtin_add_overflow(size, (size_t)RED_ZONE, &room)) memory_exhausted(SIZE_MAX);
     if (!chunk || start > chunk->size || room > chunk->size - start) {
         chunk = arena_add_chunk(arena, room);
         start = 0;
@@ -174,23 +162,21 @@ static void *arena_take(struct arena *arena, size_t size, size_t alignment) {
 void *arena_allocate(struct arena *arena, size_t count, size_t size) {
     size_t wanted;
     if (__builtin_mul_overflow(count, size, &wanted)) {
-        if (arena->limit)
-            return NULL;
+        if (arena->limit) return NULL;
         memory_exhausted(SIZE_MAX);
     }
     return arena_take(arena, wanted ? wanted : 1, ARENA_ALIGNMENT);
 }
 
 bool arena_copy(struct arena *arena, struct str s, struct str *copy) {
-    if (s.length == SIZE_MAX)
-        return false;
+    if (s.length == SIZE_MAX) return false;
     char *bytes = arena_take(arena, s.length + 1, 1);
-    if (!bytes)
-        return false;
-    if (s.length)
-        memcpy(bytes, s.data, s.length);
+    if (!bytes) return false;
+    if (s.length) memcpy(bytes, s.data, s.length);
     *copy = str_make(bytes, s.length);
     return true;
 }
 
-size_t arena_used(const struct arena *arena) { return arena->used; }
+size_t arena_used(const struct arena *arena) {
+    return arena->used;
+}

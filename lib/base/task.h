@@ -4,7 +4,7 @@
  * writes, sleeps, asks another daemon and runs blocking calls as if it had the
  * process to itself; each of these suspends the task, never the process. A
  * switch costs no system call. One loop a process, run by one thread; only
- * task_run_blocking and loop_wake touch other threads.
+ * task_run_blocking touches other threads.
  *
  * Rules: a task never switches inside a library's call. Whoever waits gives a
  * deadline. A cancelled task gets WAIT_CANCELLED from the wait it is in and
@@ -41,12 +41,15 @@ struct loop_options {
 
 /* Makes this thread's loop. Must come after any fork. */
 MUST_USE bool loop_create(const struct loop_options *options, struct failure *failure);
-/* Runs until loop_stop was called, or until no task lives and nothing is watched. */
+/* Runs until loop_stop was called, or until no task lives and there is no watch and no timer. */
 void loop_run(void);
 /* Makes loop_run return after this round. Safe in tasks and watch functions. */
 void loop_stop(void);
 /* Frees the loop. Tasks still alive are cancelled and run to their end first. */
 void loop_destroy(void);
+/* In the child of a fork: lets go of the parent's loop without touching what
+ * they share, so that the child can make a loop of its own. */
+void loop_abandon(void);
 /* Number of tasks alive. */
 size_t loop_task_count(void);
 
@@ -87,7 +90,12 @@ bool task_is_cancelled(const struct task *task);
 /* Waits until the task has ended. */
 MUST_USE enum wait_result task_join(struct task *task, deadline until);
 
-/* ---- waiting; only inside a task */
+/* ---- waiting
+ *
+ * WAIT_READY says "try again", not more: the call that follows may find nothing.
+ * Outside any task (command line tools) these block the process. A deadline that
+ * has passed still lets the loop look once. The descriptor must be open, or -1
+ * (always ready, so that the call that follows fails by itself). */
 
 MUST_USE enum wait_result task_wait_readable(int descriptor, deadline until);
 MUST_USE enum wait_result task_wait_writable(int descriptor, deadline until);
@@ -105,7 +113,8 @@ void task_yield(void);
 struct task_queue {
     struct task_waiter *first, *last;
 };
-/* Waits until woken. */
+/* Waits until woken; inside a task only. A task that was woken and then cancelled
+ * before it ran still gets WAIT_READY, so that no wake is lost. */
 MUST_USE enum wait_result task_queue_wait(struct task_queue *queue, deadline until);
 /* Wakes the longest waiting task; false if there is none. May be called outside tasks. */
 bool task_queue_wake_one(struct task_queue *queue);

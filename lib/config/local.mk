@@ -1,3 +1,5 @@
 noinst_LIBRARIES += lib/config/libconfig.a
-lib_config_libconfig_a_CPPFLAGS = $(AM_CPPFLAGS) $(CONFIG_INCLUDE)
-lib_config_libconfig_a_SOURCES =
+lib_config_libconfig_a_CPPFLAGS = $(AM_CPPFLAGS) $(CONFIG_INCLUDE) $(PATHS_CPPFLAGS)
+lib_config_libconfig_a_SOURCES = \
+	lib/config/config.h lib/config/config_load.h \
+	lib/config/parameter.h lib/config/parameter_table.c lib/config/parameters.def lib/config/foreign.def

@@ -1,3 +1,21 @@
 noinst_LIBRARIES += lib/mail/libmail.a
-lib_mail_libmail_a_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
-lib_mail_libmail_a_SOURCES =
+lib_mail_libmail_a_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(IDN2_CFLAGS)
+lib_mail_libmail_a_SOURCES = \
+	lib/mail/utf8.c lib/mail/utf8.h \
+	lib/mail/log_text.c lib/mail/log_text.h \
+	lib/mail/base64.c lib/mail/base64.h \
+	lib/mail/xtext.c lib/mail/xtext.h \
+	lib/mail/date.c lib/mail/date.h \
+	lib/mail/status_code.c lib/mail/status_code.h \
+	lib/mail/domain.c lib/mail/domain.h
+lib_mail_libmail_a_SOURCES += \
+	lib/mail/address.c lib/mail/address.h \
+	lib/mail/header.c lib/mail/header.h
+lib_mail_libmail_a_SOURCES += \
+	lib/mail/address_list.c lib/mail/address_list.h \
+	lib/mail/smtp_command.c lib/mail/smtp_command.h \
+	lib/mail/smtp_reply.c lib/mail/smtp_reply.h \
+	lib/mail/received.c lib/mail/received.h
+lib_mail_libmail_a_SOURCES += \
+	lib/mail/dsn.c lib/mail/dsn.h \
+	lib/mail/mime.c lib/mail/mime_value.c lib/mail/mime.h

@@ -16,7 +16,16 @@
 
 struct resolver;
 
-enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_SRV = 33, DNS_TLSA = 52 };
+enum dns_type {
+    DNS_A = 1,
+    DNS_CNAME = 5,
+    DNS_PTR = 12,
+    DNS_MX = 15,
+    DNS_TXT = 16,
+    DNS_AAAA = 28,
+    DNS_SRV = 33,
+    DNS_TLSA = 52,
+};
 
 enum dns_result {
     DNS_FOUND,
@@ -31,7 +40,7 @@ struct dns_record {
     uint32_t ttl;
     uint16_t preference; /* MX; SRV priority */
     uint16_t weight, port; /* SRV */
-    struct str name;     /* MX exchange, CNAME, PTR, SRV target: lower case, no trailing dot ("" is the root: null MX) */
+    struct str name;     /* MX exchange, CNAME, PTR, SRV target: lower case, no final dot ("" is the root: null MX) */
     struct str data;     /* TXT strings joined; TLSA: usage, selector, matching type, then data */
     struct endpoint address; /* A, AAAA; port 0 */
 };
@@ -42,7 +51,7 @@ struct dns_answer {
     struct str name;   /* the owner name after CNAMEs */
     uint32_t ttl;      /* least TTL, seconds; for negative answers from the SOA */
     bool authentic;    /* AD, from a trusted server */
-    bool cname_authentic; /* as above, of the alias chain alone */
+    bool cname_authentic; /* as authentic, of the first alias alone (RFC 7672 section 2.2.2), when there is one */
 };
 
 struct resolver_options {

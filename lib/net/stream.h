@@ -3,7 +3,8 @@
  * Reads and writes suspend the task. Every operation ends by the stream's
  * deadline (stream_set_deadline: one absolute moment for the whole command or
  * reply, not for a byte). The buffers go back while nothing is in them, so an
- * idle connection costs no buffer. TLS comes in beneath (the transport table)
+ * idle connection costs no buffer; output still buffered goes out before a read
+ * waits, so answers to pipelined commands leave together. TLS comes in beneath (the transport table)
  * without the callers changing.
  *
  * Line discipline: a line ends in CR LF, nothing else. A bare CR, a bare LF or
@@ -43,6 +44,8 @@ void stream_set_line_limit(struct stream *stream, size_t line_limit);
 /* When set (LMTP peers, sendmail -bs), a lone LF also ends a line. Never for the network. */
 void stream_accept_bare_lf(struct stream *stream, bool accept);
 const struct failure *stream_failure(const struct stream *stream);
+/* For a layer above: makes this the stream's failure and returns STREAM_ERROR. */
+enum stream_result stream_fail(struct stream *stream, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* The next line without its line end; borrowed until the next read. */
 MUST_USE enum stream_result stream_read_line(struct stream *stream, struct str *line);
@@ -53,6 +56,9 @@ MUST_USE enum stream_result stream_read_some(struct stream *stream, size_t maxim
 struct str stream_peek(const struct stream *stream);
 MUST_USE enum stream_result stream_fill(struct stream *stream, size_t have);
 void stream_consume(struct stream *stream, size_t length);
+/* stream_fill that takes at most maximum bytes at a time from the connection, so
+ * that what follows them is left for another transport. */
+MUST_USE enum stream_result stream_fill_at_most(struct stream *stream, size_t have, size_t maximum);
 /* Bytes received and not yet read: pipelining, and what must not cross STARTTLS. */
 size_t stream_pending(const struct stream *stream);
 /* True if a read would find bytes or an end at once (asks the kernel). */

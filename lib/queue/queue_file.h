@@ -50,7 +50,12 @@ struct queue_recipient {
     int64_t last_attempt;    /* seconds, 0: never */
     unsigned action;         /* enum delivery_action of the last event */
 };
-enum queue_recipient_state { QUEUE_RECIPIENT_WAITING = 0, QUEUE_RECIPIENT_DONE = 1, QUEUE_RECIPIENT_FAILED = 2 };
+enum queue_recipient_state {
+    QUEUE_RECIPIENT_WAITING = 0,   /* to be tried */
+    QUEUE_RECIPIENT_DONE = 1,      /* nothing is owed any more */
+    QUEUE_RECIPIENT_FAILED = 2,    /* a failure notice is owed */
+    QUEUE_RECIPIENT_DELIVERED = 3, /* a success notice is owed (NOTIFY=SUCCESS) */
+};
 
 /* A message's envelope with all that happened; lives in one arena. */
 struct queue_envelope {
@@ -59,7 +64,7 @@ struct queue_envelope {
     struct str sender, envelope_id;
     unsigned return_content, body;
     bool smtputf8;
-    struct str client_name, client_address, helo, protocol, login, trace;
+    struct str client_name, client_address, helo, protocol, login, message_id;
     struct queue_recipient *recipients;
     size_t recipient_count;
     /* from the events: */
@@ -67,7 +72,6 @@ struct queue_envelope {
     int64_t next_attempt;     /* seconds; 0: at once */
     int64_t delay_notice;     /* seconds when a delay notice was sent, 0: none */
     bool force_expire;
-    bool bounced;             /* the failure notice for the FAILED ones is queued */
     bool on_hold;
 };
 
@@ -79,7 +83,7 @@ bool queue_envelope_pack(const struct queue_envelope *envelope, struct buf *byte
 MUST_USE bool queue_envelope_parse(struct str envelope_bytes, struct str event_bytes, struct arena *arena,
                                    struct queue_envelope *envelope, size_t *used, struct failure *failure);
 
-enum queue_event_type { EVENT_RECIPIENT = 'r', EVENT_SCHEDULE = 's', EVENT_DELAY_NOTICE = 'd', EVENT_EXPIRE = 'x', EVENT_BOUNCED = 'b' };
+enum queue_event_type { EVENT_RECIPIENT = 'r', EVENT_SCHEDULE = 's', EVENT_DELAY_NOTICE = 'd', EVENT_EXPIRE = 'x' };
 struct queue_event {
     enum queue_event_type type;
     uint64_t index;          /* RECIPIENT */
@@ -95,6 +99,8 @@ bool queue_event_pack(const struct queue_event *event, struct buf *bytes);
  * 0 if the file is not a whole message (set it aside), non-zero for a local fault. */
 MUST_USE bool queue_file_read(int file, struct arena *arena, struct queue_header *header, struct queue_envelope *envelope,
                               uint64_t *events_end, struct failure *failure);
+/* The CRC-32C of the content that stands in the file. */
+MUST_USE bool queue_file_sum_content(int file, uint64_t length, uint32_t *sum, struct failure *failure);
 /* Compares the content with its check sum: for tern check and before the first delivery after an unclean end. */
 MUST_USE bool queue_file_check_content(int file, const struct queue_header *header, struct failure *failure);
 

@@ -31,7 +31,7 @@ struct ipc_list {
 #define TEXT(field, maximum, meaning) struct str field;
 #define NUMBER(field, maximum, meaning) uint64_t field;
 #define FLAG(field, meaning) bool field;
-#define LIST(field, maximum, meaning) struct ipc_list field;
+#define LIST(field, ROW_NAME, maximum, meaning) struct ipc_list field;
 #define ROW(NAME, name, meaning, FIELDS) struct ipc_##name { FIELDS };
 #define MESSAGE(NAME, name, descriptors, meaning, FIELDS) struct ipc_##name { FIELDS char empty_[0]; };
 #include "ipc_messages.def"
@@ -45,7 +45,7 @@ struct ipc_list {
 #define TEXT(field, maximum, meaning)
 #define NUMBER(field, maximum, meaning)
 #define FLAG(field, meaning)
-#define LIST(field, maximum, meaning)
+#define LIST(field, ROW_NAME, maximum, meaning)
 enum ipc_type {
     IPC_NOTHING = 0,
 #define ROW(NAME, name, meaning, FIELDS)
@@ -120,6 +120,15 @@ uint32_t ipc_peer_uid(const struct ipc_peer *peer);
 /* State a service keeps for a connection; freed by its own function at the end. */
 void ipc_peer_set_state(struct ipc_peer *peer, void *state, void (*destroy)(void *state));
 void *ipc_peer_state(struct ipc_peer *peer);
+/* Draining ends connections between two requests. A peer that is held (once or
+ * more) is left alone: something of it is open over several requests, such as a
+ * queue file between CLEANUP_OPEN and CLEANUP_COMMIT. */
+void ipc_peer_hold(struct ipc_peer *peer);
+void ipc_peer_unhold(struct ipc_peer *peer);
+/* Draining begins: every ipc_serve of this process takes no new requests (the
+ * peer's ipc_client then connects anew, to another process), answers what it has
+ * and returns. The skeleton calls it. */
+void ipc_serve_drain(void);
 
 /* ---- a connection one asks over */
 
@@ -142,13 +151,17 @@ typedef int ipc_connector(void *context, deadline until, struct failure *failure
  * that grows from 20 ms to 1 s). on_notify, may be NULL, gets unasked messages. */
 struct ipc_client *ipc_client_create(ipc_connector *connector, void *context, ipc_handler *on_notify, void *notify_context);
 void ipc_client_destroy(struct ipc_client **client);
+/* Connects now, if it is not connected; for those who wait for notifications. */
+MUST_USE bool ipc_client_connect(struct ipc_client *client, deadline until, struct failure *failure);
+/* Calls function, outside any request, each time a connection is lost. */
+void ipc_client_on_loss(struct ipc_client *client, void (*function)(void *context), void *context);
 /* Asks and waits. expected: the type of a good answer; anything else but FAILED
  * is a broken peer. A request whose connection broke before the answer is NOT sent
  * again. descriptor -1: none; it stays the caller's. */
 MUST_USE enum ipc_result ipc_ask(struct ipc_client *client, enum ipc_type type, const void *message, int descriptor,
                                  enum ipc_type expected, deadline until, struct arena *arena, struct ipc_reply *reply,
                                  struct failure *failure);
-/* Sends and waits for nothing. */
+/* Sends and waits for nothing: the serial is 0, an answer to it is not sent. */
 MUST_USE enum ipc_result ipc_tell(struct ipc_client *client, enum ipc_type type, const void *message, deadline until, struct failure *failure);
 
 /* ---- without a loop: for command line tools; blocks */

@@ -1,1 +1,33 @@
-# t/unit/base
+# Unit tables of lib/base.
+UNIT_TESTS += t/unit/base/test_str
+t_unit_base_test_str_SOURCES = t/unit/base/test_str.c
+t_unit_base_test_str_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_base_test_str_LDADD = $(BASE_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/base/test_buf
+t_unit_base_test_buf_SOURCES = t/unit/base/test_buf.c
+t_unit_base_test_buf_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_base_test_buf_LDADD = $(BASE_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/base/test_memory
+t_unit_base_test_memory_SOURCES = t/unit/base/test_memory.c
+t_unit_base_test_memory_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_base_test_memory_LDADD = $(BASE_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/base/test_failure
+t_unit_base_test_failure_SOURCES = t/unit/base/test_failure.c
+t_unit_base_test_failure_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_base_test_failure_LDADD = $(BASE_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/base/test_clock
+t_unit_base_test_clock_SOURCES = t/unit/base/test_clock.c
+t_unit_base_test_clock_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_base_test_clock_LDADD = $(BASE_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/base/test_hash
+t_unit_base_test_hash_SOURCES = t/unit/base/test_hash.c
+t_unit_base_test_hash_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_base_test_hash_LDADD = $(BASE_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/base/test_map
+t_unit_base_test_map_SOURCES = t/unit/base/test_map.c
+t_unit_base_test_map_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_base_test_map_LDADD = $(BASE_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/base/test_task
+t_unit_base_test_task_SOURCES = t/unit/base/test_task.c
+t_unit_base_test_task_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_base_test_task_LDADD = $(BASE_LINK) $(CMOCKA_LIBS) -lm

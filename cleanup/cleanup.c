@@ -1,0 +1,104 @@
+/* cleanup: makes messages durable.
+ *
+ * Whoever takes a message in asks for a file, writes the content into it, and
+ * commits with the envelope. cleanup reads no content (it sums the bytes), expands
+ * the recipients by lookup, and answers only when file and directory are synced.
+ *
+ *   CLEANUP_OPEN        open.c
+ *   CLEANUP_RECIPIENTS  open.c
+ *   CLEANUP_COMMIT      commit.c   where a message is made durable
+ *   CLEANUP_CANCEL      open.c
+ *
+ * It runs as tern-queue beneath queue_directory/queue, may open files there and
+ * talk to lookup and qmgr, and nothing else (services.def). */
+#include "cleanup.h"
+#include "log.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+static void writer_destroy(void *state) {
+    struct writer *writer = state;
+    while (writer->pending) {
+        struct pending *pending = writer->pending;
+        writer->pending = pending->next;
+        pending_discard(writer->cleanup, &pending);
+    }
+    MEMORY_FREE(writer);
+}
+
+static struct writer *writer_of(struct ipc_request *request, struct cleanup *cleanup) {
+    struct writer *writer = ipc_peer_state(request->peer);
+    if (writer) return writer;
+    writer = MEMORY_NEW(struct writer);
+    writer->cleanup = cleanup;
+    ipc_peer_set_state(request->peer, writer, writer_destroy);
+    return writer;
+}
+
+static void dispatch(struct ipc_request *request, void *context) {
+    struct writer *writer = writer_of(request, context);
+    if (request->type == IPC_CLEANUP_OPEN) cleanup_open(request, writer);
+    else if (request->type == IPC_CLEANUP_RECIPIENTS) cleanup_recipients(request, writer);
+    else if (request->type == IPC_CLEANUP_COMMIT) cleanup_commit(request, writer);
+    else if (request->type == IPC_CLEANUP_CANCEL) cleanup_cancel(request, writer);
+    else ipc_answer_failed(request, 451, "4.3.0", "cleanup does not serve %s", ipc_type_name(request->type));
+}
+
+static void session(struct service *service, int connection, unsigned listener) {
+    (void)listener;
+    ipc_serve(connection, 10000, dispatch, service_context(service));
+}
+
+/* What stands in tmp/ when no cleanup runs was never promised to anyone. A shared
+ * lock tells a cleanup that is still draining after a reload from none at all. */
+static void remove_abandoned(struct cleanup *cleanup) {
+    if (flock(cleanup->tmp, LOCK_EX | LOCK_NB) == 0) {
+        int copy = openat(cleanup->tmp, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *listing = copy < 0 ? NULL : fdopendir(copy);
+        if (!listing && copy >= 0) close(copy);
+        for (struct dirent *entry; listing && (entry = readdir(listing)) != NULL;)
+            if (entry->d_name[0] != '.') unlinkat(cleanup->tmp, entry->d_name, 0);
+        if (listing) closedir(listing);
+    }
+    if (flock(cleanup->tmp, LOCK_SH | LOCK_NB) < 0) log_warning("cannot lock tmp: what a crash leaves there stays");
+}
+
+static bool open_folder(struct cleanup *cleanup, const char *name, int *folder, struct failure *failure) {
+    *folder = openat(cleanup->queue, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return *folder >= 0 || failure_set_errno(failure, errno, "cannot open the queue folder %s", name);
+}
+
+static bool start(struct service *service, struct failure *failure) {
+    struct cleanup *cleanup = MEMORY_NEW(struct cleanup);
+    service_set_context(service, cleanup);
+    cleanup->service = service;
+    cleanup->config = service_config(service);
+    cleanup->queue = service_directory(service);
+    if (!open_folder(cleanup, "tmp", &cleanup->tmp, failure) || !open_folder(cleanup, "new", &cleanup->new, failure) ||
+        !open_folder(cleanup, "hold", &cleanup->hold, failure) ||
+        !queue_id_open(&cleanup->ids, cleanup->queue, cleanup->config->enable_long_queue_ids, failure))
+        return false;
+    cleanup->new_sync.directory = cleanup->new;
+    cleanup->hold_sync.directory = cleanup->hold;
+    cleanup->resolve = resolve_create(service, 0);
+    cleanup->qmgr = service_client(service, "qmgr", NULL, NULL);
+    remove_abandoned(cleanup);
+    return true;
+}
+
+static const struct service_declaration declaration = {
+    .program = "cleanup",
+    .start = start,
+    .session = session,
+    .session_limit = 1000,
+    .blocking_threads = 24,
+};
+
+int main(int argument_count, char **arguments) {
+    signal(SIGIO, SIG_IGN); /* what the kernel sends when someone breaks a read lease (commit.c) */
+    return service_run(argument_count, arguments, &declaration);
+}

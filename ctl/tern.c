@@ -1,0 +1,103 @@
+/* tern: the operator's command. One row a subcommand; see tern(8). */
+#include "tern.h"
+
+#include "memory.h"
+
+#include <stdarg.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define EXIT_USAGE 64
+
+struct subcommand {
+    const char *name;
+    int (*function)(const struct tern *tern);
+    const char *arguments;
+    const char *what;
+};
+
+static int tern_version(const struct tern *tern);
+static int tern_help(const struct tern *tern);
+
+static const struct subcommand subcommands[] = {
+    {"start", tern_start, "[--foreground]", "start the mail system and wait until it serves"},
+    {"stop", tern_stop, "", "stop it and wait until all processes are gone"},
+    {"reload", tern_reload, "", "take the configuration anew without losing a connection"},
+    {"restart", tern_restart, "", "stop and start"},
+    {"status", tern_status, "", "is it running: exit status 0"},
+    {"pids", tern_pids, "", "a line for every process: service and pid"},
+    {"check", tern_check, "", "look over configuration and directories"},
+    {"init", tern_init, "DIR [--domain NAME] [--port-base N] [--set name=value]...", "make a private instance below DIR"},
+    {"user", tern_user, "add|del|passwd NAME@DOMAIN | list", "mailbox users; passwords come by standard input"},
+    {"version", tern_version, "", "print the version"},
+    {"help", tern_help, "", "print this"},
+};
+
+void tern_complain(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fputs("tern: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}
+
+struct config *tern_load(const struct tern *tern) {
+    struct config *config = NULL;
+    struct failure failure = {0};
+    if (!config_load(tern->config_directory, NULL, 0, SCOPE_ALL, &config, NULL, &failure)) {
+        tern_complain("%s", failure.text);
+        return NULL;
+    }
+    return config;
+}
+
+static int tern_version(const struct tern *tern) {
+    (void)tern;
+    puts(PACKAGE_STRING);
+    return EXIT_SUCCESS;
+}
+
+static void print_usage(FILE *to) {
+    fputs("usage: tern [-c directory] subcommand\n", to);
+    for (size_t i = 0; i < ARRAY_LENGTH(subcommands); i++)
+        fprintf(to, "  %s%s%s\n        %s\n", subcommands[i].name, subcommands[i].arguments[0] != '\0' ? " " : "",
+                subcommands[i].arguments, subcommands[i].what);
+}
+
+static int tern_help(const struct tern *tern) {
+    (void)tern;
+    print_usage(stdout);
+    return EXIT_SUCCESS;
+}
+
+int main(int count, char **arguments) {
+    struct tern tern = {.config_directory = config_default_directory()};
+    int option;
+    umask(0022);
+    while ((option = getopt(count, arguments, "+c:")) != -1) {
+        if (option != 'c') {
+            print_usage(stderr);
+            return EXIT_USAGE;
+        }
+        tern.config_directory = optarg;
+    }
+    if (optind >= count) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    char *directory = realpath(tern.config_directory, NULL); /* it goes to master, which lives elsewhere */
+    if (directory != NULL)
+        tern.config_directory = directory;
+    tern.argument_count = count - optind - 1;
+    tern.arguments = arguments + optind + 1;
+    for (size_t i = 0; i < ARRAY_LENGTH(subcommands); i++)
+        if (strcmp(subcommands[i].name, arguments[optind]) == 0) {
+            int status = subcommands[i].function(&tern);
+            free(directory);
+            return status;
+        }
+    tern_complain("no subcommand %s; tern help lists them", arguments[optind]);
+    free(directory);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,55 @@
+/* tern(8): what its subcommands share. */
+#ifndef TERN_CTL_TERN_H
+#define TERN_CTL_TERN_H
+
+#include "config_load.h"
+#include "failure.h"
+#include <sys/types.h>
+
+struct tern {
+    const char *config_directory;
+    int argument_count; /* those after the subcommand */
+    char **arguments;
+};
+
+/* A line on standard error, "tern: ...". */
+void tern_complain(const char *format, ...) PRINTF_LIKE(1, 2);
+/* Loads main.cf for tern itself; complains and returns NULL if that fails. */
+struct config *tern_load(const struct tern *tern);
+
+/* The subcommands; each returns the exit status. */
+int tern_start(const struct tern *tern);
+int tern_stop(const struct tern *tern);
+int tern_restart(const struct tern *tern);
+int tern_reload(const struct tern *tern);
+int tern_status(const struct tern *tern);
+int tern_pids(const struct tern *tern);
+int tern_check(const struct tern *tern);
+int tern_init(const struct tern *tern);
+int tern_user(const struct tern *tern);
+
+/* ---- tern_check.c */
+/* Everything that can be wrong with the configuration, a line each on standard error.
+ * False if master would not take it. */
+bool check_configuration(const struct tern *tern);
+/* Makes the directories that are missing, complains of those with a wrong owner or mode. */
+bool check_directories(const struct config *config);
+
+/* ---- tern_files.c: changing files so that a crash leaves the old or the new one */
+MUST_USE bool files_replace(const char *path, struct str content, mode_t mode, struct failure *failure);
+/* Reads a file; one that does not exist is empty. */
+MUST_USE bool files_read(const char *path, struct buf *content, struct failure *failure);
+/* Makes a directory if it is missing, with owner, group ((uid_t)-1: whoever runs) and mode. */
+MUST_USE bool files_make_directory(const char *path, uid_t owner, gid_t group, mode_t mode, struct failure *failure);
+/* The same for each missing part of the path below an existing one. */
+MUST_USE bool files_make_path(const char *path, uid_t owner, gid_t group, mode_t mode, struct failure *failure);
+
+/* ---- tern_accounts.c */
+#define ACCOUNT_PREFIX "tern-"
+#define ACCOUNT_GROUP_DROP "tern-drop"
+/* The account "tern-SUFFIX" when run by root; whoever runs otherwise. False if there is none. */
+MUST_USE bool accounts_find(const char *suffix, uid_t *user, gid_t *group);
+/* Makes the accounts and the group that are missing; root only. */
+MUST_USE bool accounts_make(struct failure *failure);
+
+#endif

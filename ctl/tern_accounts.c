@@ -1,0 +1,69 @@
+/* tern_accounts: the system accounts that daemons run as. Made with useradd(8)
+ * and groupadd(8), executed by name without a shell; nothing else here starts a
+ * program of the system. */
+#include "tern.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char *const account_suffixes[] = {"smtpd", "queue", "smtp", "bounce", "pickup", "lookup", "log", "mail"};
+
+bool accounts_find(const char *suffix, uid_t *user, gid_t *group) {
+    char name[64];
+    if (geteuid() != 0) {
+        *user = geteuid();
+        *group = getegid();
+        return true;
+    }
+    snprintf(name, sizeof name, ACCOUNT_PREFIX "%s", suffix);
+    const struct passwd *account = getpwnam(name);
+    if (account == NULL)
+        return false;
+    *user = account->pw_uid;
+    *group = account->pw_gid;
+    return true;
+}
+
+static bool run(const char *const *arguments, struct failure *failure) {
+    static char path[] = "PATH=/usr/sbin:/sbin:/usr/bin:/bin";
+    char *environment[] = {path, NULL};
+    static const char *const directories[] = {"/usr/sbin", "/sbin", "/usr/bin"};
+    int status = 0;
+    pid_t pid = fork();
+    if (pid < 0)
+        return failure_set_errno(failure, errno, "fork");
+    if (pid == 0) {
+        for (size_t i = 0; i < ARRAY_LENGTH(directories); i++) {
+            char program[100];
+            snprintf(program, sizeof program, "%s/%s", directories[i], arguments[0]);
+            execve(program, (char *const *)(uintptr_t)arguments, environment);
+        }
+        _exit(127);
+    }
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return failure_set_errno(failure, errno, "waitpid");
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return failure_set(failure, "%s %s failed", arguments[0], arguments[1]);
+    return true;
+}
+
+bool accounts_make(struct failure *failure) {
+    if (getgrnam(ACCOUNT_GROUP_DROP) == NULL) {
+        const char *const arguments[] = {"groupadd", "--system", ACCOUNT_GROUP_DROP, NULL};
+        if (!run(arguments, failure))
+            return false;
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(account_suffixes); i++) {
+        char name[64];
+        snprintf(name, sizeof name, ACCOUNT_PREFIX "%s", account_suffixes[i]);
+        const char *const arguments[] = {"useradd", "--system", "--user-group", "--no-create-home", "--home-dir",
+                                         "/nonexistent", "--shell", "/usr/sbin/nologin", name, NULL};
+        if (getpwnam(name) == NULL && !run(arguments, failure))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,164 @@
+/* tern check: the configuration, and the directories it names.
+ *
+ * The table of directories is the whole layout of the spool; tern check and
+ * tern start make what is missing and complain of what is wrong. */
+#include "tern.h"
+
+#include "master_cf.h"
+#include "memory.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- the configuration */
+
+static void print_lines(const struct buf *text) {
+    struct str rest = buf_str(text);
+    struct str line;
+    while (str_next_word(&rest, "\n", &line))
+        tern_complain("warning: %.*s", STR_ARGS(line));
+}
+
+/* A row's overrides are checked by loading the configuration with them, as master will. */
+static bool check_row(const struct tern *tern, const struct master_cf_row *row) {
+    struct config *config = NULL;
+    struct failure failure = {0};
+    bool good = config_load(tern->config_directory, row->overrides, row->override_count, SCOPE_ALL, &config, NULL,
+                            &failure);
+    if (!good)
+        tern_complain("service %.*s: %s", STR_ARGS(row->name), failure.text);
+    config_free(&config);
+    return good;
+}
+
+bool check_configuration(const struct tern *tern) {
+    struct buf warnings = buf_make(CONFIG_FILE_MAX);
+    struct config *config = NULL;
+    struct master_cf *services = NULL;
+    struct failure failure = {0};
+    bool good = config_load(tern->config_directory, NULL, 0, SCOPE_ALL, &config, &warnings, &failure);
+    print_lines(&warnings);
+    if (!good)
+        tern_complain("%s", failure.text);
+    if (!master_cf_load(tern->config_directory, &services, &failure)) {
+        tern_complain("%s", failure.text);
+        good = false;
+    }
+    for (size_t i = 0; good && services != NULL && i < services->count; i++)
+        if (services->rows[i].override_count > 0)
+            good = check_row(tern, &services->rows[i]);
+    master_cf_free(&services);
+    config_free(&config);
+    buf_free(&warnings);
+    return good;
+}
+
+/* ---- directories */
+
+enum directory_base { BASE_QUEUE, BASE_DATA };
+
+static const struct directory {
+    enum directory_base base;
+    const char *path;  /* below it; empty: itself */
+    const char *owner; /* account's suffix; NULL: whom master runs as */
+    bool group_drop;
+    mode_t mode;
+} directories[] = {
+    {BASE_QUEUE, "", NULL, false, 0755},
+    {BASE_QUEUE, "private", NULL, false, 0700},
+    {BASE_QUEUE, "public", NULL, false, 0755},
+    {BASE_QUEUE, "pid", NULL, false, 0755},
+    {BASE_QUEUE, "empty", NULL, false, 0755},
+    {BASE_QUEUE, "queue", "queue", false, 0700},
+    {BASE_QUEUE, "queue/tmp", "queue", false, 0700},
+    {BASE_QUEUE, "queue/new", "queue", false, 0700},
+    {BASE_QUEUE, "queue/cur", "queue", false, 0700},
+    {BASE_QUEUE, "queue/hold", "queue", false, 0700},
+    {BASE_QUEUE, "queue/corrupt", "queue", false, 0700},
+    {BASE_QUEUE, "maildrop", "pickup", true, 0730},
+    {BASE_DATA, "", "queue", false, 0700},
+};
+
+static bool owner_of(const struct directory *directory, uid_t *owner, gid_t *group) {
+    *owner = geteuid();
+    *group = getegid();
+    if (directory->owner != NULL && !accounts_find(directory->owner, owner, group)) {
+        tern_complain("there is no account " ACCOUNT_PREFIX "%s", directory->owner);
+        return false;
+    }
+    if (directory->group_drop && geteuid() == 0) {
+        const struct group *drop = getgrnam(ACCOUNT_GROUP_DROP);
+        if (drop == NULL) {
+            tern_complain("there is no group " ACCOUNT_GROUP_DROP);
+            return false;
+        }
+        *group = drop->gr_gid;
+    }
+    return true;
+}
+
+static bool check_directory(const char *path, const struct directory *directory) {
+    struct failure failure = {0};
+    struct stat status;
+    uid_t owner;
+    gid_t group;
+    if (!owner_of(directory, &owner, &group))
+        return false;
+    if (!files_make_path(path, owner, group, directory->mode, &failure)) {
+        tern_complain("%s", failure.text);
+        return false;
+    }
+    if (lstat(path, &status) < 0 || !S_ISDIR(status.st_mode)) {
+        tern_complain("%s is no directory", path);
+        return false;
+    }
+    if (status.st_uid != owner) {
+        tern_complain("%s belongs to user %u, not %u", path, (unsigned)status.st_uid, (unsigned)owner);
+        return false;
+    }
+    if ((status.st_mode & 07777 & ~directory->mode) != 0)
+        tern_complain("warning: %s has mode %04o, more than %04o", path, (unsigned)(status.st_mode & 07777),
+                      (unsigned)directory->mode);
+    return true;
+}
+
+static bool check_log(const struct config *config) {
+    struct buf directory = buf_make(4096);
+    struct failure failure = {0};
+    uid_t owner;
+    gid_t group;
+    size_t slash = str_find_last(config->maillog_file, '/');
+    bool good = true;
+    if (slash != STR_NONE && slash > 0 && !str_starts(config->maillog_file, STR("/dev/"))) {
+        buf_append(&directory, str_slice(config->maillog_file, 0, slash));
+        good = accounts_find("log", &owner, &group) &&
+               files_make_path(buf_string(&directory), owner, group, 0755, &failure);
+        if (!good)
+            tern_complain("%s", failure.text[0] != '\0' ? failure.text : "there is no account " ACCOUNT_PREFIX "log");
+    }
+    buf_free(&directory);
+    return good;
+}
+
+bool check_directories(const struct config *config) {
+    bool good = true;
+    for (size_t i = 0; i < ARRAY_LENGTH(directories); i++) {
+        struct buf path = buf_make(4096);
+        buf_append(&path, directories[i].base == BASE_QUEUE ? config->queue_directory : config->data_directory);
+        if (directories[i].path[0] != '\0')
+            buf_printf(&path, "/%s", directories[i].path);
+        good = check_directory(buf_string(&path), &directories[i]) && good;
+        buf_free(&path);
+    }
+    return check_log(config) && good;
+}
+
+int tern_check(const struct tern *tern) {
+    bool good = check_configuration(tern);
+    struct config *config = good ? tern_load(tern) : NULL;
+    good = config != NULL && check_directories(config);
+    config_free(&config);
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,239 @@
+/* tern init: a whole private mail system below one directory, on loopback.
+ *
+ *   DIR/etc    main.cf, master.cf, aliases, users, users.passwd
+ *   DIR/spool  queue, sockets, pid file
+ *   DIR/data   caches
+ *   DIR/mail   mailboxes
+ *   DIR/log    tern.log
+ *
+ * It needs no root: run by an ordinary user everything belongs to, and runs as,
+ * that user. */
+#include "tern.h"
+
+#include "memory.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PORT_BASE_DEFAULT 20000
+#define PORT_SMTP 25
+#define PORT_LMTP 24
+#define SETTING_LIMIT 200
+#define FILE_LIMIT ((size_t)256 * 1024)
+
+struct plan {
+    char *directory; /* absolute */
+    const char *domain;
+    uint64_t port_base;
+    const char *settings[SETTING_LIMIT];
+    size_t setting_count;
+    uid_t mail_user;
+    gid_t mail_group;
+    char owner[64];
+};
+
+/* ---- the files' texts */
+
+static void write_main_cf(const struct plan *plan, struct buf *out) {
+    const char *d = plan->directory;
+    buf_printf(out,
+               "# main.cf of a private instance, made by tern init. It listens on loopback only.\n"
+               "config_directory = %s/etc\n"
+               "queue_directory = %s/spool\n"
+               "data_directory = %s/data\n"
+               "maillog_file = %s/log/tern.log\n"
+               "maillog_file_prefixes = %s/log, /dev/stdout\n"
+               "mail_owner = %s\n"
+               "setgid_group = " ACCOUNT_GROUP_DROP "\n"
+               "syslog_name = postfix\n\n",
+               d, d, d, d, d, plan->owner);
+    buf_printf(out,
+               "mydomain = %s\n"
+               "myhostname = mail.$mydomain\n"
+               "mydestination = $myhostname, localhost\n"
+               "inet_interfaces = loopback-only\n"
+               "mynetworks = 127.0.0.0/8, [::1]/128\n\n",
+               plan->domain);
+    buf_printf(out,
+               "alias_maps = texthash:%s/etc/aliases\n"
+               "alias_database =\n"
+               "virtual_mailbox_domains = $mydomain\n"
+               "virtual_mailbox_base = %s/mail\n"
+               "virtual_mailbox_maps = texthash:%s/etc/users\n"
+               "virtual_uid_maps = static:%u\n"
+               "virtual_gid_maps = static:%u\n",
+               d, d, d, (unsigned)plan->mail_user, (unsigned)plan->mail_group);
+    if (plan->mail_user < 100 && plan->mail_user > 0)
+        buf_printf(out, "virtual_minimum_uid = %u\n", (unsigned)plan->mail_user);
+    for (size_t i = 0; i < plan->setting_count; i++) {
+        struct str name = STR_EMPTY;
+        struct str value = STR_EMPTY;
+        if (str_cut(str_from(plan->settings[i]), '=', &name, &value))
+            buf_printf(out, "%.*s = %.*s\n", STR_ARGS(str_trim(name)), STR_ARGS(str_trim(value)));
+    }
+}
+
+/* The shipped master.cf with the two ports of this instance instead of port 25. */
+static void write_master_cf(const struct plan *plan, struct buf *out) {
+    static const char template[] = {
+#include "master_cf_text.h"
+    };
+    struct str rest = str_make(template, sizeof template);
+    while (rest.length > 0) {
+        struct str line;
+        struct str after;
+        if (!str_cut(rest, '\n', &line, &after)) {
+            line = rest;
+            after = STR_EMPTY;
+        }
+        rest = after;
+        if (str_starts(line, STR("smtp ")) && str_find_str(line, STR(" inet ")) != STR_NONE) {
+            buf_printf(out, "%llu     inet  n       -       -       -       -       smtpd\n",
+                       (unsigned long long)plan->port_base + PORT_SMTP);
+            buf_printf(out,
+                       "%llu     inet  n       -       -       -       -       smtpd\n"
+                       "  -o syslog_name=$syslog_name/lmtp\n"
+                       "  -o smtpd_protocol=lmtp\n",
+                       (unsigned long long)plan->port_base + PORT_LMTP);
+        } else {
+            buf_append(out, line);
+            buf_append_char(out, '\n');
+        }
+    }
+}
+
+static const char aliases_text[] = "# aliases: name: where to. Looked up for the domains in mydestination.\n"
+                                   "mailer-daemon: postmaster\n";
+static const char users_text[] = "# users: mailboxes, a line each: address, path below virtual_mailbox_base.\n"
+                                 "# tern user add NAME@DOMAIN writes it.\n";
+
+/* ---- writing it */
+
+static bool write_file(const struct plan *plan, const char *name, struct str content, mode_t mode,
+                       struct failure *failure) {
+    struct buf path = buf_make(4096);
+    buf_printf(&path, "%s/etc/%s", plan->directory, name);
+    bool good = access(buf_string(&path), F_OK) == 0
+                    ? failure_set(failure, "%s exists already", buf_string(&path))
+                    : files_replace(buf_string(&path), content, mode, failure);
+    buf_free(&path);
+    return good;
+}
+
+static bool write_configuration(const struct plan *plan, struct failure *failure) {
+    struct buf main_cf = buf_make(FILE_LIMIT);
+    struct buf master_cf = buf_make(FILE_LIMIT);
+    write_main_cf(plan, &main_cf);
+    write_master_cf(plan, &master_cf);
+    bool good = write_file(plan, "main.cf", buf_str(&main_cf), 0644, failure) &&
+                write_file(plan, "master.cf", buf_str(&master_cf), 0644, failure) &&
+                write_file(plan, "aliases", str_from(aliases_text), 0644, failure) &&
+                write_file(plan, "users", str_from(users_text), 0644, failure) &&
+                write_file(plan, "users.passwd", STR_EMPTY, 0600, failure);
+    buf_free(&main_cf);
+    buf_free(&master_cf);
+    return good;
+}
+
+static bool make_part(const struct plan *plan, const char *part, uid_t owner, gid_t group, mode_t mode,
+                      struct failure *failure) {
+    struct buf path = buf_make(4096);
+    buf_printf(&path, "%s%s", plan->directory, part);
+    bool good = files_make_path(buf_string(&path), owner, group, mode, failure);
+    buf_free(&path);
+    return good;
+}
+
+static bool make_directories(const struct plan *plan, struct failure *failure) {
+    uid_t own = geteuid();
+    gid_t own_group = getegid();
+    uid_t log;
+    gid_t log_group;
+    if (!accounts_find("log", &log, &log_group))
+        return failure_set(failure, "there is no account " ACCOUNT_PREFIX "log");
+    return make_part(plan, "", own, own_group, 0755, failure) && make_part(plan, "/etc", own, own_group, 0755, failure) &&
+           make_part(plan, "/mail", plan->mail_user, plan->mail_group, 0755, failure) &&
+           make_part(plan, "/log", log, log_group, 0755, failure);
+}
+
+/* ---- who and what */
+
+static bool settle_accounts(struct plan *plan, struct failure *failure) {
+    if (geteuid() == 0 && !accounts_make(failure))
+        return false;
+    if (!accounts_find("mail", &plan->mail_user, &plan->mail_group))
+        return failure_set(failure, "there is no account " ACCOUNT_PREFIX "mail");
+    const struct passwd *account = geteuid() == 0 ? NULL : getpwuid(geteuid());
+    if (geteuid() == 0)
+        snprintf(plan->owner, sizeof plan->owner, ACCOUNT_PREFIX "queue");
+    else if (account != NULL)
+        snprintf(plan->owner, sizeof plan->owner, "%s", account->pw_name);
+    else
+        snprintf(plan->owner, sizeof plan->owner, "%u", (unsigned)geteuid());
+    return true;
+}
+
+static bool read_option(struct plan *plan, const char *option, const char *value) {
+    if (strcmp(option, "--domain") == 0)
+        plan->domain = value;
+    else if (strcmp(option, "--port-base") == 0)
+        return str_to_u64(str_from(value), 65535 - PORT_SMTP, &plan->port_base) && plan->port_base > 0;
+    else if (strcmp(option, "--set") == 0 && plan->setting_count < SETTING_LIMIT && strchr(value, '=') != NULL &&
+             strchr(value, '\n') == NULL)
+        plan->settings[plan->setting_count++] = value;
+    else
+        return false;
+    return true;
+}
+
+static bool read_arguments(struct plan *plan, const struct tern *tern, const char **directory) {
+    for (int i = 0; i < tern->argument_count; i++) {
+        const char *argument = tern->arguments[i];
+        if (argument[0] != '-') {
+            if (*directory != NULL)
+                return false;
+            *directory = argument;
+        } else if (i + 1 >= tern->argument_count || !read_option(plan, argument, tern->arguments[++i]))
+            return false;
+    }
+    return *directory != NULL;
+}
+
+/* DIR need not exist yet, so realpath cannot be asked about it before it is made. */
+static bool make_absolute(struct plan *plan, const char *directory, struct failure *failure) {
+    struct failure ignored;
+    (void)!files_make_path(directory, geteuid(), getegid(), 0755, &ignored);
+    plan->directory = realpath(directory, NULL);
+    return plan->directory != NULL || failure_set_errno(failure, errno, "%s", directory);
+}
+
+int tern_init(const struct tern *tern) {
+    struct plan *plan = MEMORY_NEW(struct plan);
+    const char *directory = NULL;
+    struct failure failure = {0};
+    int status = EXIT_FAILURE;
+    plan->domain = "example.test";
+    plan->port_base = PORT_BASE_DEFAULT;
+    if (!read_arguments(plan, tern, &directory)) {
+        tern_complain("usage: tern init DIR [--domain NAME] [--port-base N] [--set name=value]...");
+        status = 64;
+    } else if (!make_absolute(plan, directory, &failure) || !settle_accounts(plan, &failure) ||
+               !make_directories(plan, &failure) || !write_configuration(plan, &failure)) {
+        tern_complain("%s", failure.text);
+    } else {
+        struct buf configuration = buf_make(4096);
+        buf_printf(&configuration, "%s/etc", plan->directory);
+        struct tern made = {.config_directory = buf_string(&configuration)};
+        status = tern_check(&made);
+        if (status == EXIT_SUCCESS)
+            printf("made %s: SMTP on port %llu, LMTP on port %llu\nstart it by: tern -c %s start\n", plan->directory,
+                   (unsigned long long)plan->port_base + PORT_SMTP, (unsigned long long)plan->port_base + PORT_LMTP,
+                   buf_string(&configuration));
+        buf_free(&configuration);
+    }
+    free(plan->directory);
+    free(plan);
+    return status;
+}

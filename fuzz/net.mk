@@ -1,0 +1,10 @@
+# Fuzz targets of lib/net.
+# DNS
+FUZZ_TARGETS += fuzz/fuzz_dns_packet
+fuzz_fuzz_dns_packet_SOURCES = fuzz/fuzz_dns_packet.c fuzz/replay_main.c
+fuzz_fuzz_dns_packet_CPPFLAGS = $(AM_CPPFLAGS) $(NET_INCLUDE)
+fuzz_fuzz_dns_packet_LDADD = $(NET_LINK)
+FUZZ_TARGETS += fuzz/fuzz_resolv_conf
+fuzz_fuzz_resolv_conf_SOURCES = fuzz/fuzz_resolv_conf.c fuzz/replay_main.c
+fuzz_fuzz_resolv_conf_CPPFLAGS = $(AM_CPPFLAGS) $(NET_INCLUDE)
+fuzz_fuzz_resolv_conf_LDADD = $(NET_LINK)

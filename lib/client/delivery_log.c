@@ -1,0 +1,43 @@
+/* The delivery line: see delivery_log.h. */
+#include "delivery_log.h"
+#include "clock.h"
+#include "log.h"
+
+static const char *status_word(uint64_t action) {
+    return action == DELIVERY_DEFERRED ? "deferred" : action == DELIVERY_FAILED ? "bounced" : "sent";
+}
+
+/* Two significant digits and no more than hundredths, as Postfix's readers expect. */
+static void append_seconds(struct buf *line, int64_t microseconds) {
+    if (microseconds < 0) microseconds = 0;
+    int64_t hundredths = (microseconds + 5000) / 10000;
+    if (hundredths == 0) buf_append(line, STR("0"));
+    else if (hundredths < 100) buf_printf(line, "0.%02d", (int)hundredths);
+    else if (hundredths < 1000) buf_printf(line, "%d.%d", (int)(hundredths / 100), (int)(hundredths % 100 / 10));
+    else buf_append_u64(line, (uint64_t)(hundredths / 100));
+}
+
+void delivery_log(struct str queue_id, const struct delivery_times *times, struct str address, struct str original,
+                  const struct ipc_outcome *outcome) {
+    struct buf line = buf_make(1900);
+    int64_t now = clock_date();
+    int64_t connection = (int64_t)outcome->connection_ms * 1000, transmission = (int64_t)outcome->transmission_ms * 1000;
+    buf_printf(&line, "to=<%.*s>, ", STR_ARGS(address));
+    if (original.length && !str_equal(original, address)) buf_printf(&line, "orig_to=<%.*s>, ", STR_ARGS(original));
+    buf_printf(&line, "relay=%.*s, ", STR_ARGS(outcome->relay.length ? outcome->relay : STR("none")));
+    if (outcome->connection_use > 1) buf_printf(&line, "conn_use=%d, ", (int)outcome->connection_use);
+    buf_append(&line, STR("delay="));
+    append_seconds(&line, now - times->arrival);
+    buf_append(&line, STR(", delays="));
+    append_seconds(&line, times->activated - times->arrival);
+    buf_append_char(&line, '/');
+    append_seconds(&line, times->started - times->activated);
+    buf_append_char(&line, '/');
+    append_seconds(&line, connection);
+    buf_append_char(&line, '/');
+    append_seconds(&line, transmission);
+    buf_printf(&line, ", dsn=%.*s, status=%s (%.*s)", STR_ARGS(outcome->status), status_word(outcome->action),
+               STR_ARGS(outcome->text));
+    log_message(queue_id, "%.*s", STR_ARGS(buf_str(&line)));
+    buf_free(&line);
+}

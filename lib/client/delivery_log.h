@@ -1,0 +1,17 @@
+/* The delivery line of the log, the same for every agent and for qmgr:
+ * QID: to=<..>, [orig_to=<..>,] relay=.., [conn_use=n,] delay=.., delays=a/b/c/d, dsn=x.y.z, status=.. (text) */
+#ifndef TERN_DELIVERY_LOG_H
+#define TERN_DELIVERY_LOG_H
+
+#include "delivery.h"
+#include "ipc.h"
+
+struct delivery_times {
+    int64_t arrival, activated, started; /* dates, microseconds: taken in, taken up by qmgr, given to the agent */
+};
+
+/* One line for one recipient's outcome. */
+void delivery_log(struct str queue_id, const struct delivery_times *times, struct str address, struct str original,
+                  const struct ipc_outcome *outcome);
+
+#endif

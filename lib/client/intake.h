@@ -1,0 +1,48 @@
+/* intake: taking a message in, whoever brings it (smtpd, pickup, bounce, local's
+ * forwarding).
+ *
+ *   intake_open     cleanup opens a queue file and hands over its descriptor
+ *   intake_write    content, LF line ends, counted and buffered, straight into the file
+ *   intake_commit   closes the file, sends the envelope; true means the message is durable
+ *   intake_cancel   forgets it
+ *
+ * A failure carries the SMTP reply that fits it: local faults are 4xx. */
+#ifndef TERN_INTAKE_H
+#define TERN_INTAKE_H
+
+#include "delivery.h"
+#include "ipc.h"
+
+struct intake;
+
+/* What to tell the client when it does not work. */
+struct intake_failure {
+    unsigned reply_code; /* 451, 452, 550 ... */
+    char status[12];
+    char text[400];
+};
+
+/* Everything but the content; texts are borrowed until intake_commit returns. */
+struct intake_envelope {
+    struct str sender, envelope_id;
+    enum return_content return_content;
+    enum body_type body;
+    bool smtputf8;
+    bool leave_recipients; /* no virtual alias expansion */
+    struct str client_name, client_address, helo, protocol, login, message_id;
+    struct str hold_reason;
+    const struct ipc_recipient *recipients;
+    size_t recipient_count;
+};
+
+MUST_USE bool intake_open(struct ipc_client *cleanup, uint64_t size_hint, deadline until, struct intake **intake, struct intake_failure *failure);
+struct str intake_queue_id(const struct intake *intake);
+/* False after a local fault (disk full ...), which intake_commit then reports; the
+ * caller goes on reading its client to the end. */
+bool intake_write(struct intake *intake, struct str bytes);
+uint64_t intake_length(const struct intake *intake);
+/* Frees the intake in any case. */
+MUST_USE bool intake_commit(struct intake **intake, const struct intake_envelope *envelope, deadline until, struct intake_failure *failure);
+void intake_cancel(struct intake **intake);
+
+#endif

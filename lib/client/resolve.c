@@ -1,0 +1,191 @@
+/* Asking lookup, with a cache: see resolve.h. An answer is kept as its packed
+ * message, so one cache serves all kinds of questions. */
+#include "resolve.h"
+#include "hash.h"
+
+#define CACHE_SECONDS 100
+#define CACHE_ENTRIES ((size_t)4096)
+
+struct cached {
+    deadline expires;
+    struct str packet;
+    struct cached *older, *newer; /* in order of arrival: the oldest goes when it is full */
+    char key[];                   /* NUL-terminated only for reading in a debugger */
+};
+
+struct resolve {
+    struct ipc_client *lookup;
+    struct map *cache;
+    size_t limit;
+    struct cached *oldest, *newest;
+};
+
+static void forget(struct resolve *resolve, struct cached *cached, struct str key) {
+    map_remove(resolve->cache, key);
+    if (cached->older) cached->older->newer = cached->newer;
+    else resolve->oldest = cached->newer;
+    if (cached->newer) cached->newer->older = cached->older;
+    else resolve->newest = cached->older;
+    free((void *)(uintptr_t)cached->packet.data);
+    MEMORY_FREE(cached);
+}
+
+static void forget_all(struct resolve *resolve) {
+    while (resolve->oldest) forget(resolve, resolve->oldest, str_from(resolve->oldest->key));
+}
+
+static void on_notify(struct ipc_request *request, void *context) {
+    if (request->type == IPC_LOOKUP_CHANGED) forget_all(context);
+}
+
+struct resolve *resolve_create(struct service *service, size_t cache_entries) {
+    struct resolve *resolve = MEMORY_NEW(struct resolve);
+    resolve->cache = map_create();
+    resolve->limit = cache_entries ? cache_entries : CACHE_ENTRIES;
+    resolve->lookup = service_client(service, "lookup", on_notify, resolve);
+    return resolve;
+}
+
+void resolve_destroy(struct resolve **resolve) {
+    if (!*resolve) return;
+    forget_all(*resolve);
+    map_destroy(&(*resolve)->cache);
+    MEMORY_FREE(*resolve);
+}
+
+static void remember(struct resolve *resolve, struct str key, enum ipc_type type, const void *message) {
+    struct buf packet = buf_make(IPC_PACKET_LIMIT);
+    /* A key with a NUL could not be found again by forget_all; addresses have none. */
+    if (memchr(key.data, '\0', key.length) || !ipc_encode(type, 0, message, &packet)) {
+        buf_free(&packet);
+        return;
+    }
+    struct cached *before = map_get(resolve->cache, key);
+    if (before) forget(resolve, before, key);
+    while (map_count(resolve->cache) >= resolve->limit) forget(resolve, resolve->oldest, str_from(resolve->oldest->key));
+    struct cached *cached = memory_allocate(1, sizeof *cached + key.length + 1);
+    memcpy(cached->key, key.data, key.length);
+    cached->packet = str_make(memory_copy_string(buf_str(&packet)), packet.length);
+    cached->expires = deadline_in(CACHE_SECONDS * 1000);
+    cached->older = resolve->newest;
+    if (resolve->newest) resolve->newest->newer = cached;
+    else resolve->oldest = cached;
+    resolve->newest = cached;
+    map_put(resolve->cache, key, cached);
+    buf_free(&packet);
+}
+
+static bool recall(struct resolve *resolve, struct str key, enum ipc_type type, struct arena *arena, void *answer) {
+    struct cached *cached = map_get(resolve->cache, key);
+    struct str packet;
+    if (!cached) return false;
+    if (deadline_left(cached->expires) == 0) {
+        forget(resolve, cached, key);
+        return false;
+    }
+    return arena_copy(arena, cached->packet, &packet) && ipc_decode(packet, type, answer);
+}
+
+/* One question, by the cache or by lookup. size: of the answer's struct. */
+static enum resolve_result ask(struct resolve *resolve, struct str key, enum ipc_type type, const void *question,
+                               enum ipc_type expected, deadline until, struct arena *arena, void *answer, size_t size,
+                               struct failure *failure) {
+    if (key.length && recall(resolve, key, expected, arena, answer)) return RESOLVE_OK;
+    struct ipc_reply reply = {.descriptor = -1};
+    enum ipc_result result = ipc_ask(resolve->lookup, type, question, -1, expected, until, arena, &reply, failure);
+    if (result == IPC_OK) {
+        memcpy(answer, reply.message, size);
+        if (key.length) remember(resolve, key, expected, answer);
+        return RESOLVE_OK;
+    }
+    if (result == IPC_REFUSED) {
+        const struct ipc_failed *failed = reply.message;
+        failure_set(failure, "%.*s", STR_ARGS(failed->text));
+    }
+    return RESOLVE_RETRY;
+}
+
+/* "KIND first SPACE second": neither part has a space that matters, for a quoted local part
+ * only makes the key unlike others. */
+static struct str make_key(struct buf *key, char kind, struct str first, struct str second) {
+    buf_append_char(key, kind);
+    buf_append(key, first);
+    buf_append_char(key, '\n');
+    buf_append(key, second);
+    return buf_overflowed(key) ? STR_EMPTY : buf_str(key);
+}
+
+enum resolve_result resolve_recipient(struct resolve *resolve, struct str address, struct str sender, deadline until,
+                                      struct arena *arena, struct ipc_lookup_resolved *answer, struct failure *failure) {
+    struct buf key = buf_make(2000);
+    struct ipc_lookup_resolve question = {.address = address, .sender = sender};
+    enum resolve_result result = ask(resolve, make_key(&key, 'r', address, sender), IPC_LOOKUP_RESOLVE, &question,
+                                     IPC_LOOKUP_RESOLVED, until, arena, answer, sizeof *answer, failure);
+    buf_free(&key);
+    return result;
+}
+
+enum resolve_result resolve_expand(struct resolve *resolve, struct str address, deadline until, struct arena *arena,
+                                   struct ipc_lookup_expanded *answer, struct failure *failure) {
+    struct buf key = buf_make(2000);
+    struct ipc_lookup_expand question = {.address = address};
+    enum resolve_result result = ask(resolve, make_key(&key, 'e', address, STR_EMPTY), IPC_LOOKUP_EXPAND, &question,
+                                     IPC_LOOKUP_EXPANDED, until, arena, answer, sizeof *answer, failure);
+    buf_free(&key);
+    return result;
+}
+
+enum resolve_result resolve_local(struct resolve *resolve, struct str address, bool no_alias, deadline until, struct arena *arena,
+                                  struct ipc_lookup_local_found *answer, struct failure *failure) {
+    struct buf key = buf_make(2000);
+    struct ipc_lookup_local question = {.address = address, .no_alias = no_alias};
+    enum resolve_result result = ask(resolve, make_key(&key, no_alias ? 'L' : 'l', address, STR_EMPTY), IPC_LOOKUP_LOCAL, &question,
+                                     IPC_LOOKUP_LOCAL_FOUND, until, arena, answer, sizeof *answer, failure);
+    buf_free(&key);
+    return result;
+}
+
+enum resolve_result resolve_match(struct resolve *resolve, struct str table, struct str key_text, deadline until,
+                                  struct arena *arena, bool *found, struct str *value, struct failure *failure) {
+    struct buf key = buf_make(2000);
+    struct ipc_lookup_match question = {.table = table, .key = key_text};
+    struct ipc_lookup_matched answer;
+    enum resolve_result result = ask(resolve, make_key(&key, 'm', table, key_text), IPC_LOOKUP_MATCH, &question,
+                                     IPC_LOOKUP_MATCHED, until, arena, &answer, sizeof answer, failure);
+    buf_free(&key);
+    if (result == RESOLVE_OK) {
+        *found = answer.found;
+        *value = answer.value;
+    }
+    return result;
+}
+
+enum resolve_result resolve_client_name(struct resolve *resolve, struct str address, deadline until, struct arena *arena,
+                                        struct str *name, struct str *unverified, struct failure *failure) {
+    struct ipc_lookup_name question = {.address = address};
+    struct ipc_lookup_named answer;
+    enum resolve_result result = ask(resolve, STR_EMPTY, IPC_LOOKUP_NAME, &question, IPC_LOOKUP_NAMED, until, arena, &answer,
+                                     sizeof answer, failure);
+    if (result == RESOLVE_OK) {
+        *name = answer.name;
+        *unverified = answer.unverified;
+    }
+    return result;
+}
+
+enum resolve_result resolve_domain(struct resolve *resolve, struct str domain, deadline until, unsigned *result_code,
+                                   struct failure *failure) {
+    struct arena *arena = arena_create(0);
+    struct ipc_lookup_dns question = {.domain = domain};
+    struct ipc_lookup_dns_found answer;
+    enum resolve_result result = ask(resolve, STR_EMPTY, IPC_LOOKUP_DNS, &question, IPC_LOOKUP_DNS_FOUND, until, arena, &answer,
+                                     sizeof answer, failure);
+    arena_destroy(&arena);
+    if (result != RESOLVE_OK) return result;
+    if (answer.result == 3) {
+        failure_set(failure, "the domain's name servers do not answer");
+        return RESOLVE_RETRY;
+    }
+    *result_code = (unsigned)answer.result;
+    return RESOLVE_OK;
+}

@@ -1,0 +1,55 @@
+/* address_list: the addresses of a header field, one by one.
+ *
+ * RFC 5322 3.4 with the obsolete syntax of 4.4: groups, comments, routes,
+ * display names with dots, empty list members, ';' in place of ','. For `sendmail -t` and for
+ * notices. Reads once from left to right; comments may nest (a counter follows
+ * them, no stack). */
+#ifndef TERN_ADDRESS_LIST_H
+#define TERN_ADDRESS_LIST_H
+
+#include "buf.h"
+#include "str.h"
+
+#define ADDRESS_LIST_MAX      10000
+#define ADDRESS_LIST_ITEM_MAX 4096 /* octets of one display name, local part or domain */
+
+enum address_list_result {
+    ADDRESS_LIST_ITEM,    /* *item is set */
+    ADDRESS_LIST_INVALID, /* a member that is no address was passed over; item->source is set; go on */
+    ADDRESS_LIST_END,
+    ADDRESS_LIST_TOO_MANY, /* the limit of items is reached; the rest is not read */
+};
+
+struct address_list_item {
+    struct str local;   /* unquoted, comments removed; empty for "<>" */
+    struct str domain;  /* empty if there is none; literals keep their brackets */
+    struct str display; /* display name, or the trailing comment in the old style; unquoted, encoded
+                           words (RFC 2047) left as they are; may be empty */
+    struct str source;  /* the member's own bytes in the field */
+    bool in_group;
+};
+
+struct address_list {
+    struct str field;
+    size_t offset;
+    size_t count; /* items and invalid members so far */
+    size_t limit;
+    bool in_group;
+    struct buf local;
+    struct buf domain;
+    struct buf display;
+    struct buf comment;
+};
+
+/* Begins reading a field's value (folded or not). limit 0 means
+ * ADDRESS_LIST_MAX. Free with address_list_free. The field stays the caller's. */
+void address_list_begin(struct address_list *list, struct str field, size_t limit);
+/* The next member. An item's local, domain and display live until the next call. */
+MUST_USE enum address_list_result address_list_next(struct address_list *list, struct address_list_item *item);
+void address_list_free(struct address_list *list);
+
+/* Appends "Display Name <local@domain>" with quotes where needed, or the bare
+ * addr-spec if display is empty. Control characters in display become spaces. */
+bool address_list_append_mailbox(struct buf *out, struct str display, struct str address_external);
+
+#endif

@@ -1,0 +1,81 @@
+/* Queue IDs: see queue_id.h. */
+#include "queue_id.h"
+#include "clock.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#define CEILING_NAME "id-ceiling"
+#define CEILING_NEW_NAME "id-ceiling.new"
+#define RESERVE ((uint64_t)3600 * 1000000)
+
+/* The file is one decimal number and a line end; anything else counts as absent. */
+static uint64_t read_ceiling(int directory) {
+    int file = openat(directory, CEILING_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0) return 0;
+    char bytes[32];
+    ssize_t length = read(file, bytes, sizeof bytes);
+    close(file);
+    uint64_t ceiling = 0;
+    if (length <= 0 || !str_to_u64(str_trim(str_make(bytes, (size_t)length)), INT64_MAX, &ceiling)) return 0;
+    return ceiling;
+}
+
+/* Written anew, synced and renamed into place, so that a power cut leaves the old or the new one. */
+static bool write_ceiling(int directory, uint64_t ceiling, struct failure *failure) {
+    int file = openat(directory, CEILING_NEW_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file < 0) return failure_set_errno(failure, errno, "cannot write %s", CEILING_NEW_NAME);
+    char bytes[32];
+    int length = snprintf(bytes, sizeof bytes, "%" PRIu64 "\n", ceiling);
+    bool good = length > 0 && write(file, bytes, (size_t)length) == length && fsync(file) == 0;
+    int reason = errno;
+    close(file);
+    if (good && renameat(directory, CEILING_NEW_NAME, directory, CEILING_NAME) == 0 && fsync(directory) == 0) return true;
+    return failure_set_errno(failure, good ? errno : reason, "cannot write %s", CEILING_NAME);
+}
+
+static bool reserve(struct queue_id_source *source, uint64_t from, struct failure *failure) {
+    if (!write_ceiling(source->directory, from + RESERVE, failure)) return false;
+    source->ceiling = from + RESERVE;
+    return true;
+}
+
+bool queue_id_open(struct queue_id_source *source, int directory, bool long_form, struct failure *failure) {
+    uint64_t now = (uint64_t)clock_date(), before = read_ceiling(directory);
+    *source = (struct queue_id_source){.directory = directory, .long_form = long_form, .last = now};
+    /* A ceiling ahead of the clock is a reservation that was not used up, or a clock that went back. */
+    if (before > now) source->last = before;
+    return reserve(source, source->last, failure);
+}
+
+static void format_base(uint64_t number, unsigned digits, char *to) {
+    static const char alphabet[] = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz";
+    for (unsigned i = digits; i-- > 0; number /= 51) to[i] = alphabet[number % 51];
+}
+
+bool queue_id_next(struct queue_id_source *source, char id[QUEUE_ID_SIZE], struct failure *failure) {
+    /* The short form counts in steps of 128 us, so that 11 digits last. */
+    uint64_t step = source->long_form ? 1 : 128;
+    uint64_t next = (uint64_t)clock_date();
+    if (next / step <= source->last / step) next = source->last + step;
+    if (next >= source->ceiling && !reserve(source, next, failure)) return false;
+    source->last = next;
+    if (source->long_form) {
+        format_base(next / 1000000, 6, id);
+        format_base(next % 1000000, 4, id + 6);
+        id[10] = 'z';
+        format_base(next % 6765201, 4, id + 11);
+        id[15] = '\0';
+    } else {
+        snprintf(id, QUEUE_ID_SIZE, "%011" PRIX64, next / 128);
+    }
+    return true;
+}
+
+bool queue_id_is_valid(struct str text) {
+    if (text.length < 6 || text.length > 20) return false;
+    for (size_t i = 0; i < text.length; i++)
+        if (!ascii_is_alnum(text.data[i])) return false;
+    return true;
+}

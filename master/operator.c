@@ -1,0 +1,191 @@
+/* operator: the socket private/master by which tern(8) speaks to a running
+ * master. Only master's own user can reach it (the directory's mode).
+ *
+ * One line comes in: "pids", "status", "reload" or "stop". Lines go back, the
+ * last one "ok" or "failed", and the connection is closed. */
+#include "master.h"
+
+#include "memory.h"
+#include "str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define OPERATOR_PATH "private/master"
+#define OPERATOR_BACKLOG 16
+#define SESSION_LIMIT 16
+#define COMMAND_LIMIT 64
+
+struct operator_session {
+    struct operator_session *next;
+    struct master *master;
+    int descriptor;
+    struct loop_watch *watch;
+    bool awaits_reload;
+    size_t length;
+    char line[COMMAND_LIMIT];
+};
+
+static void say(struct operator_session *session, const struct buf *text) {
+    (void)!send(session->descriptor, buf_string(text), text->length, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void end_session(struct operator_session *session) {
+    struct operator_session **at = &session->master->operators;
+    while (*at != session)
+        at = &(*at)->next;
+    *at = session->next;
+    loop_watch_stop(&session->watch);
+    close(session->descriptor);
+    free(session);
+}
+
+/* ---- the commands */
+
+static void tell_pids(struct operator_session *session) {
+    struct buf text = buf_make(0);
+    buf_printf(&text, "master %d\n", (int)getpid());
+    for (const struct service *service = session->master->services; service != NULL; service = service->next)
+        for (const struct child *child = service->children; child != NULL; child = child->next)
+            buf_printf(&text, "%s %d%s\n", service->row.name, (int)child->pid, child->draining ? " draining" : "");
+    buf_append(&text, STR("ok\n"));
+    say(session, &text);
+    buf_free(&text);
+}
+
+static void tell_status(struct operator_session *session) {
+    static const char *const states[] = {"starting", "running", "stopping"};
+    const struct master *master = session->master;
+    struct buf text = buf_make(0);
+    buf_printf(&text, "master pid %d version %s %s, configuration %s\n", (int)getpid(), master->settings.version,
+               states[master->state], master->settings.config_directory);
+    for (const struct service *service = master->services; service != NULL; service = service->next) {
+        uint64_t sessions = 0;
+        for (const struct child *child = service->children; child != NULL; child = child->next)
+            sessions += child->sessions;
+        buf_printf(&text, "%s program %s processes %u draining %u sessions %llu failures %u\n", service->row.name,
+                   service->row.program, service_processes(service, false),
+                   service_processes(service, true) - service_processes(service, false), (unsigned long long)sessions,
+                   service->failures);
+    }
+    buf_append(&text, STR("ok\n"));
+    say(session, &text);
+    buf_free(&text);
+}
+
+/* True if the session is over. */
+static bool obey(struct operator_session *session, struct str command) {
+    struct master *master = session->master;
+    struct buf text = buf_make(200);
+    bool over = true;
+    if (str_equal(command, STR("pids"))) {
+        tell_pids(session);
+    } else if (str_equal(command, STR("status"))) {
+        tell_status(session);
+    } else if (str_equal(command, STR("reload")) && master->state == MASTER_RUNNING) {
+        session->awaits_reload = true;
+        reload_begin(master);
+        return false; /* operator_reload_done ends it, perhaps it has already */
+    } else if (str_equal(command, STR("stop"))) {
+        buf_append(&text, STR("ok\n"));
+        say(session, &text);
+        stop_begin(master, "terminating on command");
+    } else {
+        buf_append(&text, STR("not now, or not a command\nfailed\n"));
+        say(session, &text);
+    }
+    buf_free(&text);
+    return over;
+}
+
+void operator_reload_problem(struct master *master, const char *problem) {
+    struct buf text = buf_make(2000);
+    buf_printf(&text, "%s\n", problem);
+    for (struct operator_session *session = master->operators; session != NULL; session = session->next)
+        if (session->awaits_reload)
+            say(session, &text);
+    buf_free(&text);
+}
+
+void operator_reload_done(struct master *master, const char *outcome) {
+    struct buf text = buf_make(200);
+    buf_printf(&text, "%s\n", outcome);
+    for (struct operator_session *session = master->operators, *next; session != NULL; session = next) {
+        next = session->next;
+        if (!session->awaits_reload)
+            continue;
+        say(session, &text);
+        end_session(session);
+    }
+    buf_free(&text);
+}
+
+/* ---- connections */
+
+static void session_readable(int descriptor, void *argument) {
+    struct operator_session *session = argument;
+    ssize_t got = recv(descriptor, session->line + session->length, sizeof session->line - session->length, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        end_session(session);
+        return;
+    }
+    session->length += (size_t)got;
+    struct str line;
+    struct str rest;
+    if (!str_cut(str_make(session->line, session->length), '\n', &line, &rest)) {
+        if (session->length == sizeof session->line)
+            end_session(session);
+        return;
+    }
+    session->length = 0;
+    if (obey(session, line))
+        end_session(session);
+}
+
+static void somebody_calls(int descriptor, void *argument) {
+    struct master *master = argument;
+    size_t count = 0;
+    int connection = accept4(descriptor, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (connection < 0)
+        return;
+    for (const struct operator_session *session = master->operators; session != NULL; session = session->next)
+        count++;
+    if (count >= SESSION_LIMIT) {
+        close(connection);
+        return;
+    }
+    struct operator_session *session = MEMORY_NEW(struct operator_session);
+    session->master = master;
+    session->descriptor = connection;
+    session->next = master->operators;
+    master->operators = session;
+    session->watch = loop_watch_readable(connection, session_readable, session);
+}
+
+bool operator_open(struct master *master, struct failure *failure) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = OPERATOR_PATH};
+    master->operator_socket = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (master->operator_socket < 0)
+        return failure_set_errno(failure, errno, "socket");
+    if ((unlink(OPERATOR_PATH) < 0 && errno != ENOENT) ||
+        bind(master->operator_socket, (struct sockaddr *)&address, sizeof address) < 0 ||
+        chmod(OPERATOR_PATH, 0600) < 0 || listen(master->operator_socket, OPERATOR_BACKLOG) < 0)
+        return failure_set_errno(failure, errno, "cannot listen on %s", OPERATOR_PATH);
+    master->operator_watch = loop_watch_readable(master->operator_socket, somebody_calls, master);
+    return true;
+}
+
+void operator_close(struct master *master) {
+    while (master->operators != NULL)
+        end_session(master->operators);
+    loop_watch_stop(&master->operator_watch);
+    if (master->operator_socket >= 0)
+        close(master->operator_socket);
+    master->operator_socket = -1;
+    unlink(OPERATOR_PATH);
+}

@@ -1,0 +1,168 @@
+/* plan: receiving and checking what the configuration child sends. */
+#include "plan.h"
+
+#include "memory.h"
+
+#include <errno.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+bool plan_send(int socket, const struct plan_packet *packet, int descriptor) {
+    struct iovec part = {.iov_base = (void *)(uintptr_t)packet, .iov_len = sizeof *packet};
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (descriptor >= 0) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = sizeof control.bytes;
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+    }
+    ssize_t sent;
+    do
+        sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    return sent == (ssize_t)sizeof *packet;
+}
+
+static ssize_t receive_packet(int socket, struct plan_packet *packet, int *descriptor) {
+    struct iovec part = {.iov_base = packet, .iov_len = sizeof *packet};
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    *descriptor = -1;
+    ssize_t got;
+    do
+        got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); got >= 0 && header != NULL;
+         header = CMSG_NXTHDR(&message, header))
+        if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+            memcpy(descriptor, CMSG_DATA(header), sizeof *descriptor);
+    return got;
+}
+
+static bool text_ends(const char *text, size_t size) { return memchr(text, '\0', size) != NULL; }
+
+/* A name that may be a file below a directory of ours. */
+static bool is_file_name(const char *name) {
+    return name[0] != '\0' && name[0] != '.' && strchr(name, '/') == NULL;
+}
+
+static bool row_is_sound(const struct plan_row *row) {
+    if (!text_ends(row->name, sizeof row->name) || !text_ends(row->program, sizeof row->program) ||
+        !text_ends(row->log_tag, sizeof row->log_tag) || !text_ends(row->peers, sizeof row->peers))
+        return false;
+    if (row->listen > PLAN_LISTEN_STREAM || row->stop_phase >= PLAN_STOP_PHASES ||
+        row->endpoint_count > PLAN_ENDPOINT_LIMIT)
+        return false;
+    if (row->listen == PLAN_LISTEN_PACKET || row->listen == PLAN_LISTEN_STREAM)
+        if (!is_file_name(row->name))
+            return false;
+    return is_file_name(row->program);
+}
+
+static bool settings_are_sound(const struct plan_settings *settings) {
+    return text_ends(settings->queue_directory, sizeof settings->queue_directory) &&
+           text_ends(settings->daemon_directory, sizeof settings->daemon_directory) &&
+           text_ends(settings->config_directory, sizeof settings->config_directory) &&
+           text_ends(settings->syslog_name, sizeof settings->syslog_name) &&
+           text_ends(settings->version, sizeof settings->version) && settings->queue_directory[0] == '/' &&
+           settings->daemon_directory[0] == '/';
+}
+
+static bool add_row(struct plan *plan, const struct plan_row *row, int *descriptor) {
+    if (plan->count >= PLAN_ROW_LIMIT || *descriptor < 0 || !row_is_sound(row))
+        return false;
+    plan->rows = memory_resize(plan->rows, plan->count + 1, sizeof *plan->rows);
+    plan->configurations = memory_resize(plan->configurations, plan->count + 1, sizeof *plan->configurations);
+    plan->rows[plan->count] = *row;
+    plan->configurations[plan->count++] = *descriptor;
+    *descriptor = -1;
+    return true;
+}
+
+bool plan_receive(int socket, struct plan *plan, plan_report *report, void *argument, struct failure *failure) {
+    struct plan_packet *packet = MEMORY_NEW(struct plan_packet);
+    int descriptor;
+    ssize_t got = receive_packet(socket, packet, &descriptor);
+    bool more = false;
+    if (got < 0) {
+        if (errno == EAGAIN)
+            more = true;
+        else
+            failure_set_errno(failure, errno, "the configuration could not be received");
+    } else if (got != (ssize_t)sizeof *packet) {
+        failure_set(failure, "the process that reads the configuration ended before its time");
+    } else {
+        bool sound = false; /* what is no packet of ours stays so */
+        switch ((enum plan_packet_type)packet->type) {
+        case PLAN_SETTINGS:
+            sound = settings_are_sound(&packet->u.settings);
+            plan->settings = packet->u.settings;
+            break;
+        case PLAN_ROW:
+            sound = add_row(plan, &packet->u.row, &descriptor);
+            break;
+        case PLAN_PROBLEM:
+        case PLAN_WARNING:
+            sound = text_ends(packet->u.text, sizeof packet->u.text);
+            if (sound)
+                report(packet->type == PLAN_PROBLEM, packet->u.text, argument);
+            plan->refused = plan->refused || packet->type == PLAN_PROBLEM;
+            break;
+        case PLAN_END:
+            sound = true;
+            plan->complete = !plan->refused && plan->settings.queue_directory[0] != '\0';
+            if (!plan->complete)
+                failure_set(failure, "the configuration is not usable");
+            MEMORY_FREE(packet);
+            return false;
+        }
+        if (!sound)
+            failure_set(failure, "the process that reads the configuration sent something unsound");
+        more = sound;
+    }
+    if (descriptor >= 0)
+        close(descriptor);
+    MEMORY_FREE(packet);
+    return more;
+}
+
+void plan_free(struct plan *plan) {
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->configurations[i] >= 0)
+            close(plan->configurations[i]);
+    MEMORY_FREE(plan->rows);
+    MEMORY_FREE(plan->configurations);
+    *plan = (struct plan){0};
+}
+
+int plan_start_child(const char *config_directory, pid_t *pid, struct failure *failure) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+        failure_set_errno(failure, errno, "socketpair");
+        return -1;
+    }
+    *pid = fork();
+    if (*pid < 0) {
+        failure_set_errno(failure, errno, "fork");
+        close(pair[0]);
+        close(pair[1]);
+        return -1;
+    }
+    if (*pid == 0) {
+        close(pair[0]);
+        _exit(plan_child(config_directory, pair[1]));
+    }
+    close(pair[1]);
+    return pair[0];
+}

@@ -1,0 +1,191 @@
+/* Operators' wishes: flush, delete, hold, release, requeue, expire. A message under
+ * way is changed when what is in flight has been answered. */
+#include "qmgr.h"
+#include "log.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+/* ---- flush */
+
+static void wake_dead(struct qmgr *qmgr) {
+    size_t at = 0;
+    struct str name;
+    void *value;
+    while (map_next(qmgr->transports, &at, &name, &value)) {
+        struct transport *transport = value;
+        size_t inner = 0;
+        void *entry;
+        while (map_next(transport->destinations, &inner, &name, &entry)) {
+            struct destination *destination = entry;
+            destination->dead_until = 0;
+            destination->failed_cohorts = 0;
+        }
+    }
+}
+
+void control_flush(struct ipc_request *request, struct qmgr *qmgr) {
+    const struct ipc_qmgr_flush *flush = request->message;
+    wake_dead(qmgr);
+    if (flush->queue_id.length) {
+        if (queue_id_is_valid(flush->queue_id)) message_activate(qmgr, flush->queue_id, true, true, true);
+    } else {
+        qmgr->flush_all = true;
+        qmgr->flush_started = clock_date() / CLOCK_SECOND;
+        qmgr->flush_position = 0;
+        qmgr->flush_id[0] = '\0';
+        snprintf(qmgr->flush_site, sizeof qmgr->flush_site, "%.*s", STR_ARGS(flush->site));
+        qmgr->incoming_overflow = true;
+        task_queue_wake_one(&qmgr->incoming_wait);
+        task_queue_wake_one(&qmgr->deferred_wait);
+    }
+    struct ipc_done answer = {.empty_ = {}};
+    ipc_answer(request, IPC_DONE, &answer, -1);
+}
+
+/* ---- a message under way */
+
+void message_cancel_jobs(struct message *message) {
+    /* The last one may end the pass and free the message, so the count is kept above zero meanwhile. */
+    message->unfinished++;
+    for (struct job *job = message->jobs; job; job = job->sibling) {
+        if (!job->line) continue;
+        size_t rest = job->count - job->taken;
+        destination_remove_job(job->destination, job);
+        job->taken = job->count;
+        message->unfinished -= rest;
+    }
+    message->unfinished--;
+    if (message->unfinished == 0) message_finish(message);
+}
+
+static bool change_active(struct message *message, enum queue_change change) {
+    switch (change) {
+    case QUEUE_DELETE: message->wish_delete = true; break;
+    case QUEUE_HOLD: message->wish_hold = true; break;
+    case QUEUE_EXPIRE:
+    case QUEUE_EXPIRE_RELEASE: message->wish_expire = true; break;
+    case QUEUE_REQUEUE:
+    case QUEUE_RELEASE: return false;
+    }
+    message_cancel_jobs(message);
+    return true;
+}
+
+/* ---- a message at rest */
+
+static bool append_expiry(int folder, const char *name) {
+    int file = openat(folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0) return false;
+    struct arena *arena = arena_create(0);
+    struct buf bytes = buf_make(0);
+    struct queue_header header;
+    struct queue_envelope envelope;
+    uint64_t end;
+    struct queue_event event = {.type = EVENT_EXPIRE, .when = clock_date() / CLOCK_SECOND};
+    bool good = queue_file_read(file, arena, &header, &envelope, &end, NULL) && queue_event_pack(&event, &bytes) &&
+                pwrite(file, bytes.data, bytes.length, (off_t)end) == (ssize_t)bytes.length;
+    buf_free(&bytes);
+    arena_destroy(&arena);
+    close(file);
+    return good;
+}
+
+/* To new/, where it is taken up as if it had just come. */
+static bool release(struct qmgr *qmgr, int folder, const char *name) {
+    if (renameat(folder, name, qmgr->new, name) < 0) return false;
+    deferred_forget(qmgr, str_from(name));
+    incoming_note(qmgr, str_from(name), true);
+    return true;
+}
+
+static bool change_resting(struct qmgr *qmgr, int folder, const char *name, enum queue_change change) {
+    struct str queue_id = str_from(name);
+    switch (change) {
+    case QUEUE_DELETE:
+        if (unlinkat(folder, name, 0) < 0) return false;
+        deferred_forget(qmgr, queue_id);
+        log_message(queue_id, "removed");
+        return true;
+    case QUEUE_HOLD:
+        if (folder == qmgr->hold || renameat(folder, name, qmgr->hold, name) < 0) return false;
+        deferred_forget(qmgr, queue_id);
+        log_message(queue_id, "placed on hold");
+        return true;
+    case QUEUE_RELEASE:
+        if (folder != qmgr->hold || !release(qmgr, folder, name)) return false;
+        log_message(queue_id, "released from hold");
+        return true;
+    case QUEUE_REQUEUE:
+        return queue_requeue(qmgr, folder, queue_id);
+    case QUEUE_EXPIRE:
+    case QUEUE_EXPIRE_RELEASE:
+        if (!append_expiry(folder, name)) return false;
+        log_message(queue_id, "expired");
+        if (folder == qmgr->hold && change == QUEUE_EXPIRE) return true;
+        return release(qmgr, folder, name);
+    }
+    return false;
+}
+
+static bool exists(int folder, const char *name) {
+    return faccessat(folder, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool change_one(struct qmgr *qmgr, const char *name, enum queue_change change) {
+    struct message *message = map_get(qmgr->active, str_from(name));
+    if (message) return change_active(message, change);
+    const int folders[] = {qmgr->new, qmgr->cur, qmgr->hold};
+    for (size_t i = 0; i < ARRAY_LENGTH(folders); i++)
+        if (exists(folders[i], name)) return change_resting(qmgr, folders[i], name, change);
+    return false;
+}
+
+/* ---- selection */
+
+static bool is_selected(struct str queues, const char *queue) {
+    struct str word;
+    if (queues.length == 0) return true;
+    while (str_next_word(&queues, " ", &word))
+        if (str_equal(word, str_from(queue))) return true;
+    return false;
+}
+
+static uint64_t change_folder(struct qmgr *qmgr, int folder, enum queue_change change) {
+    uint64_t count = 0;
+    int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = copy < 0 ? NULL : fdopendir(copy);
+    if (!listing && copy >= 0) close(copy);
+    for (struct dirent *entry; listing && (entry = readdir(listing)) != NULL;) {
+        if (!queue_id_is_valid(str_from(entry->d_name))) continue;
+        if (change_one(qmgr, entry->d_name, change)) count++;
+        if (count % 64 == 63) task_yield();
+    }
+    if (listing) closedir(listing);
+    return count;
+}
+
+static uint64_t change_all(struct qmgr *qmgr, enum queue_change change, struct str queues) {
+    uint64_t count = 0;
+    bool from_rest = change != QUEUE_RELEASE;
+    if (from_rest && (is_selected(queues, "incoming") || is_selected(queues, "active"))) count += change_folder(qmgr, qmgr->new, change);
+    if (from_rest && is_selected(queues, "deferred")) count += change_folder(qmgr, qmgr->cur, change);
+    if (change != QUEUE_HOLD && is_selected(queues, "hold")) count += change_folder(qmgr, qmgr->hold, change);
+    return count;
+}
+
+void control_change(struct ipc_request *request, struct qmgr *qmgr) {
+    const struct ipc_qmgr_change *wish = request->message;
+    char name[QUEUE_ID_SIZE];
+    enum queue_change change = (enum queue_change)wish->change;
+    if (wish->change > QUEUE_EXPIRE_RELEASE) {
+        ipc_answer_failed(request, 550, "5.5.4", "no such change");
+        return;
+    }
+    struct ipc_qmgr_changed answer = {.count = 0};
+    snprintf(name, sizeof name, "%.*s", STR_ARGS(wish->queue_id));
+    if (str_equal(wish->queue_id, STR("ALL"))) answer.count = change_all(qmgr, change, wish->queue);
+    else if (queue_id_is_valid(wish->queue_id)) answer.count = change_one(qmgr, name, change);
+    ipc_answer(request, IPC_QMGR_CHANGED, &answer, -1);
+}

@@ -1,0 +1,248 @@
+/* Whose turn it is: transports, destinations, senders, and the windows that
+ * open and close with success and failure (see qmgr.h for the rule). */
+#include "qmgr.h"
+#include <limits.h>
+
+/* ---- finding them */
+
+/* TRANSPORT_destination_..._limit where the table has it, else the default. */
+static void set_limits(struct transport *transport, const struct config *config) {
+    struct str name = str_from(transport->name);
+    int64_t concurrency = config->default_destination_concurrency_limit;
+    int64_t recipients = config->default_destination_recipient_limit;
+    if (str_equal(name, STR("local"))) {
+        concurrency = config->local_destination_concurrency_limit;
+        recipients = config->local_destination_recipient_limit;
+    } else if (str_equal(name, STR("virtual"))) {
+        concurrency = config->virtual_destination_concurrency_limit;
+        recipients = config->virtual_destination_recipient_limit;
+    } else if (str_equal(name, STR("smtp"))) {
+        concurrency = config->smtp_destination_concurrency_limit;
+        recipients = config->smtp_destination_recipient_limit;
+    } else if (str_equal(name, STR("lmtp"))) {
+        concurrency = config->lmtp_destination_concurrency_limit;
+        recipients = config->lmtp_destination_recipient_limit;
+    } else if (str_equal(name, STR("relay"))) {
+        concurrency = config->relay_destination_concurrency_limit;
+        recipients = config->relay_destination_recipient_limit;
+    }
+    transport->concurrency_limit = concurrency > 0 ? (unsigned)concurrency : UINT_MAX;
+    transport->recipient_limit = recipients > 0 ? (unsigned)recipients : UINT_MAX;
+}
+
+struct transport *transport_find(struct qmgr *qmgr, struct str name) {
+    struct transport *transport = map_get(qmgr->transports, name);
+    if (transport) return transport;
+    const struct config *config = qmgr->config;
+    transport = MEMORY_NEW(struct transport);
+    transport->qmgr = qmgr;
+    transport->name = memory_copy_string(name);
+    transport->destinations = map_create();
+    set_limits(transport, config);
+    transport->limit = (unsigned)config->qmgr_transport_delivery_limit;
+    bool own = str_equal(name, STR("error")) || str_equal(name, STR("retry")) || str_equal(name, STR("discard"));
+    if (!own) transport->client = service_client(qmgr->service, transport->name, NULL, NULL);
+    struct str rest = config->defer_transports, word;
+    while (str_next_word(&rest, ", \t", &word))
+        if (str_equal(word, name)) transport->deferred = true;
+    map_put(qmgr->transports, name, transport);
+    return transport;
+}
+
+struct destination *destination_find(struct transport *transport, struct str nexthop) {
+    struct destination *destination = map_get(transport->destinations, nexthop);
+    if (destination) return destination;
+    destination = MEMORY_NEW(struct destination);
+    destination->transport = transport;
+    destination->nexthop = memory_copy_string(nexthop);
+    destination->senders = map_create();
+    map_put(transport->destinations, nexthop, destination);
+    return destination;
+}
+
+/* Nothing waits, nothing flies, and it is not known to be dead: forget it. */
+static void destination_free_if_idle(struct destination *destination) {
+    if (destination->jobs || destination->in_flight || destination->holds || destination->ready || destination_is_dead(destination)) return;
+    map_remove(destination->transport->destinations, str_from(destination->nexthop));
+    map_destroy(&destination->senders);
+    MEMORY_FREE(destination->nexthop);
+    MEMORY_FREE(destination->dead_reason);
+    MEMORY_FREE(destination);
+}
+
+/* ---- rings: the entry after `turn` ... `turn` itself is next */
+
+static void ring_add_destination(struct transport *transport, struct destination *destination) {
+    if (destination->ready) return;
+    destination->ready = true;
+    if (!transport->turn) {
+        transport->turn = destination->next = destination->previous = destination;
+        return;
+    }
+    destination->next = transport->turn;
+    destination->previous = transport->turn->previous;
+    destination->previous->next = destination->next->previous = destination;
+}
+
+static void ring_remove_destination(struct destination *destination) {
+    struct transport *transport = destination->transport;
+    if (!destination->ready) return;
+    destination->ready = false;
+    if (destination->next == destination) {
+        transport->turn = NULL;
+        return;
+    }
+    if (transport->turn == destination) transport->turn = destination->next;
+    destination->previous->next = destination->next;
+    destination->next->previous = destination->previous;
+}
+
+static struct sender_line *line_find(struct destination *destination, struct str sender) {
+    struct sender_line *line = map_get(destination->senders, sender);
+    if (line) return line;
+    line = MEMORY_NEW(struct sender_line);
+    line->sender = memory_copy_string(sender);
+    map_put(destination->senders, sender, line);
+    if (!destination->turn) {
+        destination->turn = line->next = line->previous = line;
+    } else {
+        line->next = destination->turn;
+        line->previous = destination->turn->previous;
+        line->previous->next = line->next->previous = line;
+    }
+    return line;
+}
+
+static void line_free(struct destination *destination, struct sender_line *line) {
+    map_remove(destination->senders, str_from(line->sender));
+    if (line->next == line) {
+        destination->turn = NULL;
+    } else {
+        if (destination->turn == line) destination->turn = line->next;
+        line->previous->next = line->next;
+        line->next->previous = line->previous;
+    }
+    MEMORY_FREE(line->sender);
+    MEMORY_FREE(line);
+}
+
+/* ---- jobs */
+
+static bool has_place(const struct destination *destination) {
+    double window = destination->window > 0 ? destination->window : 1;
+    return destination->jobs > 0 && (double)destination->in_flight < window;
+}
+
+static void update_ready(struct destination *destination) {
+    if (has_place(destination)) ring_add_destination(destination->transport, destination);
+    else ring_remove_destination(destination);
+}
+
+void destination_add_job(struct destination *destination, struct job *job) {
+    struct sender_line *line = line_find(destination, job->message->envelope.sender);
+    job->destination = destination;
+    job->line = line;
+    job->next = NULL;
+    if (line->last) line->last->next = job;
+    else line->first = job;
+    line->last = job;
+    destination->jobs++;
+    if (destination->window <= 0)
+        destination->window = (double)job->message->qmgr->config->initial_destination_concurrency;
+    update_ready(destination);
+}
+
+void destination_remove_job(struct destination *destination, struct job *job) {
+    struct sender_line *line = job->line;
+    if (!line) return;
+    struct job *before = NULL;
+    for (struct job *at = line->first; at != job; at = at->next) before = at;
+    if (before) before->next = job->next;
+    else line->first = job->next;
+    if (line->last == job) line->last = before;
+    job->line = NULL;
+    destination->jobs--;
+    if (!line->first) line_free(destination, line);
+    update_ready(destination);
+}
+
+/* ---- feedback (default_destination_concurrency_positive_feedback and its like: 1 divided by
+ * the window, so a window's worth of successes opens it by one) */
+
+bool destination_is_dead(const struct destination *destination) {
+    return destination->dead_until > clock_date() / CLOCK_SECOND;
+}
+
+void destination_succeeded(struct destination *destination) {
+    destination->failed_cohorts = 0;
+    destination->failure_count = 0;
+    destination->dead_until = 0;
+    destination->success += 1 / (destination->window > 1 ? destination->window : 1);
+    if (destination->success >= 1) {
+        destination->success = 0;
+        if (destination->window < destination->transport->concurrency_limit) destination->window += 1;
+    }
+}
+
+static void declare_dead(struct destination *destination, struct qmgr *qmgr, struct str reason) {
+    destination->dead_until = clock_date() / CLOCK_SECOND + qmgr->config->minimal_backoff_time;
+    MEMORY_FREE(destination->dead_reason);
+    destination->dead_reason = memory_copy_string(reason);
+    while (destination->turn) {
+        struct job *job = destination->turn->first;
+        struct buf text = buf_make(900);
+        buf_printf(&text, "delivery temporarily suspended: %.*s", STR_ARGS(reason));
+        job_settle(job, DELIVERY_DEFERRED, "4.4.1", "none", buf_str(&text));
+        buf_free(&text);
+    }
+}
+
+void destination_failed(struct destination *destination, struct str reason) {
+    struct qmgr *qmgr = destination->transport->qmgr;
+    destination->success = 0;
+    destination->failure_count += 1 / (destination->window > 1 ? destination->window : 1);
+    if (destination->failure_count >= 1) {
+        destination->failure_count = 0;
+        destination->failed_cohorts++;
+        if (destination->window > 1) destination->window -= 1;
+    }
+    if (destination->failed_cohorts >= (unsigned)qmgr->config->default_destination_concurrency_failed_cohort_limit)
+        declare_dead(destination, qmgr, reason);
+}
+
+/* ---- turns */
+
+/* The next recipients of the sender whose turn it is; the sender then goes to the end. */
+static struct delivery take_delivery(struct destination *destination) {
+    struct sender_line *line = destination->turn;
+    struct job *job = line->first;
+    destination->turn = line->next;
+    size_t count = job->count - job->taken;
+    if (count > destination->transport->recipient_limit) count = destination->transport->recipient_limit;
+    struct delivery delivery = {
+        .message = job->message, .destination = destination, .indexes = job->indexes + job->taken, .count = count};
+    job->taken += count;
+    if (job->taken == job->count) destination_remove_job(destination, job);
+    return delivery;
+}
+
+void transport_dispatch(struct transport *transport) {
+    while (transport->turn && transport->in_flight < transport->limit) {
+        struct destination *destination = transport->turn;
+        transport->turn = destination->next;
+        struct delivery delivery = take_delivery(destination);
+        destination->in_flight++;
+        transport->in_flight++;
+        update_ready(destination);
+        delivery_start(delivery);
+    }
+}
+
+void destination_delivery_ended(struct destination *destination) {
+    struct transport *transport = destination->transport;
+    destination->in_flight--;
+    transport->in_flight--;
+    update_ready(destination);
+    destination_free_if_idle(destination);
+    transport_dispatch(transport);
+}

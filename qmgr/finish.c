@@ -1,0 +1,241 @@
+/* The end of a pass: every recipient that was tried has an answer. What is owed is
+ * paid in this order, and each step is in the file before the next begins:
+ *
+ *   1. expiry      what has waited too long fails
+ *   2. notices     to the sender: failed; delivered, if asked for; once: delayed
+ *   3. removal     when nothing is owed to any recipient
+ *   4. deferral    else: events synced, next attempt in the index, file in cur/
+ *
+ * A notice that cannot be written leaves its recipients owing, and the message deferred. */
+#include "qmgr.h"
+#include "log.h"
+#include <errno.h>
+#include <unistd.h>
+
+#define BOUNCE_PATIENCE 120000 /* ms */
+#define NOTICE_ROWS_LIMIT ((size_t)100000)
+
+static size_t count_state(const struct message *message, unsigned state) {
+    size_t count = 0;
+    for (size_t i = 0; i < message->envelope.recipient_count; i++)
+        if (message->envelope.recipients[i].state == state) count++;
+    return count;
+}
+
+static void set_state(struct message *message, size_t index, unsigned state) {
+    struct queue_recipient *recipient = &message->envelope.recipients[index];
+    recipient->state = state;
+    struct queue_event event = {.type = EVENT_RECIPIENT, .index = index, .state = state, .action = recipient->action,
+                                .status = recipient->status, .reason = recipient->reason,
+                                .remote_mta = recipient->remote_mta, .diagnostic = recipient->diagnostic,
+                                .when = recipient->last_attempt};
+    message_event(message, &event);
+}
+
+/* ---- 1. */
+
+static void expire(struct message *message, int64_t now) {
+    const struct config *config = message->qmgr->config;
+    struct queue_envelope *envelope = &message->envelope;
+    int64_t lifetime = envelope->sender.length ? config->maximal_queue_lifetime : config->bounce_queue_lifetime;
+    bool too_old = now - envelope->arrival / CLOCK_SECOND >= lifetime;
+    if (!too_old && !envelope->force_expire && !message->wish_expire) return;
+    if (count_state(message, QUEUE_RECIPIENT_WAITING) == 0) return;
+    log_message(str_from(message->queue_id), "from=<%.*s>, status=%s, returned to sender", STR_ARGS(envelope->sender),
+                too_old ? "expired" : "force-expired");
+    for (size_t i = 0; i < envelope->recipient_count; i++) {
+        struct queue_recipient *recipient = &envelope->recipients[i];
+        if (recipient->state != QUEUE_RECIPIENT_WAITING) continue;
+        if (recipient->status.length == 0 || recipient->status.data[0] == '4') recipient->status = STR("4.4.7");
+        if (recipient->reason.length == 0) recipient->reason = STR("message expired before it could be delivered");
+        recipient->action = DELIVERY_FAILED;
+        bool notify = recipient->notify == NOTIFY_NONE || recipient->notify & NOTIFY_FAILURE;
+        set_state(message, i, notify ? QUEUE_RECIPIENT_FAILED : QUEUE_RECIPIENT_DONE);
+    }
+}
+
+/* ---- 2. */
+
+static bool pack_bounced(const struct message *message, unsigned state, unsigned need_notify, struct buf *rows, uint32_t *count) {
+    for (size_t i = 0; i < message->envelope.recipient_count && rows->length < NOTICE_ROWS_LIMIT; i++) {
+        const struct queue_recipient *recipient = &message->envelope.recipients[i];
+        if (recipient->state != state) continue;
+        if (need_notify && recipient->notify != NOTIFY_NONE && !(recipient->notify & need_notify)) continue;
+        struct ipc_bounced row = {.address = recipient->address, .original = recipient->original, .orcpt = recipient->orcpt,
+                                  .status = recipient->status, .text = recipient->reason, .remote_mta = recipient->remote_mta,
+                                  .diagnostic = recipient->diagnostic, .action = recipient->action,
+                                  .last_attempt = (uint64_t)recipient->last_attempt};
+        if (!ipc_list_add(IPC_ROW_BOUNCED, &row, rows, count)) return false;
+    }
+    return true;
+}
+
+static const char *notice_words(enum notice_kind kind, bool to_postmaster) {
+    switch (kind) {
+    case NOTICE_FAILED: return to_postmaster ? "postmaster non-delivery notification" : "sender non-delivery notification";
+    case NOTICE_DELAYED: return "sender delay notification";
+    case NOTICE_SUCCESS: return "sender delivery status notification";
+    }
+    return "notification";
+}
+
+static bool ask_bounce(struct message *message, enum notice_kind kind, struct ipc_list rows, int64_t now) {
+    const struct queue_envelope *envelope = &message->envelope;
+    struct str queue_id = str_from(message->queue_id);
+    struct ipc_bounce_send request = {
+        .kind = kind, .queue_id = queue_id, .content_offset = QUEUE_HEADER_SIZE,
+        .content_length = message->header.content_length, .smtputf8 = envelope->smtputf8, .sender = envelope->sender,
+        .envelope_id = envelope->envelope_id, .return_content = envelope->return_content,
+        .arrival = (uint64_t)(envelope->arrival / CLOCK_SECOND),
+        .retry_until = (uint64_t)(envelope->arrival / CLOCK_SECOND + message->qmgr->config->maximal_queue_lifetime),
+        .recipients = rows};
+    (void)now;
+    struct arena *arena = arena_create(0);
+    struct ipc_reply reply = {.descriptor = -1};
+    struct failure failure = {0};
+    enum ipc_result result = ipc_ask(message->qmgr->bounce, IPC_BOUNCE_SEND, &request, message->shared, IPC_BOUNCE_SENT,
+                                     deadline_in(BOUNCE_PATIENCE), arena, &reply, &failure);
+    if (result == IPC_OK) {
+        const struct ipc_bounce_sent *sent = reply.message;
+        if (sent->queue_id.length)
+            log_message(queue_id, "%s: %.*s", notice_words(kind, envelope->sender.length == 0), STR_ARGS(sent->queue_id));
+    } else {
+        const struct ipc_failed *failed = result == IPC_REFUSED ? reply.message : NULL;
+        struct str why = failed ? failed->text : str_from(failure.text);
+        log_message_warning(queue_id, "%s cannot be written: %.*s; tried again later",
+                            notice_words(kind, envelope->sender.length == 0), STR_ARGS(why));
+    }
+    arena_destroy(&arena);
+    return result == IPC_OK;
+}
+
+/* A notice for all recipients in a state; they then owe nothing. In portions if they are very many. */
+static bool pay_notice(struct message *message, enum notice_kind kind, unsigned state, int64_t now) {
+    while (count_state(message, state) > 0) {
+        struct buf rows = buf_make(0);
+        uint32_t count = 0;
+        bool good = pack_bounced(message, state, 0, &rows, &count) &&
+                    ask_bounce(message, kind, (struct ipc_list){buf_str(&rows), count}, now);
+        buf_free(&rows);
+        if (!good) return false;
+        for (size_t i = 0; i < message->envelope.recipient_count && count > 0; i++) {
+            if (message->envelope.recipients[i].state != state) continue;
+            set_state(message, i, QUEUE_RECIPIENT_DONE);
+            count--;
+        }
+    }
+    return true;
+}
+
+static void warn_of_delay(struct message *message, int64_t now) {
+    struct queue_envelope *envelope = &message->envelope;
+    int64_t after = message->qmgr->config->delay_warning_time;
+    if (after <= 0 || envelope->delay_notice || envelope->sender.length == 0) return;
+    if (now - envelope->arrival / CLOCK_SECOND < after) return;
+    struct buf rows = buf_make(0);
+    uint32_t count = 0;
+    if (pack_bounced(message, QUEUE_RECIPIENT_WAITING, NOTIFY_DELAY, &rows, &count) &&
+        (count == 0 || ask_bounce(message, NOTICE_DELAYED, (struct ipc_list){buf_str(&rows), count}, now))) {
+        envelope->delay_notice = now;
+        struct queue_event event = {.type = EVENT_DELAY_NOTICE, .when = now};
+        message_event(message, &event);
+    }
+    buf_free(&rows);
+}
+
+/* ---- 3. and 4. */
+
+struct sync_call {
+    int file, error_number;
+};
+
+static void call_fsync(void *argument) {
+    struct sync_call *call = argument;
+    call->error_number = fsync(call->file) < 0 ? errno : 0;
+}
+
+/* A failed sync is not repeated: what it may have lost is the note of a delivery, so at worst a duplicate. */
+static void sync_events(struct message *message) {
+    if (!message->unsynced) return;
+    struct sync_call call = {.file = message->file};
+    task_run_blocking(call_fsync, &call);
+    message->unsynced = false;
+    if (call.error_number)
+        log_message_warning(str_from(message->queue_id), "cannot sync the queue file: %s; a power cut now may deliver twice",
+                            strerror(call.error_number));
+}
+
+static void defer(struct message *message, int64_t now) {
+    struct queue_envelope *envelope = &message->envelope;
+    int64_t next = next_attempt_after(message->qmgr->config, envelope->arrival / CLOCK_SECOND, now);
+    struct queue_event event = {.type = EVENT_SCHEDULE, .when = next, .attempts = envelope->attempts + 1};
+    message_event(message, &event);
+    sync_events(message);
+    deferred_put(message->qmgr, message, next);
+}
+
+static int folder_of(const struct message *message) {
+    return message->deferred ? message->qmgr->cur : message->qmgr->new;
+}
+
+static void remove_message(struct message *message, const char *word) {
+    log_message(str_from(message->queue_id), "%s", word);
+    if (message->deferred) deferred_forget(message->qmgr, str_from(message->queue_id));
+    queue_remove(message->qmgr, folder_of(message), str_from(message->queue_id));
+}
+
+static bool put_on_hold(struct message *message, const char *why) {
+    struct qmgr *qmgr = message->qmgr;
+    if (renameat(folder_of(message), message->queue_id, qmgr->hold, message->queue_id) < 0) {
+        log_message_warning(str_from(message->queue_id), "cannot be put on hold: %s", strerror(errno));
+        return false;
+    }
+    log_message(str_from(message->queue_id), "%s", why);
+    deferred_forget(qmgr, str_from(message->queue_id));
+    return true;
+}
+
+/* A notice that cannot be delivered even to the postmaster waits for an operator: there is
+ * nobody left to tell (lessons.md, durability 6). */
+static bool is_undeliverable_notice(const struct message *message) {
+    struct str sender = message->envelope.sender, local, domain;
+    return str_cut(sender, '@', &local, &domain) && str_equal_nocase(local, message->qmgr->config->double_bounce_sender) &&
+           str_equal_nocase(domain, message->qmgr->config->myhostname);
+}
+
+static void finish_task(void *argument) {
+    struct message *message = argument;
+    int64_t now = clock_date() / CLOCK_SECOND;
+    if (message->wish_delete) {
+        remove_message(message, "removed");
+    } else {
+        expire(message, now);
+        bool failed = count_state(message, QUEUE_RECIPIENT_FAILED) > 0;
+        if (failed && is_undeliverable_notice(message)) {
+            if (put_on_hold(message, "undeliverable postmaster notification: placed on hold")) message_free(&message);
+            else { defer(message, now); message_free(&message); }
+            return;
+        }
+        bool paid = pay_notice(message, NOTICE_FAILED, QUEUE_RECIPIENT_FAILED, now) &&
+                    pay_notice(message, NOTICE_SUCCESS, QUEUE_RECIPIENT_DELIVERED, now);
+        if (paid && count_state(message, QUEUE_RECIPIENT_WAITING) == 0) {
+            remove_message(message, "removed");
+        } else {
+            warn_of_delay(message, now);
+            if (!message->wish_hold || !put_on_hold(message, "placed on hold")) defer(message, now);
+        }
+    }
+    message_free(&message);
+}
+
+void message_finish(struct message *message) {
+    bool done = count_state(message, QUEUE_RECIPIENT_DONE) == message->envelope.recipient_count;
+    if (done) {
+        remove_message(message, "removed");
+        message_free(&message);
+    } else if (!task_start("finish", finish_task, message)) {
+        log_message_warning(str_from(message->queue_id), "out of resources: looked at again at the next queue run");
+        message->qmgr->incoming_overflow = true;
+        message_free(&message);
+    }
+}

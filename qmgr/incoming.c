@@ -1,0 +1,80 @@
+/* What arrives: IDs that cleanup tells of, and those that a scan of new/ finds (at
+ * the start, and when more came than are kept in memory). */
+#include "qmgr.h"
+#include "log.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define INCOMING_LIMIT ((size_t)5000)
+
+struct incoming {
+    struct incoming *next;
+    char queue_id[QUEUE_ID_SIZE];
+    bool from_scan;
+};
+
+void incoming_note(struct qmgr *qmgr, struct str queue_id, bool from_scan) {
+    if (!queue_id_is_valid(queue_id) || map_get(qmgr->active, queue_id)) return;
+    if (qmgr->incoming_count >= INCOMING_LIMIT) {
+        qmgr->incoming_overflow = true;
+        return;
+    }
+    struct incoming *incoming = MEMORY_NEW(struct incoming);
+    snprintf(incoming->queue_id, sizeof incoming->queue_id, "%.*s", STR_ARGS(queue_id));
+    incoming->from_scan = from_scan;
+    if (qmgr->incoming_last) qmgr->incoming_last->next = incoming;
+    else qmgr->incoming_first = incoming;
+    qmgr->incoming_last = incoming;
+    qmgr->incoming_count++;
+    task_queue_wake_one(&qmgr->incoming_wait);
+}
+
+bool incoming_scan(struct qmgr *qmgr) {
+    qmgr->incoming_overflow = false;
+    int copy = openat(qmgr->new, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = copy < 0 ? NULL : fdopendir(copy);
+    if (!listing) {
+        log_warning("cannot read the queue folder new: %s; mail that waits there is looked for again later", strerror(errno));
+        if (copy >= 0) close(copy);
+        return false;
+    }
+    for (struct dirent *entry; !qmgr->incoming_overflow && (entry = readdir(listing)) != NULL;) {
+        struct str name = str_from(entry->d_name);
+        if (name.data[0] == '.') continue;
+        if (queue_id_is_valid(name)) incoming_note(qmgr, name, true);
+        else log_warning("a foreign file stands in the queue folder new: %.*s; it is left alone", STR_ARGS(name));
+    }
+    closedir(listing);
+    return true;
+}
+
+static struct incoming *take_first(struct qmgr *qmgr) {
+    struct incoming *incoming = qmgr->incoming_first;
+    qmgr->incoming_first = incoming->next;
+    if (!qmgr->incoming_first) qmgr->incoming_last = NULL;
+    qmgr->incoming_count--;
+    return incoming;
+}
+
+void incoming_task(void *argument) {
+    struct qmgr *qmgr = argument;
+    incoming_scan(qmgr);
+    while (!task_is_cancelled(task_current())) {
+        if (!qmgr->incoming_first) {
+            if (qmgr->incoming_overflow && incoming_scan(qmgr) && qmgr->incoming_first) continue;
+            enum wait_result ignored = task_queue_wait(&qmgr->incoming_wait, deadline_in(1000));
+            (void)ignored; /* awake, or time to look again */
+            continue;
+        }
+        if (!qmgr_has_room(qmgr, false)) {
+            enum wait_result ignored = task_queue_wait(&qmgr->active_wait, deadline_in(1000));
+            (void)ignored;
+            continue;
+        }
+        struct incoming *incoming = take_first(qmgr);
+        message_activate(qmgr, str_from(incoming->queue_id), false, incoming->from_scan, incoming->from_scan);
+        MEMORY_FREE(incoming);
+    }
+}

@@ -1,0 +1,120 @@
+/* mailq: the queue in portions. The cursor is a phase and a place in it: the folders
+ * new and hold by name order of a directory walk, deferred by the schedule index. */
+#include "qmgr.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define PORTION 40
+#define PORTION_BYTES ((size_t)50000)
+#define RECIPIENTS_BYTES ((size_t)30000)
+
+enum phase { PHASE_NEW = 'n', PHASE_DEFERRED = 'd', PHASE_HOLD = 'h', PHASE_END = 'e' };
+
+struct listing {
+    struct qmgr *qmgr;
+    struct arena *arena;
+    struct buf rows;
+    uint32_t count;
+    char phase;
+    int64_t place;      /* directory position, or a date */
+    char queue_id[QUEUE_ID_SIZE];
+};
+
+static bool add_recipients(const struct queue_envelope *envelope, struct buf *rows, uint32_t *count) {
+    for (size_t i = 0; i < envelope->recipient_count && rows->length < RECIPIENTS_BYTES; i++) {
+        const struct queue_recipient *recipient = &envelope->recipients[i];
+        if (recipient->state != QUEUE_RECIPIENT_WAITING && recipient->state != QUEUE_RECIPIENT_FAILED) continue;
+        struct ipc_queued_recipient row = {.address = recipient->address, .original = recipient->original, .reason = recipient->reason};
+        if (!ipc_list_add(IPC_ROW_QUEUED_RECIPIENT, &row, rows, count)) return false;
+    }
+    return true;
+}
+
+/* Reads one file and adds its row; a file that is gone or damaged is passed over. */
+static void add_message(struct listing *listing, int folder, const char *name, const char *queue) {
+    int file = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0) return;
+    struct arena *arena = arena_create(0);
+    struct queue_header header;
+    struct queue_envelope envelope;
+    uint64_t events_end;
+    struct buf recipients = buf_make(0);
+    uint32_t recipient_count = 0;
+    if (queue_file_read(file, arena, &header, &envelope, &events_end, NULL) &&
+        add_recipients(&envelope, &recipients, &recipient_count)) {
+        bool active = map_get(listing->qmgr->active, str_from(name)) != NULL;
+        struct ipc_queued row = {.queue_id = str_from(name), .queue = str_from(active ? "active" : queue),
+                                 .arrival = (uint64_t)(envelope.arrival / CLOCK_SECOND), .size = header.content_length,
+                                 .forced_expire = envelope.force_expire, .sender = envelope.sender,
+                                 .recipients = {buf_str(&recipients), recipient_count}};
+        if (!ipc_list_add(IPC_ROW_QUEUED, &row, &listing->rows, &listing->count)) listing->phase = PHASE_END;
+    }
+    buf_free(&recipients);
+    arena_destroy(&arena);
+    close(file);
+}
+
+static bool is_full(const struct listing *listing) {
+    return listing->count >= PORTION || listing->rows.length >= PORTION_BYTES;
+}
+
+/* Goes on in a folder from a directory position; true when the portion is full. */
+static bool list_folder(struct listing *listing, int folder, const char *queue) {
+    int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = copy < 0 ? NULL : fdopendir(copy);
+    if (!directory) {
+        if (copy >= 0) close(copy);
+        return false;
+    }
+    if (listing->place) seekdir(directory, listing->place);
+    for (struct dirent *entry; !is_full(listing) && (entry = readdir(directory)) != NULL;) {
+        if (queue_id_is_valid(str_from(entry->d_name))) add_message(listing, folder, entry->d_name, queue);
+        listing->place = telldir(directory);
+    }
+    closedir(directory);
+    return is_full(listing);
+}
+
+static bool list_deferred(struct listing *listing) {
+    struct str sites;
+    while (!is_full(listing)) {
+        if (!schedule_next(listing->qmgr->schedule, &listing->place, listing->queue_id, &sites)) return false;
+        add_message(listing, listing->qmgr->cur, listing->queue_id, "deferred");
+    }
+    return true;
+}
+
+static void next_phase(struct listing *listing, char phase) {
+    listing->phase = phase;
+    listing->place = 0;
+    listing->queue_id[0] = '\0';
+}
+
+/* The cursor's text is "PHASE PLACE ID"; one that does not read starts over. */
+static void read_cursor(struct listing *listing, struct str cursor) {
+    struct str phase, place;
+    next_phase(listing, PHASE_NEW);
+    if (!str_next_word(&cursor, " ", &phase) || phase.length != 1 || !str_next_word(&cursor, " ", &place)) return;
+    int64_t number;
+    if (!str_to_i64(place, 0, INT64_MAX, &number)) return;
+    listing->phase = phase.data[0];
+    listing->place = number;
+    snprintf(listing->queue_id, sizeof listing->queue_id, "%.*s", STR_ARGS(str_trim(cursor)));
+}
+
+void control_list(struct ipc_request *request, struct qmgr *qmgr) {
+    const struct ipc_qmgr_list *ask = request->message;
+    struct listing listing = {.qmgr = qmgr, .arena = request->arena, .rows = buf_make(0)};
+    read_cursor(&listing, ask->after);
+    if (listing.phase == PHASE_NEW && !list_folder(&listing, qmgr->new, "incoming")) next_phase(&listing, PHASE_DEFERRED);
+    if (listing.phase == PHASE_DEFERRED && !list_deferred(&listing)) next_phase(&listing, PHASE_HOLD);
+    if (listing.phase == PHASE_HOLD && !list_folder(&listing, qmgr->hold, "hold")) next_phase(&listing, PHASE_END);
+    char cursor[64];
+    snprintf(cursor, sizeof cursor, "%c %lld %s", listing.phase, (long long)listing.place, listing.queue_id);
+    struct ipc_qmgr_listed answer = {.cursor = str_from(cursor), .more = listing.phase != PHASE_END,
+                                     .messages = {buf_str(&listing.rows), listing.count}};
+    ipc_answer(request, IPC_QMGR_LISTED, &answer, -1);
+    buf_free(&listing.rows);
+}

@@ -1,0 +1,112 @@
+/* qmgr: owns the queue.
+ *
+ *   incoming.c     what arrives: told by cleanup, or found in new/
+ *   message.c      a message taken up: read, checked, resolved, put in line
+ *   destination.c  whose turn it is; concurrency windows
+ *   deliver.c      one delivery by an agent
+ *   finish.c       the end of a pass: notices, removal, deferral
+ *   deferred.c     how the next attempt is chosen, and the schedule index
+ *   list.c         mailq
+ *   change.c       flush, hold, release, delete, expire; requeue.c
+ *   remove.c       queue files removed in batches
+ *
+ * It runs as tern-queue beneath queue_directory/queue and hands agents open
+ * descriptors, never paths. After a kill at any step it resumes from the files:
+ * each step is in a message's file before the next begins. */
+#include "qmgr.h"
+#include "log.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+/* Who may ask what: cleanup tells of new mail; anyone may list and flush; root and the
+ * queue's own user may change. */
+static bool may_change(const struct ipc_request *request) {
+    uint32_t uid = ipc_peer_uid(request->peer);
+    return uid == 0 || uid == (uint32_t)geteuid();
+}
+
+static void dispatch(struct ipc_request *request, void *context) {
+    struct qmgr *qmgr = context;
+    if (request->type == IPC_QMGR_NEW) {
+        const struct ipc_qmgr_new *notice = request->message;
+        if (str_equal(ipc_peer_service(request->peer), STR("cleanup"))) incoming_note(qmgr, notice->queue_id, false);
+    } else if (request->type == IPC_QMGR_LIST) {
+        control_list(request, qmgr);
+    } else if (request->type == IPC_QMGR_FLUSH) {
+        control_flush(request, qmgr);
+    } else if (request->type == IPC_QMGR_CHANGE && may_change(request)) {
+        control_change(request, qmgr);
+    } else {
+        ipc_answer_failed(request, 550, "5.7.0", "not permitted");
+    }
+}
+
+static void session(struct service *service, int connection, unsigned listener) {
+    (void)listener;
+    ipc_serve(connection, 1000, dispatch, service_context(service));
+}
+
+/* Needs /proc, so before the sandbox closes. */
+static bool prepare(struct service *service, struct failure *failure) {
+    struct qmgr *qmgr = MEMORY_NEW(struct qmgr);
+    service_set_context(service, qmgr);
+    int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (file < 0) return failure_set_errno(failure, errno, "cannot read the boot's identity");
+    ssize_t length = read(file, qmgr->boot_identity, sizeof qmgr->boot_identity - 1);
+    close(file);
+    if (length < 36) return failure_set(failure, "the boot's identity is too short");
+    qmgr->boot_identity[36] = '\0';
+    return true;
+}
+
+static bool open_folder(struct qmgr *qmgr, const char *name, int *folder, struct failure *failure) {
+    *folder = openat(qmgr->queue, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return *folder >= 0 || failure_set_errno(failure, errno, "cannot open the queue folder %s", name);
+}
+
+static bool start(struct service *service, struct failure *failure) {
+    struct qmgr *qmgr = service_context(service);
+    qmgr->service = service;
+    qmgr->config = service_config(service);
+    qmgr->queue = service_directory(service);
+    qmgr->started = clock_date() / CLOCK_SECOND;
+    qmgr->active = map_create();
+    qmgr->leaving = map_create();
+    qmgr->transports = map_create();
+    qmgr->resolve = resolve_create(service, 0);
+    qmgr->bounce = service_client(service, "bounce", NULL, NULL);
+    qmgr->cleanup = service_client(service, "cleanup", NULL, NULL);
+    return open_folder(qmgr, "new", &qmgr->new, failure) && open_folder(qmgr, "cur", &qmgr->cur, failure) &&
+           open_folder(qmgr, "hold", &qmgr->hold, failure) && open_folder(qmgr, "corrupt", &qmgr->corrupt, failure) &&
+           deferred_open(qmgr, str_from(qmgr->boot_identity), failure) &&
+           (task_start("incoming", incoming_task, qmgr) || failure_set(failure, "out of resources")) &&
+           (task_start("deferred", deferred_task, qmgr) || failure_set(failure, "out of resources"));
+}
+
+/* The queue run of master.cf's wake-up column: what a lost message from cleanup left in new/. */
+static void wake(struct service *service) {
+    struct qmgr *qmgr = service_context(service);
+    qmgr->incoming_overflow = true;
+    task_queue_wake_one(&qmgr->incoming_wait);
+}
+
+static void drain(struct service *service) {
+    struct qmgr *qmgr = service_context(service);
+    schedule_close(&qmgr->schedule);
+}
+
+static const struct service_declaration declaration = {
+    .program = "qmgr",
+    .prepare = prepare,
+    .start = start,
+    .session = session,
+    .wake = wake,
+    .drain = drain,
+    .session_limit = 1000,
+    .blocking_threads = 8,
+};
+
+int main(int argument_count, char **arguments) {
+    return service_run(argument_count, arguments, &declaration);
+}

@@ -1,0 +1,189 @@
+/* qmgr: the queue manager's structures, by lifetime, and what its files offer each other.
+ *
+ *   message      one queue file taken up (active): its envelope, its descriptors, its jobs
+ *   job          a message's recipients for one destination, in order
+ *   destination  (transport, nexthop): a window of concurrent deliveries, senders in turn
+ *   transport    a service that delivers; destinations in turn
+ *
+ * Who is next: transports independently; within a transport the destinations with
+ * work and a free place in their window, in turn; within a destination the senders, in
+ * turn; within a sender the jobs, in order. A turn is one delivery of at most
+ * destination_recipient_limit recipients, so a bulk job gives way after each. */
+#ifndef TERN_QMGR_H
+#define TERN_QMGR_H
+
+#include "delivery.h"
+#include "hash.h"
+#include "ipc.h"
+#include "queue_file.h"
+#include "queue_id.h"
+#include "resolve.h"
+#include "schedule.h"
+#include "service.h"
+
+struct message;
+struct job;
+struct destination;
+struct transport;
+
+/* Jobs of one envelope sender at one destination. */
+struct sender_line {
+    struct sender_line *next, *previous; /* the destination's ring */
+    char *sender;
+    struct job *first, *last;
+};
+
+struct destination {
+    struct transport *transport;
+    char *nexthop;
+    struct sender_line *turn; /* ring; NULL: no work */
+    struct map *senders;      /* sender to sender_line */
+    unsigned in_flight;
+    double window;            /* deliveries at once, with feedback */
+    double success, failure_count; /* feedback gathered since the window last moved */
+    unsigned failed_cohorts;
+    int64_t dead_until;       /* seconds; 0: alive */
+    char *dead_reason;
+    bool ready;               /* in the transport's ring */
+    struct destination *next, *previous;
+    size_t jobs;
+    unsigned holds;           /* messages being resolved that mean to queue jobs here */
+};
+
+struct transport {
+    struct qmgr *qmgr;
+    char *name;
+    struct ipc_client *client;    /* NULL: error, retry, discard, which qmgr serves itself */
+    struct map *destinations;
+    struct destination *turn;     /* ring of those ready */
+    unsigned in_flight, limit;
+    unsigned concurrency_limit, recipient_limit;
+    bool deferred;                /* named in defer_transports */
+};
+
+struct job {
+    struct message *message;
+    struct destination *destination;
+    struct sender_line *line;
+    struct job *next;             /* in the line */
+    struct job *sibling;          /* in the message */
+    size_t *indexes;              /* recipient numbers */
+    size_t count, room, taken;
+};
+
+struct message {
+    struct qmgr *qmgr;
+    char queue_id[QUEUE_ID_SIZE];
+    struct arena *arena;
+    struct queue_header header;
+    struct queue_envelope envelope;
+    uint64_t events_end;
+    int file;            /* read and write: events are appended here */
+    int shared;          /* read-only: what agents get */
+    bool deferred;       /* stands in cur/, else in new/ */
+    bool perhaps_delivered;
+    bool unsynced;       /* events were appended and not synced */
+    int64_t activated;   /* microseconds */
+    struct job *jobs;
+    size_t unfinished;   /* jobs' recipients not yet answered, and deliveries under way */
+    /* operators' wishes, obeyed when the pass ends */
+    bool wish_delete, wish_hold, wish_expire;
+};
+
+struct qmgr {
+    struct service *service;
+    const struct config *config;
+    struct resolve *resolve;
+    struct ipc_client *bounce, *cleanup;
+    int queue, new, cur, hold, corrupt;
+    struct schedule *schedule;
+    struct map *active;        /* queue ID to message */
+    struct map *leaving;       /* queue IDs whose files are being removed */
+    struct map *transports;
+    size_t active_recipients;
+    /* incoming: IDs told by cleanup or found by a scan, in order; bounded */
+    struct incoming *incoming_first, *incoming_last;
+    size_t incoming_count;
+    bool incoming_overflow;    /* more stand in new/ than were noted: scan again */
+    struct task_queue incoming_wait, active_wait, deferred_wait;
+    int64_t started;           /* seconds */
+    /* flush: everything scheduled up to here is due now */
+    int64_t flush_position;
+    char flush_id[24];
+    bool flush_all;
+    int64_t flush_started;     /* seconds */
+    char flush_site[256];
+    /* removals gather for one helper call */
+    struct removal *removals;
+    bool removing;
+    bool index_broken;
+    char boot_identity[64];
+};
+
+/* incoming.c: what arrives */
+void incoming_note(struct qmgr *qmgr, struct str queue_id, bool from_scan);
+bool incoming_scan(struct qmgr *qmgr);
+void incoming_task(void *qmgr);
+
+/* message.c: taking up and letting go */
+/* Opens, reads, checks, resolves and queues for delivery. deferred: from cur/. */
+void message_activate(struct qmgr *qmgr, struct str queue_id, bool deferred, bool perhaps_delivered, bool check_content);
+void message_free(struct message **message);
+bool qmgr_has_room(const struct qmgr *qmgr, bool for_deferred);
+/* Appends an event; the file is synced when the pass ends. False and logged on a local fault. */
+bool message_event(struct message *message, const struct queue_event *event);
+/* Marks a recipient's outcome in memory and file. */
+void message_outcome(struct message *message, const struct ipc_outcome *outcome);
+
+/* destination.c: windows and turns */
+struct transport *transport_find(struct qmgr *qmgr, struct str name);
+struct destination *destination_find(struct transport *transport, struct str nexthop);
+void destination_add_job(struct destination *destination, struct job *job);
+void destination_remove_job(struct destination *destination, struct job *job);
+void destination_succeeded(struct destination *destination);
+void destination_failed(struct destination *destination, struct str reason);
+bool destination_is_dead(const struct destination *destination);
+/* A delivery's place is free again; may free the destination. */
+void destination_delivery_ended(struct destination *destination);
+/* Starts as many deliveries as windows allow. */
+void transport_dispatch(struct transport *transport);
+
+/* deliver.c: one delivery */
+struct delivery {
+    struct message *message;
+    struct destination *destination;
+    size_t *indexes;
+    size_t count;
+};
+void delivery_start(struct delivery delivery);
+/* All recipients of a job get this outcome without asking an agent. */
+void job_settle(struct job *job, unsigned action, const char *status, const char *relay, struct str text);
+
+/* finish.c: when every recipient of this pass is answered */
+void message_finish(struct message *message);
+
+/* deferred.c: the next attempt */
+int64_t next_attempt_after(const struct config *config, int64_t arrival, int64_t now);
+bool deferred_open(struct qmgr *qmgr, struct str boot_identity, struct failure *failure);
+void deferred_task(void *qmgr);
+bool deferred_put(struct qmgr *qmgr, struct message *message, int64_t when);
+void deferred_forget(struct qmgr *qmgr, struct str queue_id);
+
+/* list.c */
+void control_list(struct ipc_request *request, struct qmgr *qmgr);
+
+/* change.c: operators' wishes */
+void control_flush(struct ipc_request *request, struct qmgr *qmgr);
+void control_change(struct ipc_request *request, struct qmgr *qmgr);
+/* Takes what is not yet under way out of the line; the pass then ends early. */
+void message_cancel_jobs(struct message *message);
+
+/* requeue.c */
+/* Sends a message once more through cleanup, under a new ID, with the recipients it came
+ * with, and removes the old one. */
+bool queue_requeue(struct qmgr *qmgr, int folder, struct str queue_id);
+
+/* remove.c */
+void queue_remove(struct qmgr *qmgr, int folder, struct str queue_id);
+
+#endif

@@ -1,0 +1,255 @@
+"""What the end-to-end tests share: a private instance of tern, and TAP.
+
+    import tern_test as t
+    t.plan(3)
+    with t.Instance() as tern:
+        tern.start()
+        t.ok(tern.run("status").returncode == 0, "status says running")
+
+The programs come from the build directory in TERN_BUILD (default: the current
+directory), uninstalled: the daemons are copied into one directory of the
+instance. Only the standard library; only loopback."""
+
+import os
+import pathlib
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = pathlib.Path(os.environ.get("TERN_BUILD", ".")).resolve()
+DAEMONS = ["master", "smtpd", "cleanup", "qmgr", "smtp", "local", "bounce", "pickup", "lookup", "log"]
+COMMANDS = ["tern", "ternconf", "ternmap", "ternalias", "ternqueue", "ternsuper", "terncat", "sendmail"]
+
+_count = 0
+_failed = 0
+_planned = None
+
+
+def plan(number):
+    global _planned
+    _planned = number
+    print(f"1..{number}", flush=True)
+
+
+def skip_all(why):
+    print(f"1..0 # SKIP {why}", flush=True)
+    sys.exit(0)
+
+
+def ok(good, name, detail=""):
+    global _count, _failed
+    _count += 1
+    print(f"{'ok' if good else 'not ok'} {_count} - {name}", flush=True)
+    if not good:
+        _failed += 1
+        for line in str(detail).splitlines():
+            print(f"#   {line}", flush=True)
+        for instance in Instance.alive:
+            instance.say_log()
+    return good
+
+
+def is_(got, wanted, name):
+    return ok(got == wanted, name, f"     got: {got!r}\n  wanted: {wanted!r}")
+
+
+def done():
+    """Ends the test script with its exit status."""
+    if _planned is None:
+        print(f"1..{_count}", flush=True)
+    sys.exit(1 if _failed or (_planned is not None and _planned != _count) else 0)
+
+
+def wait_for(condition, seconds=10.0, pause=0.02):
+    """Waits until condition() is true; its value, or the last one when time is up."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value or time.monotonic() > end:
+            return value
+        time.sleep(pause)
+
+
+def program(name):
+    """A command or daemon of the build."""
+    for folder in ("ctl", name, "."):
+        path = BUILD / folder / name
+        if path.is_file() and os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def alive(pid):
+    """A process that runs (a zombie does not)."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def accepts(port, host="127.0.0.1"):
+    try:
+        with socket.create_connection((host, port), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def free_port_base():
+    """A base B such that B+24 and B+25 (and a few more) are free."""
+    start = 20000 + os.getpid() * 50 % 20000
+    for base in list(range(start, 40000, 50)) + list(range(20000, start, 50)):
+        try:
+            for offset in range(24, 30):
+                with socket.socket() as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind(("127.0.0.1", base + offset))
+            return base
+        except OSError:
+            continue
+    raise RuntimeError("no free ports")
+
+
+class Instance:
+    """A private instance in a temporary directory, made by `tern init`.
+
+    domain, settings: for init; daemons: {name: path} put beside or in place of
+    the build's; missing daemons are simply not there. user: run as this account
+    (needs root)."""
+
+    alive = []
+
+    def __init__(self, domain="example.test", settings=(), daemons=None, user=None, keep=False):
+        self.user = user
+        self.keep = keep or bool(os.environ.get("TERN_TEST_KEEP"))
+        self.top = pathlib.Path(tempfile.mkdtemp(prefix="tern-test-"))
+        os.chmod(self.top, 0o755)
+        if user:
+            account = pwd.getpwnam(user)
+            os.chown(self.top, account.pw_uid, account.pw_gid)
+        self.domain = domain
+        self.port_base = free_port_base()
+        self.smtp_port = self.port_base + 25
+        self.lmtp_port = self.port_base + 24
+        self.directory = self.top / "tern"
+        self.etc = self.directory / "etc"
+        self.spool = self.directory / "spool"
+        self.mail = self.directory / "mail"
+        self.log_file = self.directory / "log" / "tern.log"
+        self.libexec = self.top / "libexec"
+        self._gather(daemons or {})
+        made = self.tern("init", str(self.directory), "--domain", domain, "--port-base", str(self.port_base),
+                         "--set", f"daemon_directory={self.libexec}",
+                         *[word for setting in settings for word in ("--set", setting)])
+        if made.returncode != 0:
+            raise RuntimeError(f"tern init failed: {made.stderr}")
+        Instance.alive.append(self)
+
+    def _gather(self, daemons):
+        self.libexec.mkdir()
+        for name in DAEMONS:
+            path = daemons.get(name) or program(name)
+            if path:
+                shutil.copy2(path, self.libexec / name)
+        for name, path in daemons.items():
+            shutil.copy2(path, self.libexec / name)
+
+    # ---- commands
+
+    def _demote(self):
+        account = pwd.getpwnam(self.user)
+        os.setgroups([])
+        os.setgid(account.pw_gid)
+        os.setuid(account.pw_uid)
+
+    def command(self, name, *arguments, input=None, timeout=60, check=False):
+        """Runs a command of the build with text input and output."""
+        return subprocess.run([str(program(name)), *map(str, arguments)], input=input, capture_output=True, text=True,
+                              timeout=timeout, check=check, preexec_fn=self._demote if self.user else None,
+                              env={**os.environ, "MAIL_CONFIG": str(self.etc)})
+
+    def tern(self, *arguments, **options):
+        return self.command("tern", *arguments, **options)
+
+    def run(self, *arguments, **options):
+        """tern -c ETC ..."""
+        return self.tern("-c", self.etc, *arguments, **options)
+
+    def start(self):
+        started = self.run("start")
+        if started.returncode != 0:
+            self.say_log()
+            raise RuntimeError(f"tern start failed: {started.stderr}")
+        return started
+
+    def stop(self):
+        return self.run("stop")
+
+    def add_user(self, name, password="secret"):
+        return self.run("user", "add", f"{name}@{self.domain}", input=password + "\n", check=True)
+
+    # ---- looking in
+
+    def pids(self):
+        """[(service, pid)]; empty if it does not run."""
+        lines = self.run("pids").stdout.splitlines()
+        return [(line.split()[0], int(line.split()[1])) for line in lines]
+
+    def pid_of(self, service):
+        for name, pid in self.pids():
+            if name == service:
+                return pid
+        return None
+
+    def log(self):
+        try:
+            return self.log_file.read_text(errors="replace")
+        except OSError:
+            return ""
+
+    def wait_log(self, text, seconds=10.0, count=1):
+        return wait_for(lambda: self.log().count(text) >= count, seconds)
+
+    def say_log(self, lines=60):
+        for line in self.log().splitlines()[-lines:]:
+            print(f"# log: {line}", flush=True)
+
+    def mailbox(self, user):
+        """The files of a virtual mailbox's new/."""
+        folder = self.mail / self.domain / user / "Maildir" / "new"
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+
+    def set(self, line, file="main.cf"):
+        """Adds a line to a configuration file."""
+        with open(self.etc / file, "a") as out:
+            out.write(line + "\n")
+
+    # ---- life
+
+    def close(self):
+        if self in Instance.alive:
+            Instance.alive.remove(self)
+        left = self.pids()
+        try:
+            self.stop()
+        except subprocess.TimeoutExpired:
+            pass
+        for _, pid in left:
+            if alive(pid):
+                try:
+                    os.kill(pid, 9)
+                except ProcessLookupError:
+                    pass
+        if not self.keep:
+            shutil.rmtree(self.top, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

@@ -1,0 +1,108 @@
+/* The schedule index: order, replacement, what survives and what is thrown away. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "schedule.h"
+
+static int setup(void **state) {
+    static char name[64];
+    snprintf(name, sizeof name, "/tmp/tern-schedule-XXXXXX");
+    *state = mkdtemp(name);
+    return *state && chdir(name) == 0 ? 0 : -1;
+}
+
+static int teardown(void **state) {
+    unlink("schedule/data.mdb");
+    unlink("schedule/lock.mdb");
+    rmdir("schedule");
+    return chdir("/") == 0 && rmdir(*state) == 0 ? 0 : -1;
+}
+
+static void test_order(void **state) {
+    (void)state;
+    struct schedule *schedule;
+    bool empty;
+    assert_true(schedule_open("schedule", STR("boot1"), &schedule, &empty, NULL));
+    assert_true(empty);
+    assert_true(schedule_put(schedule, STR("CCCCCC"), 300, STR("1 c.test"), NULL));
+    assert_true(schedule_put(schedule, STR("AAAAAA"), 100, STR("1 a.test"), NULL));
+    assert_true(schedule_put(schedule, STR("BBBBBB"), 500, STR("1 b.test"), NULL));
+    assert_true(schedule_put(schedule, STR("BBBBBB"), 100, STR("2 b.test"), NULL)); /* moves */
+    assert_int_equal(schedule_count(schedule), 3);
+    int64_t when = 0;
+    char id[24] = "";
+    struct str sites;
+    static const char *const expected[] = {"AAAAAA", "BBBBBB", "CCCCCC"};
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(schedule_next(schedule, &when, id, &sites));
+        assert_string_equal(id, expected[i]);
+    }
+    assert_int_equal(when, 300);
+    assert_false(schedule_next(schedule, &when, id, &sites));
+    assert_true(schedule_find(schedule, STR("BBBBBB"), &when) && when == 100);
+    assert_true(schedule_remove(schedule, STR("AAAAAA"), NULL));
+    assert_true(schedule_remove(schedule, STR("AAAAAA"), NULL));
+    assert_false(schedule_find(schedule, STR("AAAAAA"), &when));
+    assert_int_equal(schedule_count(schedule), 2);
+    schedule_close(&schedule);
+}
+
+static bool reopen(const char *boot, size_t *count) {
+    struct schedule *schedule;
+    bool empty;
+    assert_true(schedule_open("schedule", str_from(boot), &schedule, &empty, NULL));
+    *count = schedule_count(schedule);
+    schedule_close(&schedule);
+    return empty;
+}
+
+/* A child that writes and dies without closing, as a killed qmgr does. */
+static void write_and_die(const char *boot) {
+    pid_t child = fork();
+    if (child == 0) {
+        struct schedule *schedule;
+        bool empty;
+        bool good = schedule_open("schedule", str_from(boot), &schedule, &empty, NULL) &&
+                    schedule_put(schedule, STR("DDDDDD"), 1, STR("0"), NULL) && schedule_commit(schedule, NULL);
+        _exit(good ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static void test_boots(void **state) {
+    (void)state;
+    size_t count;
+    assert_true(reopen("boot1", &count));
+    write_and_die("boot1");
+    assert_false(reopen("boot1", &count)); /* same boot: kept */
+    assert_int_equal(count, 1);
+    assert_false(reopen("boot2", &count)); /* closed in order before: kept */
+    assert_int_equal(count, 1);
+    write_and_die("boot3");
+    assert_true(reopen("boot4", &count)); /* another boot, not closed: thrown away */
+    assert_int_equal(count, 0);
+}
+
+static void test_damage(void **state) {
+    (void)state;
+    size_t count;
+    assert_true(reopen("boot1", &count));
+    FILE *file = fopen("schedule/data.mdb", "r+");
+    assert_non_null(file);
+    for (unsigned i = 0; i < 8192; i++) fputc('x', file);
+    fclose(file);
+    assert_true(reopen("boot1", &count));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_order, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_boots, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_damage, setup, teardown)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
