@@ -58,8 +58,8 @@ static void prepare_birth(struct birth *birth, const struct service *service, in
     for (size_t i = 0; i < service->listener_count; i++)
         add_descriptor(birth, service->listeners[i]->descriptor);
     birth->outlives_master = is_log_daemon(service);
-    /* Not the log daemon's own: what a dying process says goes where its log lines go. */
-    birth->standard_error = master->foreground || is_log_daemon(service) ? STDERR_FILENO : service->log->write_end;
+    /* What a dying process says goes where its log lines go. */
+    birth->standard_error = master->foreground ? STDERR_FILENO : service->log->write_end;
 
     add_argument(birth, service->row.program);
     add_argument(birth, "-n");

@@ -149,7 +149,7 @@ union message {
 static bool handle_packet(struct child *child, struct str packet) {
     enum ipc_type type;
     uint32_t serial;
-    union message message = {0};
+    union message message = {};
     if (!ipc_peek(packet, &type, &serial))
         return false;
     if (type == IPC_READY && ipc_decode(packet, type, &message)) {

@@ -46,7 +46,7 @@ static bool read_arguments(struct master *master, int count, char **arguments) {
     return optind == count && master->config_directory != NULL;
 }
 
-static void settle_process(void) {
+static void settle_process(const struct master *master) {
     struct rlimit files;
     umask(0077);
     signal(SIGPIPE, SIG_IGN);
@@ -57,6 +57,8 @@ static void settle_process(void) {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null > STDERR_FILENO) {
         dup2(null, STDIN_FILENO);
+        if (!master->foreground) /* whoever started us may be reading there until the end of file */
+            dup2(null, STDOUT_FILENO);
         close(null);
     }
 }
@@ -137,7 +139,7 @@ int main(int count, char **arguments) {
         fprintf(stderr, "usage: master -c config_directory [-f] [-r descriptor]\n");
         return 64;
     }
-    settle_process();
+    settle_process(master);
     if (!start(master, &failure)) {
         start_fail(master, failure.text);
         return EXIT_FAILURE;

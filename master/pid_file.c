@@ -28,7 +28,7 @@ bool pid_file_take(struct failure *failure) {
         return false;
     }
     int length = snprintf(text, sizeof text, "%10d\n", (int)getpid());
-    if (ftruncate(descriptor, 0) < 0 || pwrite(descriptor, text, (size_t)length, 0) != length) {
+    if (fchmod(descriptor, 0644) < 0 || ftruncate(descriptor, 0) < 0 || pwrite(descriptor, text, (size_t)length, 0) != length) {
         failure_set_errno(failure, errno, "cannot write %s", PID_FILE);
         close(descriptor);
         return false;

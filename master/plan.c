@@ -76,7 +76,8 @@ static bool settings_are_sound(const struct plan_settings *settings) {
            text_ends(settings->config_directory, sizeof settings->config_directory) &&
            text_ends(settings->syslog_name, sizeof settings->syslog_name) &&
            text_ends(settings->version, sizeof settings->version) && settings->queue_directory[0] == '/' &&
-           settings->daemon_directory[0] == '/';
+           settings->daemon_directory[0] == '/' && settings->stop_time >= 0 && settings->throttle_time >= 0 &&
+           settings->stop_time < INT32_MAX && settings->throttle_time < INT32_MAX;
 }
 
 static bool add_row(struct plan *plan, const struct plan_row *row, int *descriptor) {

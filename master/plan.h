@@ -41,6 +41,8 @@ struct plan_settings {
     char config_directory[PLAN_TEXT_LIMIT];
     char syslog_name[PLAN_NAME_LIMIT];
     char version[PLAN_NAME_LIMIT];
+    int64_t stop_time;     /* seconds */
+    int64_t throttle_time; /* seconds */
 };
 
 /* One line of master.cf joined with its program's row in services.def. */

@@ -1,7 +1,7 @@
 /* services: when a service gets a process, and when it must wait for one.
  *
  * Back-off: failures in a row make the pause before the next process 0.1 s,
- * doubling up to 5 s; a process that ran well, or was killed by a signal that
+ * doubling up to service_throttle_time; a process that ran well, or was killed by a signal that
  * somebody sent it, costs none. */
 #include "master.h"
 
@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #define BACKOFF_FIRST_MS 100
-#define BACKOFF_LAST_MS 5000
 #define GOOD_RUN_MS 10000
 
 struct service *service_create(struct master *master, const struct plan_row *row) {
@@ -128,11 +127,12 @@ void services_evaluate_all(struct master *master) {
 
 /* Counts a failure; the pause before the next process, in ms. */
 static int64_t back_off(struct service *service) {
+    int64_t longest = service->master->settings.throttle_time * 1000;
     int64_t pause = BACKOFF_FIRST_MS;
-    for (unsigned i = 0; i < service->failures && pause < BACKOFF_LAST_MS; i++)
+    for (unsigned i = 0; i < service->failures && pause < longest; i++)
         pause *= 2;
-    if (pause > BACKOFF_LAST_MS)
-        pause = BACKOFF_LAST_MS;
+    if (pause > longest)
+        pause = longest;
     service->failures++;
     service->not_before = deadline_in(pause);
     return pause;
@@ -178,10 +178,13 @@ void service_child_ended(struct service *service, const struct child *child, int
     if (good_run)
         service->failures = 0;
     if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) {
-        /* A process that says goodbye before it was ready has done nothing: that is no good end. */
-        if (!child->ready && !child->draining && may_run(service))
-            back_off(service);
-        else if (!child->draining)
+        /* Leaving when idle is good manners in a service that runs on demand; leaving before it was
+         * ready, or from one that always runs, is not. */
+        if (!child->draining && !good_run && may_run(service) && (!child->ready || service->row.always_runs)) {
+            say_what_follows(service, child, true, next, sizeof next);
+            report(service->master, REPORT_WARNING, "process %s pid %d ended by itself; service %s: %s", path,
+                   (int)child->pid, service->row.name, next);
+        } else if (!child->draining)
             service->failures = 0;
     } else if (WIFEXITED(wait_status)) {
         say_what_follows(service, child, true, next, sizeof next);

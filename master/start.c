@@ -28,6 +28,8 @@ void report_start_outcome(struct master *master, const char *outcome) {
     (void)!write(master->start_report, "\n", 1);
     close(master->start_report);
     master->start_report = -1;
+    if (!master->foreground)
+        dup2(STDIN_FILENO, STDERR_FILENO); /* /dev/null: the caller's terminal is no longer ours */
 }
 
 void start_evaluate(struct master *master) {

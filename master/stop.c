@@ -7,7 +7,6 @@
 
 #include <signal.h>
 
-#define STOP_LIMIT_MS 10000
 #define LOG_LIMIT_MS 2000
 
 static void drain_phase(struct master *master) {
@@ -69,7 +68,7 @@ void stop_begin(struct master *master, const char *why) {
     notify_send("STOPPING=1");
     master->state = MASTER_STOPPING;
     master->stop_phase = PLAN_STOP_INTAKE;
-    master->stop_timer = loop_timer_start(STOP_LIMIT_MS, 0, time_is_up, master);
+    master->stop_timer = loop_timer_start(master->settings.stop_time * 1000, 0, time_is_up, master);
     drain_phase(master);
     stop_evaluate(master);
 }

@@ -5,29 +5,10 @@
 
 /* ---- finding them */
 
-/* TRANSPORT_destination_..._limit where the table has it, else the default. */
-static void set_limits(struct transport *transport, const struct config *config) {
-    struct str name = str_from(transport->name);
-    int64_t concurrency = config->default_destination_concurrency_limit;
-    int64_t recipients = config->default_destination_recipient_limit;
-    if (str_equal(name, STR("local"))) {
-        concurrency = config->local_destination_concurrency_limit;
-        recipients = config->local_destination_recipient_limit;
-    } else if (str_equal(name, STR("virtual"))) {
-        concurrency = config->virtual_destination_concurrency_limit;
-        recipients = config->virtual_destination_recipient_limit;
-    } else if (str_equal(name, STR("smtp"))) {
-        concurrency = config->smtp_destination_concurrency_limit;
-        recipients = config->smtp_destination_recipient_limit;
-    } else if (str_equal(name, STR("lmtp"))) {
-        concurrency = config->lmtp_destination_concurrency_limit;
-        recipients = config->lmtp_destination_recipient_limit;
-    } else if (str_equal(name, STR("relay"))) {
-        concurrency = config->relay_destination_concurrency_limit;
-        recipients = config->relay_destination_recipient_limit;
-    }
-    transport->concurrency_limit = concurrency > 0 ? (unsigned)concurrency : UINT_MAX;
-    transport->recipient_limit = recipients > 0 ? (unsigned)recipients : UINT_MAX;
+/* TRANSPORT_destination_..._limit where main.cf has it, else the default; 0 is no limit. */
+static unsigned transport_limit(const struct config *config, const struct transport *transport, struct str suffix) {
+    int64_t limit = config_transport_number(config, str_from(transport->name), suffix);
+    return limit > 0 && limit < UINT_MAX ? (unsigned)limit : UINT_MAX;
 }
 
 struct transport *transport_find(struct qmgr *qmgr, struct str name) {
@@ -38,7 +19,8 @@ struct transport *transport_find(struct qmgr *qmgr, struct str name) {
     transport->qmgr = qmgr;
     transport->name = memory_copy_string(name);
     transport->destinations = map_create();
-    set_limits(transport, config);
+    transport->concurrency_limit = transport_limit(config, transport, STR("destination_concurrency_limit"));
+    transport->recipient_limit = transport_limit(config, transport, STR("destination_recipient_limit"));
     transport->limit = (unsigned)config->qmgr_transport_delivery_limit;
     bool own = str_equal(name, STR("error")) || str_equal(name, STR("retry")) || str_equal(name, STR("discard"));
     if (!own) transport->client = service_client(qmgr->service, transport->name, NULL, NULL);

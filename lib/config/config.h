@@ -14,37 +14,23 @@
 
 struct arena;
 
+#define CONFIG_FIELD_PARAMETER_TEXT struct str
+#define CONFIG_FIELD_PARAMETER_RAW struct str
+#define CONFIG_FIELD_PARAMETER_LIST struct str
+#define CONFIG_FIELD_PARAMETER_TABLES struct str
+#define CONFIG_FIELD_PARAMETER_PATH struct str
+#define CONFIG_FIELD_PARAMETER_CHOICE struct str
+#define CONFIG_FIELD_PARAMETER_NUMBER int64_t
+#define CONFIG_FIELD_PARAMETER_TIME int64_t
+#define CONFIG_FIELD_PARAMETER_SIZE int64_t
+#define CONFIG_FIELD_PARAMETER_BOOL bool
+
 struct config {
     struct arena *arena; /* holds this struct and all it points to */
     unsigned scope;      /* which fields are set: enum parameter_scope */
     struct str extra;    /* see config_user_value, config_transport_text */
-#define PARAM_SECTION(title)
-#define PARAM_TEXT(name, value, scope, doc) struct str name;
-#define PARAM_TEXT_NAMED(field, name, value, scope, doc) struct str field;
-#define PARAM_RAW(name, value, scope, doc) struct str name;
-#define PARAM_LIST(name, value, scope, doc) struct str name;
-#define PARAM_TABLES(name, value, scope, doc) struct str name;
-#define PARAM_PATH(name, value, scope, doc) struct str name;
-#define PARAM_ENUM(name, value, choices, scope, doc) struct str name;
-#define PARAM_INT(name, value, minimum, maximum, scope, doc) int64_t name;
-#define PARAM_TIME(name, value, minimum, maximum, scope, doc) int64_t name;
-#define PARAM_SIZE(name, value, minimum, maximum, scope, doc) int64_t name;
-#define PARAM_BOOL(name, value, scope, doc) bool name;
-#define PARAM_TRANSPORT(suffix, fallback)
+#define PARAM_ROW(field, name, type, value, minimum, maximum, choices, scope, doc) CONFIG_FIELD_##type field;
 #include "parameters.def"
-#undef PARAM_SECTION
-#undef PARAM_TEXT
-#undef PARAM_TEXT_NAMED
-#undef PARAM_RAW
-#undef PARAM_LIST
-#undef PARAM_TABLES
-#undef PARAM_PATH
-#undef PARAM_ENUM
-#undef PARAM_INT
-#undef PARAM_TIME
-#undef PARAM_SIZE
-#undef PARAM_BOOL
-#undef PARAM_TRANSPORT
 };
 
 /* Frees it and all its strings; sets *config to NULL. */

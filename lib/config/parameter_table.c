@@ -5,7 +5,7 @@
 #include "config.h"
 #include "parameter.h"
 
-#define ROW(field_, name_, type_, value_, minimum_, maximum_, choices_, scope_, doc_)                                  \
+#define PARAM_ROW(field_, name_, type_, value_, minimum_, maximum_, choices_, scope_, doc_)                            \
     {.name = STR_INIT(name_),                                                                                          \
      .type = (type_),                                                                                                  \
      .value = STR_INIT(value_),                                                                                        \
@@ -15,119 +15,29 @@
      .scope = (unsigned)(scope_),                                                                                      \
      .offset = offsetof(struct config, field_),                                                                        \
      .doc = STR_INIT(doc_)},
-#define PARAM_SECTION(title)
-#define PARAM_TEXT(name, value, scope, doc) ROW(name, #name, PARAMETER_TEXT, value, 0, 0, "", scope, doc)
-#define PARAM_TEXT_NAMED(field, name, value, scope, doc) ROW(field, name, PARAMETER_TEXT, value, 0, 0, "", scope, doc)
-#define PARAM_RAW(name, value, scope, doc) ROW(name, #name, PARAMETER_RAW, value, 0, 0, "", scope, doc)
-#define PARAM_LIST(name, value, scope, doc) ROW(name, #name, PARAMETER_LIST, value, 0, 0, "", scope, doc)
-#define PARAM_TABLES(name, value, scope, doc) ROW(name, #name, PARAMETER_TABLES, value, 0, 0, "", scope, doc)
-#define PARAM_PATH(name, value, scope, doc) ROW(name, #name, PARAMETER_PATH, value, 0, 0, "", scope, doc)
-#define PARAM_ENUM(name, value, choices, scope, doc) ROW(name, #name, PARAMETER_CHOICE, value, 0, 0, choices, scope, doc)
-#define PARAM_INT(name, value, minimum, maximum, scope, doc)                                                           \
-    ROW(name, #name, PARAMETER_NUMBER, value, minimum, maximum, "", scope, doc)
-#define PARAM_TIME(name, value, minimum, maximum, scope, doc)                                                          \
-    ROW(name, #name, PARAMETER_TIME, value, minimum, maximum, "", scope, doc)
-#define PARAM_SIZE(name, value, minimum, maximum, scope, doc)                                                          \
-    ROW(name, #name, PARAMETER_SIZE, value, minimum, maximum, "", scope, doc)
-#define PARAM_BOOL(name, value, scope, doc) ROW(name, #name, PARAMETER_BOOL, value, 0, 1, "", scope, doc)
-#define PARAM_TRANSPORT(suffix, fallback)
 const struct parameter parameter_table[] = {
 #include "parameters.def"
 };
 const size_t parameter_count = ARRAY_LENGTH(parameter_table);
-#undef PARAM_SECTION
-#undef PARAM_TEXT
-#undef PARAM_TEXT_NAMED
-#undef PARAM_RAW
-#undef PARAM_LIST
-#undef PARAM_TABLES
-#undef PARAM_PATH
-#undef PARAM_ENUM
-#undef PARAM_INT
-#undef PARAM_TIME
-#undef PARAM_SIZE
-#undef PARAM_BOOL
-#undef PARAM_TRANSPORT
 
-#define PARAM_TEXT(name, value, scope, doc)
-#define PARAM_TEXT_NAMED(field, name, value, scope, doc)
-#define PARAM_RAW(name, value, scope, doc)
-#define PARAM_LIST(name, value, scope, doc)
-#define PARAM_TABLES(name, value, scope, doc)
-#define PARAM_PATH(name, value, scope, doc)
-#define PARAM_ENUM(name, value, choices, scope, doc)
-#define PARAM_INT(name, value, minimum, maximum, scope, doc)
-#define PARAM_TIME(name, value, minimum, maximum, scope, doc)
-#define PARAM_SIZE(name, value, minimum, maximum, scope, doc)
-#define PARAM_BOOL(name, value, scope, doc)
-#define PARAM_SECTION(title)
 #define PARAM_TRANSPORT(suffix_, fallback_) {.suffix = STR_INIT(#suffix_), .fallback = STR_INIT(#fallback_)},
 const struct transport_parameter transport_parameter_table[] = {
 #include "parameters.def"
 };
 const size_t transport_parameter_count = ARRAY_LENGTH(transport_parameter_table);
-#undef PARAM_TEXT
-#undef PARAM_TEXT_NAMED
-#undef PARAM_RAW
-#undef PARAM_LIST
-#undef PARAM_TABLES
-#undef PARAM_PATH
-#undef PARAM_ENUM
-#undef PARAM_INT
-#undef PARAM_TIME
-#undef PARAM_SIZE
-#undef PARAM_BOOL
-#undef PARAM_SECTION
-#undef PARAM_TRANSPORT
 
 /* Where a section begins: this enumeration counts the rows before each title. The
  * names are made of the line in parameters.def. */
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
-#define STEP JOIN(ROW_ON_LINE_, __LINE__),
+#define PARAM_ROW(field, name, type, value, minimum, maximum, choices, scope, doc) JOIN(ROW_ON_LINE_, __LINE__),
 #define PARAM_SECTION(title)                                                                                           \
     JOIN(SECTION_ON_LINE_, __LINE__), JOIN(BACK_ON_LINE_, __LINE__) = JOIN(SECTION_ON_LINE_, __LINE__) - 1,
-#define PARAM_TEXT(name, value, scope, doc) STEP
-#define PARAM_TEXT_NAMED(field, name, value, scope, doc) STEP
-#define PARAM_RAW(name, value, scope, doc) STEP
-#define PARAM_LIST(name, value, scope, doc) STEP
-#define PARAM_TABLES(name, value, scope, doc) STEP
-#define PARAM_PATH(name, value, scope, doc) STEP
-#define PARAM_ENUM(name, value, choices, scope, doc) STEP
-#define PARAM_INT(name, value, minimum, maximum, scope, doc) STEP
-#define PARAM_TIME(name, value, minimum, maximum, scope, doc) STEP
-#define PARAM_SIZE(name, value, minimum, maximum, scope, doc) STEP
-#define PARAM_BOOL(name, value, scope, doc) STEP
-#define PARAM_TRANSPORT(suffix, fallback)
 enum row_position {
 #include "parameters.def"
 };
-#undef STEP
-#undef PARAM_SECTION
-#undef PARAM_TEXT
-#undef PARAM_TEXT_NAMED
-#undef PARAM_RAW
-#undef PARAM_LIST
-#undef PARAM_TABLES
-#undef PARAM_PATH
-#undef PARAM_ENUM
-#undef PARAM_INT
-#undef PARAM_TIME
-#undef PARAM_SIZE
-#undef PARAM_BOOL
 
 #define PARAM_SECTION(title_) {.title = STR_INIT(title_), .first = JOIN(SECTION_ON_LINE_, __LINE__)},
-#define PARAM_TEXT(name, value, scope, doc)
-#define PARAM_TEXT_NAMED(field, name, value, scope, doc)
-#define PARAM_RAW(name, value, scope, doc)
-#define PARAM_LIST(name, value, scope, doc)
-#define PARAM_TABLES(name, value, scope, doc)
-#define PARAM_PATH(name, value, scope, doc)
-#define PARAM_ENUM(name, value, choices, scope, doc)
-#define PARAM_INT(name, value, minimum, maximum, scope, doc)
-#define PARAM_TIME(name, value, minimum, maximum, scope, doc)
-#define PARAM_SIZE(name, value, minimum, maximum, scope, doc)
-#define PARAM_BOOL(name, value, scope, doc)
 const struct parameter_section parameter_sections[] = {
 #include "parameters.def"
 };

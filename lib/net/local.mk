@@ -8,3 +8,8 @@ lib_net_libnet_a_SOURCES += \
 	lib/net/dns_packet.c lib/net/dns_packet.h \
 	lib/net/dns_transport.c lib/net/dns_transport.h \
 	lib/net/resolv_conf.c lib/net/resolv_conf.h
+# Streams and addresses
+lib_net_libnet_a_SOURCES += \
+	lib/net/endpoint.c lib/net/endpoint.h \
+	lib/net/proxy_protocol.c lib/net/proxy_protocol.h \
+	lib/net/stream.c lib/net/stream.h

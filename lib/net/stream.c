@@ -350,8 +350,9 @@ enum stream_result stream_send_file(struct stream *stream, int file, uint64_t of
 
 /* ---- input */
 
+/* What was handed out is used no longer. */
 static void settle(struct stream *stream) {
-    stream_consume(stream, stream->borrowed);
+    stream_consume(stream, 0);
 }
 
 /* Room for at least one byte more. */
@@ -367,13 +368,15 @@ static void make_room(struct piece *input) {
     }
 }
 
-/* One read of at most maximum bytes. STREAM_TOO_LONG stands for "nothing there now". */
-static enum stream_result read_once(struct stream *stream, size_t maximum, bool *for_write) {
+enum read_outcome { READ_BYTES, READ_NOTHING, READ_END, READ_BROKEN };
+
+/* One read of at most maximum bytes. */
+static enum read_outcome read_once(struct stream *stream, size_t maximum, bool *for_write) {
     struct piece *input = &stream->input;
     size_t room;
     long got;
 
-    if (stream->ended) return STREAM_EOF;
+    if (stream->ended) return READ_END;
     make_room(input);
     room = input->capacity - input->end;
     if (room > maximum) room = maximum;
@@ -385,12 +388,15 @@ static enum stream_result read_once(struct stream *stream, size_t maximum, bool 
         input->end += (size_t)got;
         stream->bytes_read += (uint64_t)got;
         stream->wait_first = stream->transport->plain && (size_t)got < room;
-        return STREAM_OK;
+        return READ_BYTES;
     }
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return STREAM_TOO_LONG;
-    if (got < 0) return broke(stream, errno, "read");
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return READ_NOTHING;
+    if (got < 0) {
+        broke(stream, errno, "read");
+        return READ_BROKEN;
+    }
     stream->ended = true;
-    return STREAM_EOF;
+    return READ_END;
 }
 
 /* Before a wait: answers that the peer may be waiting for go out, and an empty
@@ -415,9 +421,15 @@ static enum stream_result read_more(struct stream *stream, size_t maximum) {
     } else if ((result = take_turns(stream)) != STREAM_OK) {
         return result;
     }
-    while ((result = read_once(stream, maximum, &for_write)) == STREAM_TOO_LONG)
-        if ((result = wait_for_input(stream, for_write)) != STREAM_OK) return result;
-    return result;
+    for (;;) {
+        switch (read_once(stream, maximum, &for_write)) {
+        case READ_BYTES: return STREAM_OK;
+        case READ_END: return STREAM_EOF;
+        case READ_BROKEN: return STREAM_ERROR;
+        case READ_NOTHING:
+            if ((result = wait_for_input(stream, for_write)) != STREAM_OK) return result;
+        }
+    }
 }
 
 struct str stream_peek(const struct stream *stream) {
@@ -475,7 +487,7 @@ bool stream_readable_now(struct stream *stream) {
 
     if (stream_pending(stream) > 0) return true;
     if (stream->borrowed) settle(stream);
-    if (read_once(stream, SIZE_MAX, &for_write) != STREAM_TOO_LONG) return true;
+    if (read_once(stream, SIZE_MAX, &for_write) != READ_NOTHING) return true;
     give_buffer(&stream->input);
     return false;
 }

@@ -4,8 +4,8 @@
  * deadline (stream_set_deadline: one absolute moment for the whole command or
  * reply, not for a byte). The buffers go back while nothing is in them, so an
  * idle connection costs no buffer; output still buffered goes out before a read
- * waits, so answers to pipelined commands leave together. TLS comes in beneath (the transport table)
- * without the callers changing.
+ * waits, so answers to pipelined commands leave together. TLS comes in beneath
+ * (the transport table) without the callers changing.
  *
  * Line discipline: a line ends in CR LF, nothing else. A bare CR, a bare LF or
  * a NUL inside the bytes up to the line's end is reported by its own result

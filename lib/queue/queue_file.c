@@ -50,7 +50,8 @@ bool queue_header_parse(struct str bytes, struct queue_header *header, struct fa
     bytes = str_slice(bytes, 0, QUEUE_HEADER_SIZE);
     if (!str_starts(bytes, STR(MAGIC " "))) return failure_set(failure, "no queue file, or one that was never committed");
     uint32_t sum;
-    if (!read_hex(str_slice(bytes, HEADER_CRC_OFFSET + 1, HEADER_CRC_OFFSET + 9), &sum) ||
+    if (bytes.data[HEADER_CRC_OFFSET] != ' ' || bytes.data[QUEUE_HEADER_SIZE - 1] != '\n' ||
+        !read_hex(str_slice(bytes, HEADER_CRC_OFFSET + 1, HEADER_CRC_OFFSET + 9), &sum) ||
         sum != crc32c(0, bytes.data, HEADER_CRC_OFFSET))
         return failure_set(failure, "the header does not match its check sum");
     struct str rest = str_slice(bytes, sizeof MAGIC, HEADER_CRC_OFFSET), words[13];

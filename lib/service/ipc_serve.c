@@ -1,6 +1,5 @@
 /* Serving a connection: a reader that takes packets in, and a task for each
  * request. */
-#define _GNU_SOURCE
 #include <stdarg.h>
 #include <sys/socket.h>
 #include <time.h>

@@ -1,5 +1,7 @@
 /* echo_service: stands in for any daemon in t/e2e/test_master.py. Greets a TCP
- * connection with its service name and pid, sends every line back and logs it.
+ * connection with its service name and pid, sends every line back and logs it,
+ * but for "connect NAME" (asks master for that service, says what came of it),
+ * and "full" and "free" (tells master so). Logs a wake-up as "woken".
  * Dies at the start with status 7 if the queue directory has a file named
  * crash-PROGRAM. It speaks to master by hand, without the service skeleton, so
  * that a fault of the one does not hide in the other. */
@@ -39,8 +41,12 @@ static bool hear_master(struct echo *echo) {
     uint32_t serial;
     if (got <= 0)
         return false;
-    if (ipc_peek(str_make(packet, (size_t)got), &type, &serial) && type == IPC_DRAIN)
+    if (!ipc_peek(str_make(packet, (size_t)got), &type, &serial))
+        return false;
+    if (type == IPC_DRAIN)
         echo->draining = true;
+    if (type == IPC_WAKE)
+        (void)!write(INHERITED_LOG, "woken\n", 6);
     return true;
 }
 
@@ -52,13 +58,38 @@ static void take_connection(struct echo *echo, int listener) {
     dprintf(connection, "%s %d\n", echo->service, (int)getpid());
 }
 
+/* Asks master for a connection; what came of it, in words. */
+static void connect_to(struct str name, char *outcome, size_t size) {
+    char packet[4096];
+    struct ipc_connect question = {.service = name};
+    enum ipc_type type = IPC_NOTHING;
+    uint32_t serial;
+    struct ipc_failed failed = {0};
+    tell_master(IPC_CONNECT, &question);
+    ssize_t got = recv(INHERITED_CONTROL, packet, sizeof packet, 0); /* a descriptor that comes with it is let go */
+    struct str answer = str_make(packet, got < 0 ? 0 : (size_t)got);
+    if (!ipc_peek(answer, &type, &serial))
+        type = IPC_NOTHING;
+    if (type == IPC_FAILED && ipc_decode(answer, type, &failed))
+        snprintf(outcome, size, "failed %.*s\n", STR_ARGS(failed.text));
+    else
+        snprintf(outcome, size, "%s\n", ipc_type_name(type));
+}
+
 static void serve(struct echo *echo, int index) {
     char bytes[1000];
+    char outcome[600];
     int connection = echo->connections[index];
     ssize_t got = read(connection, bytes, sizeof bytes);
     if (got > 0) {
-        (void)!write(connection, bytes, (size_t)got);
-        (void)!write(INHERITED_LOG, bytes, (size_t)got);
+        struct str line = str_make(bytes, (size_t)got);
+        if (str_starts(line, STR("connect "))) {
+            connect_to(str_trim(str_from_offset(line, 8)), outcome, sizeof outcome);
+            line = str_from(outcome);
+        } else if (str_equal(line, STR("full\n")) || str_equal(line, STR("free\n")))
+            tell_master(IPC_LOAD, &(struct ipc_load){.sessions = 1, .full = bytes[1] == 'u'});
+        (void)!write(connection, line.data, line.length);
+        (void)!write(INHERITED_LOG, line.data, line.length);
         return;
     }
     close(connection);
@@ -103,7 +134,7 @@ int main(int argument_count, char **arguments) {
             return 64;
     for (uint64_t i = 0; i < listeners; i++)
         echo.listeners[echo.listener_count++] = INHERITED_LISTEN + (int)i;
-    tell_master(IPC_READY, &(struct ipc_ready){0});
+    tell_master(IPC_READY, &(struct ipc_ready){});
     run(&echo);
     return 0;
 }

@@ -84,6 +84,24 @@ def restart_of_the_killed(tern):
     t.ok(wait_new(tern, "log", old) and tern.wait_log("while the log is away"), "lines wait for the new log daemon")
 
 
+def connections_and_load(tern):
+    with socket.create_connection(("127.0.0.1", tern.smtp_port), timeout=10) as connection:
+        file = connection.makefile("rw", newline="\n")
+        first = file.readline()
+
+        def ask(text):
+            file.write(text + "\n")
+            file.flush()
+            return file.readline().strip()
+        t.is_(ask("connect cleanup"), "connected", "smtpd is connected to cleanup")
+        t.ok(t.wait_for(lambda: tern.pid_of("cleanup")), "which is started by that")
+        t.ok(ask("connect qmgr").startswith("failed"), "but not to qmgr, which is not for it")
+        t.ok(ask("connect nothing").startswith("failed"), "nor to what does not exist")
+        ask("full")
+        t.ok(talk(tern.smtp_port)[0] != first.strip(), "a full process gets a companion")
+    t.ok(tern.wait_log("woken"), "the wakeup column wakes")
+
+
 def crash_loop(tern):
     marker = tern.spool / "crash-lookup"
     before = tern.log().count("exit status 7")
@@ -183,6 +201,7 @@ with t.Instance(daemons=STAND_INS) as tern:
     start_and_stop(tern)
     second_start(tern)
     restart_of_the_killed(tern)
+    connections_and_load(tern)
     crash_loop(tern)
     reload_good_and_bad(tern)
     dead_master(tern)

@@ -31,3 +31,7 @@ UNIT_TESTS += t/unit/base/test_task
 t_unit_base_test_task_SOURCES = t/unit/base/test_task.c
 t_unit_base_test_task_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_base_test_task_LDADD = $(BASE_LINK) $(CMOCKA_LIBS) -lm
+UNIT_TESTS += t/unit/base/test_log
+t_unit_base_test_log_SOURCES = t/unit/base/test_log.c
+t_unit_base_test_log_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_base_test_log_LDADD = $(BASE_LINK) $(CMOCKA_LIBS)

@@ -1,0 +1,31 @@
+/* bounce: the daemon's context, and what its files offer each other. */
+#ifndef TERN_BOUNCE_H
+#define TERN_BOUNCE_H
+
+#include "delivery.h"
+#include "dsn.h"
+#include "ipc.h"
+#include "service.h"
+#include "template.h"
+
+struct bounce {
+    struct service *service;
+    const struct config *config;
+    struct ipc_client *cleanup;
+    struct bounce_templates templates;
+};
+
+/* One notice: who it goes to and in what form. */
+struct notice {
+    enum notice_kind kind;
+    struct str envelope_sender;    /* empty for the null sender */
+    struct str to;                 /* internal form */
+    const struct bounce_template *template;
+    bool headers_only;
+};
+
+/* notice.c: writes one notice through cleanup. queue_id gets its ID. False: nothing is queued (failure). */
+MUST_USE bool notice_write(struct bounce *bounce, const struct ipc_bounce_send *request, int content, const struct notice *notice,
+                           struct arena *arena, char queue_id[24], struct failure *failure);
+
+#endif

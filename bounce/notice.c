@@ -1,0 +1,228 @@
+/* One notice: composed around the returned message, and taken in by cleanup like
+ * any other mail. The content is streamed from the queue file that came with the
+ * request; nothing of it is held in memory. */
+#include "bounce.h"
+#include "date.h"
+#include "header.h"
+#include "intake.h"
+#include "log.h"
+#include "received.h"
+#include <errno.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PATIENCE 60000 /* ms for cleanup */
+
+/* 128 random bits: nobody who writes a message can know it, so no message holds it. */
+static void make_boundary(char *boundary, size_t size) {
+    unsigned char random[16];
+    static const char digits[] = "0123456789abcdef";
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) memset(random, 0, sizeof random);
+    size_t length = 0;
+    for (size_t i = 0; i < sizeof random && length + 2 < size; i++) {
+        boundary[length++] = digits[random[i] >> 4];
+        boundary[length++] = digits[random[i] & 15];
+    }
+    boundary[length] = '\0';
+}
+
+static int local_offset_minutes(int64_t seconds) {
+    time_t when = (time_t)seconds;
+    struct tm fields;
+    return localtime_r(&when, &fields) ? (int)(fields.tm_gmtoff / 60) : 0;
+}
+
+/* ---- the recipients' part */
+
+static enum dsn_action action_of(uint64_t action) {
+    switch ((enum delivery_action)action) {
+    case DELIVERY_DELIVERED: return DSN_ACTION_DELIVERED;
+    case DELIVERY_RELAYED:
+    case DELIVERY_RELAYED_DSN: return DSN_ACTION_RELAYED;
+    case DELIVERY_EXPANDED: return DSN_ACTION_EXPANDED;
+    case DELIVERY_DEFERRED: return DSN_ACTION_DELAYED;
+    case DELIVERY_FAILED: return DSN_ACTION_FAILED;
+    }
+    return DSN_ACTION_FAILED;
+}
+
+static bool fill_recipient(const struct ipc_bounce_send *request, enum notice_kind kind, const struct ipc_bounced *row,
+                           struct mail_address *final, struct dsn_recipient *recipient) {
+    unsigned flags = MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG | MAIL_ADDRESS_LOCAL_ONLY | MAIL_ADDRESS_POSTMASTER;
+    if (mail_address_from_internal(row->address, flags, final) != MAIL_ADDRESS_OK) return false;
+    *recipient = (struct dsn_recipient){
+        .final = final,
+        .action = kind == NOTICE_FAILED ? DSN_ACTION_FAILED : kind == NOTICE_DELAYED ? DSN_ACTION_DELAYED : action_of(row->action),
+        .diagnostic = row->diagnostic.length ? row->diagnostic : row->text,
+        .diagnostic_is_smtp = row->diagnostic.length > 0,
+        .remote_mta = row->remote_mta,
+        .last_attempt = (int64_t)row->last_attempt,
+        .will_retry_until = kind == NOTICE_DELAYED ? (int64_t)request->retry_until : 0,
+    };
+    struct str type, original;
+    if (str_cut(row->orcpt, ';', &type, &original)) {
+        recipient->original_type = type;
+        recipient->original = original;
+    } else if (row->original.length) {
+        recipient->original_type = STR("rfc822");
+        recipient->original = row->original;
+    }
+    if (!status_code_parse(row->status, &recipient->status))
+        recipient->status = (struct status_code){kind == NOTICE_FAILED ? 5 : kind == NOTICE_DELAYED ? 4 : 2, 0, 0};
+    return true;
+}
+
+static bool fill_recipients(const struct ipc_bounce_send *request, enum notice_kind kind, struct arena *arena,
+                            struct dsn_report *report) {
+    struct dsn_recipient *recipients = arena_allocate(arena, request->recipients.count + 1, sizeof *recipients);
+    struct mail_address *finals = arena_allocate(arena, request->recipients.count + 1, sizeof *finals);
+    if (!recipients || !finals) return false;
+    size_t offset = 0, count = 0;
+    struct ipc_bounced row;
+    bool bad = false;
+    while (ipc_list_next(request->recipients, IPC_ROW_BOUNCED, &offset, &row, &bad))
+        if (fill_recipient(request, kind, &row, &finals[count], &recipients[count])) count++;
+    report->recipients = recipients;
+    report->recipient_count = count;
+    return count > 0;
+}
+
+/* ---- the text part */
+
+static bool write_human_text(const struct bounce *bounce, const struct notice *notice, const struct dsn_report *report, struct buf *text) {
+    const struct config *config = bounce->config;
+    char hours[24], days[24], size[24];
+    snprintf(hours, sizeof hours, "%lld", (long long)config->delay_warning_time / 3600);
+    snprintf(days, sizeof days, "%lld", (long long)config->maximal_queue_lifetime / 86400);
+    snprintf(size, sizeof size, "%lld", (long long)config->bounce_size_limit);
+    const struct bounce_word words[] = {
+        {"myhostname", config->myhostname}, {"mydomain", config->mydomain}, {"myorigin", config->myorigin},
+        {"mail_name", config->mail_name}, {"delay_warning_time_hours", str_from(hours)},
+        {"maximal_queue_lifetime_days", str_from(days)}, {"bounce_size_limit", str_from(size)}};
+    bounce_template_expand(notice->template->body, words, ARRAY_LENGTH(words), text);
+    buf_append_char(text, '\n');
+    for (size_t i = 0; i < report->recipient_count && text->length < 100000; i++)
+        dsn_append_recipient_text(text, &report->recipients[i]);
+    return !buf_overflowed(text);
+}
+
+/* ---- the returned message */
+
+/* Where the header ends: after its last line, without the empty one. */
+static bool find_header_end(int content, uint64_t offset, uint64_t length, uint64_t *end) {
+    char bytes[8192];
+    char before = '\n';
+    for (uint64_t done = 0; done < length;) {
+        ssize_t got = pread(content, bytes, length - done < sizeof bytes ? (size_t)(length - done) : sizeof bytes, (off_t)(offset + done));
+        if (got <= 0) return false;
+        for (ssize_t i = 0; i < got; i++) {
+            if (bytes[i] == '\n' && before == '\n') {
+                *end = done + (uint64_t)i;
+                return true;
+            }
+            before = bytes[i];
+        }
+        done += (uint64_t)got;
+    }
+    *end = length;
+    return true;
+}
+
+static bool copy_content(int content, uint64_t offset, uint64_t length, struct intake *intake) {
+    char bytes[32768], last = '\n';
+    for (uint64_t done = 0; done < length;) {
+        ssize_t got = pread(content, bytes, length - done < sizeof bytes ? (size_t)(length - done) : sizeof bytes, (off_t)(offset + done));
+        if (got <= 0 || !intake_write(intake, str_make(bytes, (size_t)got))) return false;
+        last = bytes[got - 1];
+        done += (uint64_t)got;
+    }
+    return last == '\n' || intake_write(intake, STR("\n"));
+}
+
+/* ---- all of it */
+
+static void write_trace(const struct bounce *bounce, struct str queue_id, int64_t now, int offset, struct buf *out) {
+    buf_printf(out, "Received: by %.*s (%.*s)\n\tid %.*s; ", STR_ARGS(bounce->config->myhostname),
+               STR_ARGS(bounce->config->mail_name), STR_ARGS(queue_id));
+    date_append_rfc5322(out, now, offset);
+    buf_append_char(out, '\n');
+}
+
+static void write_from(const struct bounce *bounce, const struct notice *notice, struct buf *from) {
+    struct str before, after, name = notice->template->from;
+    /* "MAILER-DAEMON (words)" gets the origin as its domain. */
+    if (str_find(name, '@') != STR_NONE || !str_cut(name, ' ', &before, &after)) {
+        buf_append(from, name);
+        return;
+    }
+    buf_printf(from, "%.*s@%.*s %.*s", STR_ARGS(before), STR_ARGS(bounce->config->myorigin), STR_ARGS(after));
+}
+
+static bool commit(const struct bounce *bounce, const struct notice *notice, const struct dsn_report *report, struct intake **intake,
+                   struct failure *failure) {
+    struct ipc_recipient recipient = {.address = notice->to, .notify = NOTIFY_NEVER};
+    struct intake_envelope envelope = {.sender = notice->envelope_sender, .body = BODY_8BIT, .smtputf8 = dsn_needs_utf8(report),
+                                       .client_name = STR("localhost"), .client_address = STR("local"), .protocol = STR("local"),
+                                       .helo = bounce->config->myhostname, .message_id = report->message_id,
+                                       .recipients = &recipient, .recipient_count = 1};
+    struct intake_failure refused = {0};
+    if (intake_commit(intake, &envelope, deadline_in(PATIENCE), &refused)) return true;
+    return failure_set(failure, "%s", refused.text);
+}
+
+static bool write_parts(struct bounce *bounce, const struct ipc_bounce_send *request, int content, const struct notice *notice,
+                        struct dsn_report *report, struct intake *intake) {
+    struct buf text = buf_make(200000), out = buf_make(0);
+    uint64_t length = request->content_length;
+    bool good = write_human_text(bounce, notice, report, &text);
+    report->human_text = buf_str(&text);
+    if (good && notice->headers_only) good = find_header_end(content, request->content_offset, request->content_length, &length);
+    write_trace(bounce, intake_queue_id(intake), report->date, report->offset_minutes, &out);
+    good = good && dsn_append_prefix(&out, report) && intake_write(intake, buf_str(&out)) &&
+           copy_content(content, request->content_offset, length, intake);
+    buf_clear(&out);
+    good = good && dsn_append_suffix(&out, report) && intake_write(intake, buf_str(&out));
+    buf_free(&text);
+    buf_free(&out);
+    return good;
+}
+
+bool notice_write(struct bounce *bounce, const struct ipc_bounce_send *request, int content, const struct notice *notice,
+                  struct arena *arena, char queue_id[24], struct failure *failure) {
+    struct intake *intake;
+    struct intake_failure refused = {0};
+    if (!intake_open(bounce->cleanup, request->content_length, deadline_in(PATIENCE), &intake, &refused))
+        return failure_set(failure, "%s", refused.text);
+    snprintf(queue_id, 24, "%.*s", STR_ARGS(intake_queue_id(intake)));
+    char boundary[40];
+    make_boundary(boundary, sizeof boundary);
+    struct buf from = buf_make(1000), message_id = buf_make(400);
+    struct mail_address sender;
+    bool has_sender = mail_address_from_internal(request->sender, MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG | MAIL_ADDRESS_NULL | MAIL_ADDRESS_LOCAL_ONLY,
+                                                 &sender) == MAIL_ADDRESS_OK;
+    int64_t now = clock_date() / CLOCK_SECOND;
+    write_from(bounce, notice, &from);
+    message_id_append(&message_id, now, str_from(queue_id), bounce->config->myhostname);
+    bool to_postmaster = notice->envelope_sender.length > 0;
+    struct dsn_report report = {
+        .kind = notice->kind == NOTICE_FAILED ? DSN_FAILED : notice->kind == NOTICE_DELAYED ? DSN_DELAYED : DSN_SUCCESS,
+        .from = buf_str(&from), .to = notice->to,
+        .subject = to_postmaster && notice->template->postmaster_subject.length ? notice->template->postmaster_subject
+                                                                                : notice->template->subject,
+        .message_id = buf_str(&message_id), .date = now, .offset_minutes = local_offset_minutes(now),
+        .boundary = str_from(boundary), .human_charset = notice->template->charset,
+        .reporting_mta = bounce->config->myhostname, .original_envelope_id = request->envelope_id,
+        .arrival_date = (int64_t)request->arrival, .queue_id = request->queue_id, .sender = has_sender ? &sender : NULL,
+        .returned = notice->headers_only ? DSN_RETURN_HEADERS : DSN_RETURN_FULL,
+        .returned_has_utf8_headers = request->smtputf8, .returned_is_8bit = true};
+    bool good = fill_recipients(request, notice->kind, arena, &report);
+    if (!good) failure_set(failure, "none of the recipients can be named");
+    if (good && !write_parts(bounce, request, content, notice, &report, intake))
+        good = failure_set(failure, "the notice cannot be written");
+    if (good) good = commit(bounce, notice, &report, &intake, failure);
+    else intake_cancel(&intake);
+    buf_free(&from);
+    buf_free(&message_id);
+    return good;
+}

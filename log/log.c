@@ -1,0 +1,136 @@
+/* log: the log daemon. Reads every service's pipe, writes the log.
+ *
+ *   a line from a pipe, and the line it becomes   record.c
+ *   where it goes                                 output.c
+ *
+ * The pipes are master's and outlive this process: lines wait in them while it
+ * is replaced. One read brings many lines, one write takes them out. */
+#include "output.h"
+#include "record.h"
+
+#include "config.h"
+#include "memory.h"
+#include "service.h"
+#include "start_arguments.h"
+
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+#define READ_SIZE ((size_t)65536)
+#define LINE_LIMIT ((size_t)8192) /* longer ones are cut into several */
+#define HOST_LIMIT 256
+
+struct source {
+    struct log_daemon *daemon;
+    struct str tag;
+    int descriptor;
+    struct loop_watch *watch;
+    struct buf partial; /* a line whose end has not come yet */
+};
+
+struct log_daemon {
+    struct source *sources;
+    size_t source_count;
+    struct output output;
+    struct record_frame frame;
+    struct buf out;
+    char *bytes; /* READ_SIZE */
+    char host[HOST_LIMIT];
+};
+
+static struct log_daemon daemon_state; /* the one context this daemon has */
+
+/* ---- lines */
+
+static void flush(struct log_daemon *daemon) {
+    if (daemon->out.length > 0)
+        output_write(&daemon->output, buf_str(&daemon->out));
+    buf_clear(&daemon->out);
+}
+
+static void add_line(struct source *source, struct str line) {
+    struct log_daemon *daemon = source->daemon;
+    struct record record = record_parse(line);
+    if (line.length == 0)
+        return;
+    record_format(&daemon->frame, source->tag, &record, &daemon->out);
+    if (daemon->frame.form == RECORD_FORM_SYSLOG) /* a datagram a line */
+        flush(daemon);
+}
+
+/* Takes the whole lines out of what is there; an overlong one is cut. */
+static void take_lines(struct source *source, struct str bytes) {
+    struct str line;
+    struct str rest;
+    while (str_cut(bytes, '\n', &line, &rest)) {
+        buf_append(&source->partial, line);
+        add_line(source, buf_str(&source->partial));
+        buf_clear(&source->partial);
+        bytes = rest;
+    }
+    buf_append(&source->partial, bytes);
+    if (source->partial.length >= LINE_LIMIT) {
+        add_line(source, buf_str(&source->partial));
+        buf_clear(&source->partial);
+    }
+}
+
+/* One read; false when nothing (more) is there. */
+static bool read_source(struct source *source) {
+    ssize_t got = read(source->descriptor, source->daemon->bytes, READ_SIZE);
+    if (got < 0 && errno == EINTR)
+        return true;
+    if (got == 0) /* the service is gone for good */
+        loop_watch_stop(&source->watch);
+    if (got <= 0)
+        return false;
+    take_lines(source, str_make(source->daemon->bytes, (size_t)got));
+    return true;
+}
+
+static void source_readable(int descriptor, void *argument) {
+    struct source *source = argument;
+    (void)descriptor;
+    record_set_time(&source->daemon->frame, clock_date());
+    read_source(source);
+    flush(source->daemon);
+}
+
+/* ---- the daemon */
+
+static unsigned facility_number(struct str name) {
+    static const char *const names[] = {"kern",   "user",   "mail",   "daemon", "auth",   "syslog", "lpr",    "news",
+                                        "uucp",   "cron",   "authpriv", "ftp",  "",       "",       "",       "",
+                                        "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"};
+    for (unsigned i = 0; i < ARRAY_LENGTH(names); i++)
+        if (str_equal(name, str_from(names[i])))
+            return i;
+    return 2; /* mail */
+}
+
+static enum record_form form_of(const struct config *config) {
+    if (str_equal(config->log_format, STR("json")))
+        return RECORD_FORM_JSON;
+    return config->maillog_file.length == 0 ? RECORD_FORM_SYSLOG : RECORD_FORM_TEXT;
+}
+
+/* The log's host is the first label of the machine's name, as syslog has it. */
+static void read_host(struct log_daemon *daemon) {
+    if (gethostname(daemon->host, sizeof daemon->host - 1) < 0)
+        daemon->host[0] = '\0';
+    daemon->host[strcspn(daemon->host, ".")] = '\0';
+    daemon->frame.host = str_from(daemon->host[0] != '\0' ? daemon->host : "localhost");
+}
+
+static bool prepare(struct service *service, struct failure *failure) {
+    struct log_daemon *daemon = service_context(service);
+    const struct config *config = service_config(service);
+    tzset(); /* the time zone's file is out of reach later */
+    read_host(daemon);
+    daemon->frame.second = -1;
+    daemon->frame.form = form_of(config);
+    daemon->frame.facility = facility_number(config->syslog_facility);
+    daemon->bytes = memory_allocate(1, READ_SIZE);
+    return output_open(&daemon->output, config->maillog_file, failure);
+}
