@@ -7,3 +7,17 @@ ctl_ternmap_LDADD = $(TABLE_LINK)
 ctl_ternalias_SOURCES = ctl/ternalias.c ctl/table_tool.c ctl/table_tool.h ctl/table_tool_config.c ctl/table_tool_config.h
 ctl_ternalias_CPPFLAGS = $(AM_CPPFLAGS) $(TABLE_INCLUDE) $(PATHS_CPPFLAGS)
 ctl_ternalias_LDADD = $(TABLE_LINK)
+# tern
+sbin_PROGRAMS += ctl/tern
+ctl_tern_SOURCES = ctl/tern.c ctl/tern.h ctl/tern_start.c ctl/tern_check.c ctl/tern_init.c ctl/tern_user.c \
+	ctl/tern_files.c ctl/tern_accounts.c
+ctl_tern_CPPFLAGS = $(AM_CPPFLAGS) $(CONFIG_INCLUDE) $(PATHS_CPPFLAGS) -iquote $(top_builddir)/conf
+ctl_tern_LDADD = $(CONFIG_LINK) $(CRYPT_LIBS)
+# sendmail (also called mailq and newaliases by links), and the set-gid drop
+sbin_PROGRAMS += ctl/sendmail
+ctl_sendmail_SOURCES = ctl/sendmail.c ctl/sendmail.h ctl/letter.c ctl/sendmail_smtp.c ctl/submit.c ctl/submit.h
+ctl_sendmail_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE) $(PATHS_CPPFLAGS)
+ctl_sendmail_LDADD = $(CLIENT_LINK)
+tern_PROGRAMS += ctl/drop
+ctl_drop_SOURCES = ctl/drop.c
+ctl_drop_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(PATHS_CPPFLAGS)

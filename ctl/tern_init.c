@@ -77,10 +77,10 @@ static void write_main_cf(const struct plan *plan, struct buf *out) {
 
 /* The shipped master.cf with the two ports of this instance instead of port 25. */
 static void write_master_cf(const struct plan *plan, struct buf *out) {
-    static const char template[] = {
-#include "master_cf_text.h"
-    };
-    struct str rest = str_make(template, sizeof template);
+    static const char template[] =
+#include "master_cf_text.h" /* conf/master.cf as a string literal, made by conf/local.mk */
+        ;
+    struct str rest = str_make(template, sizeof template - 1);
     while (rest.length > 0) {
         struct str line;
         struct str after;
@@ -94,7 +94,7 @@ static void write_master_cf(const struct plan *plan, struct buf *out) {
                        (unsigned long long)plan->port_base + PORT_SMTP);
             buf_printf(out,
                        "%llu     inet  n       -       -       -       -       smtpd\n"
-                       "  -o syslog_name=$syslog_name/lmtp\n"
+                       "  -o syslog_name=postfix/lmtp\n"
                        "  -o smtpd_protocol=lmtp\n",
                        (unsigned long long)plan->port_base + PORT_LMTP);
         } else {

@@ -8,3 +8,16 @@ FUZZ_TARGETS += fuzz/fuzz_resolv_conf
 fuzz_fuzz_resolv_conf_SOURCES = fuzz/fuzz_resolv_conf.c fuzz/replay_main.c
 fuzz_fuzz_resolv_conf_CPPFLAGS = $(AM_CPPFLAGS) $(NET_INCLUDE)
 fuzz_fuzz_resolv_conf_LDADD = $(NET_LINK)
+# Streams and addresses
+FUZZ_TARGETS += fuzz/fuzz_proxy
+fuzz_fuzz_proxy_SOURCES = fuzz/fuzz_proxy.c fuzz/replay_main.c
+fuzz_fuzz_proxy_CPPFLAGS = $(AM_CPPFLAGS) $(NET_INCLUDE)
+fuzz_fuzz_proxy_LDADD = $(NET_LINK)
+FUZZ_TARGETS += fuzz/fuzz_endpoint
+fuzz_fuzz_endpoint_SOURCES = fuzz/fuzz_endpoint.c fuzz/replay_main.c
+fuzz_fuzz_endpoint_CPPFLAGS = $(AM_CPPFLAGS) $(NET_INCLUDE)
+fuzz_fuzz_endpoint_LDADD = $(NET_LINK)
+FUZZ_TARGETS += fuzz/fuzz_stream_line
+fuzz_fuzz_stream_line_SOURCES = fuzz/fuzz_stream_line.c fuzz/replay_main.c
+fuzz_fuzz_stream_line_CPPFLAGS = $(AM_CPPFLAGS) $(NET_INCLUDE)
+fuzz_fuzz_stream_line_LDADD = $(NET_LINK)

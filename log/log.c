@@ -124,7 +124,8 @@ static void read_host(struct log_daemon *daemon) {
 }
 
 static bool prepare(struct service *service, struct failure *failure) {
-    struct log_daemon *daemon = service_context(service);
+    struct log_daemon *daemon = &daemon_state;
+    service_set_context(service, daemon);
     const struct config *config = service_config(service);
     tzset(); /* the time zone's file is out of reach later */
     read_host(daemon);
@@ -133,4 +134,51 @@ static bool prepare(struct service *service, struct failure *failure) {
     daemon->frame.facility = facility_number(config->syslog_facility);
     daemon->bytes = memory_allocate(1, READ_SIZE);
     return output_open(&daemon->output, config->maillog_file, failure);
+}
+
+/* The inherited descriptors from INHERITED_LISTEN on are the pipes, in the order of the tags. */
+static void take_pipes(struct log_daemon *daemon, const struct start_arguments *arguments) {
+    daemon->source_count = arguments->word_count < arguments->listeners ? arguments->word_count : arguments->listeners;
+    daemon->sources = memory_allocate(daemon->source_count, sizeof *daemon->sources);
+    for (size_t i = 0; i < daemon->source_count; i++)
+        daemon->sources[i] = (struct source){
+            .daemon = daemon, .tag = str_from(arguments->words[i]), .descriptor = INHERITED_LISTEN + (int)i};
+}
+
+static bool start(struct service *service, struct failure *failure) {
+    struct log_daemon *daemon = service_context(service);
+    (void)failure;
+    for (size_t i = 0; i < daemon->source_count; i++)
+        daemon->sources[i].watch = loop_watch_readable(daemon->sources[i].descriptor, source_readable, &daemon->sources[i]);
+    return true;
+}
+
+/* Stopping: what is in the pipes is written before this process ends. */
+static void drain(struct service *service) {
+    struct log_daemon *daemon = service_context(service);
+    record_set_time(&daemon->frame, clock_date());
+    for (size_t i = 0; i < daemon->source_count; i++) {
+        while (read_source(&daemon->sources[i]))
+            flush(daemon);
+        loop_watch_stop(&daemon->sources[i].watch);
+    }
+    flush(daemon);
+}
+
+static void tick(struct service *service) {
+    struct log_daemon *daemon = service_context(service);
+    output_look_again(&daemon->output);
+}
+
+int main(int count, char **words) {
+    static const struct service_declaration declaration = {
+        .program = "log", .survives_master = true, .prepare = prepare, .start = start, .tick = tick, .drain = drain, .session_limit = 1};
+    struct start_arguments arguments = {0};
+    struct failure failure = {0};
+    if (!start_arguments_read(count, words, &arguments, &failure)) {
+        fprintf(stderr, "log: %s\n", failure.text);
+        return EXIT_FAILURE;
+    }
+    take_pipes(&daemon_state, &arguments);
+    return service_run(count, words, &declaration);
 }

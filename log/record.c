@@ -5,20 +5,29 @@
 
 #include <time.h>
 
+#define PROCESS_LIMIT UINT64_C(4194304) /* Linux has no greater pid */
+
+/* By syslog's number; the text of a line begins with the word and a colon, but for info's. */
 static const struct str severity_words[] = {
-    [RECORD_INFO] = STR_INIT("info"),
-    [RECORD_WARNING] = STR_INIT("warning"),
-    [RECORD_ERROR] = STR_INIT("error"),
-    [RECORD_FATAL] = STR_INIT("fatal"),
+    STR_INIT("panic"), STR_INIT("panic"),   STR_INIT("fatal"), STR_INIT("error"),
+    STR_INIT("warning"), STR_INIT("notice"), STR_INIT("info"), STR_INIT("debug"),
 };
 
-/* syslog's numbers: info, warning, err, crit. */
-static const unsigned syslog_severity[] = {
-    [RECORD_INFO] = 6,
-    [RECORD_WARNING] = 4,
-    [RECORD_ERROR] = 3,
-    [RECORD_FATAL] = 2,
-};
+struct record record_parse(struct str line) {
+    struct record whole = {.severity = RECORD_WARNING, .text = line};
+    struct record record = {0};
+    struct str severity;
+    struct str process;
+    struct str rest;
+    uint64_t number = 0;
+    if (!str_cut(line, ' ', &severity, &rest) || severity.length != 1 ||
+        !str_to_u64(severity, ARRAY_LENGTH(severity_words) - 1, &number))
+        return whole;
+    record.severity = (unsigned)number;
+    if (!str_cut(rest, ' ', &process, &record.text) || !str_to_u64(process, PROCESS_LIMIT, &record.process))
+        return whole;
+    return record;
+}
 
 void record_set_time(struct record_frame *frame, int64_t date) {
     time_t second = (time_t)(date / CLOCK_SECOND);
@@ -52,15 +61,28 @@ static void append_json(struct buf *out, struct str text) {
     buf_append_char(out, '"');
 }
 
+/* JSON has the severity as a member; the word goes out of the text. */
+static void append_json_severity(struct buf *out, const struct record *record) {
+    static const struct str words[] = {STR_INIT("warning: "), STR_INIT("error: "), STR_INIT("fatal: "),
+                                       STR_INIT("panic: ")};
+    struct str severity = severity_words[record->severity];
+    struct str text = record->text;
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
+        if (str_starts(text, words[i])) {
+            severity = str_slice(words[i], 0, words[i].length - 2);
+            text = str_from_offset(text, words[i].length);
+            break;
+        }
+    buf_printf(out, ",\"pid\":%llu,\"severity\":\"%.*s\",\"text\":", (unsigned long long)record->process,
+               STR_ARGS(severity));
+    append_json(out, text);
+}
+
 static void append_tag(struct buf *out, struct str tag, const struct record *record) {
     append_plain(out, tag);
     buf_append_char(out, '[');
     buf_append_u64(out, record->process);
     buf_append(out, STR("]: "));
-    if (record->severity != RECORD_INFO) {
-        buf_append(out, severity_words[record->severity]);
-        buf_append(out, STR(": "));
-    }
     append_plain(out, record->text);
 }
 
@@ -75,7 +97,7 @@ void record_format(const struct record_frame *frame, struct str tag, const struc
         buf_append_char(out, '\n');
         break;
     case RECORD_FORM_SYSLOG:
-        buf_printf(out, "<%u>%s ", frame->facility * 8 + syslog_severity[record->severity], frame->traditional);
+        buf_printf(out, "<%u>%s ", frame->facility * 8 + record->severity, frame->traditional);
         append_tag(out, tag, record);
         break;
     case RECORD_FORM_JSON:
@@ -83,9 +105,7 @@ void record_format(const struct record_frame *frame, struct str tag, const struc
         append_json(out, frame->host);
         buf_append(out, STR(",\"service\":"));
         append_json(out, tag);
-        buf_printf(out, ",\"pid\":%llu,\"severity\":\"%s\",\"text\":", (unsigned long long)record->process,
-                   severity_words[record->severity].data);
-        append_json(out, record->text);
+        append_json_severity(out, record);
         buf_append(out, STR("}\n"));
         break;
     }

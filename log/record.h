@@ -5,12 +5,12 @@
 #include "buf.h"
 #include "str.h"
 
-enum record_severity { RECORD_INFO, RECORD_WARNING, RECORD_ERROR, RECORD_FATAL };
+#define RECORD_WARNING 4 /* syslog's number */
 
 struct record {
-    enum record_severity severity;
-    uint64_t process; /* the writer's pid as it says; 0: it did not */
-    struct str text;
+    unsigned severity; /* syslog's number, 0 to 7 */
+    uint64_t process;  /* the writer's pid as it says; 0: it did not */
+    struct str text;   /* with its severity word */
 };
 
 enum record_form {
@@ -29,8 +29,8 @@ struct record_frame {
     char iso[40];
 };
 
-/* Reads a line as lib/base/log.h writes it to the pipe. What is not such a line (a dying
- * process speaks through its standard error) is a record of its own: all text. Pure. */
+/* Reads a line as lib/base/log.h writes it to the pipe, without its newline. What is not such
+ * a line (a dying process speaks through its standard error) is a warning, all text. Pure. */
 struct record record_parse(struct str line);
 /* Sets the time of the records to come, in microseconds since the epoch. */
 void record_set_time(struct record_frame *frame, int64_t date);

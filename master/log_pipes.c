@@ -43,3 +43,12 @@ void log_pipe_release(struct master *master, struct log_pipe **pipe) {
     free(*pipe);
     *pipe = NULL;
 }
+
+void log_pipes_dump(struct master *master) {
+    char bytes[4096];
+    for (struct log_pipe *pipe = master->log_pipes; pipe != NULL; pipe = pipe->next) {
+        ssize_t got = read(pipe->read_end, bytes, sizeof bytes); /* it does not block; what began a trouble is enough */
+        if (got > 0)
+            fprintf(stderr, "%s says:\n%.*s", pipe->tag, (int)got, bytes);
+    }
+}

@@ -12,6 +12,7 @@
  *   -r  descriptor that is told the outcome of the start, by one line */
 #include "master.h"
 
+#include "log.h"
 #include "memory.h"
 #include "str.h"
 
@@ -119,6 +120,8 @@ static bool start(struct master *master, struct failure *failure) {
         snprintf(tag, sizeof tag, "%s/master", plan.settings.syslog_name);
         master->own_log = log_pipe_open(master, tag, failure);
         good = master->own_log != NULL && operator_open(master, failure);
+        if (good)
+            log_open(master->own_log->write_end, "master");
     }
     listeners_adopt(master);
     if (good)

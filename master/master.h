@@ -105,6 +105,8 @@ void report_start_outcome(struct master *master, const char *outcome);
 /* ---- log_pipes.c */
 struct log_pipe *log_pipe_open(struct master *master, const char *tag, struct failure *failure);
 void log_pipe_release(struct master *master, struct log_pipe **pipe);
+/* Prints what waits in the pipes to standard error: for a start that failed before there was a log. */
+void log_pipes_dump(struct master *master);
 
 /* ---- listeners.c */
 /* Opens or finds the sockets of a row; service->listeners is replaced. */

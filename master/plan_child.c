@@ -49,23 +49,307 @@ static const struct {
 /* Services that the others cannot do without, for a master.cf that was Postfix's. */
 static const struct {
     struct str name;
-    const char *process_limit;
+    bool single;
+    bool is_public;
 } required[] = {
-    {STR_INIT("cleanup"), "0"}, {STR_INIT("qmgr"), "1"}, {STR_INIT("bounce"), "-"},
-    {STR_INIT("lookup"), "-"},  {STR_INIT("log"), "1"},
+    {STR_INIT("cleanup"), false, false}, {STR_INIT("qmgr"), true, true}, {STR_INIT("bounce"), false, false},
+    {STR_INIT("lookup"), false, false},  {STR_INIT("log"), true, false},
 };
+
+#define READER_ACCOUNT "tern-queue"
 
 struct reader {
     int socket;
     const char *config_directory; /* its name, for messages */
-    const char *opened;           /* by which it can be reached without privileges */
-    struct config_system system_words;
 };
+
+#define OPENED_DIRECTORY "." /* config_directory, entered before the privileges went */
+#define OVERRIDE_LIMIT 100
 
 static void say(const struct reader *reader, enum plan_packet_type type, const char *text) {
     struct plan_packet *packet = MEMORY_NEW(struct plan_packet);
+    bool relative = strncmp(text, OPENED_DIRECTORY "/", 2) == 0; /* a file that others know by its whole name */
     packet->type = type;
-    snprintf(packet->u.text, sizeof packet->u.text, "%s", text);
+    snprintf(packet->u.text, sizeof packet->u.text, "%s%s", relative ? reader->config_directory : "",
+             relative ? text + 1 : text);
     (void)!plan_send(reader->socket, packet, -1);
     MEMORY_FREE(packet);
+}
+
+static void say_failure(const struct reader *reader, struct str service, const struct failure *failure) {
+    struct buf text = buf_make(2 * PLAN_TEXT_LIMIT);
+    if (service.length > 0)
+        buf_printf(&text, "service %.*s: ", STR_ARGS(service));
+    buf_printf(&text, "%s", failure->text);
+    say(reader, PLAN_PROBLEM, buf_string(&text));
+    buf_free(&text);
+}
+
+static const struct program *find_program(struct str name) {
+    for (size_t i = 0; i < ARRAY_LENGTH(synonyms); i++)
+        if (str_equal(name, synonyms[i].name))
+            name = synonyms[i].ours;
+    for (size_t i = 0; i < ARRAY_LENGTH(programs); i++)
+        if (str_equal(name, programs[i].name))
+            return &programs[i];
+    return NULL;
+}
+
+static bool put_text(char *to, size_t size, struct str text) {
+    if (text.length >= size)
+        return false;
+    memcpy(to, text.data, text.length);
+    to[text.length] = '\0';
+    return true;
+}
+
+/* ---- settings */
+
+static bool send_settings(const struct reader *reader, const struct config *config, struct failure *failure) {
+    struct plan_packet *packet = MEMORY_NEW(struct plan_packet);
+    struct plan_settings *settings = &packet->u.settings;
+    packet->type = PLAN_SETTINGS;
+    settings->stop_time = config->stop_time;
+    settings->throttle_time = config->service_throttle_time;
+    bool good = put_text(settings->queue_directory, sizeof settings->queue_directory, config->queue_directory) &&
+                put_text(settings->daemon_directory, sizeof settings->daemon_directory, config->daemon_directory) &&
+                put_text(settings->config_directory, sizeof settings->config_directory,
+                         str_from(reader->config_directory)) &&
+                put_text(settings->syslog_name, sizeof settings->syslog_name, config->syslog_name) &&
+                put_text(settings->version, sizeof settings->version, STR(PACKAGE_VERSION));
+    if (!good)
+        failure_set(failure, "a directory's name is longer than %d bytes", PLAN_TEXT_LIMIT - 1);
+    else if (!plan_send(reader->socket, packet, -1))
+        good = failure_set_errno(failure, errno, "master has gone");
+    MEMORY_FREE(packet);
+    return good;
+}
+
+/* ---- main.cf */
+
+/* With a row's overrides; config_directory keeps the name that it has for others. */
+static bool load(const struct reader *reader, const struct config_override *overrides, size_t count,
+                 struct config **config, struct buf *warnings, struct failure *failure) {
+    struct config_override all[OVERRIDE_LIMIT];
+    if (count + 1 > OVERRIDE_LIMIT)
+        return failure_set(failure, "more than %d overrides", OVERRIDE_LIMIT - 1);
+    if (count > 0)
+        memcpy(all, overrides, count * sizeof *all);
+    all[count] = (struct config_override){STR("config_directory"), str_from(reader->config_directory)};
+    return config_load(OPENED_DIRECTORY, all, count + 1, SCOPE_ALL, config, warnings, failure);
+}
+
+/* ---- rows */
+
+struct line {
+    struct str name;
+    struct str command;
+    bool is_inet;
+    bool is_public;
+    uint32_t process_limit;
+    uint32_t wakeup;
+    bool wakeup_only_if_used;
+    const struct config_override *overrides;
+    size_t override_count;
+};
+
+static enum plan_listen listen_kind(const struct line *line, const struct program *program, unsigned rights) {
+    if (line->is_inet)
+        return PLAN_LISTEN_INET;
+    if (!(rights & RIGHT_ACCEPT))
+        return PLAN_LISTEN_NONE;
+    return program->speaks_lines ? PLAN_LISTEN_STREAM : PLAN_LISTEN_PACKET;
+}
+
+static bool fill_row(struct plan_row *row, const struct line *line, const struct program *program,
+                     const struct config *config, struct failure *failure) {
+    const struct service_row *rights = service_row_find(program->name);
+    struct buf tag = buf_make(sizeof row->log_tag - 1);
+    size_t count = 0;
+    if (rights == NULL)
+        return failure_set(failure, "%.*s is not in the table of services", STR_ARGS(program->name));
+    buf_printf(&tag, "%.*s/%.*s", STR_ARGS(config->syslog_name), STR_ARGS(program->name));
+    bool good = put_text(row->name, sizeof row->name, line->name) &&
+                put_text(row->program, sizeof row->program, program->name) &&
+                put_text(row->log_tag, sizeof row->log_tag, buf_str(&tag)) &&
+                put_text(row->peers, sizeof row->peers, str_from(rights->peers));
+    good = (good && !buf_overflowed(&tag)) || failure_set(failure, "a name is too long");
+    buf_free(&tag);
+    row->listen = listen_kind(line, program, rights->rights);
+    row->stop_phase = program->stop_phase;
+    row->process_limit = line->process_limit;
+    row->wakeup = line->wakeup;
+    row->wakeup_only_if_used = line->wakeup_only_if_used;
+    row->is_public = line->is_public;
+    row->always_runs = program->always_runs;
+    row->is_agent = program->is_agent;
+    if (good && line->is_inet)
+        good = interfaces_of_service(config, line->name, row->endpoints, PLAN_ENDPOINT_LIMIT, &count, failure);
+    row->endpoint_count = (uint32_t)count;
+    return good;
+}
+
+static bool send_row(const struct reader *reader, const struct line *line, const struct program *program,
+                     struct failure *failure) {
+    struct plan_packet *packet = MEMORY_NEW(struct plan_packet);
+    struct config *config = NULL;
+    int descriptor = -1;
+    packet->type = PLAN_ROW;
+    bool good = load(reader, line->overrides, line->override_count, &config, NULL, failure) &&
+                fill_row(&packet->u.row, line, program, config, failure) &&
+                config_seal(config, program->scope, &descriptor, failure);
+    if (good && !plan_send(reader->socket, packet, descriptor))
+        good = failure_set_errno(failure, errno, "master has gone");
+    if (descriptor >= 0)
+        close(descriptor);
+    config_free(&config);
+    MEMORY_FREE(packet);
+    return good;
+}
+
+/* ---- master.cf */
+
+static bool send_line(const struct reader *reader, const struct line *line) {
+    const struct program *program = find_program(line->command);
+    struct failure failure = {0};
+    if (program == NULL) {
+        char text[300];
+        snprintf(text, sizeof text, "service %.*s: tern has no program %.*s; the line is left out",
+                 STR_ARGS(line->name), STR_ARGS(line->command));
+        say(reader, PLAN_WARNING, text);
+        return true;
+    }
+    if (send_row(reader, line, program, &failure))
+        return true;
+    say_failure(reader, line->name, &failure);
+    return false;
+}
+
+static bool is_disabled(const struct config *config, const struct master_cf_row *row) {
+    struct str row_type = master_cf_type_name(row->type);
+    struct str rest = config->master_service_disable;
+    struct str word;
+    struct str name;
+    struct str type;
+    while (str_next_word(&rest, ", \t\r\n", &word))
+        if (str_cut(word, '/', &name, &type) ? str_equal(name, row->name) && str_equal(type, row_type)
+                                             : str_equal(word, row_type))
+            return true;
+    return false;
+}
+
+static uint32_t limit_of(const struct config *config, const struct master_cf_row *row) {
+    return (uint32_t)(row->process_limit < 0 ? config->default_process_limit : row->process_limit);
+}
+
+/* A master.cf that was Postfix's lacks what tern has in place of other programs. */
+static bool send_required(const struct reader *reader, const struct config *config, const struct master_cf *file) {
+    bool good = true;
+    for (size_t i = 0; i < ARRAY_LENGTH(required); i++) {
+        bool found = false;
+        for (size_t j = 0; j < file->count; j++)
+            found = found || (str_equal(file->rows[j].name, required[i].name) &&
+                              find_program(file->rows[j].command) == find_program(required[i].name));
+        struct line line = {.name = required[i].name, .command = required[i].name};
+        line.process_limit = required[i].single ? 1 : (uint32_t)config->default_process_limit;
+        line.is_public = required[i].is_public;
+        good = (found || send_line(reader, &line)) && good;
+    }
+    return good;
+}
+
+static bool send_master_cf(const struct reader *reader, const struct config *config, const struct master_cf *file) {
+    bool good = true;
+    for (size_t i = 0; i < file->count; i++) {
+        const struct master_cf_row *row = &file->rows[i];
+        if (is_disabled(config, row))
+            continue;
+        if (row->type == MASTER_CF_PASS) {
+            say(reader, PLAN_WARNING, "a service of type pass is left out: tern has no postscreen to pass it connections");
+            continue;
+        }
+        struct line line = {
+            .name = row->name,
+            .command = row->command,
+            .is_inet = row->type == MASTER_CF_INET,
+            .is_public = !row->is_private,
+            .process_limit = limit_of(config, row),
+            .wakeup = (uint32_t)row->wakeup,
+            .wakeup_only_if_used = row->wakeup_only_if_used,
+            .overrides = row->overrides,
+            .override_count = row->override_count,
+        };
+        good = send_line(reader, &line) && good;
+    }
+    return send_required(reader, config, file) && good;
+}
+
+/* ---- the process */
+
+static void send_warnings(const struct reader *reader, const struct buf *warnings) {
+    struct str rest = buf_str(warnings);
+    struct str line;
+    while (str_next_word(&rest, "\n", &line)) {
+        char *text = memory_copy_string(line);
+        say(reader, PLAN_WARNING, text);
+        MEMORY_FREE(text);
+    }
+}
+
+static bool read_and_send(const struct reader *reader) {
+    struct failure failure = {0};
+    struct buf warnings = buf_make(CONFIG_FILE_MAX);
+    struct config *config = NULL;
+    struct master_cf *file = NULL;
+    bool good = load(reader, NULL, 0, &config, &warnings, &failure);
+    send_warnings(reader, &warnings);
+    good = good && send_settings(reader, config, &failure) && master_cf_load(OPENED_DIRECTORY, &file, &failure);
+    if (!good)
+        say_failure(reader, STR_EMPTY, &failure);
+    else
+        good = send_master_cf(reader, config, file);
+    master_cf_free(&file);
+    config_free(&config);
+    buf_free(&warnings);
+    return good;
+}
+
+/* Into the directory first: it may lie where the account has no way to. */
+static bool drop_privileges(const char *config_directory, struct failure *failure) {
+    if (chdir(config_directory) < 0)
+        return failure_set_errno(failure, errno, "configuration directory %s", config_directory);
+    if (geteuid() != 0)
+        return true;
+    const struct passwd *account = getpwnam(READER_ACCOUNT);
+    if (account == NULL)
+        account = getpwnam("nobody");
+    if (account == NULL)
+        return failure_set(failure, "there is no account " READER_ACCOUNT " to read the configuration");
+    if (setgroups(0, NULL) < 0 || setresgid(account->pw_gid, account->pw_gid, account->pw_gid) < 0 ||
+        setresuid(account->pw_uid, account->pw_uid, account->pw_uid) < 0)
+        return failure_set_errno(failure, errno, "cannot become %s", account->pw_name);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    return true;
+}
+
+static void default_signals(void) {
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+int plan_child(const char *config_directory, int socket) {
+    struct reader reader = {.socket = socket, .config_directory = config_directory};
+    struct failure failure = {0};
+    default_signals();
+    bool good = drop_privileges(config_directory, &failure);
+    if (!good)
+        say_failure(&reader, STR_EMPTY, &failure);
+    else
+        good = read_and_send(&reader);
+    struct plan_packet *end = MEMORY_NEW(struct plan_packet);
+    end->type = PLAN_END;
+    (void)!plan_send(socket, end, -1);
+    MEMORY_FREE(end);
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -6,7 +6,7 @@
 
 #include <unistd.h>
 
-#define START_LIMIT_MS 15000
+#define START_LIMIT_MS 10000
 
 static struct service *first_not_ready(const struct master *master) {
     for (struct service *service = master->services; service != NULL; service = service->next) {
@@ -43,6 +43,7 @@ void start_evaluate(struct master *master) {
 
 void start_fail(struct master *master, const char *why) {
     report(master, REPORT_FATAL, "%s", why);
+    log_pipes_dump(master);
     report_start_outcome(master, why);
     master->exit_status = EXIT_FAILURE;
 }

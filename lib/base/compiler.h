@@ -21,7 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#pragma GCC poison strcpy strcat sprintf vsprintf gets atoi atol atoll atof strtok strncpy strncat system popen tmpnam mktemp
+#pragma GCC poison strcpy strcat sprintf vsprintf gets atoi atol atoll atof strtok strncpy strncat popen tmpnam mktemp
 #endif
 
 #endif

@@ -105,10 +105,7 @@ static void write_line(struct line *line, unsigned told) {
     do
         written = write(target, line->bytes, line->length);
     while (written < 0 && errno == EINTR);
-    if (written >= 0)
-        atomic_fetch_sub(&process.dropped, told);
-    else
-        atomic_fetch_add(&process.dropped, 1);
+    if (written < 0) atomic_fetch_add(&process.dropped, told + 1);
     errno = saved;
 }
 
@@ -117,7 +114,7 @@ static void say(int severity, const char *prefix, struct str queue_id, const cha
 
 static void say(int severity, const char *prefix, struct str queue_id, const char *format, va_list arguments) {
     struct line line;
-    unsigned told = atomic_load(&process.dropped);
+    unsigned told = atomic_exchange(&process.dropped, 0);
 
     line.length = 0;
     if (told) {

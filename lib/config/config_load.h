@@ -20,16 +20,17 @@ struct config_system {
     struct str networks_host;   /* own addresses, for mynetworks_style = host */
     struct str networks_subnet; /* their networks */
     struct str networks_class;
+    struct str config_directory; /* default of that parameter; empty: the built-in one */
     struct arena *arena;
 };
 /* Asks the system (no DNS). Never fails: what is not known is left at a safe word. */
-void config_system_read(struct config_system *system);
-void config_system_free(struct config_system *system);
+void config_system_read(struct config_system *machine);
+void config_system_free(struct config_system *machine);
 
 /* Evaluates the text of a main.cf (pure): file names it in messages. warnings,
  * if given, gets one line for every parameter that is unknown, unused, or
  * Postfix's and not tern's. Only what scope names is set and checked. */
-MUST_USE bool config_evaluate(struct str text, const char *file, const struct config_system *system,
+MUST_USE bool config_evaluate(struct str text, const char *file, const struct config_system *machine,
                               const struct config_override *overrides, size_t override_count, unsigned scope,
                               struct config **config, struct buf *warnings, struct failure *failure);
 

@@ -51,6 +51,7 @@ MUST_USE bool main_cf_expand(struct str value, const struct main_cf_lookup *look
 #define MAIN_CF_EXPAND_DEPTH 40
 #define MAIN_CF_EXPAND_STEPS 20000
 #define MAIN_CF_EXPAND_BYTES ((size_t)1024 * 1024)
+#define MAIN_CF_EXPAND_READ ((size_t)64 * 1024 * 1024)
 #define MAIN_CF_SETTINGS_MAX 20000
 
 #endif

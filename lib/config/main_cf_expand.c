@@ -8,6 +8,7 @@ struct expansion {
     struct failure *failure;
     unsigned depth;
     unsigned steps;
+    size_t bytes_read; /* the same text may be read many times */
 };
 
 static bool expand_text(struct expansion *expansion, struct str text, struct buf *out);
@@ -98,10 +99,12 @@ static int compare_levels(struct str left, struct str right) {
     while (left.length > 0 || right.length > 0) {
         struct str a = left, b = right, a_rest = STR_EMPTY, b_rest = STR_EMPTY;
         uint64_t x = 0, y = 0;
-        if (!str_cut(left, '.', &a, &a_rest) || !str_to_u64(a, UINT32_MAX, &x))
-            (void)!str_to_u64(a, UINT32_MAX, &x);
-        if (!str_cut(right, '.', &b, &b_rest) || !str_to_u64(b, UINT32_MAX, &y))
-            (void)!str_to_u64(b, UINT32_MAX, &y);
+        str_cut(left, '.', &a, &a_rest);
+        str_cut(right, '.', &b, &b_rest);
+        if (!str_to_u64(a, UINT32_MAX, &x))
+            x = 0;
+        if (!str_to_u64(b, UINT32_MAX, &y))
+            y = 0;
         if (x != y)
             return x < y ? -1 : 1;
         left = a_rest;
@@ -237,6 +240,9 @@ static bool expand_dollar(struct expansion *expansion, struct str text, size_t *
 }
 
 static bool expand_pieces(struct expansion *expansion, struct str text, struct buf *out) {
+    expansion->bytes_read += text.length;
+    if (expansion->bytes_read > MAIN_CF_EXPAND_READ)
+        return failure_set(expansion->failure, "too much to expand");
     while (text.length > 0) {
         size_t dollar = str_find(text, '$');
         buf_append(out, str_slice(text, 0, dollar == STR_NONE ? text.length : dollar));

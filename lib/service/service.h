@@ -43,11 +43,15 @@ struct service_declaration {
     void (*wake)(struct service *service);
     /* A timer tick a second, outside tasks, for expiry and statistics. May be NULL. */
     void (*tick)(struct service *service);
-    /* Draining has begun: give back what idles (task context). May be NULL. */
+    /* Draining has begun: give back what idles (task context). May wait: the process
+     * ends once this has returned and no session is left. IPC connections being
+     * served end by themselves (ipc_serve_drain). May be NULL. */
     void (*drain)(struct service *service);
     /* Sessions a process may serve when the configuration does not say (service_session_limit). */
     unsigned session_limit;
     unsigned blocking_threads; /* 0: the loop's own default */
+    void *context; /* what service_context gives from the start; may be NULL */
+    bool survives_master; /* drains when master has gone instead of leaving at once (log) */
 };
 
 /* Never returns before the process is to end; returns main's exit status. */
@@ -65,11 +69,20 @@ void *service_context(const struct service *service);
 struct ipc_client *service_client(struct service *service, const char *name, ipc_handler *on_notify, void *notify_context);
 /* The raw connector behind it: a connected descriptor to a service, or -1. Task context. */
 int service_connect(struct service *service, struct str name, deadline until, struct failure *failure);
-/* Directory opened by the skeleton before chroot: queue_directory/queue, O_PATH-free
- * read descriptor, for services whose root is QUEUE; -1 otherwise. */
+/* The row's root directory, opened by the skeleton, from prepare() on: queue_directory/queue
+ * for services whose root is QUEUE, and so on; -1 for those that see /. Always open
+ * files beneath it: in a private instance the process's own / is not it. */
 int service_directory(const struct service *service);
 bool service_is_draining(const struct service *service);
 /* Sessions under way. */
 unsigned service_sessions(const struct service *service);
+/* Most sessions this process serves. */
+unsigned service_session_limit(const struct service *service);
+/* Descriptors from INHERITED_LISTEN on. */
+unsigned service_listener_count(const struct service *service);
+/* The command line's words after "--", NULL after the last. */
+const char *service_argument(const struct service *service, size_t index);
+/* Whether everything runs under one ordinary user (tern init DIR). */
+bool service_is_private(const struct service *service);
 
 #endif

@@ -22,6 +22,7 @@
 #define RUNNING_ON_VALGRIND 0
 #endif
 
+#include "context.h"
 #include "memory.h"
 #include "task.h"
 
@@ -886,7 +887,7 @@ static void test_memory_goes_back(void **state) {
     struct pages waiting = {.rest = 400}, ended = {.rest = 0};
 
     (void)state;
-#ifdef TERN_SANITIZERS
+#if defined(TERN_SANITIZERS) || !defined(CONTEXT_NATIVE)
     skip();
 #endif
     if (RUNNING_ON_VALGRIND || sysconf(_SC_PAGESIZE) != 4096) skip();

@@ -1,0 +1,115 @@
+/* Loading a configuration from its directory. */
+#include "config_load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config_sheet.h"
+#include "master_cf.h"
+#include "memory.h"
+
+const char *config_default_directory(void) {
+    const char *named = getenv("MAIL_CONFIG");
+    return named && named[0] ? named : TERN_CONFIG_DIRECTORY;
+}
+
+static bool read_all(int descriptor, const char *path, size_t limit, struct buf *content, struct failure *failure) {
+    for (;;) {
+        char block[16384];
+        ssize_t got = read(descriptor, block, sizeof(block));
+        if (got == 0)
+            return true;
+        if (got < 0 && errno != EINTR)
+            return failure_set_errno(failure, errno, "%s", path);
+        if (got > 0 && (content->length + (size_t)got > limit || !buf_append_bytes(content, block, (size_t)got)))
+            return failure_set(failure, "%s: longer than %zu bytes", path, limit);
+    }
+}
+
+bool config_read_file(const char *path, size_t limit, struct buf *content, struct failure *failure) {
+    struct buf read = buf_make(0);
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (descriptor < 0)
+        return failure_set_errno(failure, errno, "%s", path);
+    bool done = read_all(descriptor, path, limit, &read, failure);
+    close(descriptor);
+    if (done && !buf_append(content, buf_str(&read)))
+        done = failure_set(failure, "%s: too long", path);
+    buf_free(&read);
+    return done;
+}
+
+bool config_evaluate(struct str text, const char *file, const struct config_system *machine,
+                     const struct config_override *overrides, size_t override_count, unsigned scope,
+                     struct config **config, struct buf *warnings, struct failure *failure) {
+    struct config_sheet *sheet;
+    if (!config_sheet_create(text, file, machine, overrides, override_count, &sheet, failure))
+        return false;
+    bool done = config_sheet_evaluate(sheet, scope, config, failure);
+    if (done && warnings) {
+        config_sheet_use_all(sheet);
+        config_sheet_warnings(sheet, warnings);
+    }
+    config_sheet_free(&sheet);
+    return done;
+}
+
+/* Names that only master.cf refers to are no mistake. A master.cf that is missing or wrong is not judged here. */
+static void use_master_cf(struct config_sheet *sheet, const char *directory) {
+    struct master_cf *services = NULL;
+    struct failure ignored;
+    if (!master_cf_load(directory, &services, &ignored))
+        return;
+    for (size_t i = 0; i < services->count; i++) {
+        const struct master_cf_row *row = &services->rows[i];
+        for (size_t j = 0; j < row->override_count; j++)
+            config_sheet_use(sheet, row->overrides[j].value);
+        for (size_t j = 0; j < row->argument_count; j++)
+            config_sheet_use(sheet, row->arguments[j]);
+    }
+    master_cf_free(&services);
+}
+
+bool config_sheet_load(const char *directory, const struct config_override *overrides, size_t override_count,
+                       struct config_sheet **sheet, struct failure *failure) {
+    struct buf text = buf_make(CONFIG_FILE_MAX), path = buf_make(4096);
+    struct config_system machine;
+    struct stat status;
+    struct failure reason = {0};
+    char *whole = realpath(directory, NULL);
+
+    buf_printf(&path, "%s/main.cf", directory);
+    bool done = !buf_overflowed(&path) || failure_set(failure, "the name of the directory is too long");
+    if (done && !config_read_file(buf_string(&path), CONFIG_FILE_MAX, &text, &reason))
+        done = reason.error_number == ENOENT && stat(directory, &status) == 0 && S_ISDIR(status.st_mode);
+    if (!done && reason.text[0])
+        failure_set_errno(failure, reason.error_number, "%s", buf_string(&path));
+    if (done) {
+        config_system_read(&machine);
+        machine.config_directory = str_from(whole);
+        done = config_sheet_create(buf_str(&text), buf_string(&path), &machine, overrides, override_count, sheet,
+                                   failure);
+        config_system_free(&machine);
+    }
+    MEMORY_FREE(whole);
+    buf_free(&text);
+    buf_free(&path);
+    return done;
+}
+
+bool config_load(const char *directory, const struct config_override *overrides, size_t override_count,
+                 unsigned scope, struct config **config, struct buf *warnings, struct failure *failure) {
+    struct config_sheet *sheet;
+    if (!config_sheet_load(directory, overrides, override_count, &sheet, failure))
+        return false;
+    bool done = config_sheet_evaluate(sheet, scope, config, failure);
+    if (done && warnings) {
+        use_master_cf(sheet, directory);
+        config_sheet_use_all(sheet);
+        config_sheet_warnings(sheet, warnings);
+    }
+    config_sheet_free(&sheet);
+    return done;
+}

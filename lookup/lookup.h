@@ -1,0 +1,120 @@
+/* lookup: the one context of the daemon, and what its files offer each other.
+ *
+ * The functions that decide (resolve, expand, local, match) know nothing of
+ * connections: they return true with an answer, or false with the failure of a
+ * table that did not answer, which the caller turns into 451. They may suspend the
+ * task (opening a table, asking the system for an account). */
+#ifndef TERN_LOOKUP_H
+#define TERN_LOOKUP_H
+
+#include "accounts.h"
+#include "config.h"
+#include "dns.h"
+#include "ipc.h"
+#include "service.h"
+#include "tables.h"
+
+#define LOOKUP_VALUE_MAX ((size_t)60000) /* bytes of one table value that lookup takes */
+
+/* The parameters whose tables are opened at start. */
+#define LOOKUP_MAPS(MAP)                                                                                               \
+    MAP(alias_maps)                                                                                                    \
+    MAP(canonical_maps)                                                                                                \
+    MAP(recipient_canonical_maps)                                                                                      \
+    MAP(local_recipient_maps)                                                                                          \
+    MAP(relay_recipient_maps)                                                                                          \
+    MAP(relocated_maps)                                                                                                \
+    MAP(sender_dependent_default_transport_maps)                                                                       \
+    MAP(sender_dependent_relayhost_maps)                                                                               \
+    MAP(transport_maps)                                                                                                \
+    MAP(virtual_alias_maps)                                                                                            \
+    MAP(virtual_gid_maps)                                                                                              \
+    MAP(virtual_mailbox_maps)                                                                                          \
+    MAP(virtual_uid_maps)
+/* The lists of domains that make the address classes. */
+#define LOOKUP_LISTS(LIST)                                                                                             \
+    LIST(mydestination)                                                                                                \
+    LIST(relay_domains)                                                                                                \
+    LIST(virtual_alias_domains)                                                                                        \
+    LIST(virtual_mailbox_domains)
+
+struct peer {
+    struct peer *next, **previous;
+    struct lookup *lookup;
+    struct ipc_peer *connection;
+    uint64_t told; /* the generation of tables that this caller has been told of */
+    bool being_told;
+};
+
+struct lookup {
+    struct service *service; /* NULL in tests */
+    const struct config *config;
+    struct tables *tables;
+    struct accounts *accounts;
+    struct resolver *resolver;
+    struct peer *peers;
+    struct endpoint *interfaces; /* this machine's addresses */
+    size_t interface_count;
+    bool refreshing;
+#define MEMBER(name) struct table_maps *name;
+    LOOKUP_MAPS(MEMBER)
+#undef MEMBER
+#define MEMBER(name) struct domain_list *name;
+    LOOKUP_LISTS(MEMBER)
+#undef MEMBER
+};
+
+/* context.c */
+/* A context that answers by this configuration; opens no table yet. The
+ * configuration must outlive it. */
+struct lookup *lookup_create(const struct config *config);
+void lookup_destroy(struct lookup **lookup);
+/* Opens what LOOKUP_MAPS and LOOKUP_LISTS name. Suspends. */
+void lookup_open_tables(struct lookup *lookup);
+/* Asks the system for this machine's addresses; before the sandbox. */
+bool lookup_find_interfaces(struct lookup *lookup, struct failure *failure);
+/* True for an address of this machine, by inet_interfaces and proxy_interfaces. */
+bool lookup_is_own_address(const struct lookup *lookup, struct str ip);
+
+/* resolve.c */
+MUST_USE bool lookup_resolve(struct lookup *lookup, struct str address, struct str sender, struct arena *arena,
+                             struct ipc_lookup_resolved *answer, struct failure *failure);
+/* The class of a domain (or literal) alone. */
+MUST_USE bool lookup_classify(struct lookup *lookup, struct str domain, enum address_class *class, struct failure *failure);
+
+/* route.c: which transport and next hop; the answer has class and recipient already */
+struct subject;
+MUST_USE bool lookup_route(struct lookup *lookup, const struct subject *subject, struct str sender, struct arena *arena,
+                           struct ipc_lookup_resolved *answer, struct failure *failure);
+
+/* expand.c */
+MUST_USE bool lookup_expand(struct lookup *lookup, struct str address, struct arena *arena,
+                            struct ipc_lookup_expanded *answer, struct failure *failure);
+
+/* local.c and mailbox.c */
+MUST_USE bool lookup_local(struct lookup *lookup, struct str address, bool no_alias, struct arena *arena,
+                           struct ipc_lookup_local_found *answer, struct failure *failure);
+MUST_USE bool lookup_mailbox(struct lookup *lookup, const struct subject *subject, struct arena *arena,
+                             struct ipc_lookup_local_found *answer, struct failure *failure);
+
+/* match.c */
+enum match_answer { MATCH_ANSWERED, MATCH_TABLE_FAILED, MATCH_NOT_PERMITTED };
+/* Notes every type:name in the configuration: only those may be asked for. */
+void lookup_permit_tables(struct lookup *lookup);
+MUST_USE enum match_answer lookup_match(struct lookup *lookup, struct str table, struct str key, struct arena *arena,
+                                        struct ipc_lookup_matched *answer, struct failure *failure);
+
+/* names.c */
+MUST_USE bool lookup_open_resolver(struct lookup *lookup, struct failure *failure);
+MUST_USE bool lookup_name(struct lookup *lookup, struct str address, struct arena *arena, struct ipc_lookup_named *answer,
+                          struct failure *failure);
+MUST_USE bool lookup_dns(struct lookup *lookup, struct str domain, struct arena *arena, struct ipc_lookup_dns_found *answer,
+                         struct failure *failure);
+
+/* refresh.c */
+/* Once a second, outside tasks: notices tables that changed and has them opened anew. */
+void lookup_tick(struct lookup *lookup);
+/* Tells a caller that has answers of older tables. In a task. */
+void lookup_tell(struct peer *peer);
+
+#endif

@@ -1,0 +1,97 @@
+/* The drop folder: files that the set-gid command drop left while the server was
+ * down. A file is "tern-drop 1 LENGTH\n", a packed PICKUP_SUBMIT of that length, and
+ * the content. Its owner is who handed it in. It goes only when the message is safe
+ * in the queue: a crash between the two delivers twice at worst. */
+#include "pickup.h"
+#include "log.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAGIC "tern-drop 1 "
+#define FIRST_LINE_LIMIT 64
+
+/* Reads the packet; *content is where the message begins. */
+static bool read_packet(int file, struct arena *arena, struct ipc_pickup_submit *request, uint64_t *content) {
+    char line[FIRST_LINE_LIMIT];
+    ssize_t got = pread(file, line, sizeof line, 0);
+    if (got <= 0) return false;
+    struct str first = str_make(line, (size_t)got), rest;
+    uint64_t length;
+    if (!str_cut(first, '\n', &first, &rest) || !str_starts(first, STR(MAGIC)) ||
+        !str_to_u64(str_from_offset(first, sizeof MAGIC - 1), IPC_PACKET_LIMIT, &length))
+        return false;
+    char *packet = arena_allocate(arena, (size_t)length + 1, 1);
+    if (!packet || pread(file, packet, (size_t)length, (off_t)(first.length + 1)) != (ssize_t)length) return false;
+    *content = first.length + 1 + length;
+    enum ipc_type type;
+    uint32_t serial;
+    struct str bytes = str_make(packet, (size_t)length);
+    return ipc_peek(bytes, &type, &serial) && type == IPC_PICKUP_SUBMIT && ipc_decode(bytes, type, request);
+}
+
+enum take_result { TAKEN, NOT_NOW, UNUSABLE };
+
+static enum take_result take_open_file(struct pickup *pickup, int file, const char *name) {
+    struct stat status;
+    if (fstat(file, &status) < 0) return NOT_NOW;
+    if (!S_ISREG(status.st_mode) || status.st_nlink != 1) return UNUSABLE;
+    struct arena *arena = arena_create(0);
+    struct ipc_pickup_submit request;
+    uint64_t content;
+    enum take_result result = UNUSABLE;
+    if (read_packet(file, arena, &request, &content) && content + request.content_length == (uint64_t)status.st_size) {
+        struct submission submission = {.request = &request, .file = file, .offset = content, .uid = status.st_uid};
+        struct intake_failure failure = {0};
+        char queue_id[24];
+        result = submission_take(pickup, &submission, arena, queue_id, &failure) ? TAKEN : NOT_NOW;
+        if (result == NOT_NOW && failure.reply_code >= 500) {
+            log_warning("dropped message %s of uid %u is refused: %s; renamed to .%s, nobody is told", name, status.st_uid, failure.text, name);
+            result = UNUSABLE;
+        }
+    }
+    arena_destroy(&arena);
+    return result;
+}
+
+/* What cannot be used is kept under a name that is not looked at again. */
+static void set_aside(struct pickup *pickup, const char *name) {
+    char hidden[300];
+    snprintf(hidden, sizeof hidden, ".%s", name);
+    log_warning("file %s in the drop folder is no message: renamed to %s", name, hidden);
+    if (renameat(pickup->folder, name, pickup->folder, hidden) < 0) log_warning("cannot rename %s: %s", name, strerror(errno));
+}
+
+static enum take_result take_file(struct pickup *pickup, const char *name) {
+    int file = openat(pickup->folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (file < 0) return errno == ELOOP ? UNUSABLE : NOT_NOW;
+    enum take_result result = take_open_file(pickup, file, name);
+    close(file);
+    return result;
+}
+
+static void scan_task(void *argument) {
+    struct pickup *pickup = argument;
+    int copy = openat(pickup->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = copy < 0 ? NULL : fdopendir(copy);
+    if (!listing && copy >= 0) close(copy);
+    bool going = true;
+    for (struct dirent *entry; listing && going && (entry = readdir(listing)) != NULL;) {
+        /* A dot: being written, or set aside. */
+        if (entry->d_name[0] == '.') continue;
+        enum take_result result = take_file(pickup, entry->d_name);
+        if (result == TAKEN && unlinkat(pickup->folder, entry->d_name, 0) < 0)
+            log_warning("cannot remove %s from the drop folder: %s; it will be sent again", entry->d_name, strerror(errno));
+        if (result == UNUSABLE) set_aside(pickup, entry->d_name);
+        going = result != NOT_NOW;
+    }
+    if (listing) closedir(listing);
+    pickup->scanning = false;
+}
+
+void drop_folder_scan(struct pickup *pickup) {
+    if (pickup->folder < 0 || pickup->scanning) return;
+    pickup->scanning = task_start("drop folder", scan_task, pickup);
+}

@@ -1,0 +1,65 @@
+/* pickup: takes in what the sendmail command hands over.
+ *
+ *   PICKUP_SUBMIT    over the public socket; the kernel says who calls
+ *   drop_folder.c    files that set-gid drop left while the server was down
+ *   submission.c     trace, missing headers, commit
+ *
+ * It runs as tern-pickup, may touch the drop folder alone, and talks to cleanup. */
+#include "pickup.h"
+#include "log.h"
+#include <fcntl.h>
+#include <unistd.h>
+
+static void submit(struct ipc_request *request, struct pickup *pickup) {
+    struct submission submission = {.request = request->message, .file = request->descriptor,
+                                    .uid = ipc_peer_uid(request->peer)};
+    struct intake_failure failure = {0};
+    char queue_id[24];
+    if (request->descriptor < 0) {
+        ipc_answer_failed(request, 550, "5.5.4", "no content came with the message");
+    } else if (submission_take(pickup, &submission, request->arena, queue_id, &failure)) {
+        struct ipc_pickup_accepted answer = {.queue_id = str_from(queue_id)};
+        ipc_answer(request, IPC_PICKUP_ACCEPTED, &answer, -1);
+    } else {
+        ipc_answer_failed(request, failure.reply_code, failure.status, "%s", failure.text);
+    }
+}
+
+static void dispatch(struct ipc_request *request, void *context) {
+    if (request->type == IPC_PICKUP_SUBMIT) submit(request, context);
+    else ipc_answer_failed(request, 550, "5.5.1", "pickup does not serve %s", ipc_type_name(request->type));
+}
+
+/* One message at a time for each caller: a user's flood waits behind itself. */
+static void session(struct service *service, int connection, unsigned listener) {
+    (void)listener;
+    ipc_serve(connection, 1, dispatch, service_context(service));
+}
+
+static void wake(struct service *service) {
+    drop_folder_scan(service_context(service));
+}
+
+static bool start(struct service *service, struct failure *failure) {
+    (void)failure;
+    struct pickup *pickup = MEMORY_NEW(struct pickup);
+    service_set_context(service, pickup);
+    pickup->service = service;
+    pickup->config = service_config(service);
+    pickup->cleanup = service_client(service, "cleanup", NULL, NULL);
+    pickup->folder = service_directory(service);
+    drop_folder_scan(pickup);
+    return true;
+}
+
+static const struct service_declaration declaration = {
+    .program = "pickup",
+    .start = start,
+    .session = session,
+    .wake = wake,
+    .session_limit = 200,
+};
+
+int main(int argument_count, char **arguments) {
+    return service_run(argument_count, arguments, &declaration);
+}

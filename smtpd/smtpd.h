@@ -1,0 +1,278 @@
+/* smtpd: the one context of the daemon, a session, a transaction, and what the
+ * files of this folder offer each other.
+ *
+ * State is kept by lifetime: struct smtpd as long as the process, struct session
+ * as long as the connection, struct transaction from MAIL to the end of the
+ * message (RSET frees it whole). Nothing in a session points into a transaction
+ * but the one pointer to it. */
+#ifndef TERN_SMTPD_H
+#define TERN_SMTPD_H
+
+#include "address.h"
+#include "content_header.h"
+#include "content_scan.h"
+#include "endpoint.h"
+#include "hash.h"
+#include "host_list.h"
+#include "intake.h"
+#include "resolve.h"
+#include "restriction_list.h"
+#include "service.h"
+#include "smtp_command.h"
+#include "stream.h"
+
+#define SMTPD_LOOKUP_TIME 100000 /* ms: most time an answer of lookup may take */
+#define SMTPD_COMMIT_TIME 300000 /* ms: the same for cleanup; RFC 5321 4.5.3.2.6 lets clients wait 10 minutes */
+#define SMTPD_TEXT_MAX    440    /* octets of a reply's text: the line stays below 512 (RFC 5321 4.5.3.1.5) */
+
+/* What to tell the client, and the log, when something is refused. */
+struct refusal {
+    unsigned code;
+    char status[12];
+    char text[SMTPD_TEXT_MAX];
+};
+
+/* ---- the process */
+
+enum restriction_stage { STAGE_CLIENT, STAGE_HELO, STAGE_SENDER, STAGE_RELAY, STAGE_RECIPIENT, STAGE_DATA, STAGE_END, STAGE_ETRN, STAGE_COUNT };
+
+struct limits;
+
+struct smtpd {
+    struct service *service;
+    const struct config *config;
+    struct ipc_client *cleanup;
+    struct resolve *resolve;
+    struct limits *limits;
+    struct arena *arena; /* what lives as long as the process: the parsed lists */
+    bool lmtp;
+    unsigned sessions, session_limit;
+    struct host_list networks, xclient_hosts, xforward_hosts, proxy_hosts, event_exceptions, newline_exclusions;
+    struct str own_addresses; /* of this machine's interfaces, space separated */
+    struct restriction_list restrictions[STAGE_COUNT];
+    unsigned discarded_extensions; /* bits by row of the extension table */
+};
+
+/* More than smtpd_stress_threshold_percent of the sessions are in use. */
+bool smtpd_is_stressed(const struct smtpd *smtpd);
+
+/* ---- a session */
+
+enum session_state { SESSION_NEW = 1, SESSION_GREETED = 2, SESSION_MAIL = 4, SESSION_RCPT = 8, SESSION_CHUNKS = 16 };
+
+enum name_status { NAME_VERIFIED, NAME_UNKNOWN, NAME_UNDECIDED };
+
+/* Who is served: from the connection, the PROXY header or XCLIENT. The texts live in its arena. */
+struct client {
+    struct arena *arena;
+    struct str name;         /* verified, or "unknown" */
+    struct str reverse_name; /* PTR name, verified or not; "unknown" */
+    struct str address;
+    struct str label; /* name[address], for logs */
+    struct str login; /* whom XCLIENT says the client is; empty. AUTH will set it too */
+    uint16_t port;
+    enum name_status name_status, reverse_status;
+};
+
+/* XFORWARD: for whom a filter in front speaks. Only for logs and the next hop. */
+struct forwarded {
+    struct arena *arena;
+    struct str name, address, port, helo, protocol, identity, source;
+};
+
+#define SMTPD_COMMANDS_MAX 24
+
+struct transaction;
+
+struct session {
+    struct smtpd *smtpd;
+    struct stream *stream;
+    struct client client;
+    struct forwarded *forwarded;
+    struct transaction *transaction; /* NULL outside of one */
+    struct buf helo;                 /* made safe for logs; empty before HELO */
+    struct str rate_key;             /* what limits.c counts this client under; empty: not counted */
+    struct endpoint peer;            /* the connection's own other end */
+    const char *where;               /* the command of the last line, for logs */
+    deadline ends;
+    uint32_t succeeded[SMTPD_COMMANDS_MAX], tried[SMTPD_COMMANDS_MAX], unknown;
+    uint32_t errors, junk, discarded_extensions;
+    uint8_t greeting;      /* enum session_state without a transaction: NEW or GREETED */
+    bool extended;         /* EHLO or LHLO */
+    bool closing;          /* after this reply */
+    bool connection_lost;  /* nothing can be said any more */
+    bool pipelined;        /* sent ahead where it must not (logged once) */
+    bool xclient_allowed, xforward_allowed, strict_newlines, rewrites_headers;
+    struct refusal *denied; /* every command but QUIT is refused; NULL */
+};
+
+/* What the dispatcher goes by. */
+enum session_state session_state(const struct session *session);
+/* Ends a message: forgets the transaction and what belongs to it. */
+void session_reset(struct session *session);
+/* "QUEUEID" once a file is open, else "NOQUEUE". */
+struct str session_queue_id(const struct session *session);
+/* "SMTP", "ESMTP", "LMTP", "UTF8SMTP"...: for Received; for logs without UTF8. */
+const char *session_protocol(const struct session *session, bool utf8);
+/* The time a client has for one command, in ms: shorter under stress and while draining. */
+int64_t session_timeout(const struct session *session);
+/* A read or write failed: says and logs what is fitting, ends the session. bytes: of
+ * content, or -1 outside of it. */
+void session_broken(struct session *session, enum stream_result result, int64_t bytes);
+/* Bytes that came before their time: logs; true if the session is to end (it has been told). */
+bool session_refuse_pipelining(struct session *session);
+/* The accepted connection, in a task of its own. */
+void session_serve(struct service *service, int connection, unsigned listener);
+/* Takes a new identity over (texts are copied; the old ones are freed) and decides
+ * what follows from it. False: over a limit, the session has been told. */
+bool session_set_client(struct session *session, const struct client *client);
+/* The greeting, or what stands in its place. */
+void session_greet(struct session *session);
+
+/* ---- a transaction */
+
+struct transaction {
+    struct arena *arena;
+    struct mail_address sender;
+    bool sender_incomplete; /* came without a domain */
+    bool smtputf8;
+    bool discard;           /* an access table said DISCARD */
+    bool refused_recipients;
+    bool chunks;            /* BDAT has begun */
+    bool chunks_refused;    /* a chunk was refused: the rest is read and refused too */
+    uint8_t body;           /* enum smtp_body */
+    enum return_content return_content;
+    struct str envelope_id, hold_reason;
+    struct buf prepended; /* header lines of PREPEND */
+    struct ipc_recipient *recipients;
+    size_t recipient_count, recipient_room, overshoot;
+    struct content *content; /* from DATA or the first BDAT */
+    const char *answered;    /* LMTP: not used before content ends */
+};
+
+struct transaction *transaction_begin(struct session *session);
+void transaction_free(struct transaction **transaction);
+/* False: out of the room that a transaction may take. */
+MUST_USE bool transaction_add_recipient(struct transaction *transaction, struct str address, struct str orcpt, unsigned notify);
+
+/* ---- smtpd.c: the command and extension tables */
+
+enum command_flag {
+    COMMAND_LAST = 1,  /* must be the last of a pipelined group (RFC 2920 3.1) */
+    COMMAND_JUNK = 2,  /* counted against smtpd_junk_command_limit */
+    COMMAND_SMTP = 4,  /* not in LMTP */
+    COMMAND_LMTP = 8,  /* only in LMTP */
+};
+
+struct command {
+    const char *verb;
+    unsigned states; /* set of enum session_state in which the handler may run */
+    unsigned flags;
+    bool (*handle)(struct session *session, struct str argument); /* true: a 2xx or 3xx was said */
+    const char *sequence_error; /* said in any other state */
+    const char *help;
+};
+extern const struct command smtpd_commands[];
+extern const size_t smtpd_command_count;
+
+struct extension {
+    const char *keyword;
+    unsigned parameters; /* set of enum smtp_parameter that come with it */
+    bool (*offered)(const struct session *session);
+    void (*argument)(const struct session *session, struct buf *line); /* NULL: none */
+};
+extern const struct extension smtpd_extensions[];
+extern const size_t smtpd_extension_count;
+/* Set of enum smtp_parameter that this session may use. */
+unsigned smtpd_parameters(const struct session *session);
+bool smtpd_extension_is_offered(const struct session *session, size_t row);
+/* The rows that a list of keywords names, as bits. */
+unsigned smtpd_extension_bits(struct str keywords);
+/* Runs the command on a line: verb, state, pipelining, then the handler. */
+void command_dispatch(struct session *session, struct str line);
+
+/* The handlers, each in the file of its name. */
+bool cmd_helo(struct session *session, struct str argument);
+bool cmd_ehlo(struct session *session, struct str argument);
+bool cmd_lhlo(struct session *session, struct str argument);
+bool cmd_mail(struct session *session, struct str argument);
+bool cmd_rcpt(struct session *session, struct str argument);
+bool cmd_data(struct session *session, struct str argument);
+bool cmd_bdat(struct session *session, struct str argument);
+bool cmd_rset(struct session *session, struct str argument);
+bool cmd_noop(struct session *session, struct str argument);
+bool cmd_quit(struct session *session, struct str argument);
+bool cmd_vrfy(struct session *session, struct str argument);
+bool cmd_expn(struct session *session, struct str argument);
+bool cmd_help(struct session *session, struct str argument);
+bool cmd_etrn(struct session *session, struct str argument);
+bool cmd_xclient(struct session *session, struct str argument);
+bool cmd_xforward(struct session *session, struct str argument);
+
+/* ---- reply.c */
+
+/* Says "CODE STATUS text". Outside bytes in the text are made safe, its length is
+ * cut, errors are counted and slowed down. Returns true for 2xx and 3xx. */
+bool reply(struct session *session, unsigned code, const char *status, const char *format, ...) PRINTF_LIKE(4, 5);
+/* Says a line of a reply of several without enhanced code; last: the final one. */
+void reply_line(struct session *session, unsigned code, bool last, struct str text);
+bool reply_refusal(struct session *session, const struct refusal *refusal);
+bool reply_command_error(struct session *session, const struct smtp_command_error *error);
+/* Logs "NOQUEUE: VERB: WHERE from CLIENT: REPLY; from=<> to=<> proto= helo=<>". sender
+ * and recipient: NULL if there is none yet. */
+void reply_log(struct session *session, const char *verb, const char *where, const struct refusal *refusal,
+               const struct mail_address *sender, const char *recipient);
+void refusal_set(struct refusal *refusal, unsigned code, const char *status, const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* ---- limits.c: concurrency and rates by client */
+
+enum limited_event { LIMITED_CONNECTION, LIMITED_MESSAGE, LIMITED_RECIPIENT };
+
+struct limits *limits_create(const struct config *config);
+/* What a client is counted under: its address, cut to the configured prefix. */
+bool limits_key(const struct config *config, const struct endpoint *address, struct buf *key);
+/* Counts an event; false if its limit is passed (*count is how many there were). For
+ * LIMITED_CONNECTION concurrency is counted by limits_enter. */
+bool limits_count(struct limits *limits, struct str key, enum limited_event event, uint64_t *count);
+bool limits_enter(struct limits *limits, struct str key, uint64_t *count);
+void limits_leave(struct limits *limits, struct str key);
+/* Forgets clients that are gone; call it about once a second. */
+void limits_expire(struct limits *limits);
+/* Logs "warning: WHAT limit exceeded: N from CLIENT for service S". */
+void limits_log(const struct session *session, const char *what, uint64_t count);
+
+/* ---- policy.c: access policy by stage. True: go on. False: refused, the refusal is
+ * logged and (but for policy_connect) said. */
+
+/* Parses all restriction lists; warns of what it does not know. */
+void policy_prepare(struct smtpd *smtpd);
+bool policy_connect(struct session *session, struct refusal *refusal);
+bool policy_helo(struct session *session, const char *where);
+bool policy_mail(struct session *session);
+bool policy_rcpt(struct session *session, const char *where, const struct mail_address *recipient, bool incomplete);
+bool policy_data(struct session *session, const char *where);
+bool policy_end_of_data(struct session *session, struct refusal *refusal);
+bool policy_etrn(struct session *session, struct str domain);
+
+/* ---- content.c: taking the content in */
+
+enum content_progress { CONTENT_MORE, CONTENT_END, CONTENT_BARE_CR, CONTENT_BARE_LF };
+
+struct content;
+/* Opens the queue file and writes the trace field. False fills *refusal. */
+MUST_USE bool content_open(struct session *session, struct refusal *refusal);
+void content_free(struct content **content);
+struct str content_queue_id(const struct content *content);
+/* Takes bytes of DATA (up to the final dot) or of a chunk; *used says how many. */
+enum content_progress content_take(struct session *session, struct str bytes, size_t *used);
+/* The client's bytes so far. */
+uint64_t content_received(const struct content *content);
+/* The content is complete: checks it, commits it, answers. True: it was accepted. */
+bool content_finish(struct session *session);
+/* Answers bare line ends and ends the session. */
+void content_refuse_newline(struct session *session, bool is_cr);
+/* The moment by which content has to go on: smtpd_timeout at first; each byte earns time
+ * at smtpd_min_data_rate, never more than smtpd_timeout in stock. */
+deadline content_deadline(const struct session *session, deadline until, size_t bytes);
+
+#endif

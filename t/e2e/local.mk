@@ -1,0 +1,8 @@
+# End-to-end tests: TAP scripts over private instances (t/e2e/tern_test.py).
+EXTRA_DIST += t/e2e/tern_test.py t/e2e/test_master.py
+
+# Stands in for any daemon in test_master.py.
+check_PROGRAMS += t/e2e/echo_service
+t_e2e_echo_service_SOURCES = t/e2e/echo_service.c
+t_e2e_echo_service_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE)
+t_e2e_echo_service_LDADD = $(SERVICE_LINK)
