@@ -45,10 +45,11 @@ MUST_USE bool files_make_directory(const char *path, uid_t owner, gid_t group, m
 MUST_USE bool files_make_path(const char *path, uid_t owner, gid_t group, mode_t mode, struct failure *failure);
 
 /* ---- tern_accounts.c */
-#define ACCOUNT_PREFIX "tern-"
+#define ACCOUNT_OWNER "tern" /* mail_owner of what tern init makes as root; the others are tern-smtpd ... */
 #define ACCOUNT_GROUP_DROP "tern-drop"
-/* The account "tern-SUFFIX" when run by root; whoever runs otherwise. False if there is none. */
-MUST_USE bool accounts_find(const char *suffix, uid_t *user, gid_t *group);
+/* The account MAIL_OWNER-SUFFIX when run by root (MAIL_OWNER itself if that is root); whoever
+ * runs otherwise. Complains and returns false if there is none. */
+MUST_USE bool accounts_find(const char *mail_owner, const char *suffix, uid_t *user, gid_t *group);
 /* Makes the accounts and the group that are missing; root only. */
 MUST_USE bool accounts_make(struct failure *failure);
 

@@ -9,19 +9,27 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char *const account_suffixes[] = {"smtpd", "queue", "smtp", "bounce", "pickup", "lookup", "log", "mail"};
+static const char *const accounts[] = {
+    ACCOUNT_OWNER,           ACCOUNT_OWNER "-smtpd",  ACCOUNT_OWNER "-queue",  ACCOUNT_OWNER "-smtp",
+    ACCOUNT_OWNER "-bounce", ACCOUNT_OWNER "-pickup", ACCOUNT_OWNER "-lookup", ACCOUNT_OWNER "-log",
+    ACCOUNT_OWNER "-mail",
+};
 
-bool accounts_find(const char *suffix, uid_t *user, gid_t *group) {
+bool accounts_find(const char *mail_owner, const char *suffix, uid_t *user, gid_t *group) {
     char name[64];
-    if (geteuid() != 0) {
-        *user = geteuid();
-        *group = getegid();
+    *user = geteuid();
+    *group = getegid();
+    if (geteuid() != 0)
         return true;
-    }
-    snprintf(name, sizeof name, ACCOUNT_PREFIX "%s", suffix);
-    const struct passwd *account = getpwnam(name);
-    if (account == NULL)
+    const struct passwd *account = getpwnam(mail_owner);
+    if (account != NULL && account->pw_uid == 0)
+        return true;
+    snprintf(name, sizeof name, "%s-%s", mail_owner, suffix);
+    account = getpwnam(name);
+    if (account == NULL) {
+        tern_complain("there is no account %s", name);
         return false;
+    }
     *user = account->pw_uid;
     *group = account->pw_gid;
     return true;
@@ -57,13 +65,11 @@ bool accounts_make(struct failure *failure) {
         if (!run(arguments, failure))
             return false;
     }
-    for (size_t i = 0; i < ARRAY_LENGTH(account_suffixes); i++) {
-        char name[64];
-        snprintf(name, sizeof name, ACCOUNT_PREFIX "%s", account_suffixes[i]);
+    for (size_t i = 0; i < ARRAY_LENGTH(accounts); i++) {
         const char *const arguments[] = {"useradd", "--system", "--user-group", "--no-create-home", "--home-dir",
-                                         "/nonexistent", "--shell", "/usr/sbin/nologin", name, NULL};
-        if (getpwnam(name) == NULL && !run(arguments, failure))
-            return false;
+                                         "/nonexistent", "--shell", "/usr/sbin/nologin", accounts[i], NULL};
+        if (getpwnam(accounts[i]) == NULL && !run(arguments, failure))
+            return failure_prefix(failure, "account %s", accounts[i]);
     }
     return true;
 }

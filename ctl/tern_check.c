@@ -81,17 +81,15 @@ static const struct directory {
     {BASE_DATA, "", "queue", false, 0700},
 };
 
-static bool owner_of(const struct directory *directory, uid_t *owner, gid_t *group) {
+static bool owner_of(const struct config *config, const struct directory *directory, uid_t *owner, gid_t *group) {
     *owner = geteuid();
     *group = getegid();
-    if (directory->owner != NULL && !accounts_find(directory->owner, owner, group)) {
-        tern_complain("there is no account " ACCOUNT_PREFIX "%s", directory->owner);
+    if (directory->owner != NULL && !accounts_find(config->mail_owner.data, directory->owner, owner, group))
         return false;
-    }
     if (directory->group_drop && geteuid() == 0) {
-        const struct group *drop = getgrnam(ACCOUNT_GROUP_DROP);
+        const struct group *drop = getgrnam(config->setgid_group.data);
         if (drop == NULL) {
-            tern_complain("there is no group " ACCOUNT_GROUP_DROP);
+            tern_complain("there is no group %s (setgid_group)", config->setgid_group.data);
             return false;
         }
         *group = drop->gr_gid;
@@ -99,12 +97,12 @@ static bool owner_of(const struct directory *directory, uid_t *owner, gid_t *gro
     return true;
 }
 
-static bool check_directory(const char *path, const struct directory *directory) {
+static bool check_directory(const struct config *config, const char *path, const struct directory *directory) {
     struct failure failure = {0};
     struct stat status;
     uid_t owner;
     gid_t group;
-    if (!owner_of(directory, &owner, &group))
+    if (!owner_of(config, directory, &owner, &group))
         return false;
     if (!files_make_path(path, owner, group, directory->mode, &failure)) {
         tern_complain("%s", failure.text);
@@ -133,10 +131,11 @@ static bool check_log(const struct config *config) {
     bool good = true;
     if (slash != STR_NONE && slash > 0 && !str_starts(config->maillog_file, STR("/dev/"))) {
         buf_append(&directory, str_slice(config->maillog_file, 0, slash));
-        good = accounts_find("log", &owner, &group) &&
-               files_make_path(buf_string(&directory), owner, group, 0755, &failure);
-        if (!good)
-            tern_complain("%s", failure.text[0] != '\0' ? failure.text : "there is no account " ACCOUNT_PREFIX "log");
+        good = accounts_find(config->mail_owner.data, "log", &owner, &group);
+        if (good && !files_make_path(buf_string(&directory), owner, group, 0755, &failure)) {
+            tern_complain("%s", failure.text);
+            good = false;
+        }
     }
     buf_free(&directory);
     return good;
@@ -149,7 +148,7 @@ bool check_directories(const struct config *config) {
         buf_append(&path, directories[i].base == BASE_QUEUE ? config->queue_directory : config->data_directory);
         if (directories[i].path[0] != '\0')
             buf_printf(&path, "/%s", directories[i].path);
-        good = check_directory(buf_string(&path), &directories[i]) && good;
+        good = check_directory(config, buf_string(&path), &directories[i]) && good;
         buf_free(&path);
     }
     return check_log(config) && good;

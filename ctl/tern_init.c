@@ -149,13 +149,8 @@ static bool make_part(const struct plan *plan, const char *part, uid_t owner, gi
 static bool make_directories(const struct plan *plan, struct failure *failure) {
     uid_t own = geteuid();
     gid_t own_group = getegid();
-    uid_t log;
-    gid_t log_group;
-    if (!accounts_find("log", &log, &log_group))
-        return failure_set(failure, "there is no account " ACCOUNT_PREFIX "log");
     return make_part(plan, "", own, own_group, 0755, failure) && make_part(plan, "/etc", own, own_group, 0755, failure) &&
-           make_part(plan, "/mail", plan->mail_user, plan->mail_group, 0755, failure) &&
-           make_part(plan, "/log", log, log_group, 0755, failure);
+           make_part(plan, "/mail", plan->mail_user, plan->mail_group, 0755, failure);
 }
 
 /* ---- who and what */
@@ -163,11 +158,11 @@ static bool make_directories(const struct plan *plan, struct failure *failure) {
 static bool settle_accounts(struct plan *plan, struct failure *failure) {
     if (geteuid() == 0 && !accounts_make(failure))
         return false;
-    if (!accounts_find("mail", &plan->mail_user, &plan->mail_group))
-        return failure_set(failure, "there is no account " ACCOUNT_PREFIX "mail");
+    if (!accounts_find(ACCOUNT_OWNER, "mail", &plan->mail_user, &plan->mail_group))
+        return failure_set(failure, "no owner for the mailboxes");
     const struct passwd *account = geteuid() == 0 ? NULL : getpwuid(geteuid());
     if (geteuid() == 0)
-        snprintf(plan->owner, sizeof plan->owner, ACCOUNT_PREFIX "queue");
+        snprintf(plan->owner, sizeof plan->owner, ACCOUNT_OWNER);
     else if (account != NULL)
         snprintf(plan->owner, sizeof plan->owner, "%s", account->pw_name);
     else

@@ -29,15 +29,48 @@ static pid_t running_master(void) {
     return result == 0 && lock.l_type != F_UNLCK ? lock.l_pid : 0;
 }
 
+/* The last "queue_directory = /path" of a main.cf that is otherwise beyond use: what runs must
+ * be reachable, whatever has become of its configuration since. */
+static bool scan_for_queue_directory(const struct tern *tern, struct buf *directory) {
+    struct buf path = buf_make(4096);
+    struct buf text = buf_make(CONFIG_FILE_MAX);
+    struct failure failure = {0};
+    struct str name;
+    struct str value;
+    struct str line;
+    buf_printf(&path, "%s/main.cf", tern->config_directory);
+    (void)!config_read_file(buf_string(&path), CONFIG_FILE_MAX, &text, &failure);
+    struct str rest = buf_str(&text);
+    while (str_next_word(&rest, "\n", &line))
+        if (str_cut(line, '=', &name, &value) && str_equal(str_trim(name), STR("queue_directory")) &&
+            str_find(value, '$') == STR_NONE) {
+            buf_clear(directory);
+            buf_append(directory, str_trim(value));
+        }
+    buf_free(&text);
+    buf_free(&path);
+    return directory->length > 0;
+}
+
 /* Goes to the queue directory; relative paths from there keep within sun_path. */
 static bool enter_queue_directory(const struct tern *tern) {
-    struct config *config = tern_load(tern);
-    if (config == NULL)
-        return false;
-    bool good = chdir(config->queue_directory.data) == 0;
+    struct buf directory = buf_make(4096);
+    struct config *config = NULL;
+    struct failure failure = {0};
+    /* The log daemon's parameters are few: errors elsewhere do not matter here. */
+    bool good = config_load(tern->config_directory, NULL, 0, SCOPE_LOG, &config, NULL, &failure);
+    if (good)
+        buf_append(&directory, config->queue_directory);
+    else
+        good = scan_for_queue_directory(tern, &directory);
     if (!good)
-        tern_complain("queue_directory %s: %s", config->queue_directory.data, strerror(errno));
+        tern_complain("%s", failure.text);
+    else if (chdir(buf_string(&directory)) < 0) {
+        tern_complain("queue_directory %s: %s", buf_string(&directory), strerror(errno));
+        good = false;
+    }
     config_free(&config);
+    buf_free(&directory);
     return good;
 }
 

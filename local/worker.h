@@ -51,7 +51,8 @@ void worker_step(const struct config *config, const struct ipc_local_work *work,
 /* ---- worker_run.c */
 /* Serves the socket until the other end closes it. threads: at most. */
 void worker_run(const struct config *config, int socket, unsigned threads);
-/* Receives a step; the packet's bytes go into packet (of IPC_PACKET_LIMIT bytes). False at the end or on a fault. */
+#define WORK_PACKET_ROOM ((size_t)16384)
+/* Receives a step; the packet's bytes go into packet (of WORK_PACKET_ROOM bytes). False at the end or on a fault. */
 MUST_USE bool worker_receive(int socket, char *packet, struct ipc_local_work *work, uint32_t *serial, int *file);
 /* Sends what came of it. */
 bool worker_answer(int socket, uint32_t serial, const struct worked *worked);

@@ -21,6 +21,7 @@ struct tables {
     struct map *by_parameter; /* struct table_maps */
     struct map *by_list;      /* struct domain_list */
     struct map *by_name;      /* struct table_maps of one table */
+    struct map *permitted;
     struct table_stamp passwd;
     uint64_t generation;
 };
@@ -35,6 +36,7 @@ struct tables *tables_create(const struct config *config, struct accounts *accou
     tables->by_parameter = map_create();
     tables->by_list = map_create();
     tables->by_name = map_create();
+    tables->permitted = map_create();
     tables->passwd = table_stamp_of(PASSWD_FILE);
     tables->generation = 1;
     return tables;
@@ -58,6 +60,7 @@ void tables_destroy(struct tables **tables) {
     free_maps(&(*tables)->by_name);
     map_destroy(&(*tables)->by_source);
     map_destroy(&(*tables)->by_list);
+    map_destroy(&(*tables)->permitted);
     while ((*tables)->sources) {
         struct source *source = (*tables)->sources;
         (*tables)->sources = source->next;
@@ -181,6 +184,12 @@ struct domain_list *tables_list(struct tables *tables, struct str parameter) {
     tables->lists = list;
     map_put(tables->by_list, parameter, list);
     return list;
+}
+
+void tables_permit(struct tables *tables, struct str type_name) { map_put(tables->permitted, type_name, tables); }
+
+bool tables_is_permitted(const struct tables *tables, struct str type_name) {
+    return map_get(tables->permitted, type_name) != NULL;
 }
 
 /* ---- opening, on helper threads */

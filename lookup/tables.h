@@ -66,6 +66,10 @@ struct domain_list *tables_list(struct tables *tables, struct str parameter);
 /* A single table by name; made once. */
 struct table_maps *tables_single(struct tables *tables, struct str type_name);
 
+/* Tables that may be asked for by name. */
+void tables_permit(struct tables *tables, struct str type_name);
+bool tables_is_permitted(const struct tables *tables, struct str type_name);
+
 /* True if the parameter names any table. */
 static inline bool maps_are_set(const struct table_maps *maps) { return maps->count > 0 || maps->malformed; }
 /* Asks the tables in order. partial: the key is a part of an address, for which

@@ -1,5 +1,4 @@
 /* The skeleton of every daemon: start, sessions, load, draining, end. */
-#define TERN_ALLOW_BANNED /* config_load.h names a parameter as a banned function is named */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -24,6 +24,7 @@ struct echo {
     int connections[CONNECTION_LIMIT];
     int connection_count;
     bool draining;
+    bool full;
 };
 
 static void tell_master(enum ipc_type type, const void *message) {
@@ -86,8 +87,10 @@ static void serve(struct echo *echo, int index) {
         if (str_starts(line, STR("connect "))) {
             connect_to(str_trim(str_from_offset(line, 8)), outcome, sizeof outcome);
             line = str_from(outcome);
-        } else if (str_equal(line, STR("full\n")) || str_equal(line, STR("free\n")))
-            tell_master(IPC_LOAD, &(struct ipc_load){.sessions = 1, .full = bytes[1] == 'u'});
+        } else if (str_equal(line, STR("full\n")) || str_equal(line, STR("free\n"))) {
+            echo->full = bytes[1] == 'u';
+            tell_master(IPC_LOAD, &(struct ipc_load){.sessions = 1, .full = echo->full});
+        }
         (void)!write(connection, line.data, line.length);
         (void)!write(INHERITED_LOG, line.data, line.length);
         return;
@@ -103,7 +106,7 @@ static void run(struct echo *echo) {
         polls[count++] = (struct pollfd){.fd = INHERITED_CONTROL, .events = POLLIN};
         for (int i = 0; i < echo->connection_count; i++)
             polls[count++] = (struct pollfd){.fd = echo->connections[i], .events = POLLIN};
-        for (int i = 0; i < echo->listener_count && !echo->draining; i++)
+        for (int i = 0; i < echo->listener_count && !echo->draining && !echo->full; i++)
             polls[count++] = (struct pollfd){.fd = echo->listeners[i], .events = POLLIN};
         int connections = echo->connection_count;
         if (poll(polls, count, -1) < 0)

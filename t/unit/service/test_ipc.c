@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ipc_socket.h"
@@ -206,7 +208,8 @@ static void many_at_once(struct world *world) {
     while (done < ARRAY_LENGTH(askings)) task_sleep(5);
     for (size_t i = 0; i < ARRAY_LENGTH(askings); i++) assert_int_equal(askings[i].result, IPC_OK);
     assert_int_equal(world->connections, 1);
-    assert_true(world->most_under_way > 50);
+    if (world->at_once > 50) assert_true(world->most_under_way > 50);
+    else assert_int_equal(world->most_under_way, world->at_once);
     assert_string_equal(world->peer_service, "smtp");
     ipc_client_destroy(&client);
     assert_null(client);
@@ -468,23 +471,17 @@ static void hello_must_fit(struct world *world) {
 
 static void ask_large(void *argument) {
     struct asking *asking = argument;
-    static char rows[110000];
-    struct arena *arena = arena_create(0);
-    struct ipc_reply reply;
-    struct buf packed = buf_make(0);
+    static char letters[1000];
+    struct buf packed = buf_make(120000);
     uint32_t count = 0;
-    memset(rows, 'r', sizeof(rows));
-    while (packed.length < 118000) {
-        struct ipc_outcome outcome = {.text = str_make(rows, 1000), .diagnostic = str_make(rows, 1000)};
-        assert_true(ipc_list_add(IPC_ROW_OUTCOME, &outcome, &packed, &count));
-        if (packed.length > 118000) break;
-    }
-    if (packed.length > 120000) buf_truncate(&packed, 0), count = 0;
+    memset(letters, 'r', sizeof(letters));
+    struct ipc_outcome outcome = {.text = str_make(letters, 1000), .diagnostic = str_make(letters, 1000)};
+    while (ipc_list_add(IPC_ROW_OUTCOME, &outcome, &packed, &count)) continue;
+    assert_true(packed.length > 115000);
     struct ipc_delivered large = {.outcomes = {buf_str(&packed), count}};
     asking->result = ipc_tell(asking->client, IPC_DELIVERED, &large, deadline_in(5000), NULL);
     if (asking->result == IPC_OK) asking->result = ask_number(asking->client, asking->number, deadline_in(5000));
     buf_free(&packed);
-    arena_destroy(&arena);
     ++*asking->done;
 }
 
@@ -505,30 +502,42 @@ static void large_packets_wait_for_room(struct world *world) {
 
 /* ---- without a loop on the asker's side */
 
-static void *ask_from_thread(void *argument) {
+static bool ask_as_a_tool(int socket) {
     struct arena *arena = arena_create(0);
     struct ipc_reply reply = {.descriptor = -1};
     struct failure failure;
-    int socket = *(int *)argument;
     enum ipc_result result = ipc_ask_blocking(socket, IPC_CLEANUP_OPEN, &(struct ipc_cleanup_open){}, -1, IPC_CLEANUP_OPENED, 2000,
                                               arena, &reply, &failure);
-    if (reply.descriptor >= 0) close(reply.descriptor);
-    if (result == IPC_OK)
-        result = ipc_ask_blocking(socket, IPC_QMGR_FLUSH, &(struct ipc_qmgr_flush){}, -1, IPC_DONE, 2000, arena, &reply, &failure);
-    close(socket);
-    arena_destroy(&arena);
-    return result == IPC_REFUSED && strcmp(failure.text, "not 7") == 0 ? argument : NULL;
+    bool good = result == IPC_OK && reply.descriptor >= 0;
+    result = ipc_ask_blocking(socket, IPC_QMGR_FLUSH, &(struct ipc_qmgr_flush){}, -1, IPC_DONE, 2000, arena, &reply, &failure);
+    return good && result == IPC_REFUSED && strcmp(failure.text, "not 7") == 0;
+}
+
+static int tool_socket;
+
+/* The tool has no loop: it runs on a thread that knows of none. */
+static void *run_tool_thread(void *argument) {
+    (void)argument;
+    _exit(ask_as_a_tool(tool_socket) ? 0 : 1);
+}
+
+static void run_tool(void) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, run_tool_thread, NULL) != 0) _exit(2);
+    for (;;) pause();
 }
 
 static void tools_ask_without_a_loop(struct world *world) {
     int pair[2];
-    pthread_t thread;
-    void *good;
+    int status;
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-    assert_int_equal(pthread_create(&thread, NULL, ask_from_thread, &pair[0]), 0);
-    ipc_serve(pair[1], 1, handle, world); /* in this task: returns when the tool has closed */
-    assert_int_equal(pthread_join(thread, &good), 0);
-    assert_non_null(good);
+    tool_socket = pair[0];
+    pid_t tool = fork();
+    if (tool == 0) run_tool();
+    close(pair[0]);
+    ipc_serve(pair[1], 1, handle, world); /* in this task: returns when the tool has ended */
+    assert_int_equal(waitpid(tool, &status, 0), tool);
+    assert_int_equal(status, 0);
 }
 
 #define PLAY(name) static void test_##name(void **state) { (void)state; play(name); }
