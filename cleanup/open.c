@@ -143,7 +143,7 @@ void cleanup_recipients(struct ipc_request *request, struct writer *writer) {
         /* Too many: the commit then finds no file and is refused. */
         if (!pending_add_recipients(pending, ahead->recipients)) {
             struct pending *full = writer_take(writer, ahead->queue_id);
-            pending_discard(writer->cleanup, &full);
+            if (full) pending_discard(writer->cleanup, &full);
         }
         return;
     }

@@ -36,7 +36,7 @@ struct plan {
 
 /* ---- the files' texts */
 
-static void write_main_cf(const struct plan *plan, struct buf *out) {
+static void write_defaults(const struct plan *plan, struct buf *out) {
     const char *d = plan->directory;
     buf_printf(out,
                "# main.cf of a private instance, made by tern init. It listens on loopback only.\n"
@@ -67,6 +67,32 @@ static void write_main_cf(const struct plan *plan, struct buf *out) {
                d, d, d, (unsigned)plan->mail_user, (unsigned)plan->mail_group);
     if (plan->mail_user < 100 && plan->mail_user > 0)
         buf_printf(out, "virtual_minimum_uid = %u\n", (unsigned)plan->mail_user);
+}
+
+static bool is_set(const struct plan *plan, struct str wanted) {
+    struct str name;
+    struct str value;
+    for (size_t i = 0; i < plan->setting_count; i++)
+        if (str_cut(str_from(plan->settings[i]), '=', &name, &value) && str_equal(str_trim(name), wanted))
+            return true;
+    return false;
+}
+
+/* The lines that no --set replaces, then the settings. */
+static void write_main_cf(const struct plan *plan, struct buf *out) {
+    struct buf text = buf_make(FILE_LIMIT);
+    write_defaults(plan, &text);
+    struct str rest = buf_str(&text);
+    struct str line;
+    while (str_cut(rest, '\n', &line, &rest)) {
+        struct str name = STR_EMPTY;
+        struct str value = STR_EMPTY;
+        if (str_cut(line, '=', &name, &value) && is_set(plan, str_trim(name)))
+            continue;
+        buf_append(out, line);
+        buf_append_char(out, '\n');
+    }
+    buf_free(&text);
     for (size_t i = 0; i < plan->setting_count; i++) {
         struct str name = STR_EMPTY;
         struct str value = STR_EMPTY;

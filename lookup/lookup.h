@@ -9,6 +9,7 @@
 
 #include "accounts.h"
 #include "config.h"
+#include "delivery.h"
 #include "dns.h"
 #include "ipc.h"
 #include "service.h"

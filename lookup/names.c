@@ -1,4 +1,5 @@
 /* LOOKUP_NAME and LOOKUP_DNS: what DNS says of clients and domains. */
+#include "domain.h"
 #include "lookup.h"
 
 #define PATIENCE 30000 /* ms for all questions of one request */

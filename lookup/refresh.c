@@ -4,7 +4,7 @@
 #include "log.h"
 
 void lookup_tell(struct peer *peer) {
-    struct ipc_lookup_changed changed = {0};
+    struct ipc_lookup_changed changed = {};
     uint64_t generation = tables_generation(peer->lookup->tables);
     if (peer->being_told || peer->told == generation) return;
     peer->being_told = true;

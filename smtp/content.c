@@ -4,15 +4,16 @@
 
 /* Octets of one line, without CR or LF among them. */
 static void put_run(struct content_writer *writer, struct str run, struct buf *out) {
+    size_t limit = writer->line_limit == 1 ? 2 : writer->line_limit; /* the space that follows a break is one */
     while (run.length > 0) {
         if (writer->column == 0 && run.data[0] == '.') buf_append_char(out, '.');
         size_t room = run.length;
-        if (writer->line_limit) {
-            if (writer->column >= writer->line_limit) {
+        if (limit) {
+            if (writer->column >= limit) {
                 buf_append(out, STR("\r\n "));
-                writer->column = writer->line_limit > 1 ? 1 : 0;
+                writer->column = 1;
             }
-            room = writer->line_limit - writer->column;
+            room = limit - writer->column;
         }
         struct str part = str_slice(run, 0, room);
         buf_append(out, part);

@@ -56,7 +56,8 @@ def start_and_stop(tern):
     greeting, echoed = talk(tern.smtp_port)
     t.ok(greeting.split()[0] == str(tern.smtp_port) and echoed == "hello\n", "a connection starts its service", greeting)
     t.ok(tern.wait_log("daemon started -- version"), "the log has master's first line")
-    t.ok(re.search(r"^\w{3} [ \d]\d \d\d:\d\d:\d\d \S+ postfix/smtpd\[\d+\]: ", tern.log(), re.M) is not None,
+    form = re.compile(r"^\w{3} [ \d]\d \d\d:\d\d:\d\d \S+ postfix/smtpd\[\d+\]: ", re.M)
+    t.ok(t.wait_for(lambda: form.search(tern.log())),
          "a service's line has time, host, name and pid")
 
 
