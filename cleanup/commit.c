@@ -203,6 +203,15 @@ static void log_committed(const struct commit *commit) {
     if (commit->on_hold) log_message(queue_id, "hold: %.*s", STR_ARGS(commit->message->hold_reason));
 }
 
+/* A qmgr that is being replaced may close the connection: the next one is asked. */
+static void tell_qmgr(struct cleanup *cleanup, struct str queue_id) {
+    struct ipc_qmgr_new notice = {.queue_id = queue_id};
+    deadline until = deadline_in(10000);
+    for (unsigned attempt = 0; attempt < 5; attempt++)
+        if (ipc_tell(cleanup->qmgr, IPC_QMGR_NEW, &notice, until, NULL) == IPC_OK) return;
+    log_message_warning(queue_id, "qmgr does not answer: it will find the message when it starts");
+}
+
 void cleanup_commit(struct ipc_request *request, struct writer *writer) {
     const struct ipc_cleanup_commit *message = request->message;
     struct pending *pending = writer_take(writer, message->queue_id);
@@ -217,9 +226,7 @@ void cleanup_commit(struct ipc_request *request, struct writer *writer) {
         log_committed(&commit);
         struct ipc_cleanup_committed answer = {.queue_id = str_from(pending->queue_id)};
         ipc_answer(request, IPC_CLEANUP_COMMITTED, &answer, -1);
-        struct ipc_qmgr_new notice = {.queue_id = str_from(pending->queue_id)};
-        if (!commit.on_hold && ipc_tell(writer->cleanup->qmgr, IPC_QMGR_NEW, &notice, deadline_in(10000), NULL) != IPC_OK)
-            log_message_warning(str_from(pending->queue_id), "qmgr does not answer: it will find the message when it starts");
+        if (!commit.on_hold) tell_qmgr(writer->cleanup, str_from(pending->queue_id));
         buf_free(&commit.envelope);
         pending_free(&pending);
         return;

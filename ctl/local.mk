@@ -21,3 +21,15 @@ ctl_sendmail_LDADD = $(CLIENT_LINK)
 tern_PROGRAMS += ctl/drop
 ctl_drop_SOURCES = ctl/drop.c
 ctl_drop_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(PATHS_CPPFLAGS)
+# ternconf; ternman writes the manual of parameters and the default main.cf from the same table
+sbin_PROGRAMS += ctl/ternconf
+ctl_ternconf_SOURCES = ctl/ternconf.c ctl/ternconf.h ctl/ternconf_main.c ctl/ternconf_services.c ctl/ternconf_edit.c \
+	ctl/ternconf_print.c ctl/ternconf_pattern.c ctl/ternconf_bounce.c bounce/template.c bounce/template.h
+ctl_ternconf_CPPFLAGS = $(AM_CPPFLAGS) $(TABLE_INCLUDE) $(PATHS_CPPFLAGS) -iquote $(top_srcdir)/bounce
+ctl_ternconf_LDADD = $(TABLE_LINK)
+# The queue commands (ternqueue is also called mailq) and what they share
+QUEUE_TOOL_SOURCES = ctl/queue_tool.c ctl/queue_tool.h ctl/queue_source.c ctl/queue_source.h
+sbin_PROGRAMS += ctl/ternqueue
+ctl_ternqueue_SOURCES = ctl/ternqueue.c ctl/queue_listing.c ctl/queue_listing.h $(QUEUE_TOOL_SOURCES)
+ctl_ternqueue_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE) $(JANSSON_CFLAGS) $(PATHS_CPPFLAGS)
+ctl_ternqueue_LDADD = $(SERVICE_LINK) $(JANSSON_LIBS)

@@ -7,6 +7,7 @@
 #include "sendmail.h"
 #include "smtp_command.h"
 #include "xtext.h"
+#include <pwd.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -234,8 +235,21 @@ static int read_options(struct options *options, int count, char **words, struct
 
 /* ---- modes */
 
+/* Without -f the sender is the caller. pickup sees the uid in any case; its root has no account file. */
+static void default_sender(struct letter *letter) {
+    const struct passwd *account = letter->null_sender || letter->sender.length ? NULL : getpwuid(getuid());
+    if (!account) return;
+    letter->sender = str_from(memory_copy_string(str_from(account->pw_name)));
+    if (letter->full_name.length) return;
+    struct str name = str_from(account->pw_gecos ? account->pw_gecos : ""), rest;
+    struct str first = name;
+    (void)(str_cut(name, ',', &first, &rest));
+    letter->full_name = str_from(memory_copy_string(str_slice(first, 0, 200)));
+}
+
 static int send_message(struct options *options, struct failure *failure) {
     struct letter *letter = &options->letter;
+    default_sender(letter);
     int64_t limit = letter->config->message_size_limit;
     letter->content = buf_make(limit > 0 ? (size_t)limit : (size_t)1 << 30);
     int status = EX_OK;

@@ -54,7 +54,6 @@ static void leave_forker(int socket) {
     signal(SIGHUP, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a size limit is an error of write, not a death */
     dup2(socket, INHERITED_CONTROL);
-    for (int descriptor = INHERITED_CONFIGURATION; descriptor < INHERITED_LISTEN + 64; descriptor++) close(descriptor);
     close_range(INHERITED_CONFIGURATION, ~0U, 0);
     fcntl(INHERITED_CONTROL, F_SETFL, 0);
     log_open(INHERITED_LOG, "local");

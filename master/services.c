@@ -61,11 +61,11 @@ static bool somebody_accepts(const struct service *service) {
     return false;
 }
 
-/* A service of one process (the queue has one owner) waits for its predecessor
- * to end; others overlap with those that drain. */
+/* Those that drain do not count: a slow delivery must not hold up the successor.
+ * What may have one owner only (the queue's index, a queue file) is locked there. */
 static bool at_limit(const struct service *service) {
     uint32_t limit = service->row.process_limit;
-    return limit != 0 && service_processes(service, limit == 1) >= limit;
+    return limit != 0 && service_processes(service, false) >= limit;
 }
 
 static bool may_run(const struct service *service) {

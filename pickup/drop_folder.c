@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -32,11 +33,12 @@ static bool read_packet(int file, struct arena *arena, struct ipc_pickup_submit 
     return ipc_peek(bytes, &type, &serial) && type == IPC_PICKUP_SUBMIT && ipc_decode(bytes, type, request);
 }
 
-enum take_result { TAKEN, NOT_NOW, UNUSABLE };
+enum take_result { TAKEN, NOT_NOW, UNUSABLE, BUSY };
 
 static enum take_result take_open_file(struct pickup *pickup, int file, const char *name) {
     struct stat status;
-    if (fstat(file, &status) < 0) return NOT_NOW;
+    /* Another pickup may be draining and have it in hand; what that one took has no name any more. */
+    if (flock(file, LOCK_EX | LOCK_NB) < 0 || fstat(file, &status) < 0 || status.st_nlink == 0) return BUSY;
     if (!S_ISREG(status.st_mode) || status.st_nlink != 1) return UNUSABLE;
     struct arena *arena = arena_create(0);
     struct ipc_pickup_submit request;

@@ -9,7 +9,6 @@
 #include "log_text.h"
 #include "received.h"
 #include <errno.h>
-#include <pwd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,13 +36,6 @@ static bool complete(const struct pickup *pickup, struct str text, bool smtputf8
     bool good = !buf_overflowed(&whole) && arena_copy(arena, buf_str(&whole), address);
     buf_free(&whole);
     return good;
-}
-
-static void name_of_user(uint32_t uid, char *name, size_t size) {
-    char bytes[4096];
-    struct passwd entry, *found = NULL;
-    if (getpwuid_r((uid_t)uid, &entry, bytes, sizeof bytes, &found) == 0 && found) snprintf(name, size, "%s", entry.pw_name);
-    else snprintf(name, size, "%u", (unsigned)uid);
 }
 
 static bool fill_envelope(const struct pickup *pickup, const struct submission *submission, const char *user, struct arena *arena,
@@ -198,7 +190,7 @@ bool submission_take(struct pickup *pickup, const struct submission *submission,
     int64_t limit = pickup->config->message_size_limit;
     if (limit > 0 && submission->request->content_length > (uint64_t)limit)
         return refuse(failure, 552, "5.3.4", "message size exceeds message_size_limit", STR_EMPTY);
-    name_of_user(submission->uid, user, sizeof user);
+    snprintf(user, sizeof user, "%u", (unsigned)submission->uid); /* an empty root has no account file */
     if (!fill_envelope(pickup, submission, user, arena, &envelope, failure)) return false;
     if (!intake_open(pickup->cleanup, submission->request->content_length, deadline_in(PATIENCE), &intake, failure)) return false;
     snprintf(queue_id, 24, "%.*s", STR_ARGS(intake_queue_id(intake)));

@@ -60,6 +60,24 @@ void message_cancel_jobs(struct message *message) {
     if (message->unfinished == 0) message_finish(message);
 }
 
+void messages_cut_short(struct qmgr *qmgr) {
+    /* Cancelling may free the message and so change the map: begin again until nothing has jobs in line. */
+    for (bool again = true; again;) {
+        again = false;
+        size_t at = 0;
+        struct str name;
+        void *value;
+        while (!again && map_next(qmgr->active, &at, &name, &value)) {
+            struct message *message = value;
+            for (struct job *job = message->jobs; job && !again; job = job->sibling) again = job->line != NULL;
+            if (!again) continue;
+            size_t before = map_count(qmgr->active);
+            message_cancel_jobs(message);
+            if (map_count(qmgr->active) == before) again = false;
+        }
+    }
+}
+
 static bool change_active(struct message *message, enum queue_change change) {
     switch (change) {
     case QUEUE_DELETE: message->wish_delete = true; break;

@@ -11,6 +11,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int64_t next_attempt_after(const struct config *config, int64_t arrival, int64_t now) {
@@ -44,6 +46,7 @@ static void note_trouble(struct qmgr *qmgr, const struct failure *failure) {
 
 bool deferred_put(struct qmgr *qmgr, struct message *message, int64_t when) {
     struct failure failure = {0};
+    if (!qmgr->schedule) return false; /* draining: the successor reads the date from the file */
     struct buf sites = buf_make(380);
     format_sites(&message->envelope, clock_date() / CLOCK_SECOND, &sites);
     bool good = schedule_put(qmgr->schedule, str_from(message->queue_id), when, buf_str(&sites), &failure) &&
@@ -65,6 +68,7 @@ bool deferred_put(struct qmgr *qmgr, struct message *message, int64_t when) {
 
 void deferred_forget(struct qmgr *qmgr, struct str queue_id) {
     struct failure failure = {0};
+    if (!qmgr->schedule) return; /* the successor drops the entry when it finds no file */
     if (!schedule_remove(qmgr->schedule, queue_id, &failure)) note_trouble(qmgr, &failure);
 }
 
@@ -117,9 +121,9 @@ static void rebuild_task(void *argument) {
     rebuild->qmgr = qmgr;
     int copy = openat(qmgr->cur, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     rebuild->listing = copy < 0 ? NULL : fdopendir(copy);
-    while (rebuild->listing && !rebuild->end && !task_is_cancelled(task_current())) {
+    while (rebuild->listing && !rebuild->end && !qmgr->draining) {
         task_run_blocking(read_batch, rebuild);
-        for (size_t i = 0; i < rebuild->count; i++) {
+        for (size_t i = 0; i < rebuild->count && qmgr->schedule; i++) {
             int64_t when;
             struct str queue_id = str_from(rebuild->rows[i].queue_id);
             if (!schedule_find(qmgr->schedule, queue_id, &when) &&
@@ -128,7 +132,7 @@ static void rebuild_task(void *argument) {
             buf_free(&rebuild->rows[i].sites);
         }
         total += rebuild->count;
-        if (!schedule_commit(qmgr->schedule, &failure)) note_trouble(qmgr, &failure);
+        if (qmgr->schedule && !schedule_commit(qmgr->schedule, &failure)) note_trouble(qmgr, &failure);
         task_queue_wake_one(&qmgr->deferred_wait);
     }
     if (rebuild->listing) closedir(rebuild->listing);
@@ -136,11 +140,33 @@ static void rebuild_task(void *argument) {
     MEMORY_FREE(rebuild);
 }
 
+struct lock_call {
+    int folder, error_number;
+};
+
+static void call_lock(void *argument) {
+    struct lock_call *call = argument;
+    while ((call->error_number = flock(call->folder, LOCK_EX) < 0 ? errno : 0) == EINTR) continue;
+}
+
 bool deferred_open(struct qmgr *qmgr, struct str boot_identity, struct failure *failure) {
     bool empty;
+    if (mkdirat(qmgr->queue, "schedule", 0700) < 0 && errno != EEXIST)
+        return failure_set_errno(failure, errno, "cannot make the folder of the schedule index");
+    qmgr->index_lock = openat(qmgr->queue, "schedule", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (qmgr->index_lock < 0) return failure_set_errno(failure, errno, "cannot open the folder of the schedule index");
+    struct lock_call call = {.folder = qmgr->index_lock};
+    task_run_blocking(call_lock, &call);
+    if (call.error_number) return failure_set_errno(failure, call.error_number, "cannot lock the schedule index");
     if (!schedule_open("schedule", boot_identity, &qmgr->schedule, &empty, failure)) return false;
     if (empty && !task_start("rebuild", rebuild_task, qmgr)) return failure_set(failure, "out of resources");
     return true;
+}
+
+void deferred_close(struct qmgr *qmgr) {
+    schedule_close(&qmgr->schedule);
+    if (qmgr->index_lock >= 0) close(qmgr->index_lock);
+    qmgr->index_lock = -1;
 }
 
 /* ---- taking up again */
@@ -180,14 +206,14 @@ static int64_t run_due(struct qmgr *qmgr) {
     while (qmgr_has_room(qmgr, true)) {
         if (!schedule_next(qmgr->schedule, &when, queue_id, &sites)) return 60000;
         if (when > now) return (when - now) * 1000 < 60000 ? (when - now) * 1000 : 60000;
-        message_activate(qmgr, str_from(queue_id), true, true, true);
+        message_activate(qmgr, str_from(queue_id), true, true, false);
     }
     return 1000;
 }
 
 void deferred_task(void *argument) {
     struct qmgr *qmgr = argument;
-    while (!task_is_cancelled(task_current())) {
+    while (!qmgr->draining && !task_is_cancelled(task_current())) {
         struct failure failure = {0};
         run_flush(qmgr);
         int64_t wait = qmgr->flush_all ? 1000 : run_due(qmgr);

@@ -167,6 +167,10 @@ static void sync_events(struct message *message) {
 
 static void defer(struct message *message, int64_t now) {
     struct queue_envelope *envelope = &message->envelope;
+    if (message->qmgr->draining && !message->tried) { /* cut short by the drain: the successor takes it up at once */
+        sync_events(message);
+        return;
+    }
     int64_t next = next_attempt_after(message->qmgr->config, envelope->arrival / CLOCK_SECOND, now);
     struct queue_event event = {.type = EVENT_SCHEDULE, .when = next, .attempts = envelope->attempts + 1};
     message_event(message, &event);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define INCOMING_LIMIT ((size_t)5000)
+#define FIRST_SECONDS 20 /* after the start new/ is scanned again and again */
 
 struct incoming {
     struct incoming *next;
@@ -61,11 +62,12 @@ static struct incoming *take_first(struct qmgr *qmgr) {
 void incoming_task(void *argument) {
     struct qmgr *qmgr = argument;
     incoming_scan(qmgr);
-    while (!task_is_cancelled(task_current())) {
+    while (!qmgr->draining && !task_is_cancelled(task_current())) {
+        /* What cleanup told a predecessor in its last moment, and what that one still has locked. */
+        if (clock_date() / CLOCK_SECOND < qmgr->started + FIRST_SECONDS) qmgr->incoming_overflow = true;
         if (!qmgr->incoming_first) {
-            if (qmgr->incoming_overflow && incoming_scan(qmgr) && qmgr->incoming_first) continue;
-            enum wait_result ignored = task_queue_wait(&qmgr->incoming_wait, deadline_in(1000));
-            (void)ignored; /* awake, or time to look again */
+            enum wait_result woken = task_queue_wait(&qmgr->incoming_wait, deadline_in(1000));
+            if (woken == WAIT_TIMEOUT && qmgr->incoming_overflow) incoming_scan(qmgr);
             continue;
         }
         if (!qmgr_has_room(qmgr, false)) {
@@ -74,7 +76,7 @@ void incoming_task(void *argument) {
             continue;
         }
         struct incoming *incoming = take_first(qmgr);
-        message_activate(qmgr, str_from(incoming->queue_id), false, incoming->from_scan, incoming->from_scan);
+        message_activate(qmgr, str_from(incoming->queue_id), false, incoming->from_scan, false);
         MEMORY_FREE(incoming);
     }
 }

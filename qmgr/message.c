@@ -5,6 +5,7 @@
 #include "log.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #define MESSAGE_ARENA_LIMIT ((size_t)512 << 20)
@@ -96,6 +97,7 @@ void message_outcome(struct message *message, const struct ipc_outcome *outcome)
     struct queue_recipient *recipient = &message->envelope.recipients[outcome->index];
     unsigned action = (unsigned)outcome->action;
     if (action == DELIVERY_FAILED && message->qmgr->config->soft_bounce) action = DELIVERY_DEFERRED;
+    if (action == DELIVERY_DEFERRED) message->tried = true;
     recipient->action = action;
     recipient->state = state_after(recipient, action);
     recipient->last_attempt = clock_date() / CLOCK_SECOND;
@@ -145,6 +147,10 @@ static bool open_message(struct message *message, int folder, bool check) {
         return false;
     }
     if (message->file >= 0) message->shared = openat(folder, message->queue_id, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (message->file >= 0 && flock(message->file, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+        message->qmgr->incoming_overflow = true; /* a draining predecessor is still delivering it */
+        return false;
+    }
     if (message->file < 0 || message->shared < 0) {
         log_message_warning(queue_id, "cannot open the queue file: %s; tried again later", strerror(errno));
         message->qmgr->incoming_overflow = true;
@@ -274,18 +280,27 @@ static void activate_task(void *argument) {
     queue_jobs(message);
 }
 
-void message_activate(struct qmgr *qmgr, struct str queue_id, bool deferred, bool perhaps_delivered, bool check) {
+/* The file knows better than the index when a predecessor noted an attempt while it drained. */
+static bool is_due(const struct message *message, bool flushed) {
+    return flushed || message->envelope.force_expire || message->envelope.next_attempt <= clock_date() / CLOCK_SECOND + 1;
+}
+
+void message_activate(struct qmgr *qmgr, struct str queue_id, bool deferred, bool recovered, bool flushed) {
     if (map_get(qmgr->active, queue_id) || map_get(qmgr->leaving, queue_id)) return;
     struct message *message = MEMORY_NEW(struct message);
     message->qmgr = qmgr;
     message->file = message->shared = -1;
     message->deferred = deferred;
-    message->perhaps_delivered = perhaps_delivered;
+    message->perhaps_delivered = recovered;
     message->activated = clock_date();
     message->arena = arena_create(MESSAGE_ARENA_LIMIT);
     snprintf(message->queue_id, sizeof message->queue_id, "%.*s", STR_ARGS(queue_id));
     map_put(qmgr->active, queue_id, message);
-    bool good = open_message(message, deferred ? qmgr->cur : qmgr->new, check);
+    bool good = open_message(message, deferred ? qmgr->cur : qmgr->new, recovered);
+    if (good && !is_due(message, flushed)) {
+        deferred_put(qmgr, message, message->envelope.next_attempt);
+        good = false;
+    }
     size_t recipients = message->envelope.recipient_count;
     if (good && task_start("activate", activate_task, message)) return;
     qmgr->active_recipients += recipients; /* message_free takes them off */

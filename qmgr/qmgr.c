@@ -31,6 +31,8 @@ static void dispatch(struct ipc_request *request, void *context) {
     if (request->type == IPC_QMGR_NEW) {
         const struct ipc_qmgr_new *notice = request->message;
         if (str_equal(ipc_peer_service(request->peer), STR("cleanup"))) incoming_note(qmgr, notice->queue_id, false);
+    } else if (qmgr->draining) {
+        ipc_answer_failed(request, 451, "4.3.2", "the queue manager is being replaced, ask again");
     } else if (request->type == IPC_QMGR_LIST) {
         control_list(request, qmgr);
     } else if (request->type == IPC_QMGR_FLUSH) {
@@ -70,6 +72,7 @@ static bool start(struct service *service, struct failure *failure) {
     qmgr->service = service;
     qmgr->config = service_config(service);
     qmgr->queue = service_directory(service);
+    qmgr->index_lock = -1;
     qmgr->started = clock_date() / CLOCK_SECOND;
     qmgr->active = map_create();
     qmgr->leaving = map_create();
@@ -91,9 +94,17 @@ static void wake(struct service *service) {
     task_queue_wake_one(&qmgr->incoming_wait);
 }
 
+/* The successor takes the queue over at once: it gets the index, and every message but those
+ * locked here because a delivery is in flight. */
 static void drain(struct service *service) {
     struct qmgr *qmgr = service_context(service);
-    schedule_close(&qmgr->schedule);
+    qmgr->draining = true;
+    task_queue_wake_all(&qmgr->incoming_wait);
+    task_queue_wake_all(&qmgr->deferred_wait);
+    task_queue_wake_all(&qmgr->active_wait);
+    messages_cut_short(qmgr);
+    deferred_close(qmgr);
+    while (map_count(qmgr->active) > 0 || map_count(qmgr->leaving) > 0) task_sleep(20);
 }
 
 static const struct service_declaration declaration = {

@@ -83,6 +83,7 @@ struct message {
     bool deferred;       /* stands in cur/, else in new/ */
     bool perhaps_delivered;
     bool unsynced;       /* events were appended and not synced */
+    bool tried;          /* some recipient was answered "later" in this pass */
     int64_t activated;   /* microseconds */
     struct job *jobs;
     size_t unfinished;   /* jobs' recipients not yet answered, and deliveries under way */
@@ -117,6 +118,8 @@ struct qmgr {
     struct removal *removals;
     bool removing;
     bool index_broken;
+    int index_lock;            /* on the folder of the index: one qmgr at a time has it */
+    bool draining;             /* the successor has the queue; only what is in flight is ended here */
     char boot_identity[64];
 };
 
@@ -126,8 +129,10 @@ bool incoming_scan(struct qmgr *qmgr);
 void incoming_task(void *qmgr);
 
 /* message.c: taking up and letting go */
-/* Opens, reads, checks, resolves and queues for delivery. deferred: from cur/. */
-void message_activate(struct qmgr *qmgr, struct str queue_id, bool deferred, bool perhaps_delivered, bool check_content);
+/* Opens, reads, resolves and queues for delivery. deferred: from cur/. recovered: not fresh from
+ * cleanup, so its content is checked, and an earlier attempt may have got through. flushed: even
+ * if its time has not come. */
+void message_activate(struct qmgr *qmgr, struct str queue_id, bool deferred, bool recovered, bool flushed);
 void message_free(struct message **message);
 bool qmgr_has_room(const struct qmgr *qmgr, bool for_deferred);
 /* Appends an event; the file is synced when the pass ends. False and logged on a local fault. */
@@ -164,7 +169,9 @@ void message_finish(struct message *message);
 
 /* deferred.c: the next attempt */
 int64_t next_attempt_after(const struct config *config, int64_t arrival, int64_t now);
+/* Waits for a predecessor to let go of the index. */
 bool deferred_open(struct qmgr *qmgr, struct str boot_identity, struct failure *failure);
+void deferred_close(struct qmgr *qmgr);
 void deferred_task(void *qmgr);
 bool deferred_put(struct qmgr *qmgr, struct message *message, int64_t when);
 void deferred_forget(struct qmgr *qmgr, struct str queue_id);
@@ -177,6 +184,8 @@ void control_flush(struct ipc_request *request, struct qmgr *qmgr);
 void control_change(struct ipc_request *request, struct qmgr *qmgr);
 /* Takes what is not yet under way out of the line; the pass then ends early. */
 void message_cancel_jobs(struct message *message);
+/* The same for all. */
+void messages_cut_short(struct qmgr *qmgr);
 
 /* requeue.c */
 /* Sends a message once more through cleanup, under a new ID, with the recipients it came

@@ -5,6 +5,7 @@
 #include "config.h"
 #include "connection_cache.h"
 #include "dns.h"
+#include "hash.h"
 #include "hosts.h"
 #include "ipc.h"
 

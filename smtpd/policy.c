@@ -111,22 +111,13 @@ enum verdict policy_misconfigured(struct policy *policy, const char *format, ...
     return refuse(policy, 451, "4.3.5", "Server configuration error");
 }
 
-struct str policy_address(struct policy *policy, const struct mail_address *address) {
-    struct buf text = buf_make(0);
-    struct str copy;
-    mail_address_append_external(&text, address);
-    if (!arena_copy(policy->arena, buf_str(&text), &copy)) copy = STR_EMPTY;
-    buf_free(&text);
-    return copy;
-}
-
 static const struct ipc_lookup_resolved *ask_route(struct policy *policy, struct policy_route *route,
                                                    const struct mail_address *address) {
     struct failure failure = {0};
     if (!route->asked) {
-        struct str sender = policy->sender ? policy_address(policy, policy->sender) : STR_EMPTY;
+        struct str sender = policy->sender ? mail_address_text(policy->sender) : STR_EMPTY;
         route->asked = true;
-        route->result = resolve_recipient(policy->smtpd->resolve, policy_address(policy, address), sender,
+        route->result = resolve_recipient(policy->smtpd->resolve, mail_address_text(address), sender,
                                           deadline_in(SMTPD_LOOKUP_TIME), policy->arena, &route->answer, &failure);
         if (route->result != RESOLVE_OK) (void)policy_lookup_failed(policy, mail_address_text(address), &failure);
     }
@@ -267,7 +258,7 @@ bool policy_rcpt(struct session *session, const char *where, const struct mail_a
 static void single_recipient(struct policy *policy, struct mail_address *room) {
     const struct transaction *transaction = policy->session->transaction;
     if (transaction->recipient_count != 1) return;
-    if (mail_address_parse(transaction->recipients[0].address, MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG, room) == MAIL_ADDRESS_OK)
+    if (mail_address_from_internal(transaction->recipients[0].address, MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG, room) == MAIL_ADDRESS_OK)
         policy->recipient = room;
 }
 

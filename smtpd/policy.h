@@ -59,8 +59,6 @@ enum verdict policy_evaluate_text(struct policy *policy, struct str text);
 /* What lookup knows of the recipient or sender; NULL if it does not answer (and refused already). */
 const struct ipc_lookup_resolved *policy_recipient_route(struct policy *policy);
 const struct ipc_lookup_resolved *policy_sender_route(struct policy *policy);
-/* Address as lookup and logs want it. */
-struct str policy_address(struct policy *policy, const struct mail_address *address);
 
 /* access.c */
 enum verdict access_check_client(struct policy *policy, struct str table);

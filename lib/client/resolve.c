@@ -86,6 +86,13 @@ static bool recall(struct resolve *resolve, struct str key, enum ipc_type type, 
     return arena_copy(arena, cached->packet, &packet) && ipc_decode(packet, type, answer);
 }
 
+/* "No such recipient" is not kept: a user who was just added must not be refused on old knowledge. */
+static bool is_worth_keeping(enum ipc_type type, const void *answer) {
+    if (type == IPC_LOOKUP_RESOLVED) return ((const struct ipc_lookup_resolved *)answer)->known;
+    if (type == IPC_LOOKUP_LOCAL_FOUND) return ((const struct ipc_lookup_local_found *)answer)->kind != LOCAL_UNKNOWN;
+    return true;
+}
+
 /* One question, by the cache or by lookup. size: of the answer's struct. */
 static enum resolve_result ask(struct resolve *resolve, struct str key, enum ipc_type type, const void *question,
                                enum ipc_type expected, deadline until, struct arena *arena, void *answer, size_t size,
@@ -95,7 +102,7 @@ static enum resolve_result ask(struct resolve *resolve, struct str key, enum ipc
     enum ipc_result result = ipc_ask(resolve->lookup, type, question, -1, expected, until, arena, &reply, failure);
     if (result == IPC_OK) {
         memcpy(answer, reply.message, size);
-        if (key.length) remember(resolve, key, expected, answer);
+        if (key.length && is_worth_keeping(expected, answer)) remember(resolve, key, expected, answer);
         return RESOLVE_OK;
     }
     if (result == IPC_REFUSED) {

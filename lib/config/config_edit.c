@@ -217,9 +217,9 @@ static bool fill(int descriptor, const struct stat *old, struct str content) {
         bool ours = old->st_uid == geteuid() && old->st_gid == getegid();
         if (!ours && fchown(descriptor, old->st_uid, old->st_gid) < 0)
             return false;
-        if (fchmod(descriptor, old->st_mode & 07777) < 0)
-            return false;
     }
+    if (fchmod(descriptor, old ? old->st_mode & 07777 : 0644) < 0)
+        return false;
     return fsync(descriptor) == 0;
 }
 
@@ -230,7 +230,7 @@ static bool replace_in(int directory, const char *name, const char *path, struct
     bool exists = fstatat(directory, name, &old, 0) == 0;
     buf_printf(&temporary, "%s.tern-%ld", name, (long)getpid());
 
-    int descriptor = openat(directory, buf_string(&temporary), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int descriptor = openat(directory, buf_string(&temporary), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     bool done = descriptor >= 0;
     if (done) {
         done = fill(descriptor, exists ? &old : NULL, content);

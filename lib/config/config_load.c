@@ -56,22 +56,6 @@ bool config_evaluate(struct str text, const char *file, const struct config_syst
     return done;
 }
 
-/* Names that only master.cf refers to are no mistake. A master.cf that is missing or wrong is not judged here. */
-static void use_master_cf(struct config_sheet *sheet, const char *directory) {
-    struct master_cf *services = NULL;
-    struct failure ignored;
-    if (!master_cf_load(directory, &services, &ignored))
-        return;
-    for (size_t i = 0; i < services->count; i++) {
-        const struct master_cf_row *row = &services->rows[i];
-        for (size_t j = 0; j < row->override_count; j++)
-            config_sheet_use(sheet, row->overrides[j].value);
-        for (size_t j = 0; j < row->argument_count; j++)
-            config_sheet_use(sheet, row->arguments[j]);
-    }
-    master_cf_free(&services);
-}
-
 bool config_sheet_load(const char *directory, const struct config_override *overrides, size_t override_count,
                        struct config_sheet **sheet, struct failure *failure) {
     struct buf text = buf_make(CONFIG_FILE_MAX), path = buf_make(4096);
@@ -106,7 +90,12 @@ bool config_load(const char *directory, const struct config_override *overrides,
         return false;
     bool done = config_sheet_evaluate(sheet, scope, config, failure);
     if (done && warnings) {
-        use_master_cf(sheet, directory);
+        struct master_cf *services = NULL;
+        struct failure ignored;
+        /* Names that only master.cf refers to are no mistake; master.cf itself is not judged here. */
+        if (master_cf_load(directory, &services, &ignored))
+            config_sheet_use_services(sheet, services);
+        master_cf_free(&services);
         config_sheet_use_all(sheet);
         config_sheet_warnings(sheet, warnings);
     }

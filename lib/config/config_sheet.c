@@ -271,6 +271,16 @@ void config_sheet_use(struct config_sheet *sheet, struct str text) {
     buf_free(&ignored);
 }
 
+void config_sheet_use_services(struct config_sheet *sheet, const struct master_cf *services) {
+    for (size_t i = 0; services && i < services->count; i++) {
+        const struct master_cf_row *row = &services->rows[i];
+        for (size_t j = 0; j < row->override_count; j++)
+            config_sheet_use(sheet, row->overrides[j].value);
+        for (size_t j = 0; j < row->argument_count; j++)
+            config_sheet_use(sheet, row->arguments[j]);
+    }
+}
+
 /* Marks the words of a list as used. */
 static void use_words(struct config_sheet *sheet, struct str name) {
     struct str rest = value_of(sheet, name), word;

@@ -6,6 +6,7 @@
 
 #include "config_load.h"
 #include "main_cf.h"
+#include "master_cf.h"
 
 struct config_sheet;
 
@@ -35,6 +36,8 @@ MUST_USE bool config_sheet_value(struct config_sheet *sheet, const struct parame
 /* Marks the names that text refers to as used; text is a value of master.cf, or
  * a name itself. */
 void config_sheet_use(struct config_sheet *sheet, struct str text);
+/* Marks what the commands and overrides of master.cf refer to; services may be NULL. */
+void config_sheet_use_services(struct config_sheet *sheet, const struct master_cf *services);
 /* Marks what all values refer to. Needed once before the next two. */
 void config_sheet_use_all(struct config_sheet *sheet);
 bool config_sheet_is_used(const struct config_sheet *sheet, struct str name);

@@ -115,13 +115,15 @@ bool sandbox_plan(const struct service_row *row, const struct sandbox_options *o
 
 /* ---- entering */
 
-/* Lowers a limit, or raises it as far as the hard limit lets. */
+/* Lowers a limit, or raises it as far as the hard limit lets; past that goes only who may
+ * (root in a container often may not). */
 static bool set_limit(__rlimit_resource_t resource, rlim_t wanted, struct failure *failure) {
-    struct rlimit limit;
-    if (getrlimit(resource, &limit) < 0) return failure_set_errno(failure, errno, "getrlimit");
-    if (wanted > limit.rlim_max && geteuid() != 0) wanted = limit.rlim_max;
-    limit.rlim_cur = wanted;
-    limit.rlim_max = wanted;
+    struct rlimit hard;
+    struct rlimit limit = {wanted, wanted};
+    if (getrlimit(resource, &hard) < 0) return failure_set_errno(failure, errno, "getrlimit");
+    if (setrlimit(resource, &limit) == 0) return true;
+    if (errno != EPERM || wanted <= hard.rlim_max) return failure_set_errno(failure, errno, "setrlimit %d", (int)resource);
+    limit = (struct rlimit){hard.rlim_max, hard.rlim_max};
     return setrlimit(resource, &limit) == 0 || failure_set_errno(failure, errno, "setrlimit %d", (int)resource);
 }
 

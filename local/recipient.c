@@ -1,0 +1,488 @@
+/* One recipient, through aliases, lists and .forward files to its ends.
+ *
+ * Mailboxes, files and commands are delivered to as they are met; addresses elsewhere
+ * are collected and get one copy of the message at the end, and only if nothing before
+ * was deferred: a deferred recipient is tried again as a whole. Each end has its line in
+ * the log; qmgr gets one outcome, the worst. */
+#include <errno.h>
+
+#include "address.h"
+#include "delivery_log.h"
+#include "hash.h"
+#include "local.h"
+#include "log.h"
+
+#define LOOKUP_PATIENCE ((int64_t)60 * 1000)
+
+/* Whose rights and whose words: the alias, list or .forward that is being expanded. */
+enum origin { ORIGIN_ALIAS, ORIGIN_FORWARD, ORIGIN_INCLUDE };
+
+struct owner {
+    uint32_t uid, gid;
+    struct str user, home;
+};
+
+/* The way by which an address was reached; on the stack. */
+struct way {
+    const struct way *from;
+    struct str key; /* "alias NAME", "user NAME" */
+};
+
+struct forwarded {
+    struct str sender; /* as the alias's owner has it, or the message's */
+    bool owned;
+    struct ipc_recipient *recipients;
+    size_t count, room;
+    struct forwarded *next;
+};
+
+struct walk {
+    struct local *local;
+    const struct ipc_deliver *request;
+    int file;
+    const struct ipc_recipient *recipient;
+    struct arena *arena;
+    struct str relay;
+    int64_t started;
+    struct map *seen; /* what was delivered to or expanded, by key */
+    struct forwarded *forwards;
+    size_t members; /* all that were met */
+    bool expanded, checked;
+    struct ipc_outcome *outcome;
+    bool said; /* outcome is set */
+};
+
+static void deliver_address(struct walk *walk, struct str address, bool mailbox_only, const struct way *way, struct str sender,
+                            bool owned);
+
+/* ---- outcomes */
+
+static unsigned badness(uint64_t action) {
+    return action == DELIVERY_DEFERRED ? 2 : action == DELIVERY_FAILED ? 1 : 0;
+}
+
+static struct str keep(struct walk *walk, struct str text) {
+    struct str kept = STR_EMPTY;
+    return arena_copy(walk->arena, text, &kept) ? kept : STR("out of memory");
+}
+
+/* What became of one end; logged, and remembered if it is the worst so far. */
+static void say(struct walk *walk, struct str address, unsigned action, struct str status, struct str text) {
+    const struct config *config = walk->local->config;
+    bool top = str_equal(address, walk->recipient->address);
+    struct str original = walk->recipient->original;
+    if (!top && original.length == 0) original = walk->recipient->address;
+    int64_t now = clock_date();
+    if (action == DELIVERY_FAILED && config->soft_bounce) {
+        action = DELIVERY_DEFERRED;
+        struct buf soft = buf_make(0);
+        buf_append_char(&soft, '4');
+        buf_append(&soft, str_from_offset(status, 1));
+        status = keep(walk, buf_str(&soft));
+        buf_free(&soft);
+    }
+    struct ipc_outcome outcome = {
+        .index = walk->recipient->index,
+        .action = action,
+        .status = status,
+        .text = str_slice(keep(walk, text), 0, 1000),
+        .relay = walk->relay,
+        .transmission_ms = (uint64_t)((now > walk->started ? now - walk->started : 0) / 1000),
+        .connection_use = 1,
+    };
+    struct delivery_times times = {(int64_t)walk->request->arrival, (int64_t)walk->request->activated, walk->started};
+    delivery_log(walk->request->queue_id, &times, address, original, &outcome);
+    if (walk->said && badness(walk->outcome->action) >= badness(action)) return;
+    *walk->outcome = outcome;
+    walk->said = true;
+}
+
+static void defer(struct walk *walk, struct str address, const char *status, const char *format, const char *detail) {
+    struct buf text = buf_make(900);
+    struct str words = str_from(format), before, after;
+    if (str_cut(words, '%', &before, &after)) {
+        buf_append(&text, before);
+        buf_append(&text, str_from(detail));
+        buf_append(&text, after);
+    } else {
+        buf_append(&text, words);
+    }
+    say(walk, address, DELIVERY_DEFERRED, str_from(status), buf_str(&text));
+    buf_free(&text);
+}
+
+/* True the first time that a thing of that kind and name is met. */
+static bool first_time(struct walk *walk, const char *kind, struct str name) {
+    struct buf key = buf_make(0);
+    buf_printf(&key, "%s ", kind);
+    for (size_t i = 0; i < name.length; i++) buf_append_char(&key, ascii_lower(name.data[i]));
+    bool first = map_put(walk->seen, buf_str(&key), walk) == NULL;
+    buf_free(&key);
+    return first;
+}
+
+static bool is_on_way(const struct way *way, struct str key) {
+    for (; way; way = way->from)
+        if (str_equal_nocase(way->key, key)) return true;
+    return false;
+}
+
+static size_t way_length(const struct way *way) {
+    size_t length = 0;
+    for (; way; way = way->from) length++;
+    return length;
+}
+
+/* ---- steps */
+
+static struct str domain_of(struct str address, struct str *local_part) {
+    size_t at = str_find_last(address, '@');
+    *local_part = at == STR_NONE ? address : str_slice(address, 0, at);
+    return at == STR_NONE ? STR_EMPTY : str_from_offset(address, at + 1);
+}
+
+static struct ipc_local_work make_work(struct walk *walk, enum local_step step, struct str address, struct str extension,
+                                       const struct owner *owner, struct str target) {
+    const struct ipc_deliver *request = walk->request;
+    struct str local_part, domain = domain_of(address, &local_part);
+    if (extension.length && local_part.length > extension.length) local_part.length -= extension.length + 1;
+    return (struct ipc_local_work){
+        .step = step,
+        .uid = owner->uid,
+        .gid = owner->gid,
+        .user = owner->user,
+        .home = owner->home,
+        .target = target,
+        .queue_id = request->queue_id,
+        .index = walk->recipient->index,
+        .content_offset = request->content_offset,
+        .content_length = request->content_length,
+        .arrival = request->arrival,
+        .sender = request->sender,
+        .recipient = walk->recipient->address,
+        .original = walk->recipient->original,
+        .local = str_slice(local_part, 0, 256),
+        .domain = str_slice(domain, 0, 256),
+        .extension = extension,
+        .perhaps_delivered = request->perhaps_delivered,
+    };
+}
+
+static void run_step(struct walk *walk, const struct ipc_local_work *work, struct step_answer *answer) {
+    struct local *local = walk->local;
+    if (work->step == STEP_COMMAND) commands_step(local->commands, work, walk->file, walk->arena, answer);
+    else forker_step(local->forker, work, walk->file, walk->arena, answer);
+}
+
+/* A step that ends in an outcome. */
+static void run_end(struct walk *walk, struct str address, const struct ipc_local_work *work) {
+    struct step_answer answer;
+    run_step(walk, work, &answer);
+    say(walk, address, answer.action, answer.status, answer.text);
+}
+
+/* ---- forwarding */
+
+static void forward_to(struct walk *walk, struct str address, struct str sender, bool owned) {
+    struct forwarded *group = walk->forwards;
+    while (group && !str_equal(group->sender, sender)) group = group->next;
+    if (!first_time(walk, "forward", address)) return;
+    if (!group) {
+        group = ARENA_NEW(walk->arena, struct forwarded);
+        if (!group) return defer(walk, address, "4.3.0", "too many recipients", NULL);
+        *group = (struct forwarded){.sender = sender, .owned = owned, .next = walk->forwards};
+        walk->forwards = group;
+    }
+    if (group->count == group->room) {
+        size_t room = group->room ? group->room * 2 : 8;
+        struct ipc_recipient *grown = arena_allocate(walk->arena, room, sizeof *grown);
+        if (!grown) return defer(walk, address, "4.3.0", "too many recipients", NULL);
+        if (group->count) memcpy(grown, group->recipients, group->count * sizeof *grown);
+        group->recipients = grown;
+        group->room = room;
+    }
+    const struct ipc_recipient *recipient = walk->recipient;
+    struct str original = recipient->original.length ? recipient->original : recipient->address;
+    /* RFC 3461 5.2.7: a list's owner is told instead of the sender; an alias passes the wishes on, but success was
+     * already reported as "expanded". */
+    uint64_t notify = owned ? 0 : recipient->notify & ~(uint64_t)NOTIFY_SUCCESS;
+    if (!owned && recipient->notify == NOTIFY_SUCCESS) notify = NOTIFY_NEVER;
+    group->recipients[group->count++] = (struct ipc_recipient){
+        .address = address, .original = original, .orcpt = owned ? STR_EMPTY : recipient->orcpt, .notify = notify};
+}
+
+static void send_forwards(struct walk *walk) {
+    const struct config *config = walk->local->config;
+    struct str rest = config->prepend_delivered_header, word;
+    bool prepend = false;
+    while (str_next_word(&rest, ", \t", &word)) prepend |= str_equal(word, STR("forward"));
+    for (struct forwarded *group = walk->forwards; group; group = group->next) {
+        if (walk->said && walk->outcome->action == DELIVERY_DEFERRED) return;
+        struct resend resend = {.request = walk->request, .file = walk->file, .sender = group->sender,
+                                .delivered_to = walk->recipient->address, .prepend_delivered_to = prepend,
+                                .drop_dsn = group->owned, .recipients = group->recipients, .recipient_count = group->count};
+        struct failure failure = {0};
+        struct str queue_id;
+        struct buf text = buf_make(100);
+        if (resend_message(walk->local, &resend, walk->arena, &queue_id, &failure)) {
+            buf_printf(&text, "forwarded as %.*s", STR_ARGS(queue_id));
+            say(walk, walk->recipient->address, DELIVERY_EXPANDED, STR("2.0.0"), buf_str(&text));
+        } else {
+            defer(walk, walk->recipient->address, "4.3.0", "%", failure.text);
+        }
+        buf_free(&text);
+    }
+}
+
+/* ---- members */
+
+static bool list_has(struct str list, enum origin origin) {
+    struct str rest = list, word;
+    struct str wanted = origin == ORIGIN_ALIAS ? STR("alias") : origin == ORIGIN_FORWARD ? STR("forward") : STR("include");
+    while (str_next_word(&rest, ", \t", &word))
+        if (str_equal(word, wanted)) return true;
+    return false;
+}
+
+struct expansion {
+    enum origin origin;
+    struct owner owner;
+    struct str address;   /* that was expanded */
+    struct str extension;
+    struct str sender;    /* of copies */
+    bool owned;
+    const struct way *way;
+};
+
+/* "alice" and "alice@here" are delivered to at once; others go through the queue. */
+static void member_address(struct walk *walk, const struct expansion *expansion, struct str value) {
+    const struct config *config = walk->local->config;
+    bool mailbox_only = value.length > 0 && value.data[0] == '\\';
+    struct failure failure = {0};
+    if (mailbox_only) value = str_from_offset(value, 1);
+    struct buf whole = buf_make(600);
+    buf_append(&whole, value);
+    if (str_find_last(value, '@') == STR_NONE) {
+        buf_append_char(&whole, '@');
+        buf_append(&whole, config->myorigin);
+    }
+    struct str address = keep(walk, buf_str(&whole));
+    buf_free(&whole);
+    if (address.length > 512) return defer(walk, expansion->address, "4.3.5", "an address in its alias or .forward is too long", NULL);
+    struct ipc_lookup_resolved resolved;
+    if (resolve_recipient(walk->local->resolve, address, STR_EMPTY, deadline_in(LOOKUP_PATIENCE), walk->arena, &resolved, &failure) !=
+        RESOLVE_OK) {
+        defer(walk, address, "4.3.0", "address lookup failed: %", failure.text);
+    } else if (resolved.address_class == CLASS_LOCAL) {
+        deliver_address(walk, address, mailbox_only, expansion->way, expansion->sender, expansion->owned);
+    } else {
+        forward_to(walk, address, expansion->sender, expansion->owned);
+    }
+}
+
+static void expand_members(struct walk *walk, const struct expansion *expansion, struct ipc_list members);
+
+static void member_include(struct walk *walk, const struct expansion *expansion, struct str file) {
+    if (expansion->origin == ORIGIN_FORWARD) return defer(walk, expansion->address, "4.3.5", ":include: is not allowed in .forward", NULL);
+    struct step_answer answer;
+    struct ipc_local_work work = make_work(walk, STEP_INCLUDE, expansion->address, expansion->extension, &expansion->owner, file);
+    run_step(walk, &work, &answer);
+    if (!answer.expanded) return say(walk, expansion->address, answer.action, answer.status, answer.text);
+    struct expansion inner = *expansion;
+    inner.origin = ORIGIN_INCLUDE;
+    struct way way = {expansion->way, file};
+    if (is_on_way(expansion->way, file) || way_length(&way) > (size_t)walk->local->config->local_recursion_limit)
+        return defer(walk, expansion->address, "4.3.5", "a list includes itself: %", keep(walk, file).data);
+    inner.way = &way;
+    expand_members(walk, &inner, answer.members);
+}
+
+static void member_command(struct walk *walk, const struct expansion *expansion, struct str command) {
+    if (!list_has(walk->local->config->allow_mail_to_commands, expansion->origin))
+        return say(walk, expansion->address, DELIVERY_FAILED, STR("5.7.1"), STR("mail to command is restricted"));
+    struct ipc_local_work work = make_work(walk, STEP_COMMAND, expansion->address, expansion->extension, &expansion->owner, command);
+    if (first_time(walk, "command", command)) run_end(walk, expansion->address, &work);
+}
+
+static void member_file(struct walk *walk, const struct expansion *expansion, struct str file) {
+    if (!list_has(walk->local->config->allow_mail_to_files, expansion->origin))
+        return say(walk, expansion->address, DELIVERY_FAILED, STR("5.7.1"), STR("mail to file is restricted"));
+    struct ipc_local_work work = make_work(walk, STEP_FILE, expansion->address, expansion->extension, &expansion->owner, file);
+    if (first_time(walk, "file", file)) run_end(walk, expansion->address, &work);
+}
+
+static void expand_members(struct walk *walk, const struct expansion *expansion, struct ipc_list members) {
+    struct ipc_address_row row;
+    size_t offset = 0;
+    bool bad = false;
+    walk->expanded = true;
+    while (ipc_list_next(members, IPC_ROW_ADDRESS, &offset, &row, &bad)) {
+        if (++walk->members > (size_t)walk->local->config->local_expansion_limit)
+            return defer(walk, expansion->address, "4.3.5", "alias expansion exceeds local_expansion_limit", NULL);
+        switch ((enum expansion_kind)row.kind) {
+        case EXPANSION_ADDRESS:
+            member_address(walk, expansion, row.value);
+            break;
+        case EXPANSION_COMMAND:
+            member_command(walk, expansion, row.value);
+            break;
+        case EXPANSION_FILE:
+            member_file(walk, expansion, row.value);
+            break;
+        case EXPANSION_INCLUDE:
+            member_include(walk, expansion, row.value);
+            break;
+        }
+    }
+    if (bad) defer(walk, expansion->address, "4.3.0", "the members of its alias cannot be read", NULL);
+}
+
+/* ---- what lookup may say */
+
+static void deliver_alias(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found, const struct way *way,
+                          struct str sender, bool owned) {
+    struct local *local = walk->local;
+    struct expansion expansion = {.origin = ORIGIN_ALIAS, .address = address, .extension = found->extension, .sender = sender,
+                                  .owned = owned,
+                                  .owner = {(uint32_t)found->uid, (uint32_t)found->gid, found->user, found->home}};
+    if (found->uid == 0)
+        expansion.owner = (struct owner){local->default_uid, local->default_gid, str_from(local->default_user), STR("/")};
+    struct way here = {way, address};
+    if (is_on_way(way, address))
+        return say(walk, address, DELIVERY_FAILED, STR("5.4.6"), STR("alias database loop"));
+    if (way_length(&here) > (size_t)local->config->local_recursion_limit)
+        return say(walk, address, DELIVERY_FAILED, STR("5.4.6"), STR("aliases are nested too deeply"));
+    if (!walk->checked) {
+        struct step_answer answer;
+        struct ipc_local_work work = make_work(walk, STEP_CHECK, address, found->extension, &expansion.owner, STR_EMPTY);
+        run_step(walk, &work, &answer);
+        if (answer.action != DELIVERY_DELIVERED) return say(walk, address, answer.action, answer.status, answer.text);
+        walk->checked = true;
+    }
+    /* The null sender stays: a notice must not be answered by another. */
+    if (found->owner.length && walk->request->sender.length && (!owned || local->config->reset_owner_alias)) {
+        expansion.sender = found->owner;
+        expansion.owned = true;
+    }
+    expansion.way = &here;
+    expand_members(walk, &expansion, found->members);
+}
+
+/* The command that takes all local mail; empty: none. False: a table did not answer. */
+static bool find_mailbox_command(struct walk *walk, struct str user, struct str *command, struct failure *failure) {
+    const struct config *config = walk->local->config;
+    bool found = false;
+    *command = config->mailbox_command;
+    if (config->mailbox_command_maps.length == 0) return true;
+    struct str value;
+    if (resolve_match(walk->local->resolve, config->mailbox_command_maps, user, deadline_in(LOOKUP_PATIENCE), walk->arena, &found,
+                      &value, failure) != RESOLVE_OK)
+        return false;
+    if (found) *command = value;
+    return true;
+}
+
+static void deliver_user(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found, bool mailbox_only,
+                         const struct way *way, struct str sender, bool owned) {
+    struct owner owner = {(uint32_t)found->uid, (uint32_t)found->gid, found->user, found->home};
+    struct failure failure = {0};
+    struct str command;
+    struct step_answer answer = {.action = DELIVERY_DELIVERED};
+    if (walk->local->config->mailbox_transport.length || walk->local->config->mailbox_transport_maps.length)
+        return defer(walk, address, "4.3.5", "mailbox_transport is not supported", NULL);
+    if (!find_mailbox_command(walk, found->user, &command, &failure))
+        return defer(walk, address, "4.3.0", "address lookup failed: %", failure.text);
+    /* Named in their own .forward: the mailbox. Met again elsewhere: they have it already. */
+    bool own = mailbox_only || is_on_way(way, found->user);
+    if (!own && !first_time(walk, "user", found->user)) return;
+    enum local_step step = own ? STEP_MAILBOX : command.length ? STEP_FORWARD : STEP_USER;
+    if (step == STEP_MAILBOX && !first_time(walk, "mailbox", found->user)) return;
+    struct ipc_local_work work = make_work(walk, step, address, found->extension, &owner, STR_EMPTY);
+    if (step != STEP_MAILBOX || !command.length) run_step(walk, &work, &answer);
+    if (answer.expanded) {
+        struct way here = {way, found->user};
+        struct expansion expansion = {.origin = ORIGIN_FORWARD, .owner = owner, .address = address, .extension = found->extension,
+                                      .sender = sender, .owned = owned, .way = &here};
+        walk->checked = true;
+        return expand_members(walk, &expansion, answer.members);
+    }
+    if (step != STEP_MAILBOX) {
+        bool again = !first_time(walk, "mailbox", found->user);
+        if (again && step == STEP_FORWARD && answer.action == DELIVERY_DELIVERED) return;
+    }
+    if (!command.length || answer.action != DELIVERY_DELIVERED) return say(walk, address, answer.action, answer.status, answer.text);
+    work.step = STEP_COMMAND;
+    work.target = command;
+    run_end(walk, address, &work);
+}
+
+static void deliver_unknown(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found, const struct way *way,
+                            struct str sender, bool owned) {
+    const struct config *config = walk->local->config;
+    struct str local_part;
+    domain_of(address, &local_part);
+    bool relayed = config->luser_relay.length && str_equal(service_name(walk->local->service), STR("local"));
+    if ((config->fallback_transport.length || config->fallback_transport_maps.length) &&
+        str_equal(service_name(walk->local->service), STR("local")))
+        return defer(walk, address, "4.3.5", "fallback_transport is not supported", NULL);
+    if (relayed) {
+        struct owner nobody = {walk->local->default_uid, walk->local->default_gid, STR_EMPTY, STR_EMPTY};
+        struct ipc_local_work work = make_work(walk, STEP_CHECK, address, found->extension, &nobody, STR_EMPTY);
+        struct buf target = buf_make(500);
+        expand_template(config->luser_relay, &work, config, STR_EMPTY, &target);
+        struct way here = {way, address};
+        struct expansion expansion = {.address = address, .sender = sender, .owned = owned, .way = &here};
+        struct step_answer answer;
+        run_step(walk, &work, &answer);
+        walk->expanded = true;
+        if (answer.action != DELIVERY_DELIVERED) say(walk, address, answer.action, answer.status, answer.text);
+        else if (target.length == 0 || is_on_way(way, address)) defer(walk, address, "4.3.5", "luser_relay does not expand to an address", NULL);
+        else member_address(walk, &expansion, keep(walk, buf_str(&target)));
+        buf_free(&target);
+        return;
+    }
+    struct buf text = buf_make(700);
+    bool whole = str_equal(service_name(walk->local->service), STR("virtual"));
+    buf_printf(&text, "unknown user: \"%.*s\"", STR_ARGS(whole ? address : local_part));
+    say(walk, address, DELIVERY_FAILED, STR("5.1.1"), buf_str(&text));
+    buf_free(&text);
+}
+
+static void deliver_virtual(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found) {
+    struct owner owner = {(uint32_t)found->uid, (uint32_t)found->gid, STR_EMPTY, STR_EMPTY};
+    if (found->mailbox.length == 0) return defer(walk, address, "4.3.5", "its mailbox has no name", NULL);
+    struct ipc_local_work work = make_work(walk, STEP_VIRTUAL, address, found->extension, &owner, found->mailbox);
+    if (first_time(walk, "virtual", found->mailbox)) run_end(walk, address, &work);
+}
+
+static void deliver_address(struct walk *walk, struct str address, bool mailbox_only, const struct way *way, struct str sender,
+                            bool owned) {
+    struct ipc_lookup_local_found found;
+    struct failure failure = {0};
+    if (resolve_local(walk->local->resolve, address, mailbox_only, deadline_in(LOOKUP_PATIENCE), walk->arena, &found, &failure) !=
+        RESOLVE_OK)
+        return defer(walk, address, "4.3.0", "address lookup failed: %", failure.text);
+    switch ((enum local_kind)found.kind) {
+    case LOCAL_UNKNOWN:
+        return deliver_unknown(walk, address, &found, way, sender, owned);
+    case LOCAL_ALIAS:
+        if (!is_on_way(way, address) && !first_time(walk, "alias", address)) return;
+        return deliver_alias(walk, address, &found, way, sender, owned);
+    case LOCAL_USER:
+        return deliver_user(walk, address, &found, mailbox_only, way, sender, owned);
+    case LOCAL_VIRTUAL:
+        return deliver_virtual(walk, address, &found);
+    }
+    defer(walk, address, "4.3.0", "lookup says what local does not know", NULL);
+}
+
+void deliver_recipient(struct local *local, const struct ipc_deliver *request, int file, const struct ipc_recipient *recipient,
+                       struct arena *arena, struct ipc_outcome *outcome) {
+    struct walk walk = {.local = local, .request = request, .file = file, .recipient = recipient, .arena = arena,
+                        .relay = service_name(local->service), .started = clock_date(), .seen = map_create(), .outcome = outcome};
+    deliver_address(&walk, recipient->address, false, NULL, request->sender, false);
+    send_forwards(&walk);
+    if (!walk.said) say(&walk, recipient->address, DELIVERY_DEFERRED, STR("4.3.5"), STR("its alias stands for nobody"));
+    if (walk.expanded && badness(outcome->action) == 0) outcome->action = DELIVERY_EXPANDED;
+    map_destroy(&walk.seen);
+}

@@ -1,0 +1,276 @@
+/* One DELIVER request: find the hosts, get a connection, run the transaction, say
+ * what became of each recipient. */
+#include "deliver.h"
+#include "delivery_log.h"
+#include "log.h"
+#include "log_text.h"
+#include "next_hop.h"
+#include "route.h"
+#include "transaction.h"
+
+#define RECIPIENTS_MAX 1000 /* of one request; those beyond have no outcome, so qmgr tries them again */
+#define OUTCOMES_SIZE ((size_t)118000)
+#define OUTCOME_FIXED ((size_t)100) /* of a row, without its texts */
+#define TEXT_MAX ((size_t)1000)
+
+/* ---- outcomes */
+
+static void log_outcome(const struct delivery *delivery, const struct recipient *recipient) {
+    struct delivery_times times = {(int64_t)delivery->request->arrival, (int64_t)delivery->request->activated, delivery->started};
+    delivery_log(delivery->request->queue_id, &times, recipient->row.address, recipient->row.original, &recipient->outcome);
+}
+
+static uint64_t milliseconds(deadline from, deadline to) {
+    return to > from ? (uint64_t)(to - from) : 0;
+}
+
+static struct ipc_outcome timed_outcome(const struct delivery *delivery, const struct connection *connection) {
+    deadline now = clock_monotonic();
+    if (!connection) return (struct ipc_outcome){.connection_ms = milliseconds(delivery->begun, now)};
+    return (struct ipc_outcome){.connection_ms = milliseconds(delivery->begun, delivery->connected),
+                                .transmission_ms = milliseconds(delivery->connected, now),
+                                .connection_use = connection->uses};
+}
+
+void recipient_sent(struct delivery *delivery, struct recipient *recipient, const struct connection *connection) {
+    struct arena *arena = delivery->arena;
+    struct buf line = buf_make(0), reply = buf_make(0);
+    bool dsn = connection->ehlo.extensions & SMTP_EXTENSION_DSN;
+    bool final = delivery->smtp->settings.lmtp && delivery->smtp->config->lmtp_assume_final;
+    smtp_reply_append_line(&line, &connection->reply);
+    log_text_append(&reply, buf_str(&line), 700);
+    struct trouble names;
+    trouble_name_host(&names, arena, connection);
+    recipient->outcome = timed_outcome(delivery, connection);
+    recipient->outcome.action = dsn ? DELIVERY_RELAYED_DSN : final ? DELIVERY_DELIVERED : DELIVERY_RELAYED;
+    struct reply_judgement judgement = reply_judge(STAGE_END, connection->reply.code, connection->reply.status, true);
+    buf_clear(&line);
+    status_code_append(&line, judgement.status);
+    recipient->outcome.status = trouble_keep(arena, buf_str(&line));
+    recipient->outcome.text = recipient->outcome.diagnostic = trouble_keep(arena, buf_str(&reply));
+    recipient->outcome.relay = names.relay;
+    recipient->outcome.remote_mta = names.remote_mta;
+    recipient->done = true;
+    log_outcome(delivery, recipient);
+    buf_free(&line);
+    buf_free(&reply);
+}
+
+void recipient_troubled(struct delivery *delivery, struct recipient *recipient, const struct connection *connection,
+                        const struct trouble *trouble) {
+    recipient->outcome = timed_outcome(delivery, connection);
+    recipient->outcome.action = trouble->permanent ? DELIVERY_FAILED : DELIVERY_DEFERRED;
+    recipient->outcome.status = trouble->status;
+    recipient->outcome.text = trouble->text;
+    recipient->outcome.relay = trouble->relay.length ? trouble->relay : STR("none");
+    recipient->outcome.remote_mta = trouble->remote_mta;
+    recipient->outcome.diagnostic = trouble->diagnostic;
+    recipient->done = trouble->permanent || trouble->last;
+    if (recipient->done) log_outcome(delivery, recipient);
+}
+
+static bool is_waiting(const struct delivery *delivery) {
+    for (size_t i = 0; i < delivery->count; i++)
+        if (!delivery->recipients[i].done) return true;
+    return false;
+}
+
+static void fail_waiting(struct delivery *delivery, const struct trouble *trouble) {
+    for (size_t i = 0; i < delivery->count; i++)
+        if (!delivery->recipients[i].done) recipient_troubled(delivery, &delivery->recipients[i], NULL, trouble);
+}
+
+/* ---- one session */
+
+static bool has_untried(const struct delivery *delivery) {
+    for (size_t i = 0; i < delivery->count; i++)
+        if (!delivery->recipients[i].done && delivery->recipients[i].session != delivery->sessions) return true;
+    return false;
+}
+
+/* Why those who now get another chance needed one. */
+static void log_second_chances(const struct delivery *delivery) {
+    for (size_t i = 0; i < delivery->count; i++) {
+        const struct recipient *recipient = &delivery->recipients[i];
+        if (!recipient->done && recipient->outcome.status.length)
+            log_message(delivery->request->queue_id, "%.*s", STR_ARGS(recipient->outcome.text));
+    }
+}
+
+static bool may_be_kept(const struct smtp *smtp, const struct connection *connection) {
+    const struct smtp_settings *settings = &smtp->settings;
+    if (connection->loss != LOSS_NONE || connection->closing || stream_pending(connection->stream)) return false;
+    if (settings->reuse_count_limit && connection->uses > settings->reuse_count_limit) return false;
+    return settings->cache_on_demand && clock_monotonic() - connection->opened < settings->reuse_time_limit;
+}
+
+/* Runs transactions until all recipients were tried. False: the connection was a
+ * stale one, and nothing was said on it. */
+static bool use_connection(struct delivery *delivery, struct connection *connection) {
+    enum transaction_end end = TRANSACTION_ENDED;
+    delivery->reached = true;
+    delivery->connected = clock_monotonic();
+    log_second_chances(delivery);
+    delivery->sessions++;
+    while (end == TRANSACTION_ENDED && has_untried(delivery)) {
+        if (connection->loss != LOSS_NONE || connection->closing) break;
+        if (!connection_reset(connection)) {
+            if (connection->loss == LOSS_NONE) connection->closing = true;
+            end = TRANSACTION_STALE;
+        } else {
+            end = transaction_run(delivery, connection);
+        }
+    }
+    if (may_be_kept(delivery->smtp, connection)) connection_cache_put(&delivery->smtp->cache, connection);
+    else connection_quit(connection);
+    return end != TRANSACTION_STALE;
+}
+
+/* ---- hosts */
+
+struct attempt {
+    struct delivery *delivery;
+    const struct route *route;
+    struct str destination;
+};
+
+static struct connection *take_idle(struct delivery *delivery, const struct host *host) {
+    struct buf relay = buf_make(0);
+    host_relay(host, &relay);
+    struct connection *connection = connection_cache_take(&delivery->smtp->cache, buf_str(&relay));
+    buf_free(&relay);
+    return connection;
+}
+
+/* A connection that waits for us, to any of the best hosts. */
+static bool try_idle(const struct attempt *attempt) {
+    const struct route *route = attempt->route;
+    for (size_t i = 0; i < route->count && route->hosts[i].preference == route->hosts[0].preference; i++) {
+        struct connection *connection;
+        while ((connection = take_idle(attempt->delivery, &route->hosts[i])) != NULL)
+            if (use_connection(attempt->delivery, connection)) return true;
+    }
+    return false;
+}
+
+/* False: no session came about; the delivery's trouble says why. */
+static bool try_host(const struct attempt *attempt, const struct host *host) {
+    struct delivery *delivery = attempt->delivery;
+    struct connection *connection = session_open(delivery->smtp, host, attempt->destination, attempt->route->detect_loop,
+                                                 delivery->arena, &delivery->trouble);
+    if (!connection) return false;
+    use_connection(delivery, connection);
+    return true;
+}
+
+static void try_hosts(const struct attempt *attempt) {
+    struct delivery *delivery = attempt->delivery;
+    const struct smtp_settings *settings = &delivery->smtp->settings;
+    int64_t sessions = try_idle(attempt) ? 1 : 0;
+    for (size_t i = 0; i < attempt->route->count && is_waiting(delivery); i++) {
+        if (settings->mx_session_limit && sessions >= settings->mx_session_limit) return;
+        if (try_host(attempt, &attempt->route->hosts[i])) {
+            sessions++;
+            continue;
+        }
+        if (delivery->trouble.permanent || delivery->trouble.last) {
+            fail_waiting(delivery, &delivery->trouble);
+        } else if (delivery->trouble.relay.length) { /* it answered, but there was no session */
+            sessions++;
+            if (i + 1 < attempt->route->count)
+                log_message(delivery->request->queue_id, "%.*s", STR_ARGS(delivery->trouble.text));
+        }
+    }
+}
+
+/* ---- destinations */
+
+static void try_destination(struct delivery *delivery, struct str text) {
+    const struct smtp_settings *settings = &delivery->smtp->settings;
+    struct next_hop next_hop;
+    struct failure failure = {0};
+    struct route route = {0};
+    if (!next_hop_parse(text, settings->lmtp, settings->port, &next_hop, &failure)) {
+        trouble_set(&delivery->trouble, delivery->arena, "5.1.2", "%s", failure.text);
+        return;
+    }
+    if (!route_find(delivery->smtp, &next_hop, delivery->arena, &route, &delivery->trouble)) return;
+    struct attempt attempt = {delivery, &route, next_hop.host};
+    try_hosts(&attempt);
+}
+
+/* The next hop may be a list; then come the fallback relays. */
+static void try_destinations(struct delivery *delivery) {
+    struct str list = delivery->request->nexthop, text;
+    while (is_waiting(delivery) && next_hop_list_next(&list, &text)) try_destination(delivery, text);
+    if (delivery->smtp->settings.lmtp) return;
+    list = delivery->smtp->config->smtp_fallback_relay;
+    while (is_waiting(delivery) && next_hop_list_next(&list, &text)) try_destination(delivery, text);
+}
+
+/* ---- the request */
+
+static bool delivery_begin(struct delivery *delivery) {
+    const struct ipc_deliver *request = delivery->request;
+    size_t room = request->recipients.count < RECIPIENTS_MAX ? request->recipients.count : RECIPIENTS_MAX;
+    size_t offset = 0;
+    bool bad = false;
+    delivery->recipients = arena_allocate(delivery->arena, room ? room : 1, sizeof *delivery->recipients);
+    if (!delivery->recipients) return false;
+    while (delivery->count < room && ipc_list_next(request->recipients, IPC_ROW_RECIPIENT, &offset,
+                                                   &delivery->recipients[delivery->count].row, &bad))
+        delivery->count++;
+    trouble_set(&delivery->trouble, delivery->arena, "4.4.1", "no host to deliver to");
+    return true;
+}
+
+/* Who is left waits for another day. */
+static void settle_rest(struct delivery *delivery) {
+    for (size_t i = 0; i < delivery->count; i++) {
+        struct recipient *recipient = &delivery->recipients[i];
+        if (recipient->done) continue;
+        if (recipient->outcome.status.length) {
+            recipient->done = true;
+            log_outcome(delivery, recipient);
+        } else {
+            struct trouble trouble = delivery->trouble;
+            trouble.last = true;
+            recipient_troubled(delivery, recipient, NULL, &trouble);
+        }
+    }
+}
+
+/* Every recipient's row has to fit: with very many, texts are cut short. */
+static void pack_outcomes(struct delivery *delivery, struct buf *rows, struct ipc_list *list) {
+    size_t share = OUTCOMES_SIZE / (delivery->count ? delivery->count : 1);
+    uint32_t count = 0;
+    for (size_t i = 0; i < delivery->count; i++) {
+        struct ipc_outcome outcome = delivery->recipients[i].outcome;
+        size_t used = OUTCOME_FIXED + outcome.relay.length + outcome.remote_mta.length;
+        if (used > share) {
+            outcome.relay = outcome.remote_mta = STR_EMPTY;
+            used = OUTCOME_FIXED;
+        }
+        size_t room = share > used ? share - used : 0;
+        outcome.index = delivery->recipients[i].row.index;
+        outcome.text = str_slice(outcome.text, 0, room < TEXT_MAX ? room : TEXT_MAX);
+        room -= outcome.text.length;
+        outcome.diagnostic = str_slice(outcome.diagnostic, 0, room < TEXT_MAX ? room : TEXT_MAX);
+        if (!ipc_list_add(IPC_ROW_OUTCOME, &outcome, rows, &count))
+            log_message_warning(delivery->request->queue_id, "an outcome does not fit into the answer");
+    }
+    *list = (struct ipc_list){buf_str(rows), count};
+}
+
+void smtp_deliver(struct smtp *smtp, const struct ipc_deliver *request, int file, struct arena *arena, struct buf *rows,
+                  struct ipc_delivered *answer) {
+    struct delivery delivery = {.smtp = smtp, .request = request, .file = file, .arena = arena, .started = clock_date(),
+                                .begun = clock_monotonic()};
+    *answer = (struct ipc_delivered){.dead_host = STR_EMPTY};
+    if (!delivery_begin(&delivery)) return;
+    try_destinations(&delivery);
+    settle_rest(&delivery);
+    pack_outcomes(&delivery, rows, &answer->outcomes);
+    if (!delivery.reached && !delivery.trouble.permanent && !delivery.trouble.local)
+        answer->dead_host = str_slice(delivery.trouble.text, 0, 300);
+}

@@ -1,0 +1,56 @@
+/* HELO, EHLO, LHLO: who is there, and what we offer (RFC 5321 4.1.1.1, RFC 2033 4.1). */
+#include "log_text.h"
+#include "smtpd.h"
+
+static bool greet(struct session *session, struct str argument, const char *where, bool extended) {
+    if (argument.length == 0) return reply(session, 501, "5.5.4", "Syntax: %s hostname", where);
+    /* RFC 5321 4.1.4: greeting anew is as RSET. */
+    session_reset(session);
+    buf_clear(&session->helo);
+    log_text_append(&session->helo, str_slice(argument, 0, 240), 0);
+    buf_truncate(&session->helo, 250);
+    session->extended = extended;
+    if (!policy_helo(session, where)) {
+        buf_clear(&session->helo);
+        session->greeting = SESSION_NEW;
+        return false;
+    }
+    session->greeting = SESSION_GREETED;
+    return true;
+}
+
+bool cmd_helo(struct session *session, struct str argument) {
+    if (!greet(session, argument, "HELO", false)) return false;
+    reply_line(session, 250, true, session->smtpd->config->myhostname);
+    return true;
+}
+
+static void say_extensions(struct session *session) {
+    size_t last = 0, count = 0;
+    for (size_t i = 0; i < smtpd_extension_count; i++) {
+        if (!smtpd_extension_is_offered(session, i)) continue;
+        last = i;
+        count++;
+    }
+    reply_line(session, 250, count == 0, session->smtpd->config->myhostname);
+    for (size_t i = 0; count > 0 && i <= last; i++) {
+        if (!smtpd_extension_is_offered(session, i)) continue;
+        struct buf line = buf_make(0);
+        buf_append(&line, str_from(smtpd_extensions[i].keyword));
+        if (smtpd_extensions[i].argument) smtpd_extensions[i].argument(session, &line);
+        reply_line(session, 250, i == last, buf_str(&line));
+        buf_free(&line);
+    }
+}
+
+bool cmd_ehlo(struct session *session, struct str argument) {
+    if (!greet(session, argument, "EHLO", true)) return false;
+    say_extensions(session);
+    return true;
+}
+
+bool cmd_lhlo(struct session *session, struct str argument) {
+    if (!greet(session, argument, "LHLO", true)) return false;
+    say_extensions(session);
+    return true;
+}

@@ -1,0 +1,77 @@
+/* RCPT: adds a recipient (RFC 5321 4.1.1.3; NOTIFY, ORCPT). Where a recipient is
+ * refused, and why, is policy.c's: relay rules, restrictions, unknown addresses. */
+#include "smtpd.h"
+#include "xtext.h"
+
+#define FIRST_ROOM 4
+
+bool transaction_add_recipient(struct transaction *transaction, struct str address, struct str orcpt, unsigned notify) {
+    if (transaction->recipient_count == transaction->recipient_room) {
+        size_t room = transaction->recipient_room ? transaction->recipient_room * 2 : FIRST_ROOM;
+        transaction->recipients = memory_resize(transaction->recipients, room, sizeof *transaction->recipients);
+        transaction->recipient_room = room;
+    }
+    struct ipc_recipient row = {.original = STR_EMPTY, .notify = notify, .index = transaction->recipient_count};
+    if (!arena_copy(transaction->arena, address, &row.address) || !arena_copy(transaction->arena, orcpt, &row.orcpt)) return false;
+    transaction->recipients[transaction->recipient_count++] = row;
+    return true;
+}
+
+static unsigned address_flags(const struct session *session) {
+    unsigned flags = MAIL_ADDRESS_LONG | MAIL_ADDRESS_LOCAL_ONLY;
+    if (session->smtpd->config->strict_rfc821_envelopes) flags |= MAIL_ADDRESS_STRICT;
+    return session->transaction->smtputf8 ? flags | MAIL_ADDRESS_UTF8 : flags;
+}
+
+/* Too many: 452, so that the client comes back with the rest (RFC 5321 4.5.3.1.10). */
+static bool has_room(struct session *session) {
+    struct transaction *transaction = session->transaction;
+    const struct config *config = session->smtpd->config;
+    if (transaction->recipient_count < (uint64_t)config->smtpd_recipient_limit) return true;
+    if (transaction->overshoot++ >= (uint64_t)config->smtpd_recipient_overshoot_limit) session->errors++;
+    return reply(session, 452, "4.5.3", "Error: too many recipients");
+}
+
+static bool below_rate(struct session *session) {
+    uint64_t count = 0;
+    if (limits_count(session->smtpd->limits, session->rate_key, LIMITED_RECIPIENT, &count)) return true;
+    limits_log(session, "Recipient address rate", count);
+    return reply(session, 450, "4.7.1", "Error: too many recipients from %.*s", STR_ARGS(session->client.address));
+}
+
+/* <postmaster> and other names without a domain are ours. */
+static bool complete(struct session *session, struct mail_address *recipient) {
+    struct mail_address whole;
+    if (mail_address_domain(recipient).length > 0) return false;
+    if (mail_address_from_parts(mail_address_local(recipient), session->smtpd->config->myorigin, address_flags(session) | MAIL_ADDRESS_UTF8,
+                                &whole) == MAIL_ADDRESS_OK)
+        *recipient = whole;
+    return true;
+}
+
+/* "type;address" with the address in its own form. */
+static void decode_orcpt(const struct smtp_recipient *recipient, struct buf *orcpt) {
+    if (recipient->orcpt_type.length == 0) return;
+    buf_append(orcpt, recipient->orcpt_type);
+    buf_append_char(orcpt, ';');
+    bool utf8 = str_equal_nocase(recipient->orcpt_type, STR("utf-8"));
+    if (!(utf8 && utf8_address_decode(orcpt, recipient->orcpt)) && !xtext_decode(orcpt, recipient->orcpt)) buf_clear(orcpt);
+}
+
+bool cmd_rcpt(struct session *session, struct str argument) {
+    struct smtp_recipient recipient;
+    struct smtp_command_error error;
+    struct transaction *transaction = session->transaction;
+    transaction->refused_recipients = true; /* until this one is accepted */
+    if (!smtp_parse_rcpt(argument, smtpd_parameters(session), address_flags(session), &recipient, &error))
+        return reply_command_error(session, &error);
+    if (!has_room(session) || !below_rate(session)) return false;
+    struct buf orcpt = buf_make(600);
+    decode_orcpt(&recipient, &orcpt);
+    bool incomplete = complete(session, &recipient.recipient);
+    bool good = policy_rcpt(session, "RCPT", &recipient.recipient, incomplete);
+    if (good && !transaction_add_recipient(transaction, mail_address_text(&recipient.recipient), buf_str(&orcpt), recipient.notify))
+        good = reply(session, 452, "4.5.3", "Error: too many recipients");
+    buf_free(&orcpt);
+    return good && reply(session, 250, "2.1.5", "Ok");
+}
