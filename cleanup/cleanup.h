@@ -42,7 +42,7 @@ void cleanup_open(struct ipc_request *request, struct writer *writer);
 void cleanup_cancel(struct ipc_request *request, struct writer *writer);
 void cleanup_recipients(struct ipc_request *request, struct writer *writer);
 /* Takes a pending file out of the writer's list; NULL if it is not there. */
-struct pending *writer_take(struct writer *writer, struct str queue_id);
+struct pending *writer_take(struct ipc_request *request, struct writer *writer, struct str queue_id);
 /* Removes the file and frees the record. */
 void pending_discard(struct cleanup *cleanup, struct pending **pending);
 void pending_free(struct pending **pending);

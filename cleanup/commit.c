@@ -214,7 +214,7 @@ static void tell_qmgr(struct cleanup *cleanup, struct str queue_id) {
 
 void cleanup_commit(struct ipc_request *request, struct writer *writer) {
     const struct ipc_cleanup_commit *message = request->message;
-    struct pending *pending = writer_take(writer, message->queue_id);
+    struct pending *pending = writer_take(request, writer, message->queue_id);
     if (!pending || !pending_add_recipients(pending, message->recipients)) {
         if (pending) pending_discard(writer->cleanup, &pending);
         ipc_answer_failed(request, 451, "4.3.0", "no such file is being written, or too many recipients");

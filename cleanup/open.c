@@ -78,17 +78,19 @@ void cleanup_open(struct ipc_request *request, struct writer *writer) {
     pending->arena = arena_create(PENDING_ARENA_LIMIT);
     pending->next = writer->pending;
     writer->pending = pending;
+    ipc_peer_hold(request->peer); /* until the commit: a reload must not end the connection meanwhile */
     struct ipc_cleanup_opened answer = {.queue_id = str_from(pending->queue_id)};
     ipc_answer(request, IPC_CLEANUP_OPENED, &answer, writing);
     close(writing);
 }
 
-struct pending *writer_take(struct writer *writer, struct str queue_id) {
+struct pending *writer_take(struct ipc_request *request, struct writer *writer, struct str queue_id) {
     for (struct pending **link = &writer->pending; *link; link = &(*link)->next) {
         struct pending *pending = *link;
         if (!str_equal(str_from(pending->queue_id), queue_id)) continue;
         *link = pending->next;
         pending->next = NULL;
+        ipc_peer_unhold(request->peer);
         return pending;
     }
     return NULL;
@@ -107,7 +109,7 @@ void pending_discard(struct cleanup *cleanup, struct pending **pending) {
 
 void cleanup_cancel(struct ipc_request *request, struct writer *writer) {
     const struct ipc_cleanup_cancel *cancel = request->message;
-    struct pending *pending = writer_take(writer, cancel->queue_id);
+    struct pending *pending = writer_take(request, writer, cancel->queue_id);
     if (pending) pending_discard(writer->cleanup, &pending);
 }
 
@@ -142,7 +144,7 @@ void cleanup_recipients(struct ipc_request *request, struct writer *writer) {
         if (!str_equal(str_from(pending->queue_id), ahead->queue_id)) continue;
         /* Too many: the commit then finds no file and is refused. */
         if (!pending_add_recipients(pending, ahead->recipients)) {
-            struct pending *full = writer_take(writer, ahead->queue_id);
+            struct pending *full = writer_take(request, writer, ahead->queue_id);
             if (full) pending_discard(writer->cleanup, &full);
         }
         return;

@@ -90,7 +90,9 @@ static void add_all_names(const struct ternconf *run, struct config_sheet *sheet
 static bool find_value(const struct ternconf *run, struct config_sheet *sheet, struct str name, struct str *value) {
     if (!run->defaults && config_sheet_explicit(sheet, name, value))
         return true;
-    return !run->explicit_only && config_sheet_default(sheet, name, value);
+    /* -c sets it, in a way. */
+    bool elsewhere = str_equal(name, STR("config_directory")) && strcmp(run->directory, TERN_CONFIG_DIRECTORY) != 0;
+    return (!run->explicit_only || elsewhere) && config_sheet_default(sheet, name, value);
 }
 
 static void show(struct ternconf *run, struct config_sheet *sheet, struct str name, struct str value) {

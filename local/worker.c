@@ -63,11 +63,14 @@ static void deliver_beneath(const struct config *config, const struct ipc_local_
 }
 
 static void deliver_virtual(const struct config *config, const struct ipc_local_work *work, int file, struct worked *worked) {
-    if (config->virtual_mailbox_base.length == 0) {
-        worked_set(worked, DELIVERY_DEFERRED, "4.3.5", "virtual_mailbox_base is not set");
+    struct str base = config->virtual_mailbox_base;
+    while (base.length > 1 && base.data[base.length - 1] == '/') base.length--;
+    if (base.length < 2 || !str_starts(work->target, base) || work->target.length <= base.length + 1 ||
+        work->target.data[base.length] != '/') {
+        worked_set(worked, DELIVERY_DEFERRED, "4.3.5", "the mailbox is not beneath virtual_mailbox_base");
         return;
     }
-    deliver_beneath(config, work, file, config->virtual_mailbox_base, work->target, config->virtual_mailbox_lock,
+    deliver_beneath(config, work, file, base, str_from_offset(work->target, base.length + 1), config->virtual_mailbox_lock,
                     config->virtual_mailbox_limit, worked);
 }
 

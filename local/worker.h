@@ -19,7 +19,7 @@
 #include "ipc.h"
 
 enum local_step {
-    STEP_VIRTUAL = 0, /* mailbox target beneath virtual_mailbox_base */
+    STEP_VIRTUAL = 0, /* the mailbox target, which lies beneath virtual_mailbox_base */
     STEP_USER = 1,    /* .forward if there is one, else the user's mailbox */
     STEP_FORWARD = 2, /* .forward if there is one, else nothing (a mailbox_command follows) */
     STEP_MAILBOX = 3, /* the user's mailbox */

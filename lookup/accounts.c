@@ -40,13 +40,16 @@ static void ask_system(void *argument) {
     do {
         question->error_number = question->by_number ? getpwuid_r((uid_t)question->uid, &entry, bytes, size, &found)
                                                      : getpwnam_r(question->name, &entry, bytes, size, &found);
-        if (question->error_number == ERANGE && size < ENTRY_MAX) bytes = memory_resize(bytes, size *= 2, 1);
-        else if (question->error_number != EINTR) break;
+        if (question->error_number == ERANGE && size < ENTRY_MAX)
+            bytes = memory_resize(bytes, size *= 2, 1);
+        else if (question->error_number != EINTR)
+            break;
     } while (true);
     /* Some systems say so for a name that is simply not there; the rest are faults of this machine. */
     if (question->error_number == ENOENT || question->error_number == ESRCH) question->error_number = 0;
     if (question->error_number == 0 && found) {
-        question->answer = (struct cached){.exists = true, .uid = (uint32_t)entry.pw_uid, .gid = (uint32_t)entry.pw_gid};
+        question->answer =
+            (struct cached){.exists = true, .uid = (uint32_t)entry.pw_uid, .gid = (uint32_t)entry.pw_gid};
         question->answer.name = memory_copy_string(str_from(entry.pw_name));
         question->answer.home = memory_copy_string(str_from(entry.pw_dir));
     }
@@ -63,7 +66,8 @@ void accounts_clear(struct accounts *accounts) {
     size_t cursor = 0;
     struct str key;
     void *value;
-    while (map_next(accounts->cache, &cursor, &key, &value)) cached_free(value);
+    while (map_next(accounts->cache, &cursor, &key, &value))
+        cached_free(value);
     map_destroy(&accounts->cache);
     accounts->cache = map_create();
 }
@@ -103,7 +107,8 @@ static enum account_result give(const struct cached *cached, struct arena *arena
     if (!cached->exists) return ACCOUNT_ABSENT;
     if (!account) return ACCOUNT_FOUND;
     *account = (struct account){.uid = cached->uid, .gid = cached->gid};
-    if (arena_copy(arena, str_from(cached->name), &account->name) && arena_copy(arena, str_from(cached->home), &account->home))
+    if (arena_copy(arena, str_from(cached->name), &account->name) &&
+        arena_copy(arena, str_from(cached->home), &account->home))
         return ACCOUNT_FOUND;
     failure_set(failure, "an account's entry is too long");
     return ACCOUNT_RETRY;

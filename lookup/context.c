@@ -41,9 +41,12 @@ void lookup_open_tables(struct lookup *lookup) {
 
 static bool add_interface(struct lookup *lookup, const struct sockaddr *address) {
     struct endpoint endpoint = {0};
-    if (address && address->sa_family == AF_INET) endpoint.length = sizeof endpoint.address.ipv4;
-    else if (address && address->sa_family == AF_INET6) endpoint.length = sizeof endpoint.address.ipv6;
-    else return false;
+    if (address && address->sa_family == AF_INET)
+        endpoint.length = sizeof endpoint.address.ipv4;
+    else if (address && address->sa_family == AF_INET6)
+        endpoint.length = sizeof endpoint.address.ipv6;
+    else
+        return false;
     memcpy(&endpoint.address, address, endpoint.length);
     lookup->interfaces = memory_resize(lookup->interfaces, lookup->interface_count + 1, sizeof endpoint);
     lookup->interfaces[lookup->interface_count++] = endpoint;
@@ -53,7 +56,8 @@ static bool add_interface(struct lookup *lookup, const struct sockaddr *address)
 bool lookup_find_interfaces(struct lookup *lookup, struct failure *failure) {
     struct ifaddrs *all = NULL;
     if (getifaddrs(&all) < 0) return failure_set_errno(failure, errno, "cannot list the network interfaces");
-    for (const struct ifaddrs *one = all; one; one = one->ifa_next) (void)add_interface(lookup, one->ifa_addr);
+    for (const struct ifaddrs *one = all; one; one = one->ifa_next)
+        (void)add_interface(lookup, one->ifa_addr);
     freeifaddrs(all);
     return true;
 }
@@ -65,7 +69,8 @@ static bool is_interface(const struct lookup *lookup, const struct endpoint *add
 }
 
 static bool without_brackets(struct str text, struct endpoint *endpoint) {
-    if (text.length > 2 && text.data[0] == '[' && text.data[text.length - 1] == ']') text = str_slice(text, 1, text.length - 1);
+    if (text.length > 2 && text.data[0] == '[' && text.data[text.length - 1] == ']')
+        text = str_slice(text, 1, text.length - 1);
     return endpoint_from_ip(text, 0, endpoint);
 }
 

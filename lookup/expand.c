@@ -20,7 +20,8 @@ struct expansion {
 static bool add_address(struct expansion *expansion, struct str address, struct failure *failure) {
     const struct config *config = expansion->lookup->config;
     if (address.length > (uint64_t)config->virtual_alias_address_length_limit)
-        return failure_set(failure, "virtual_alias_maps: an address longer than virtual_alias_address_length_limit (%lld)",
+        return failure_set(failure,
+                           "virtual_alias_maps: an address longer than virtual_alias_address_length_limit (%lld)",
                            (long long)config->virtual_alias_address_length_limit);
     if (expansion->count >= (uint64_t)config->virtual_alias_expansion_limit)
         return failure_set(failure, "virtual_alias_maps: more addresses than virtual_alias_expansion_limit (%lld)",
@@ -104,14 +105,16 @@ static bool take_value(struct value_reader *reader, struct str value, struct fai
         enum address_list_result result = address_list_next(&list, &item);
         if (result == ADDRESS_LIST_END) break;
         if (result == ADDRESS_LIST_TOO_MANY) {
-            good = failure_set(failure, "virtual_alias_maps: the entry for %.*s has too many addresses", STR_ARGS(reader->alias));
+            good = failure_set(failure, "virtual_alias_maps: the entry for %.*s has too many addresses",
+                               STR_ARGS(reader->alias));
         } else {
             if (result == ADDRESS_LIST_INVALID && !read_bare_domain(item.source, &item))
                 item.local = item.domain = STR_EMPTY;
             if (item.local.length == 0 && item.domain.length == 0)
                 good = failure_set(failure, "virtual_alias_maps: the entry for %.*s has a member that is no address",
                                    STR_ARGS(reader->alias));
-            else good = take_member(reader, &item, failure);
+            else
+                good = take_member(reader, &item, failure);
         }
     }
     address_list_free(&list);
@@ -131,9 +134,13 @@ static enum table_result expand_once(struct expansion *expansion, size_t place, 
     if (map_get(expansion->final, alias)) return TABLE_ABSENT;
     if (!subject_make(lookup, alias, &subject, &retry, failure)) return retry ? TABLE_RETRY : TABLE_ABSENT;
     struct buf value = buf_make(LOOKUP_VALUE_MAX);
-    enum table_result result = subject_find(lookup, lookup->virtual_alias_maps, &subject, KEY_ALL, &value, &found, failure);
+    enum table_result result =
+        subject_find(lookup, lookup->virtual_alias_maps, &subject, KEY_ALL, &value, &found, failure);
     if (result == TABLE_FOUND) {
-        struct value_reader reader = {.expansion = expansion, .subject = &subject, .found = &found, .place = place,
+        struct value_reader reader = {.expansion = expansion,
+                                      .subject = &subject,
+                                      .found = &found,
+                                      .place = place,
                                       .alias = mail_address_text(&subject.address)};
         if (!take_value(&reader, buf_str(&value), failure)) result = TABLE_RETRY;
     }
@@ -147,8 +154,9 @@ static bool expand_all(struct expansion *expansion, struct failure *failure) {
         enum table_result result = TABLE_FOUND;
         for (int64_t step = 0; result == TABLE_FOUND; step++) {
             if (step > config->virtual_alias_recursion_limit)
-                return failure_set(failure, "virtual_alias_maps: more aliases in a row than virtual_alias_recursion_limit (%lld)",
-                                   (long long)config->virtual_alias_recursion_limit);
+                return failure_set(
+                    failure, "virtual_alias_maps: more aliases in a row than virtual_alias_recursion_limit (%lld)",
+                    (long long)config->virtual_alias_recursion_limit);
             result = expand_once(expansion, place, failure);
         }
         if (result == TABLE_RETRY) return false;
@@ -156,7 +164,8 @@ static bool expand_all(struct expansion *expansion, struct failure *failure) {
     return true;
 }
 
-static bool make_answer(const struct expansion *expansion, struct ipc_lookup_expanded *answer, struct failure *failure) {
+static bool make_answer(const struct expansion *expansion, struct ipc_lookup_expanded *answer,
+                        struct failure *failure) {
     struct buf rows = buf_make(60000);
     struct ipc_list list = {.packed = STR_EMPTY, .count = 0};
     bool good = true;

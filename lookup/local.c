@@ -21,7 +21,8 @@ struct alias_search {
 static bool fold(struct str text, struct arena *arena, struct str *folded) {
     char *bytes = arena_allocate(arena, text.length + 1, 1);
     if (!bytes) return false;
-    for (size_t i = 0; i < text.length; i++) bytes[i] = ascii_lower(text.data[i]);
+    for (size_t i = 0; i < text.length; i++)
+        bytes[i] = ascii_lower(text.data[i]);
     *folded = str_make(bytes, text.length);
     return true;
 }
@@ -50,7 +51,8 @@ static bool find_owner(struct alias_search *search, struct failure *failure) {
     bool is_owner = str_starts_nocase(base, STR("owner-"));
     buf_append(&name, STR("owner-"));
     buf_append(&name, is_owner ? STR("owner") : base);
-    enum table_result result = maps_lookup(lookup->tables, lookup->alias_maps, buf_str(&name), false, &value, NULL, failure);
+    enum table_result result =
+        maps_lookup(lookup->tables, lookup->alias_maps, buf_str(&name), false, &value, NULL, failure);
     bool good = result != TABLE_RETRY;
     if (result == TABLE_FOUND) {
         buf_append_char(&name, '@');
@@ -93,10 +95,14 @@ static bool find_rights(struct alias_search *search, struct failure *failure) {
 
 static enum expansion_kind kind_of(enum alias_member_kind kind) {
     switch (kind) {
-    case ALIAS_ADDRESS: return EXPANSION_ADDRESS;
-    case ALIAS_COMMAND: return EXPANSION_COMMAND;
-    case ALIAS_FILE: return EXPANSION_FILE;
-    case ALIAS_INCLUDE: return EXPANSION_INCLUDE;
+    case ALIAS_ADDRESS:
+        return EXPANSION_ADDRESS;
+    case ALIAS_COMMAND:
+        return EXPANSION_COMMAND;
+    case ALIAS_FILE:
+        return EXPANSION_FILE;
+    case ALIAS_INCLUDE:
+        return EXPANSION_INCLUDE;
     }
     return EXPANSION_ADDRESS;
 }
@@ -162,9 +168,12 @@ static bool answer_account(struct lookup *lookup, const struct subject *subject,
     /* '#' is how accounts.h is asked for numbers; no account is called so. */
     if (name.data[0] == '#') return true;
     switch (accounts_find(lookup->accounts, name, arena, &account, failure)) {
-    case ACCOUNT_FOUND: break;
-    case ACCOUNT_ABSENT: return true;
-    case ACCOUNT_RETRY: return false;
+    case ACCOUNT_FOUND:
+        break;
+    case ACCOUNT_ABSENT:
+        return true;
+    case ACCOUNT_RETRY:
+        return false;
     }
     answer->kind = LOCAL_USER;
     answer->user = account.name;
@@ -179,8 +188,8 @@ static bool answer_account(struct lookup *lookup, const struct subject *subject,
 
 static bool find_local(struct lookup *lookup, const struct subject *subject, bool no_alias, struct arena *arena,
                        struct ipc_lookup_local_found *answer, struct failure *failure) {
-    struct alias_search search = {.lookup = lookup, .subject = subject, .arena = arena, .answer = answer,
-                                  .value = buf_make(LOOKUP_VALUE_MAX)};
+    struct alias_search search = {
+        .lookup = lookup, .subject = subject, .arena = arena, .answer = answer, .value = buf_make(LOOKUP_VALUE_MAX)};
     enum table_result result = no_alias ? TABLE_ABSENT : find_alias(&search, failure);
     bool good = result == TABLE_FOUND    ? answer_alias(&search, failure)
                 : result == TABLE_ABSENT ? answer_account(lookup, subject, arena, answer, failure)
@@ -206,8 +215,13 @@ bool lookup_local(struct lookup *lookup, struct str address, bool no_alias, stru
                   struct ipc_lookup_local_found *answer, struct failure *failure) {
     struct subject subject;
     bool retry;
-    struct ipc_lookup_local_found result = {.kind = LOCAL_UNKNOWN, .user = STR_EMPTY, .home = STR_EMPTY, .mailbox = STR_EMPTY,
-                                            .extension = STR_EMPTY, .owner = STR_EMPTY, .members = {STR_EMPTY, 0}};
+    struct ipc_lookup_local_found result = {.kind = LOCAL_UNKNOWN,
+                                            .user = STR_EMPTY,
+                                            .home = STR_EMPTY,
+                                            .mailbox = STR_EMPTY,
+                                            .extension = STR_EMPTY,
+                                            .owner = STR_EMPTY,
+                                            .members = {STR_EMPTY, 0}};
     if (!subject_make(lookup, address, &subject, &retry, failure)) {
         if (!retry) *answer = result; /* no address, no mailbox */
         return !retry;

@@ -32,7 +32,8 @@ static void peer_destroy(void *state) {
     struct peer *peer = state;
     *peer->previous = peer->next;
     if (peer->next) peer->next->previous = peer->previous;
-    while (peer->being_told) task_run_blocking(sleep_briefly, NULL);
+    while (peer->being_told)
+        task_run_blocking(sleep_briefly, NULL);
     MEMORY_FREE(peer);
 }
 
@@ -55,8 +56,8 @@ static struct peer *peer_of(struct ipc_request *request, struct lookup *lookup) 
 
 static void answer_or_fail(struct ipc_request *request, bool good, enum ipc_type type, const void *answer,
                            const struct failure *failure) {
-    if (good) ipc_answer(request, type, answer, -1);
-    else ipc_answer_failed(request, 451, "4.3.0", "%s", failure->text);
+    if (good && ipc_answer(request, type, answer, -1)) return;
+    ipc_answer_failed(request, 451, "4.3.0", "%s", good ? "the answer does not fit" : failure->text);
 }
 
 static void serve_match(struct ipc_request *request, struct lookup *lookup) {
@@ -65,8 +66,7 @@ static void serve_match(struct ipc_request *request, struct lookup *lookup) {
     struct failure failure = {0};
     enum match_answer result = lookup_match(lookup, question->table, question->key, request->arena, &answer, &failure);
     if (result == MATCH_NOT_PERMITTED)
-        log_warning("%.*s asks for what the configuration does not name: %s", STR_ARGS(ipc_peer_service(request->peer)),
-                    failure.text);
+        log_warning("refused to the service \"%.*s\": %s", STR_ARGS(ipc_peer_service(request->peer)), failure.text);
     answer_or_fail(request, result == MATCH_ANSWERED, IPC_LOOKUP_MATCHED, &answer, &failure);
 }
 

@@ -81,7 +81,8 @@ bool lookup_is_own_address(const struct lookup *lookup, struct str ip);
 MUST_USE bool lookup_resolve(struct lookup *lookup, struct str address, struct str sender, struct arena *arena,
                              struct ipc_lookup_resolved *answer, struct failure *failure);
 /* The class of a domain (or literal) alone. */
-MUST_USE bool lookup_classify(struct lookup *lookup, struct str domain, enum address_class *class, struct failure *failure);
+MUST_USE bool lookup_classify(struct lookup *lookup, struct str domain, enum address_class *class,
+                              struct failure *failure);
 
 /* route.c: which transport and next hop; the answer has class and recipient already */
 struct subject;
@@ -107,10 +108,10 @@ MUST_USE enum match_answer lookup_match(struct lookup *lookup, struct str table,
 
 /* names.c */
 MUST_USE bool lookup_open_resolver(struct lookup *lookup, struct failure *failure);
-MUST_USE bool lookup_name(struct lookup *lookup, struct str address, struct arena *arena, struct ipc_lookup_named *answer,
-                          struct failure *failure);
-MUST_USE bool lookup_dns(struct lookup *lookup, struct str domain, struct arena *arena, struct ipc_lookup_dns_found *answer,
-                         struct failure *failure);
+MUST_USE bool lookup_name(struct lookup *lookup, struct str address, struct arena *arena,
+                          struct ipc_lookup_named *answer, struct failure *failure);
+MUST_USE bool lookup_dns(struct lookup *lookup, struct str domain, struct arena *arena,
+                         struct ipc_lookup_dns_found *answer, struct failure *failure);
 
 /* refresh.c */
 /* Once a second, outside tasks: notices tables that changed and has them opened anew. */

@@ -16,14 +16,18 @@ static bool is_beneath(struct str path) {
     return parts > 0;
 }
 
-static bool make_path(struct lookup *lookup, struct str value, struct arena *arena, struct str *path, struct failure *failure) {
+static bool make_path(struct lookup *lookup, struct str value, struct arena *arena, struct str *path,
+                      struct failure *failure) {
     struct str base = lookup->config->virtual_mailbox_base;
     struct buf text = buf_make(1000);
     if (base.length == 0) return failure_set(failure, "virtual_mailbox_base is not set");
     if (!is_beneath(value))
-        return failure_set(failure, "virtual_mailbox_maps: \"%.*s\" is no path beneath virtual_mailbox_base", STR_ARGS(value));
-    while (base.length > 0 && base.data[base.length - 1] == '/') base.length--;
-    while (value.data[0] == '/') value = str_from_offset(value, 1);
+        return failure_set(failure, "virtual_mailbox_maps: \"%.*s\" is no path beneath virtual_mailbox_base",
+                           STR_ARGS(value));
+    while (base.length > 0 && base.data[base.length - 1] == '/')
+        base.length--;
+    while (value.data[0] == '/')
+        value = str_from_offset(value, 1);
     buf_append(&text, base);
     buf_append_char(&text, '/');
     buf_append(&text, value);
@@ -44,8 +48,10 @@ static bool find_number(struct lookup *lookup, const struct subject *subject, st
     else if (result == TABLE_FOUND && !str_to_u64(text, UINT32_MAX - 1, &found))
         failure_set(failure, "%s: \"%.*s\" is no number", maps->parameter, STR_ARGS(text));
     else if (result == TABLE_FOUND && found < minimum)
-        failure_set(failure, "%s: %llu is below %llu", maps->parameter, (unsigned long long)found, (unsigned long long)minimum);
-    else good = result == TABLE_FOUND;
+        failure_set(failure, "%s: %llu is below %llu", maps->parameter, (unsigned long long)found,
+                    (unsigned long long)minimum);
+    else
+        good = result == TABLE_FOUND;
     buf_free(&value);
     if (good) *number = found;
     return good;

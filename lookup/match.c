@@ -21,7 +21,8 @@ static void permit_in(struct lookup *lookup, struct str text, unsigned depth);
 
 static void permit_word(struct lookup *lookup, struct str word, unsigned depth) {
     struct str inside, type, name;
-    while (word.length > 0 && word.data[0] == '!') word = str_from_offset(word, 1);
+    while (word.length > 0 && word.data[0] == '!')
+        word = str_from_offset(word, 1);
     if (table_word_unbrace(word, &inside)) {
         permit_word(lookup, inside, depth + 1);
         permit_in(lookup, inside, depth + 1);
@@ -34,7 +35,8 @@ static void permit_word(struct lookup *lookup, struct str word, unsigned depth) 
 static void permit_in(struct lookup *lookup, struct str text, unsigned depth) {
     struct str word;
     if (depth > DEPTH_MAX) return;
-    while (table_word_next(&text, &word) == TABLE_WORD) permit_word(lookup, word, depth);
+    while (table_word_next(&text, &word) == TABLE_WORD)
+        permit_word(lookup, word, depth);
 }
 
 void lookup_permit_tables(struct lookup *lookup) {
@@ -52,13 +54,14 @@ void lookup_permit_tables(struct lookup *lookup) {
 
 /* ---- asking */
 
-static enum match_answer answer_table(struct lookup *lookup, struct table_maps *maps, struct str key, struct arena *arena,
-                                      struct ipc_lookup_matched *answer, struct failure *failure) {
+static enum match_answer answer_table(struct lookup *lookup, struct table_maps *maps, struct str key,
+                                      struct arena *arena, struct ipc_lookup_matched *answer, struct failure *failure) {
     struct buf value = buf_make(LOOKUP_VALUE_MAX);
     enum table_result result = maps_lookup(lookup->tables, maps, key, false, &value, NULL, failure);
     struct str found = STR_EMPTY;
     if (result == TABLE_FOUND && (value.length > 2000 || !arena_copy(arena, buf_str(&value), &found))) {
-        failure_set(failure, "%s: a value of %zu bytes is too long", maps->count ? maps->sources[0]->name : "", value.length);
+        failure_set(failure, "%s: a value of %zu bytes is too long", maps->count ? maps->sources[0]->name : "",
+                    value.length);
         result = TABLE_RETRY;
     }
     buf_free(&value);

@@ -48,7 +48,8 @@ bool lookup_name(struct lookup *lookup, struct str address, struct arena *arena,
 enum domain_state { DOMAIN_USABLE = 0, DOMAIN_NONE = 1, DOMAIN_NULL_MX = 2, DOMAIN_TRY_AGAIN = 3 };
 
 /* The MX records are a reason to go on (no data) or the answer. */
-static bool ask_mx(struct lookup *lookup, struct str domain, deadline until, struct arena *arena, enum domain_state *state) {
+static bool ask_mx(struct lookup *lookup, struct str domain, deadline until, struct arena *arena,
+                   enum domain_state *state) {
     struct dns_answer answer;
     switch (dns_lookup(lookup->resolver, domain, DNS_MX, until, arena, &answer, NULL)) {
     case DNS_FOUND:
@@ -56,9 +57,14 @@ static bool ask_mx(struct lookup *lookup, struct str domain, deadline until, str
         *state = answer.count == 1 && answer.records[0].name.length == 0 ? DOMAIN_NULL_MX : DOMAIN_USABLE;
         return true;
     case DNS_NO_NAME:
-    case DNS_INVALID: *state = DOMAIN_NONE; return true;
-    case DNS_RETRY: *state = DOMAIN_TRY_AGAIN; return true;
-    case DNS_NO_DATA: break;
+    case DNS_INVALID:
+        *state = DOMAIN_NONE;
+        return true;
+    case DNS_RETRY:
+        *state = DOMAIN_TRY_AGAIN;
+        return true;
+    case DNS_NO_DATA:
+        break;
     }
     return false;
 }

@@ -31,9 +31,13 @@ bool lookup_classify(struct lookup *lookup, struct str domain, enum address_clas
     }
     for (size_t i = 0; i < ARRAY_LENGTH(lists); i++) {
         switch (list_match(lists[i].list, domain, STR_EMPTY, failure)) {
-        case MATCH_YES: *class = lists[i].class; return true;
-        case MATCH_NO: break;
-        case MATCH_RETRY: return false;
+        case MATCH_YES:
+            *class = lists[i].class;
+            return true;
+        case MATCH_NO:
+            break;
+        case MATCH_RETRY:
+            return false;
         }
     }
     *class = CLASS_DEFAULT;
@@ -50,8 +54,8 @@ static bool routed_address(const struct config *config, struct str local, struct
         return mail_address_from_parts(after, before, SUBJECT_ADDRESS_FLAGS, routed) == MAIL_ADDRESS_OK;
     if (at == STR_NONE && config->allow_percent_hack) at = str_find_last(local, '%');
     if (at == STR_NONE || at == 0 || at + 1 == local.length) return false;
-    return mail_address_from_parts(str_slice(local, 0, at), str_from_offset(local, at + 1), SUBJECT_ADDRESS_FLAGS, routed) ==
-           MAIL_ADDRESS_OK;
+    return mail_address_from_parts(str_slice(local, 0, at), str_from_offset(local, at + 1), SUBJECT_ADDRESS_FLAGS,
+                                   routed) == MAIL_ADDRESS_OK;
 }
 
 /* Follows routes through this machine. The class is that of the address in the end, so
@@ -61,7 +65,8 @@ static bool follow_routes(struct lookup *lookup, struct subject *subject, enum a
     for (unsigned step = 0;; step++) {
         struct mail_address routed;
         if (!lookup_classify(lookup, subject->domain, class, failure)) return false;
-        if (*class != CLASS_LOCAL || step == ROUTES_MAX || !routed_address(lookup->config, subject->local, &routed)) return true;
+        if (*class != CLASS_LOCAL || step == ROUTES_MAX || !routed_address(lookup->config, subject->local, &routed))
+            return true;
         if (!subject_from_address(lookup, &routed, subject, failure)) return false;
     }
 }
@@ -70,7 +75,8 @@ static bool follow_routes(struct lookup *lookup, struct subject *subject, enum a
 
 /* True if any of the tables that come before delivery knows the address. */
 static enum table_result is_rewritten(struct lookup *lookup, const struct subject *subject, struct failure *failure) {
-    struct table_maps *const maps[] = {lookup->recipient_canonical_maps, lookup->canonical_maps, lookup->virtual_alias_maps};
+    struct table_maps *const maps[] = {lookup->recipient_canonical_maps, lookup->canonical_maps,
+                                       lookup->virtual_alias_maps};
     enum table_result result = TABLE_ABSENT;
     for (size_t i = 0; i < ARRAY_LENGTH(maps) && result == TABLE_ABSENT; i++)
         result = subject_is_in(lookup, maps[i], subject, KEY_ALL, failure);
@@ -84,11 +90,16 @@ struct recipient_tables {
 
 static struct recipient_tables tables_of_class(const struct lookup *lookup, enum address_class class) {
     switch (class) {
-    case CLASS_LOCAL: return (struct recipient_tables){lookup->local_recipient_maps, STR("local recipient table")};
-    case CLASS_VIRTUAL_ALIAS: return (struct recipient_tables){NULL, STR("virtual alias table")};
-    case CLASS_VIRTUAL_MAILBOX: return (struct recipient_tables){lookup->virtual_mailbox_maps, STR("virtual mailbox table")};
-    case CLASS_RELAY: return (struct recipient_tables){lookup->relay_recipient_maps, STR("relay recipient table")};
-    case CLASS_DEFAULT: break;
+    case CLASS_LOCAL:
+        return (struct recipient_tables){lookup->local_recipient_maps, STR("local recipient table")};
+    case CLASS_VIRTUAL_ALIAS:
+        return (struct recipient_tables){NULL, STR("virtual alias table")};
+    case CLASS_VIRTUAL_MAILBOX:
+        return (struct recipient_tables){lookup->virtual_mailbox_maps, STR("virtual mailbox table")};
+    case CLASS_RELAY:
+        return (struct recipient_tables){lookup->relay_recipient_maps, STR("relay recipient table")};
+    case CLASS_DEFAULT:
+        break;
     }
     return (struct recipient_tables){NULL, STR_EMPTY};
 }

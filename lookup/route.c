@@ -18,8 +18,8 @@ static struct route parse_route(struct str text) {
 /* ---- by sender */
 
 /* The whole sender, without extension, @domain. "DUNNO" ends the search without a result. */
-static enum table_result find_by_sender(struct lookup *lookup, struct table_maps *maps, struct str sender, struct str null_key,
-                                        struct buf *value, struct failure *failure) {
+static enum table_result find_by_sender(struct lookup *lookup, struct table_maps *maps, struct str sender,
+                                        struct str null_key, struct buf *value, struct failure *failure) {
     struct subject subject;
     enum table_result result = TABLE_ABSENT;
     bool retry;
@@ -37,9 +37,8 @@ static enum table_result find_by_sender(struct lookup *lookup, struct table_maps
 
 static bool default_transport(struct lookup *lookup, struct str sender, struct buf *text, struct failure *failure) {
     const struct config *config = lookup->config;
-    enum table_result result =
-        find_by_sender(lookup, lookup->sender_dependent_default_transport_maps, sender,
-                       config->empty_address_default_transport_maps_lookup_key, text, failure);
+    enum table_result result = find_by_sender(lookup, lookup->sender_dependent_default_transport_maps, sender,
+                                              config->empty_address_default_transport_maps_lookup_key, text, failure);
     if (result != TABLE_ABSENT) return result == TABLE_FOUND;
     buf_clear(text);
     buf_append(text, config->default_transport);
@@ -49,7 +48,8 @@ static bool default_transport(struct lookup *lookup, struct str sender, struct b
 static bool relay_host(struct lookup *lookup, struct str sender, struct buf *text, struct failure *failure) {
     const struct config *config = lookup->config;
     struct table_maps *maps = lookup->sender_dependent_relayhost_maps;
-    enum table_result result = find_by_sender(lookup, maps, sender, config->empty_address_relayhost_maps_lookup_key, text, failure);
+    enum table_result result =
+        find_by_sender(lookup, maps, sender, config->empty_address_relayhost_maps_lookup_key, text, failure);
     if (result == TABLE_RETRY) return false;
     bool dunno = result == TABLE_ABSENT && text->length > 0; /* "DUNNO": straight to the domain */
     if (result == TABLE_FOUND) return true;
@@ -80,19 +80,21 @@ static enum table_result find_transport(struct lookup *lookup, const struct subj
 
 /* transport(5): an empty transport leaves the transport as it is, an empty next hop
  * behind a transport is the recipient's domain, ":" changes nothing. */
-static bool apply_transport_maps(struct lookup *lookup, const struct subject *subject, struct buf *value, struct route *route,
-                                 struct failure *failure) {
+static bool apply_transport_maps(struct lookup *lookup, const struct subject *subject, struct buf *value,
+                                 struct route *route, struct failure *failure) {
     enum table_result result = find_transport(lookup, subject, value, failure);
     if (result != TABLE_FOUND) return result == TABLE_ABSENT;
     struct route found = parse_route(buf_str(value));
-    if (found.transport.length > 0) *route = found;
-    else if (found.nexthop.length > 0) route->nexthop = found.nexthop;
+    if (found.transport.length > 0)
+        *route = found;
+    else if (found.nexthop.length > 0)
+        route->nexthop = found.nexthop;
     return true;
 }
 
 /* A moved user is told, whatever the class. */
-static bool apply_relocated_maps(struct lookup *lookup, const struct subject *subject, struct buf *value, struct route *route,
-                                 struct failure *failure) {
+static bool apply_relocated_maps(struct lookup *lookup, const struct subject *subject, struct buf *value,
+                                 struct route *route, struct failure *failure) {
     struct buf address = {0};
     enum table_result result = subject_find(lookup, lookup->relocated_maps, subject, KEY_ALL, &address, NULL, failure);
     if (result == TABLE_FOUND) {
@@ -108,8 +110,8 @@ static bool apply_relocated_maps(struct lookup *lookup, const struct subject *su
 /* ---- by class */
 
 /* Transports with a next hop of their own keep it; others go to the relay host or the domain. */
-static bool off_host(struct lookup *lookup, struct str sender, struct str transport, struct buf *relay, struct route *route,
-                     struct failure *failure) {
+static bool off_host(struct lookup *lookup, struct str sender, struct str transport, struct buf *relay,
+                     struct route *route, struct failure *failure) {
     *route = parse_route(transport);
     if (route->nexthop.length > 0) return true;
     if (!relay_host(lookup, sender, relay, failure)) return false;
@@ -121,14 +123,20 @@ static bool route_by_class(struct lookup *lookup, enum address_class class, stru
                            struct route *route, struct failure *failure) {
     const struct config *config = lookup->config;
     switch (class) {
-    case CLASS_LOCAL: *route = parse_route(config->local_transport); return true;
+    case CLASS_LOCAL:
+        *route = parse_route(config->local_transport);
+        return true;
     case CLASS_VIRTUAL_ALIAS:
         *route = (struct route){.transport = config->error_transport, .nexthop = STR("5.1.1 User unknown")};
         if (config->show_user_unknown_table_name) route->nexthop = STR("5.1.1 User unknown in virtual alias table");
         return true;
-    case CLASS_VIRTUAL_MAILBOX: *route = parse_route(config->virtual_transport); return true;
-    case CLASS_RELAY: return off_host(lookup, sender, config->relay_transport, &texts[1], route, failure);
-    case CLASS_DEFAULT: break;
+    case CLASS_VIRTUAL_MAILBOX:
+        *route = parse_route(config->virtual_transport);
+        return true;
+    case CLASS_RELAY:
+        return off_host(lookup, sender, config->relay_transport, &texts[1], route, failure);
+    case CLASS_DEFAULT:
+        break;
     }
     return default_transport(lookup, sender, &texts[0], failure) &&
            off_host(lookup, sender, buf_str(&texts[0]), &texts[1], route, failure);
@@ -154,11 +162,13 @@ bool lookup_route(struct lookup *lookup, const struct subject *subject, struct s
     bool good = find_route(lookup, subject, sender, texts, (enum address_class)answer->address_class, &route, failure);
     if (good && route.nexthop.length == 0) route.nexthop = subject->domain;
     if (good && (route.transport.length == 0 || route.transport.length > 32 || route.nexthop.length > 512))
-        good = failure_set(failure, "the route \"%.*s:%.*s\" has no transport or is too long", STR_ARGS(route.transport),
-                           STR_ARGS(route.nexthop));
-    good = good && (arena_copy(arena, route.transport, &answer->transport) ||
-                    failure_set(failure, "the answer is too long"));
-    good = good && (arena_copy(arena, route.nexthop, &answer->nexthop) || failure_set(failure, "the answer is too long"));
-    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) buf_free(&texts[i]);
+        good = failure_set(failure, "the route \"%.*s:%.*s\" has no transport or is too long",
+                           STR_ARGS(route.transport), STR_ARGS(route.nexthop));
+    good = good &&
+           (arena_copy(arena, route.transport, &answer->transport) || failure_set(failure, "the answer is too long"));
+    good =
+        good && (arena_copy(arena, route.nexthop, &answer->nexthop) || failure_set(failure, "the answer is too long"));
+    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
+        buf_free(&texts[i]);
     return good;
 }

@@ -49,10 +49,13 @@ static bool owner_at_depth(struct str type_name, unsigned depth, uint32_t *uid, 
     for (size_t i = 0; i < ARRAY_LENGTH(within_main_cf); i++)
         if (str_equal(type, within_main_cf[i])) return true;
     if (str_equal(type, STR("proxy"))) return owner_at_depth(name, depth + 1, uid, gid);
-    if (str_equal(type, STR("unionmap")) || str_equal(type, STR("pipemap"))) return owner_of_several(name, depth, uid, gid);
+    if (str_equal(type, STR("unionmap")) || str_equal(type, STR("pipemap")))
+        return owner_of_several(name, depth, uid, gid);
     if (str_equal(type, STR("lmdb")) || str_equal(type, STR("hash")) || str_equal(type, STR("btree")))
         return owner_of_lmdb(name, uid, gid);
     return name.length > 0 && name.data[0] == '/' && owner_of_file(name, uid, gid);
 }
 
-bool source_owner(struct str type_name, uint32_t *uid, uint32_t *gid) { return owner_at_depth(type_name, 0, uid, gid); }
+bool source_owner(struct str type_name, uint32_t *uid, uint32_t *gid) {
+    return owner_at_depth(type_name, 0, uid, gid);
+}

@@ -21,9 +21,8 @@ bool subject_from_address(struct lookup *lookup, const struct mail_address *addr
     const struct config *config = lookup->config;
     subject->address = *address;
     subject->had_domain = address->domain_length > 0;
-    if (!subject->had_domain &&
-        mail_address_from_parts(mail_address_local(address), config->myorigin, SUBJECT_ADDRESS_FLAGS, &subject->address) !=
-            MAIL_ADDRESS_OK)
+    if (!subject->had_domain && mail_address_from_parts(mail_address_local(address), config->myorigin,
+                                                        SUBJECT_ADDRESS_FLAGS, &subject->address) != MAIL_ADDRESS_OK)
         return failure_set(failure, "myorigin is no domain that can be added to an address");
     subject->local = mail_address_local(&subject->address);
     subject->domain = mail_address_domain(&subject->address);
@@ -36,7 +35,8 @@ bool subject_from_address(struct lookup *lookup, const struct mail_address *addr
     return is_own_domain(lookup, subject->domain, &subject->asks_bare_names, failure);
 }
 
-bool subject_make(struct lookup *lookup, struct str text, struct subject *subject, bool *retry, struct failure *failure) {
+bool subject_make(struct lookup *lookup, struct str text, struct subject *subject, bool *retry,
+                  struct failure *failure) {
     struct mail_address address;
     *retry = false;
     enum mail_address_result result = mail_address_from_internal(text, SUBJECT_ADDRESS_FLAGS, &address);
@@ -53,17 +53,21 @@ static bool make_key(const struct subject *subject, enum subject_key key, struct
     struct mail_address base;
     struct str domain = subject->domain;
     switch (key) {
-    case KEY_ADDRESS: return mail_address_append_key(text, &subject->address, MAIL_FOLD_EXTERNAL);
+    case KEY_ADDRESS:
+        return mail_address_append_key(text, &subject->address, MAIL_FOLD_EXTERNAL);
     case KEY_ADDRESS_BASE:
         return mail_address_from_parts(subject->base, domain, SUBJECT_ADDRESS_FLAGS, &base) == MAIL_ADDRESS_OK &&
                mail_address_append_key(text, &base, MAIL_FOLD_EXTERNAL);
-    case KEY_NAME: return mail_address_append_local(text, subject->local);
-    case KEY_NAME_BASE: return mail_address_append_local(text, subject->base);
+    case KEY_NAME:
+        return mail_address_append_local(text, subject->local);
+    case KEY_NAME_BASE:
+        return mail_address_append_local(text, subject->base);
     case KEY_DOMAIN:
         /* The tables fold fixed keys themselves. */
         return buf_append_char(text, '@') && buf_append(text, domain);
     case KEY_ALL:
-    case KEY_ADDRESSES: break;
+    case KEY_ADDRESSES:
+        break;
     }
     return false;
 }
@@ -83,7 +87,8 @@ enum table_result subject_find(struct lookup *lookup, struct table_maps *maps, c
         result = maps_lookup(lookup->tables, maps, buf_str(&key), order[i] != KEY_ADDRESS, value, &source, failure);
         if (result != TABLE_FOUND || !found) continue;
         *found = (struct subject_found){.key = order[i], .source = source};
-        found->extension_unmatched = subject->has_extension && (order[i] == KEY_ADDRESS_BASE || order[i] == KEY_NAME_BASE);
+        found->extension_unmatched =
+            subject->has_extension && (order[i] == KEY_ADDRESS_BASE || order[i] == KEY_NAME_BASE);
     }
     buf_free(&key);
     return result;

@@ -146,7 +146,8 @@ struct table_maps *tables_of(struct tables *tables, struct str parameter) {
     const struct parameter *row = parameter_find(parameter);
     struct config_number scratch;
     if (!row || row->type != PARAMETER_TABLES || !(row->scope & SCOPE_LOOKUP)) return NULL;
-    maps = make_maps(tables, row->name.data, config_value(tables->config, row, &scratch), table_flags_for(tables, parameter));
+    maps = make_maps(tables, row->name.data, config_value(tables->config, row, &scratch),
+                     table_flags_for(tables, parameter));
     map_put(tables->by_parameter, parameter, maps);
     return maps;
 }
@@ -179,14 +180,17 @@ struct domain_list *tables_list(struct tables *tables, struct str parameter) {
     list->parameter = row->name.data;
     list->value = config_value(tables->config, row, &scratch);
     if (parents_match(tables->config, parameter)) list->flags |= MATCH_LIST_PARENT;
-    if (str_ends(parameter, STR("_domains")) || str_equal(parameter, STR("mydestination"))) list->flags |= MATCH_LIST_NAMES;
+    if (str_ends(parameter, STR("_domains")) || str_equal(parameter, STR("mydestination")))
+        list->flags |= MATCH_LIST_NAMES;
     list->next = tables->lists;
     tables->lists = list;
     map_put(tables->by_list, parameter, list);
     return list;
 }
 
-void tables_permit(struct tables *tables, struct str type_name) { map_put(tables->permitted, type_name, tables); }
+void tables_permit(struct tables *tables, struct str type_name) {
+    map_put(tables->permitted, type_name, tables);
+}
 
 bool tables_is_permitted(const struct tables *tables, struct str type_name) {
     return map_get(tables->permitted, type_name) != NULL;
@@ -212,18 +216,22 @@ static void open_source(void *argument) {
 
 static void log_lines(const char *about, struct str text) {
     struct str line;
-    while (str_next_word(&text, "\n", &line)) log_warning("%s: %.*s", about, STR_ARGS(line));
+    while (str_next_word(&text, "\n", &line))
+        log_warning("%s: %.*s", about, STR_ARGS(line));
 }
 
 static void take_source(struct source *source, const struct source_opening *opened) {
     source->try_again = deadline_in(TRY_AGAIN_AFTER);
     if (!opened->table) {
         /* What was read before is better than nothing: it stays. */
-        if (!source->table) source->failure = opened->failure;
-        else source->try_again = deadline_in(RENEW_AGAIN_AFTER);
+        if (!source->table)
+            source->failure = opened->failure;
+        else
+            source->try_again = deadline_in(RENEW_AGAIN_AFTER);
         if (!source->complained)
             log_warning("%s; %s", opened->failure.text,
-                        source->table ? "what was read before stays in use" : "who needs it is told to try again later");
+                        source->table ? "what was read before stays in use"
+                                      : "who needs it is told to try again later");
         source->complained = true;
         return;
     }
@@ -239,7 +247,8 @@ static void take_source(struct source *source, const struct source_opening *open
 /* Opens or opens anew; if another task is at it, waits for that. */
 static bool source_open(struct source *source) {
     if (source->opening) {
-        while (source->opening && task_queue_wait(&source->waiting, DEADLINE_NEVER) == WAIT_READY) continue;
+        while (source->opening && task_queue_wait(&source->waiting, DEADLINE_NEVER) == WAIT_READY)
+            continue;
         return source->table != NULL;
     }
     struct source_opening opening = {.source = source};
@@ -274,8 +283,12 @@ static void take_list(struct domain_list *list, const struct list_opening *openi
         list->failure = opening->failure;
     }
     bool good = opening->opened && !opening->broken;
-    if (good) list->pause = 0;
-    else list->pause = list->pause == 0 ? TRY_AGAIN_AFTER : list->pause * 2 > LIST_PAUSE_MAX ? LIST_PAUSE_MAX : list->pause * 2;
+    if (good)
+        list->pause = 0;
+    else
+        list->pause = list->pause == 0                   ? TRY_AGAIN_AFTER
+                      : list->pause * 2 > LIST_PAUSE_MAX ? LIST_PAUSE_MAX
+                                                         : list->pause * 2;
     list->try_again = deadline_in(list->pause);
     if (!opening->opened && !list->complained) log_warning("%s: %s", list->parameter, opening->failure.text);
     list->complained = !opening->opened;
@@ -283,7 +296,8 @@ static void take_list(struct domain_list *list, const struct list_opening *openi
 
 void list_open(struct domain_list *list) {
     if (list->opening) {
-        while (list->opening && task_queue_wait(&list->waiting, DEADLINE_NEVER) == WAIT_READY) continue;
+        while (list->opening && task_queue_wait(&list->waiting, DEADLINE_NEVER) == WAIT_READY)
+            continue;
         return;
     }
     struct list_opening opening = {.list = list};
@@ -302,14 +316,19 @@ void maps_open(struct table_maps *maps) {
 
 /* ---- asking */
 
-static enum table_result ask_accounts(struct accounts *accounts, struct str key, struct buf *value, struct failure *failure) {
+static enum table_result ask_accounts(struct accounts *accounts, struct str key, struct buf *value,
+                                      struct failure *failure) {
     char folded[256];
     if (key.length > sizeof folded || (key.length > 0 && key.data[0] == '#')) return TABLE_ABSENT;
-    for (size_t i = 0; i < key.length; i++) folded[i] = ascii_lower(key.data[i]);
+    for (size_t i = 0; i < key.length; i++)
+        folded[i] = ascii_lower(key.data[i]);
     switch (accounts_find(accounts, str_make(folded, key.length), NULL, NULL, failure)) {
-    case ACCOUNT_FOUND: return buf_append(value, key) ? TABLE_FOUND : TABLE_RETRY;
-    case ACCOUNT_ABSENT: return TABLE_ABSENT;
-    case ACCOUNT_RETRY: break;
+    case ACCOUNT_FOUND:
+        return buf_append(value, key) ? TABLE_FOUND : TABLE_RETRY;
+    case ACCOUNT_ABSENT:
+        return TABLE_ABSENT;
+    case ACCOUNT_RETRY:
+        break;
     }
     return TABLE_RETRY;
 }
@@ -342,8 +361,10 @@ enum table_result maps_lookup(struct tables *tables, struct table_maps *maps, st
 enum match_result list_match(struct domain_list *list, struct str name, struct str address, struct failure *failure) {
     enum match_result result = MATCH_RETRY;
     if (!list->list && deadline_left(list->try_again) == 0) list_open(list);
-    if (list->list) result = match_list_host(list->list, name, address, failure);
-    else if (failure) *failure = list->failure;
+    if (list->list)
+        result = match_list_host(list->list, name, address, failure);
+    else if (failure)
+        *failure = list->failure;
     if (result == MATCH_RETRY) failure_prefix(failure, "%s", list->parameter);
     return result;
 }
@@ -389,4 +410,6 @@ bool tables_refresh(struct tables *tables) {
     return changed;
 }
 
-uint64_t tables_generation(const struct tables *tables) { return tables->generation; }
+uint64_t tables_generation(const struct tables *tables) {
+    return tables->generation;
+}

@@ -71,7 +71,9 @@ void tables_permit(struct tables *tables, struct str type_name);
 bool tables_is_permitted(const struct tables *tables, struct str type_name);
 
 /* True if the parameter names any table. */
-static inline bool maps_are_set(const struct table_maps *maps) { return maps->count > 0 || maps->malformed; }
+static inline bool maps_are_set(const struct table_maps *maps) {
+    return maps->count > 0 || maps->malformed;
+}
 /* Asks the tables in order. partial: the key is a part of an address, for which
  * patterns are not asked. *source, if not NULL, becomes who answered. */
 MUST_USE enum table_result maps_lookup(struct tables *tables, struct table_maps *maps, struct str key, bool partial,

@@ -3,3 +3,14 @@
 dist_man_MANS += man/ternmap.1 man/ternalias.1 man/tern-tables.5
 # tern, master, log
 dist_man_MANS += man/tern.8 man/tern-master.8 man/tern-log.8
+# ternconf; the manual of parameters and the default file come from the table
+dist_man_MANS += man/ternconf.1 man/tern-master.cf.5
+nodist_man_MANS += man/tern-main.cf.5
+CLEANFILES += man/tern-main.cf.5 conf/main.cf.default
+man/tern-main.cf.5: ctl/ternman$(EXEEXT)
+	@$(MKDIR_P) man
+	$(AM_V_GEN)ctl/ternman$(EXEEXT) manual >$@.tmp && mv $@.tmp $@
+nodist_pkgdata_DATA = conf/main.cf.default
+conf/main.cf.default: ctl/ternman$(EXEEXT)
+	@$(MKDIR_P) conf
+	$(AM_V_GEN)ctl/ternman$(EXEEXT) defaults >$@.tmp && mv $@.tmp $@

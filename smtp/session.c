@@ -2,6 +2,7 @@
 #include "session.h"
 #include "log.h"
 #include "smtp.h"
+#include "task.h"
 #include <errno.h>
 
 #define REPLY_LINE_MAX 4096

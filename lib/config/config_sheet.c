@@ -257,18 +257,24 @@ bool config_sheet_value(struct config_sheet *sheet, const struct parameter *para
 
 /* ---- what is used */
 
-void config_sheet_use(struct config_sheet *sheet, struct str text) {
-    struct entry *entry = find(sheet, text);
+/* Marks what text refers to. Names that are set nowhere do not matter: commands hold
+ * some for whoever runs them ($sender, $nexthop). */
+static void use_references(struct config_sheet *sheet, struct str text) {
     struct buf ignored = buf_make(0);
     struct failure failure;
-    /* Commands hold names for whoever runs them: $sender, $nexthop. */
     sheet->lenient = true;
-    if (entry)
-        entry->used = true;
-    else if (str_find(text, '$') != STR_NONE && !config_sheet_expand(sheet, text, &ignored, &failure))
+    if (str_find(text, '$') != STR_NONE && !config_sheet_expand(sheet, text, &ignored, &failure))
         buf_clear(&ignored); /* whoever evaluates it says what is wrong */
     sheet->lenient = false;
     buf_free(&ignored);
+}
+
+void config_sheet_use(struct config_sheet *sheet, struct str text) {
+    struct entry *entry = find(sheet, text);
+    if (entry)
+        entry->used = true;
+    else
+        use_references(sheet, text);
 }
 
 void config_sheet_use_services(struct config_sheet *sheet, const struct master_cf *services) {
@@ -302,6 +308,8 @@ void config_sheet_use_all(struct config_sheet *sheet) {
     for (size_t i = 0; i < sheet->count; i++)
         if (transport_parameter_find(sheet->entries[i].name))
             value_of(sheet, sheet->entries[i].value);
+        else
+            use_references(sheet, sheet->entries[i].value);
     use_words(sheet, STR("$smtpd_restriction_classes"));
 }
 

@@ -79,9 +79,8 @@ MUST_USE bool ipc_peek(struct str packet, enum ipc_type *type, uint32_t *serial)
 MUST_USE bool ipc_decode(struct str packet, enum ipc_type type, void *message);
 /* Adds a row to a list being built in rows; *count goes up. */
 MUST_USE bool ipc_list_add(enum ipc_row_type type, const void *row, struct buf *rows, uint32_t *count);
-/* The next row of a list: start with *offset 0. False at the end (a list that
- * was decoded is known to be well-formed for its declared row type only once
- * this has been called through; a bad row ends the list and sets *bad). */
+/* The next row of a list: start with *offset 0. False at the end. Lists that came
+ * through ipc_decode are well-formed; in others a bad row ends the list and sets *bad. */
 MUST_USE bool ipc_list_next(struct ipc_list list, enum ipc_row_type type, size_t *offset, void *row, bool *bad);
 /* Version text for HELLO: package version and digest of the message table. */
 struct str ipc_version(void);

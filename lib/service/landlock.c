@@ -60,6 +60,8 @@ bool landlock_restrict(const struct service_row *row, int directory, struct fail
     int abi = interface_version();
     /* Who becomes other users and runs their programs is bounded by these users' rights. */
     if (abi == 0 || (row->rights & RIGHT_FORK)) return true;
+    /* The first interface forbids every rename from one directory to another, which the queue lives on. */
+    if (abi == 1 && (row->rights & RIGHT_FILES)) return true;
     struct ruleset wanted = {.filesystem = (UINT64_C(1) << filesystem_rights_of[abi]) - 1};
     if (abi >= 4 && !(row->rights & RIGHT_NETWORK)) wanted.network = NET_BIND_TCP | NET_CONNECT_TCP;
     if (abi >= 6) wanted.scoped = SCOPE_ABSTRACT_SOCKETS | SCOPE_SIGNALS;

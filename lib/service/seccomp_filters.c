@@ -71,12 +71,14 @@ static const struct call allowed_calls[] = {
     {SCMP_SYS(clone), RIGHT_FORK}, {SCMP_SYS(fork), RIGHT_FORK}, {SCMP_SYS(vfork), RIGHT_FORK}, {SCMP_SYS(execve), RIGHT_FORK},
     {SCMP_SYS(execveat), RIGHT_FORK}, {SCMP_SYS(wait4), RIGHT_FORK}, {SCMP_SYS(waitid), RIGHT_FORK},
     {SCMP_SYS(kill), RIGHT_FORK}, {SCMP_SYS(pidfd_open), RIGHT_FORK}, {SCMP_SYS(pidfd_send_signal), RIGHT_FORK},
+    {SCMP_SYS(seccomp), RIGHT_FORK}, /* its children may be locked in further */
     {SCMP_SYS(setsid), RIGHT_FORK}, {SCMP_SYS(setpgid), RIGHT_FORK}, {SCMP_SYS(prctl), RIGHT_FORK},
     {SCMP_SYS(prlimit64), RIGHT_FORK}, {SCMP_SYS(arch_prctl), RIGHT_FORK}, {SCMP_SYS(set_tid_address), RIGHT_FORK},
     {SCMP_SYS(setuid), RIGHT_BECOME}, {SCMP_SYS(setgid), RIGHT_BECOME}, {SCMP_SYS(setresuid), RIGHT_BECOME},
     {SCMP_SYS(setresgid), RIGHT_BECOME}, {SCMP_SYS(setgroups), RIGHT_BECOME}, {SCMP_SYS(getgroups), RIGHT_BECOME},
     {SCMP_SYS(getresuid), RIGHT_BECOME}, {SCMP_SYS(getresgid), RIGHT_BECOME}, {SCMP_SYS(fchown), RIGHT_BECOME},
     {SCMP_SYS(fchownat), RIGHT_BECOME}, {SCMP_SYS(capset), RIGHT_BECOME}, {SCMP_SYS(capget), RIGHT_BECOME},
+    {SCMP_SYS(seccomp), RIGHT_BECOME}, /* whoever it becomes locks itself in further */
 #ifdef TERN_SANITIZERS
     /* what the sanitizers' own run time does: it looks at /proc, symbolises, and finds leaks from a tracer thread */
     {SCMP_SYS(openat), 0}, {SCMP_SYS(readlink), 0}, {SCMP_SYS(readlinkat), 0}, {SCMP_SYS(newfstatat), 0}, {SCMP_SYS(stat), 0},

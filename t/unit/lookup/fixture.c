@@ -16,7 +16,8 @@ static void add_address(struct lookup *lookup, const char *ip) {
 
 void fixture_make(struct fixture *fixture, const char *main_cf) {
     struct failure failure = {0};
-    if (!config_evaluate(str_from(main_cf), "main.cf", &machine, NULL, 0, SCOPE_LOOKUP, &fixture->config, NULL, &failure))
+    if (!config_evaluate(str_from(main_cf), "main.cf", &machine, NULL, 0, SCOPE_LOOKUP, &fixture->config, NULL,
+                         &failure))
         fail_msg("%s", failure.text);
     fixture->lookup = lookup_create(fixture->config);
     fixture->arena = arena_create(0);

@@ -44,7 +44,8 @@ static const char aliases[] =
     " {a@v.test = b@x.test, c@x.test}, {one@v.test = two@v.test}, {two@v.test = three@v.test},\n"
     " {self@v.test = self@v.test, copy@x.test}, {loop1@v.test = loop2@v.test}, {loop2@v.test = loop1@v.test},\n"
     " {user+e@v.test = exact@x.test}, {user@v.test = base@x.test}, {@v2.test = @w.test}, {@v3.test = all@x.test},\n"
-    " {local = remote@x.test}, {bare@v.test = bare}, {q@v.test = \"odd one\"@x.test}, {bad@v.test = }, {cmd@v.test = |prog},\n"
+    " {local = remote@x.test}, {bare@v.test = bare}, {q@v.test = \"odd one\"@x.test}, {bad@v.test = }, {cmd@v.test = "
+    "|prog},\n"
     " {many@v.test = m1@x.test, m2@x.test, m3@x.test, m4@x.test, m5@x.test}, {nest@v.test = a@v.test, one@v.test} }\n"
     "virtual_alias_recursion_limit = 10\nvirtual_alias_expansion_limit = 4\n";
 
@@ -88,7 +89,8 @@ static void test_options(void **state) {
                "virtual_alias_maps = inline:{{user@v.test = base@x.test}}\n",
                no_propagation, 1);
     check_rows("alias_maps =\nvirtual_alias_maps = fail:x\n", failing, 1);
-    check_rows("alias_maps =\nvirtual_alias_maps = inline:{{a@v.test = b@x.test}, {b@x.test = b@x.test}} fail:x\n", first_wins, 2);
+    check_rows("alias_maps =\nvirtual_alias_maps = inline:{{a@v.test = b@x.test}, {b@x.test = b@x.test}} fail:x\n",
+               first_wins, 2);
     check_rows("alias_maps =\nvirtual_alias_address_length_limit = 20\n"
                "virtual_alias_maps = inline:{{a@v.test = a-rather-long-name@x.test}}\n",
                too_long, 1);

@@ -71,7 +71,8 @@ static void check_local(struct fixture *fixture, const struct local_row *row) {
     bool good = lookup_local(fixture->lookup, str_from(row->address), row->no_alias, fixture->arena, &answer, &failure);
     if (good == (row->wrong != NULL)) fail_msg("%s: %s", row->address, good ? "has to fail" : failure.text);
     if (!good) {
-        if (str_find_str(str_from(failure.text), str_from(row->wrong)) == STR_NONE) fail_msg("%s: %s", row->address, failure.text);
+        if (str_find_str(str_from(failure.text), str_from(row->wrong)) == STR_NONE)
+            fail_msg("%s: %s", row->address, failure.text);
         return;
     }
     if (answer.kind != row->kind) fail_msg("%s: kind %llu", row->address, (unsigned long long)answer.kind);
@@ -88,13 +89,16 @@ static void test_local(void **state) {
     struct fixture fixture;
     (void)state;
     fixture_make(&fixture, locals);
-    for (size_t i = 0; i < ARRAY_LENGTH(local_rows); i++) check_local(&fixture, &local_rows[i]);
+    for (size_t i = 0; i < ARRAY_LENGTH(local_rows); i++)
+        check_local(&fixture, &local_rows[i]);
     fixture_end(&fixture);
-    const struct local_row failing = {"x@mail.example.com", false, LOCAL_UNKNOWN, "", "", "", "", "", "alias_maps: table fail:x"};
+    const struct local_row failing = {"x@mail.example.com",      false, LOCAL_UNKNOWN, "", "", "", "", "",
+                                      "alias_maps: table fail:x"};
     fixture_make(&fixture, "alias_maps = fail:x\n");
     check_local(&fixture, &failing);
     fixture_end(&fixture);
-    const struct local_row root_privs = {"a@mail.example.com", false, LOCAL_UNKNOWN, "", "", "", "", "", "default_privs is root"};
+    const struct local_row root_privs = {"a@mail.example.com",   false, LOCAL_UNKNOWN, "", "", "", "", "",
+                                         "default_privs is root"};
     fixture_make(&fixture, "alias_maps = inline:{a=b}\ndefault_privs = root\n");
     check_local(&fixture, &root_privs);
     fixture_end(&fixture);
@@ -133,17 +137,18 @@ static void test_match(void **state) {
     };
     struct fixture fixture;
     (void)state;
-    fixture_make(&fixture, "alias_maps =\nmynetworks = 10.1.0.0/16, [2001:db8::]/32, trusted.test\nrelay_domains = rel.test\n"
-                           "mydestination = here.test\nvirtual_alias_maps = inline:{{v@v.test = w@w.test}}\n"
-                           "smtpd_client_restrictions = check_client_access inline:{a=OK}, "
-                           "check_client_access {inline:{{c = REJECT}}}, reject\n"
-                           "smtpd_restriction_classes = mine\nmine = check_sender_access static:in-a-class\n"
-                           "smtpd_helo_restrictions = check_helo_access fail:named\nlookup_tables = static:extra\n");
+    fixture_make(&fixture,
+                 "alias_maps =\nmynetworks = 10.1.0.0/16, [2001:db8::]/32, trusted.test\nrelay_domains = rel.test\n"
+                 "mydestination = here.test\nvirtual_alias_maps = inline:{{v@v.test = w@w.test}}\n"
+                 "smtpd_client_restrictions = check_client_access inline:{a=OK}, "
+                 "check_client_access {inline:{{c = REJECT}}}, reject\n"
+                 "smtpd_restriction_classes = mine\nmine = check_sender_access static:in-a-class\n"
+                 "smtpd_helo_restrictions = check_helo_access fail:named\nlookup_tables = static:extra\n");
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct ipc_lookup_matched answer = {.found = false, .value = STR_EMPTY};
         struct failure failure = {0};
-        enum match_answer result = lookup_match(fixture.lookup, str_from(rows[i].table), str_from(rows[i].key), fixture.arena,
-                                                &answer, &failure);
+        enum match_answer result = lookup_match(fixture.lookup, str_from(rows[i].table), str_from(rows[i].key),
+                                                fixture.arena, &answer, &failure);
         if (result != rows[i].answer || answer.found != rows[i].found)
             fail_msg("%s %s: %d %d %s", rows[i].table, rows[i].key, result, answer.found, failure.text);
         expect_text(rows[i].table, answer.value, rows[i].value);
@@ -163,7 +168,8 @@ static void write_file(const char *path, const char *text) {
 static enum table_result ask(struct fixture *fixture, const char *key, struct buf *value) {
     struct failure failure = {0};
     buf_clear(value);
-    return maps_lookup(fixture->lookup->tables, fixture->lookup->alias_maps, str_from(key), false, value, NULL, &failure);
+    return maps_lookup(fixture->lookup->tables, fixture->lookup->alias_maps, str_from(key), false, value, NULL,
+                       &failure);
 }
 
 static void test_renewal(void **state) {
@@ -176,7 +182,8 @@ static void test_renewal(void **state) {
     assert_true(file >= 0);
     close(file);
     unlink(path);
-    snprintf(main_cf, sizeof main_cf, "alias_maps = texthash:%s\nlocal_recipient_maps =\nrelay_domains = %s.list\n", path, path);
+    snprintf(main_cf, sizeof main_cf, "alias_maps = texthash:%s\nlocal_recipient_maps =\nrelay_domains = %s.list\n",
+             path, path);
     fixture_make(&fixture, main_cf);
     struct tables *tables = fixture.lookup->tables;
     lookup_open_tables(fixture.lookup);

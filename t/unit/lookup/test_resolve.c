@@ -16,7 +16,8 @@ static void check_rows(const char *main_cf, const struct resolve_row *rows, size
         const struct resolve_row *row = &rows[i];
         struct ipc_lookup_resolved answer;
         struct failure failure = {0};
-        if (!lookup_resolve(fixture.lookup, str_from(row->address), str_from(row->sender), fixture.arena, &answer, &failure))
+        if (!lookup_resolve(fixture.lookup, str_from(row->address), str_from(row->sender), fixture.arena, &answer,
+                            &failure))
             fail_msg("%s: %s", row->address, failure.text);
         if (answer.address_class != row->class)
             fail_msg("%s: class %llu", row->address, (unsigned long long)answer.address_class);
@@ -50,7 +51,8 @@ static const struct resolve_row class_rows[] = {
     {"bob@example.com", "", CLASS_LOCAL, "local", "mail.example.com", NULL, "User unknown in local recipient table"},
     {"carol@example.com", "", CLASS_LOCAL, "local", "mail.example.com", NULL, NULL},
     {"carol+l@example.com", "", CLASS_LOCAL, "local", "mail.example.com", NULL, NULL},
-    {"carol@mail.example.com", "", CLASS_LOCAL, "local", "mail.example.com", NULL, "User unknown in local recipient table"},
+    {"carol@mail.example.com", "", CLASS_LOCAL, "local", "mail.example.com", NULL,
+     "User unknown in local recipient table"},
     {"dave@example.com", "", CLASS_LOCAL, "local", "mail.example.com", NULL, NULL},
     {"postmaster", "", CLASS_LOCAL, "local", "mail.example.com", "postmaster@mail.example.com", NULL},
     {"double-bounce@example.com", "", CLASS_LOCAL, "discard", "2.0.0 Undeliverable notice discarded", NULL, NULL},
@@ -62,7 +64,8 @@ static const struct resolve_row class_rows[] = {
      "User unknown in virtual alias table"},
     {"user@box.example", "", CLASS_VIRTUAL_MAILBOX, "virtual", "box.example", NULL, NULL},
     {"user+a@box.example", "", CLASS_VIRTUAL_MAILBOX, "virtual", "box.example", NULL, NULL},
-    {"no@box.example", "", CLASS_VIRTUAL_MAILBOX, "virtual", "box.example", NULL, "User unknown in virtual mailbox table"},
+    {"no@box.example", "", CLASS_VIRTUAL_MAILBOX, "virtual", "box.example", NULL,
+     "User unknown in virtual mailbox table"},
     {"known@relay.example", "", CLASS_RELAY, "relay", "relay.example", NULL, NULL},
     {"any@sub.relay.example", "", CLASS_RELAY, "relay", "sub.relay.example", NULL, NULL},
     {"no@relay.example", "", CLASS_RELAY, "relay", "relay.example", NULL, "User unknown in relay recipient table"},
@@ -73,7 +76,8 @@ static const struct resolve_row class_rows[] = {
     {"x%there@elsewhere.test", "", CLASS_DEFAULT, "smtp", "elsewhere.test", NULL, NULL},
     {"", "", CLASS_LOCAL, "local", "mail.example.com", "MAILER-DAEMON@mail.example.com",
      "User unknown in local recipient table"},
-    {"-x@example.com", "", CLASS_DEFAULT, "error", "5.1.3 Bad recipient address syntax", NULL, "Bad recipient address syntax"},
+    {"-x@example.com", "", CLASS_DEFAULT, "error", "5.1.3 Bad recipient address syntax", NULL,
+     "Bad recipient address syntax"},
     {"a\x01@example.com", "", CLASS_DEFAULT, "error", "5.1.3 Bad recipient address syntax", NULL,
      "Bad recipient address syntax"},
 };
@@ -85,15 +89,15 @@ static void test_classes(void **state) {
 
 /* ---- transport_maps */
 
-static const char transports[] =
-    "alias_maps =\nlocal_recipient_maps =\nrecipient_delimiter = +\n"
-    "mydestination = example.com\n"
-    "relayhost = [hub.test]:587\n"
-    "transport_maps = inline:{\n"
-    "  {user+ext@far.test = smtp:[a.test]}, {user@far.test = smtp:[b.test]:2525},\n"
-    "  {far.test = relay:}, {.far.test = :[sub.test]}, {.deep.far.test = lmtp:unix:/x},\n"
-    "  {same.test = :}, {bad.test = error:5.7.1 no mail here}, {word.test = slow}, {special@example.com = smtp:[c.test]},\n"
-    "  {[192.0.2.77] = smtp:[d.test]} }\n";
+static const char transports[] = "alias_maps =\nlocal_recipient_maps =\nrecipient_delimiter = +\n"
+                                 "mydestination = example.com\n"
+                                 "relayhost = [hub.test]:587\n"
+                                 "transport_maps = inline:{\n"
+                                 "  {user+ext@far.test = smtp:[a.test]}, {user@far.test = smtp:[b.test]:2525},\n"
+                                 "  {far.test = relay:}, {.far.test = :[sub.test]}, {.deep.far.test = lmtp:unix:/x},\n"
+                                 "  {same.test = :}, {bad.test = error:5.7.1 no mail here}, {word.test = slow}, "
+                                 "{special@example.com = smtp:[c.test]},\n"
+                                 "  {[192.0.2.77] = smtp:[d.test]} }\n";
 
 static const struct resolve_row transport_rows[] = {
     {"user+ext@far.test", "", CLASS_DEFAULT, "smtp", "[a.test]", NULL, NULL},
@@ -142,12 +146,13 @@ static const struct resolve_row sender_rows[] = {
 
 static void test_by_sender(void **state) {
     (void)state;
-    check_rows("alias_maps =\nrelayhost = [hub.test]\nrelay_domains = rel.test\n"
-               "relocated_maps = inline:{{moved@far.test = new@far.test}}\n"
-               "sender_dependent_relayhost_maps = inline:{{a@one.test = [one-relay.test]}, {@one.test = [one-domain.test]}, "
-               "{@two.test = DUNNO}, {<> = [null-relay.test]}}\n"
-               "sender_dependent_default_transport_maps = inline:{{@four.test = slow}, {@five.test = slow:[own.test]}}\n",
-               sender_rows, ARRAY_LENGTH(sender_rows));
+    check_rows(
+        "alias_maps =\nrelayhost = [hub.test]\nrelay_domains = rel.test\n"
+        "relocated_maps = inline:{{moved@far.test = new@far.test}}\n"
+        "sender_dependent_relayhost_maps = inline:{{a@one.test = [one-relay.test]}, {@one.test = [one-domain.test]}, "
+        "{@two.test = DUNNO}, {<> = [null-relay.test]}}\n"
+        "sender_dependent_default_transport_maps = inline:{{@four.test = slow}, {@five.test = slow:[own.test]}}\n",
+        sender_rows, ARRAY_LENGTH(sender_rows));
 }
 
 /* ---- tables that do not answer */
@@ -166,11 +171,13 @@ static void expect_retry(const char *main_cf, const char *address, const char *a
 static void test_retry(void **state) {
     (void)state;
     expect_retry("alias_maps =\ntransport_maps = fail:x\n", "a@b.test", "transport_maps: table fail:x");
-    expect_retry("alias_maps =\ntransport_maps = lmdb:/nonexistent/x\n", "a@b.test", "transport_maps: table lmdb:/nonexistent/x");
+    expect_retry("alias_maps =\ntransport_maps = lmdb:/nonexistent/x\n", "a@b.test",
+                 "transport_maps: table lmdb:/nonexistent/x");
     expect_retry("alias_maps =\ntransport_maps = nosuch:x\n", "a@b.test", "transport_maps: nosuch:x");
     expect_retry("alias_maps =\nmydestination = fail:x\n", "a@b.test", "mydestination:");
     expect_retry("alias_maps =\nrelay_domains = lmdb:/nonexistent/x\n", "a@b.test", "relay_domains:");
-    expect_retry("alias_maps =\nlocal_recipient_maps = inline:{a=b} fail:x\n", "z@mail.example.com", "local_recipient_maps:");
+    expect_retry("alias_maps =\nlocal_recipient_maps = inline:{a=b} fail:x\n", "z@mail.example.com",
+                 "local_recipient_maps:");
     expect_retry("alias_maps =\nrelayhost = h\nsender_dependent_relayhost_maps = fail:x\n", "a@b.test",
                  "sender_dependent_relayhost_maps:");
     expect_retry("local_recipient_maps = $alias_maps\nalias_maps = lmdb:/nonexistent/aliases\n", "z@mail.example.com",
@@ -191,8 +198,8 @@ static void test_accounts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_classes),   cmocka_unit_test(test_transport_maps), cmocka_unit_test(test_by_sender),
-        cmocka_unit_test(test_retry),     cmocka_unit_test(test_accounts),
+        cmocka_unit_test(test_classes), cmocka_unit_test(test_transport_maps), cmocka_unit_test(test_by_sender),
+        cmocka_unit_test(test_retry),   cmocka_unit_test(test_accounts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,361 @@
+/* content: taking a message's content in, straight into its queue file.
+ *
+ * The bytes pass the line scanner (content_scan) and, while they are header, the
+ * header reader (content_header); nothing is kept but one piece of input. A message
+ * that must be refused is read to its end all the same, so that the client hears why.
+ * "250" is said only after cleanup has made the file durable. */
+#include "log.h"
+#include "received.h"
+#include "smtpd.h"
+#include <time.h>
+
+struct content {
+    struct intake *intake; /* NULL once given up */
+    char queue_id[32];
+    struct content_scan scan;
+    struct content_header header;
+    struct buf out;    /* what goes into the file next */
+    uint64_t received; /* octets as RFC 1870 counts them: line ends are two, no dots added */
+    uint64_t limit;    /* 0: none */
+    bool raw;          /* BINARYMIME: stored as it came */
+    bool too_big, eight_bit, line_open;
+};
+
+struct str content_queue_id(const struct content *content) {
+    return str_from(content->queue_id);
+}
+
+uint64_t content_received(const struct content *content) {
+    return content->received;
+}
+
+void content_free(struct content **content) {
+    if (!*content) return;
+    intake_cancel(&(*content)->intake);
+    buf_free(&(*content)->out);
+    MEMORY_FREE(*content);
+}
+
+static void give_up(struct content *content) {
+    intake_cancel(&content->intake);
+    buf_clear(&content->out);
+}
+
+static void write_out(struct content *content) {
+    /* A write error is told at the commit; until then the client is read to the end. */
+    if (content->intake && content->out.length) (void)intake_write(content->intake, buf_str(&content->out));
+    buf_clear(&content->out);
+}
+
+/* ---- the beginning */
+
+static int offset_minutes(int64_t seconds) {
+    struct tm fields;
+    time_t when = (time_t)seconds;
+    return localtime_r(&when, &fields) ? (int)(fields.tm_gmtoff / 60) : 0;
+}
+
+static void log_client(const struct session *session, const struct content *content) {
+    const struct forwarded *forwarded = session->forwarded;
+    struct buf line = buf_make(0);
+    buf_printf(&line, "client=%.*s", STR_ARGS(session->client.label));
+    if (session->client.login.length) buf_printf(&line, ", sasl_username=%.*s", STR_ARGS(session->client.login));
+    if (forwarded && forwarded->identity.length) buf_printf(&line, ", orig_queue_id=%.*s", STR_ARGS(forwarded->identity));
+    if (forwarded && (forwarded->name.length || forwarded->address.length))
+        buf_printf(&line, ", orig_client=%.*s[%.*s]", STR_ARGS(forwarded->name.length ? forwarded->name : STR("unknown")),
+                   STR_ARGS(forwarded->address.length ? forwarded->address : STR("unknown")));
+    log_message(content_queue_id(content), "%s", buf_string(&line));
+    buf_free(&line);
+}
+
+static void append_trace(const struct session *session, struct content *content, struct buf *out) {
+    const struct transaction *transaction = session->transaction;
+    const struct config *config = session->smtpd->config;
+    struct mail_address only;
+    bool single = transaction->recipient_count == 1 &&
+                  mail_address_from_internal(transaction->recipients[0].address, MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG, &only) == MAIL_ADDRESS_OK;
+    int64_t now = clock_date() / CLOCK_SECOND;
+    const struct received received = {
+        .helo = buf_str(&session->helo),
+        .client_name = session->client.name,
+        .client_address = session->client.address,
+        .by = config->myhostname,
+        .with = str_from(session_protocol(session, transaction->smtputf8)),
+        .queue_id = content_queue_id(content),
+        .recipient = single ? &only : NULL,
+        .date = now,
+        .offset_minutes = offset_minutes(now),
+        .tls_protocol = STR_EMPTY,
+        .tls_cipher = STR_EMPTY,
+        .tls_details = STR_EMPTY,
+        .authenticated = STR_EMPTY,
+        .mail_name = config->mail_name,
+        .user_id = -1,
+    };
+    buf_append(out, buf_str(&transaction->prepended));
+    received_append(out, &received);
+}
+
+/* In a raw file line ends are CR LF throughout. */
+static void append_with_crlf(struct buf *out, struct str text) {
+    struct str line;
+    while (str_cut(text, '\n', &line, &text)) {
+        buf_append(out, line);
+        buf_append(out, STR("\r\n"));
+    }
+}
+
+static void begin(struct session *session, struct content *content, bool dots) {
+    const struct config *config = session->smtpd->config;
+    content->raw = session->transaction->body == SMTP_BODY_BINARYMIME;
+    content->limit = (uint64_t)config->message_size_limit;
+    content_scan_begin(&content->scan, dots, session->strict_newlines && !content->raw);
+    content_header_begin(&content->header, content->raw ? STR_EMPTY : config->message_drop_headers, (size_t)config->header_size_limit);
+    struct buf trace = buf_make(0);
+    append_trace(session, content, &trace);
+    if (content->raw) append_with_crlf(&content->out, buf_str(&trace));
+    else buf_append(&content->out, buf_str(&trace));
+    buf_free(&trace);
+}
+
+bool content_open(struct session *session, struct refusal *refusal) {
+    struct intake_failure failure = {0};
+    struct intake *intake = NULL;
+    if (!intake_open(session->smtpd->cleanup, 0, deadline_in(SMTPD_LOOKUP_TIME), &intake, &failure)) {
+        refusal_set(refusal, failure.reply_code, failure.status, "%s", failure.text);
+        return false;
+    }
+    struct content *content = MEMORY_NEW(struct content);
+    content->intake = intake;
+    snprintf(content->queue_id, sizeof content->queue_id, "%.*s", STR_ARGS(intake_queue_id(intake)));
+    session->transaction->content = content;
+    log_client(session, content);
+    begin(session, content, strcmp(session->where, "BDAT") != 0);
+    return true;
+}
+
+/* ---- the middle */
+
+static bool has_high_bit(struct str text) {
+    uint64_t seen = 0, word;
+    size_t i = 0;
+    for (; i + sizeof word <= text.length; i += sizeof word) {
+        memcpy(&word, text.data + i, sizeof word);
+        seen |= word;
+    }
+    for (; i < text.length; i++)
+        seen |= (unsigned char)text.data[i];
+    return (seen & UINT64_C(0x8080808080808080)) != 0;
+}
+
+/* The fields that a submission lacks (RFC 6409 8.1 to 8.3), for our own clients. */
+static void add_missing_fields(struct session *session, struct content *content) {
+    const struct config *config = session->smtpd->config;
+    struct content_header *header = &content->header;
+    int64_t now = clock_date() / CLOCK_SECOND;
+    if (content->raw || (!session->rewrites_headers && !config->always_add_missing_headers)) return;
+    if (!header->has_from) {
+        struct mail_address from = session->transaction->sender;
+        if (!mail_address_is_null(&from) ||
+            mail_address_from_parts(STR("MAILER-DAEMON"), config->myorigin, MAIL_ADDRESS_LONG, &from) == MAIL_ADDRESS_OK)
+            from_field_append(&content->out, STR_EMPTY, &from);
+    }
+    if (!header->has_date) date_field_append(&content->out, now, offset_minutes(now));
+    if (!header->has_message_id) {
+        struct buf id = buf_make(sizeof header->message_id);
+        message_id_append(&id, now, content_queue_id(content), config->myhostname);
+        buf_printf(&content->out, "Message-ID: %s\n", buf_string(&id));
+        memcpy(header->message_id, buf_string(&id), id.length);
+        header->message_id_length = id.length;
+        buf_free(&id);
+    }
+    if (!header->has_recipient && config->undisclosed_recipients_header.length)
+        buf_printf(&content->out, "%.*s\n", STR_ARGS(config->undisclosed_recipients_header));
+}
+
+static void take_text(struct session *session, struct content *content, struct str text) {
+    struct str rest;
+    content->received += text.length;
+    content->line_open = true;
+    if (!content->eight_bit) content->eight_bit = has_high_bit(text);
+    if (content->header.place == HEADER_IN_BODY) {
+        buf_append(&content->out, text);
+    } else if (content_header_text(&content->header, text, &content->out, &rest)) {
+        add_missing_fields(session, content);
+        buf_append_char(&content->out, '\n');
+        buf_append(&content->out, content_header_withheld(&content->header));
+        buf_append(&content->out, rest);
+    }
+}
+
+static void take_line_end(struct session *session, struct content *content) {
+    content->received += 2;
+    content->line_open = false;
+    if (content->header.place == HEADER_IN_BODY) {
+        buf_append_char(&content->out, '\n');
+    } else if (content_header_line_end(&content->header, &content->out)) {
+        struct str withheld = content_header_withheld(&content->header);
+        add_missing_fields(session, content);
+        buf_append_char(&content->out, '\n');
+        if (withheld.length) buf_printf(&content->out, "%.*s\n", STR_ARGS(withheld));
+    }
+}
+
+static void check_size(struct session *session, struct content *content) {
+    if (content->limit == 0 || content->too_big || content->received <= content->limit) return;
+    (void)session;
+    content->too_big = true;
+    log_message_warning(content_queue_id(content), "queue file size limit exceeded");
+    give_up(content);
+}
+
+static enum content_progress scan(struct session *session, struct content *content, struct str *input) {
+    struct str text;
+    for (;;) {
+        switch (content_scan_next(&content->scan, input, &text)) {
+        case CONTENT_SCAN_MORE: return CONTENT_MORE;
+        case CONTENT_SCAN_TEXT: take_text(session, content, text); break;
+        case CONTENT_SCAN_LINE_END: take_line_end(session, content); break;
+        case CONTENT_SCAN_DATA_END: return CONTENT_END;
+        case CONTENT_SCAN_BARE_CR: return CONTENT_BARE_CR;
+        case CONTENT_SCAN_BARE_LF: return CONTENT_BARE_LF;
+        }
+        if (content->too_big) buf_clear(&content->out);
+    }
+}
+
+/* The header is read for hops and Message-ID; the bytes go into the file as they are. */
+static enum content_progress take_raw(struct session *session, struct content *content, struct str bytes) {
+    uint64_t received = content->received + bytes.length;
+    struct buf kept = content->out;
+    if (content->header.place != HEADER_IN_BODY) {
+        struct str input = bytes;
+        content->out = buf_make(0);
+        (void)scan(session, content, &input);
+        buf_free(&content->out);
+        content->out = kept;
+    } else if (!content->eight_bit) {
+        content->eight_bit = has_high_bit(bytes);
+    }
+    content->received = received;
+    buf_append(&content->out, bytes);
+    return CONTENT_MORE;
+}
+
+enum content_progress content_take(struct session *session, struct str bytes, size_t *used) {
+    struct content *content = session->transaction->content;
+    struct str input = bytes;
+    enum content_progress progress;
+    if (content->raw) {
+        progress = take_raw(session, content, bytes);
+        input = STR_EMPTY;
+    } else {
+        progress = scan(session, content, &input);
+    }
+    *used = bytes.length - input.length;
+    check_size(session, content);
+    write_out(content);
+    return progress;
+}
+
+deadline content_deadline(const struct session *session, deadline until, size_t bytes) {
+    int64_t most = session_timeout(session);
+    if (!session->smtpd->config->smtpd_per_request_deadline) return deadline_in(most);
+    deadline earned = until + (int64_t)bytes * 1000 / session->smtpd->config->smtpd_min_data_rate;
+    deadline latest = deadline_in(most);
+    return earned < latest ? earned : latest;
+}
+
+void content_refuse_newline(struct session *session, bool is_cr) {
+    unsigned code = (unsigned)session->smtpd->config->smtpd_forbid_bare_newline_reject_code;
+    log_info("bare <%s> received after %s from %.*s", is_cr ? "CR" : "LF", session->where, STR_ARGS(session->client.label));
+    session_reset(session);
+    session->closing = true;
+    reply(session, code, "5.5.2", "Error: bare <%s> received", is_cr ? "CR" : "LF");
+}
+
+/* ---- the end */
+
+/* A last chunk may end within a line, or within the header. */
+static bool end_lines(struct session *session, struct content *content) {
+    bool bare_cr = false;
+    if (content->scan.dots || content->raw) return true;
+    content_scan_finish(&content->scan, &bare_cr);
+    if (bare_cr && content->scan.strict) return false;
+    if (content->line_open || bare_cr) take_line_end(session, content);
+    return true;
+}
+
+static bool may_be_accepted(struct session *session, struct content *content, struct refusal *refusal) {
+    int64_t hops = session->smtpd->config->hopcount_limit;
+    if (content->too_big) {
+        refusal_set(refusal, 552, "5.3.4", "Error: message file too big");
+    } else if ((int64_t)content->header.hops > hops) {
+        refusal_set(refusal, 554, "5.4.6", "Error: too many hops");
+    } else {
+        return policy_end_of_data(session, refusal);
+    }
+    reply_log(session, "reject", "END-OF-MESSAGE", refusal, &session->transaction->sender, NULL);
+    return false;
+}
+
+static bool commit(struct session *session, struct content *content, struct refusal *refusal) {
+    const struct transaction *transaction = session->transaction;
+    const struct forwarded *forwarded = session->forwarded;
+    const struct client *client = &session->client;
+    struct intake_failure failure = {0};
+    struct str protocol = str_from(session_protocol(session, false));
+    const struct intake_envelope envelope = {
+        .sender = mail_address_text(&transaction->sender),
+        .envelope_id = transaction->envelope_id,
+        .return_content = transaction->return_content,
+        .body = content->raw ? BODY_BINARY : content->eight_bit ? BODY_8BIT : BODY_7BIT,
+        .smtputf8 = transaction->smtputf8,
+        .client_name = forwarded && forwarded->name.length ? forwarded->name : client->name,
+        .client_address = forwarded && forwarded->address.length ? str_slice(forwarded->address, 0, 64) : client->address,
+        .helo = forwarded && forwarded->helo.length ? forwarded->helo : buf_str(&session->helo),
+        .protocol = forwarded && forwarded->protocol.length ? str_slice(forwarded->protocol, 0, 16) : protocol,
+        .login = client->login,
+        .message_id = content_header_message_id(&content->header),
+        .hold_reason = transaction->hold_reason,
+        .recipients = transaction->recipients,
+        .recipient_count = transaction->recipient_count,
+    };
+    if (intake_commit(&content->intake, &envelope, deadline_in(SMTPD_COMMIT_TIME), &failure)) return true;
+    refusal_set(refusal, failure.reply_code, failure.status, "%s", failure.text);
+    reply_log(session, "reject", "END-OF-MESSAGE", refusal, &transaction->sender, NULL);
+    return false;
+}
+
+/* One reply; in LMTP one for each recipient (RFC 2033 4.2), the same for all. */
+static bool answer(struct session *session, bool accepted, const struct refusal *refusal) {
+    const struct transaction *transaction = session->transaction;
+    const char *queue_id = transaction->content->queue_id;
+    if (!session->smtpd->lmtp) {
+        if (!accepted) return reply_refusal(session, refusal);
+        return reply(session, 250, "2.0.0", "Ok: queued as %s", queue_id);
+    }
+    for (size_t i = 0; i < transaction->recipient_count; i++) {
+        struct str address = transaction->recipients[i].address;
+        if (accepted) reply(session, 250, "2.0.0", "<%.*s> Ok: queued as %s", STR_ARGS(address), queue_id);
+        else reply(session, refusal->code, refusal->status, "<%.*s> %s", STR_ARGS(address), refusal->text);
+    }
+    return accepted;
+}
+
+bool content_finish(struct session *session) {
+    struct content *content = session->transaction->content;
+    struct refusal refusal = {0};
+    session->where = "END-OF-MESSAGE";
+    if (!end_lines(session, content)) {
+        content_refuse_newline(session, true);
+        return false;
+    }
+    if (content->header.place != HEADER_IN_BODY && !content->too_big) add_missing_fields(session, content);
+    write_out(content);
+    bool accepted = may_be_accepted(session, content, &refusal);
+    if (!accepted || session->transaction->discard) give_up(content);
+    else accepted = commit(session, content, &refusal);
+    if (accepted) session->errors = session->junk = 0;
+    return answer(session, accepted, &refusal);
+}
