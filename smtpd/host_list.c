@@ -17,10 +17,11 @@ bool host_list_has_table(struct str value) {
     return false;
 }
 
-bool host_list_open(struct host_list *list, struct str value, unsigned flags, struct failure *failure) {
+bool host_list_open(struct host_list *list, const char *parameter, struct str value, unsigned flags, struct failure *failure) {
+    list->parameter = str_from(parameter);
     list->value = value;
     list->literal = NULL;
-    return host_list_has_table(value) || match_list_open(value, flags, &list->literal, failure);
+    return host_list_has_table(value) || match_list_open(value, flags, &list->literal, failure) || failure_prefix(failure, "%s", parameter);
 }
 
 static enum match_result ask(struct host_list *list, struct resolve *resolve, struct str key) {
@@ -28,7 +29,7 @@ static enum match_result ask(struct host_list *list, struct resolve *resolve, st
     struct str value;
     struct failure failure;
     bool found = false;
-    enum resolve_result result = resolve_match(resolve, list->value, key, deadline_in(LOOKUP_TIME), arena, &found, &value, &failure);
+    enum resolve_result result = resolve_match(resolve, list->parameter, key, deadline_in(LOOKUP_TIME), arena, &found, &value, &failure);
     arena_destroy(&arena);
     return result != RESOLVE_OK ? MATCH_RETRY : found ? MATCH_YES : MATCH_NO;
 }
@@ -36,7 +37,10 @@ static enum match_result ask(struct host_list *list, struct resolve *resolve, st
 enum match_result host_list_match(struct host_list *list, struct resolve *resolve, struct str name, struct str address) {
     struct failure failure;
     if (list->literal) return match_list_host(list->literal, name, address, &failure);
-    enum match_result result = ask(list, resolve, address);
-    if (result == MATCH_NO && name.length > 0 && !str_equal(name, STR("unknown"))) result = ask(list, resolve, name);
+    if (name.length == 0 || str_equal(name, STR("unknown"))) return ask(list, resolve, address);
+    struct buf key = buf_make(0);
+    buf_printf(&key, "%.*s[%.*s]", STR_ARGS(name), STR_ARGS(address));
+    enum match_result result = ask(list, resolve, buf_str(&key));
+    buf_free(&key);
     return result;
 }

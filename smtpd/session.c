@@ -141,15 +141,15 @@ static bool rewrites_headers(struct session *session) {
 
 static void discard_extensions(struct session *session) {
     struct smtpd *smtpd = session->smtpd;
-    struct str table = smtpd->config->smtpd_discard_ehlo_keyword_address_maps, value;
+    struct str value;
     struct arena *arena;
     struct failure failure;
     bool found = false;
     session->discarded_extensions = smtpd->discarded_extensions;
-    if (table.length == 0) return;
+    if (smtpd->config->smtpd_discard_ehlo_keyword_address_maps.length == 0) return;
     arena = arena_create(0);
-    if (resolve_match(smtpd->resolve, table, session->client.address, deadline_in(SMTPD_LOOKUP_TIME), arena, &found, &value, &failure) == RESOLVE_OK &&
-        found)
+    if (resolve_match(smtpd->resolve, STR("smtpd_discard_ehlo_keyword_address_maps"), session->client.address,
+                      deadline_in(SMTPD_LOOKUP_TIME), arena, &found, &value, &failure) == RESOLVE_OK && found)
         session->discarded_extensions = smtpd_extension_bits(value);
     arena_destroy(&arena);
 }

@@ -223,12 +223,12 @@ static bool prepare(struct service *service, struct failure *failure) {
     tzset(); /* localtime_r finds no file later */
     unsigned parents = MATCH_LIST_PARENT;
     return find_own_addresses(smtpd, failure) &&
-           host_list_open(&smtpd->networks, config->mynetworks, MATCH_LIST_ADDRESSES, failure) &&
-           host_list_open(&smtpd->xclient_hosts, config->smtpd_authorized_xclient_hosts, parents, failure) &&
-           host_list_open(&smtpd->xforward_hosts, config->smtpd_authorized_xforward_hosts, parents, failure) &&
-           host_list_open(&smtpd->proxy_hosts, config->smtpd_upstream_proxy_hosts, MATCH_LIST_ADDRESSES, failure) &&
-           host_list_open(&smtpd->event_exceptions, config->smtpd_client_event_limit_exceptions, parents, failure) &&
-           host_list_open(&smtpd->newline_exclusions, config->smtpd_forbid_bare_newline_exclusions, parents, failure);
+           host_list_open(&smtpd->networks, "mynetworks", config->mynetworks, MATCH_LIST_ADDRESSES, failure) &&
+           host_list_open(&smtpd->xclient_hosts, "smtpd_authorized_xclient_hosts", config->smtpd_authorized_xclient_hosts, parents, failure) &&
+           host_list_open(&smtpd->xforward_hosts, "smtpd_authorized_xforward_hosts", config->smtpd_authorized_xforward_hosts, parents, failure) &&
+           host_list_open(&smtpd->proxy_hosts, "smtpd_upstream_proxy_hosts", config->smtpd_upstream_proxy_hosts, MATCH_LIST_ADDRESSES, failure) &&
+           host_list_open(&smtpd->event_exceptions, "smtpd_client_event_limit_exceptions", config->smtpd_client_event_limit_exceptions, parents, failure) &&
+           host_list_open(&smtpd->newline_exclusions, "smtpd_forbid_bare_newline_exclusions", config->smtpd_forbid_bare_newline_exclusions, parents, failure);
 }
 
 static bool start(struct service *service, struct failure *failure) {
