@@ -11,8 +11,8 @@ ctl_ternalias_LDADD = $(TABLE_LINK)
 sbin_PROGRAMS += ctl/tern
 ctl_tern_SOURCES = ctl/tern.c ctl/tern.h ctl/tern_start.c ctl/tern_check.c ctl/tern_init.c ctl/tern_user.c \
 	ctl/tern_files.c ctl/tern_accounts.c
-ctl_tern_CPPFLAGS = $(AM_CPPFLAGS) $(CONFIG_INCLUDE) $(PATHS_CPPFLAGS) -iquote $(top_builddir)/conf
-ctl_tern_LDADD = $(CONFIG_LINK) $(CRYPT_LIBS)
+ctl_tern_CPPFLAGS = $(AM_CPPFLAGS) $(TABLE_INCLUDE) $(PATHS_CPPFLAGS) -iquote $(top_builddir)/conf
+ctl_tern_LDADD = $(TABLE_LINK) $(CRYPT_LIBS)
 # sendmail (also called mailq and newaliases by links), and the set-gid drop
 sbin_PROGRAMS += ctl/sendmail
 ctl_sendmail_SOURCES = ctl/sendmail.c ctl/sendmail.h ctl/letter.c ctl/sendmail_smtp.c ctl/submit.c ctl/submit.h
@@ -42,3 +42,8 @@ LOG_WRITER_SOURCES = ctl/log_writer.c ctl/log_writer.h log/record.c log/record.h
 ctl_ternlog_SOURCES = ctl/ternlog.c ctl/queue_tool.c ctl/queue_tool.h $(LOG_WRITER_SOURCES)
 ctl_ternlog_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE) $(PATHS_CPPFLAGS)
 ctl_ternlog_LDADD = $(SERVICE_LINK)
+sbin_PROGRAMS += ctl/ternsuper
+ctl_ternsuper_SOURCES = ctl/ternsuper.c ctl/queue_change.c ctl/queue_change.h ctl/queue_check.c ctl/queue_check.h \
+	ctl/queue_selection.c ctl/queue_selection.h $(QUEUE_TOOL_SOURCES) $(LOG_WRITER_SOURCES)
+ctl_ternsuper_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE) $(PATHS_CPPFLAGS)
+ctl_ternsuper_LDADD = $(SERVICE_LINK)

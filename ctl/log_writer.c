@@ -43,6 +43,7 @@ bool log_writer_open(struct log_writer *writer, const struct config *config, con
     if (tag.length) snprintf(writer->tag, sizeof writer->tag, "%.*s", STR_ARGS(tag));
     else snprintf(writer->tag, sizeof writer->tag, "%.*s/%s", STR_ARGS(config->syslog_name), program);
     if (gethostname(writer->host, sizeof writer->host - 1) < 0) snprintf(writer->host, sizeof writer->host, "localhost");
+    writer->host[strcspn(writer->host, ".")] = '\0'; /* the first label, as syslog has it */
     if (config->maillog_file.length == 0) openlog(writer->tag, LOG_PID | LOG_NDELAY, facility_of(config->syslog_facility));
     else if (!open_file(writer, failure)) return false;
     writer->is_open = true;

@@ -10,6 +10,7 @@
  * that user. */
 #include "tern.h"
 
+#include "lmdb_build.h"
 #include "memory.h"
 
 #include <errno.h>
@@ -57,8 +58,8 @@ static void write_defaults(const struct plan *plan, struct buf *out) {
                "mynetworks = 127.0.0.0/8, [::1]/128\n\n",
                plan->domain);
     buf_printf(out,
-               "alias_maps = texthash:%s/etc/aliases\n"
-               "alias_database =\n"
+               "alias_maps = lmdb:%s/etc/aliases\n"
+               "alias_database = $alias_maps\n"
                "virtual_mailbox_domains = $mydomain\n"
                "virtual_mailbox_base = %s/mail\n"
                "virtual_mailbox_maps = texthash:%s/etc/users\n"
@@ -148,6 +149,21 @@ static bool write_file(const struct plan *plan, const char *name, struct str con
     return good;
 }
 
+/* What ternalias would make of aliases_text. */
+static bool build_aliases(const struct plan *plan, struct failure *failure) {
+    struct buf path = buf_make(4096);
+    struct lmdb_build *build;
+    buf_printf(&path, "%s/etc/aliases.lmdb", plan->directory);
+    bool good = lmdb_build_start(buf_str(&path), false, &build, failure);
+    if (good) {
+        good = lmdb_build_put(build, STR("mailer-daemon"), STR("postmaster"), 2, false, NULL) == LMDB_BUILD_NEW &&
+               lmdb_build_commit(build, 0644, (uid_t)-1, (gid_t)-1, false, failure);
+        lmdb_build_free(&build);
+    }
+    buf_free(&path);
+    return good;
+}
+
 static bool write_configuration(const struct plan *plan, struct failure *failure) {
     struct buf main_cf = buf_make(FILE_LIMIT);
     struct buf master_cf = buf_make(FILE_LIMIT);
@@ -155,7 +171,7 @@ static bool write_configuration(const struct plan *plan, struct failure *failure
     write_master_cf(plan, &master_cf);
     bool good = write_file(plan, "main.cf", buf_str(&main_cf), 0644, failure) &&
                 write_file(plan, "master.cf", buf_str(&master_cf), 0644, failure) &&
-                write_file(plan, "aliases", str_from(aliases_text), 0644, failure) &&
+                write_file(plan, "aliases", str_from(aliases_text), 0644, failure) && build_aliases(plan, failure) &&
                 write_file(plan, "users", str_from(users_text), 0644, failure) &&
                 write_file(plan, "users.passwd", STR_EMPTY, 0600, failure);
     buf_free(&main_cf);

@@ -25,6 +25,17 @@ static void put_mdoc(struct str text) {
     }
 }
 
+/* Every sentence begins a line, as mdoc wants it. */
+static void put_sentences(struct str text) {
+    size_t end;
+    while ((end = str_find_str(text, STR(". "))) != STR_NONE) {
+        put_mdoc(str_slice(text, 0, end + 1));
+        putchar('\n');
+        text = str_from_offset(text, end + 2);
+    }
+    put_mdoc(text);
+}
+
 /* An argument of a macro: in quotes, where two stand for one. */
 static void put_argument(struct str text) {
     putchar('"');
@@ -113,11 +124,11 @@ static void put_row(const struct parameter *row) {
     printf(" Pq default: ");
     put_argument(shown_default(row));
     putchar('\n');
-    put_mdoc(row->doc);
+    put_sentences(row->doc);
     printf("\n.br\nType: ");
     put(parameter_type_words(row->type));
     put_bounds(row);
-    printf(".%s\n", row->scope & PARAMETER_OWN ? " Not in Postfix." : "");
+    printf(".%s\n", row->scope & PARAMETER_OWN ? "\nNot in Postfix." : "");
 }
 
 static void write_manual(void) {

@@ -77,6 +77,9 @@ static void serve(struct ipc_request *request, struct lookup *lookup) {
         const struct ipc_lookup_resolve *question = request->message;
         struct ipc_lookup_resolved answer;
         bool good = lookup_resolve(lookup, question->address, question->sender, arena, &answer, &failure);
+        /* Before anyone is called unknown: the tables of this moment, not of the last second. */
+        if (good && !answer.known && lookup_refresh(lookup))
+            good = lookup_resolve(lookup, question->address, question->sender, arena, &answer, &failure);
         answer_or_fail(request, good, IPC_LOOKUP_RESOLVED, &answer, &failure);
     } else if (request->type == IPC_LOOKUP_EXPAND) {
         const struct ipc_lookup_expand *question = request->message;

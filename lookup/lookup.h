@@ -115,6 +115,8 @@ MUST_USE bool lookup_dns(struct lookup *lookup, struct str domain, struct arena 
 
 /* refresh.c */
 /* Once a second, outside tasks: notices tables that changed and has them opened anew. */
+/* Opens anew what changed, and tells the callers; true if anything had. In a task. */
+bool lookup_refresh(struct lookup *lookup);
 void lookup_tick(struct lookup *lookup);
 /* Tells a caller that has answers of older tables. In a task. */
 void lookup_tell(struct peer *peer);

@@ -26,12 +26,16 @@ static void tell_all(struct lookup *lookup) {
     }
 }
 
+bool lookup_refresh(struct lookup *lookup) {
+    if (!tables_have_changed(lookup->tables) || !tables_refresh(lookup->tables)) return false;
+    log_info("tables have changed and were opened anew");
+    tell_all(lookup);
+    return true;
+}
+
 static void refresh_task(void *argument) {
     struct lookup *lookup = argument;
-    if (tables_refresh(lookup->tables)) {
-        log_info("tables have changed and were opened anew");
-        tell_all(lookup);
-    }
+    lookup_refresh(lookup);
     lookup->refreshing = false;
 }
 

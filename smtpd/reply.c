@@ -70,7 +70,7 @@ void refusal_set(struct refusal *refusal, unsigned code, const char *status, con
     va_end(arguments);
     refusal->code = code;
     /* The classes of code and status are one. */
-    snprintf(refusal->status, sizeof refusal->status, "%u%s", code / 100, *status ? status + 1 : ".0.0");
+    snprintf(refusal->status, sizeof refusal->status, "%u%.9s", code / 100 % 10, *status ? status + 1 : ".0.0");
 }
 
 void reply_log(struct session *session, const char *verb, const char *where, const struct refusal *refusal,
