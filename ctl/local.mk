@@ -47,3 +47,12 @@ ctl_ternsuper_SOURCES = ctl/ternsuper.c ctl/queue_change.c ctl/queue_change.h ct
 	ctl/queue_selection.c ctl/queue_selection.h $(QUEUE_TOOL_SOURCES) $(LOG_WRITER_SOURCES)
 ctl_ternsuper_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE) $(PATHS_CPPFLAGS)
 ctl_ternsuper_LDADD = $(SERVICE_LINK)
+sbin_PROGRAMS += ctl/terncat
+ctl_terncat_SOURCES = ctl/terncat.c ctl/cat_envelope.c ctl/cat_envelope.h ctl/queue_tool.c ctl/queue_tool.h
+ctl_terncat_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE) $(JANSSON_CFLAGS) $(PATHS_CPPFLAGS)
+ctl_terncat_LDADD = $(SERVICE_LINK) $(JANSSON_LIBS)
+sbin_PROGRAMS += ctl/ternshape
+ctl_ternshape_SOURCES = ctl/ternshape.c ctl/queue_shape.c ctl/queue_shape.h ctl/queue_selection.c ctl/queue_selection.h \
+	ctl/queue_change.c ctl/queue_change.h $(QUEUE_TOOL_SOURCES)
+ctl_ternshape_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE) $(PATHS_CPPFLAGS)
+ctl_ternshape_LDADD = $(SERVICE_LINK)

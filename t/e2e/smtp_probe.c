@@ -106,9 +106,12 @@ static void start_job(struct smtp *smtp, struct str line) {
 static void read_jobs(void *argument) {
     struct stream *input = stream_create(0, 60000);
     struct str line;
+    struct smtp *smtp = argument;
     stream_accept_bare_lf(input, true);
-    while (stream_read_line(input, &line) == STREAM_OK) start_job(argument, line);
+    while (stream_read_line(input, &line) == STREAM_OK) start_job(smtp, line);
     stream_destroy(&input);
+    smtp->settings.cache_on_demand = false;
+    connection_cache_clear(&smtp->cache);
 }
 
 static bool configure(struct smtp *smtp, const struct config_override *overrides, size_t count, bool lmtp,

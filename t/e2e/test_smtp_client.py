@@ -1,0 +1,613 @@
+#!/usr/bin/env python3
+"""The SMTP and LMTP client against servers that do as scripted: refuse at every
+stage, hang, hang up, stutter, talk nonsense. TAP.
+
+smtp_probe runs the client's code; the servers and the name server are threads
+here, on loopback."""
+
+import os
+import pathlib
+import re
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+import tern_test as t
+
+PROBE = t.BUILD / "t" / "e2e" / "smtp_probe"
+if not PROBE.exists():
+    t.skip_all("t/e2e/smtp_probe is not built")
+
+TOP = pathlib.Path(tempfile.mkdtemp(prefix="tern-smtp-"))
+RELAYED, RELAYED_DSN, DEFERRED, FAILED = 1, 2, 4, 5
+DROP, HANG, RESET = object(), object(), object()
+ALL = ["PIPELINING", "SIZE 10240000", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN", "SMTPUTF8", "CHUNKING", "BINARYMIME"]
+
+
+class Server:
+    """A server whose replies are looked up in a script: verb (or GREETING, DOT,
+    "RCPT <address>") to a reply, a list of replies used up in turn, DROP, HANG or RESET."""
+
+    def __init__(self, script=None, extensions=("PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME", "SIZE 10240000"),
+                 lmtp=False, stutter=False, address="127.0.0.1", port=0, read_body=True):
+        self.script = dict(script or {})
+        self.extensions, self.lmtp, self.stutter, self.read_body = list(extensions), lmtp, stutter, read_body
+        self.connections = []   # a list of command lines each
+        self.messages = []      # raw bytes, as on the wire
+        self.batches = []       # what came in one recv
+        self.stop = threading.Event()
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind((address, port))
+        self.listener.listen(50)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.listener.close()
+
+    @property
+    def commands(self):
+        return [line for connection in self.connections for line in connection]
+
+    def accept(self):
+        while not self.stop.is_set():
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def answer(self, connection, key, default):
+        reply = self.script.get(key, default)
+        if isinstance(reply, list):
+            reply = reply.pop(0) if reply else default
+        if reply is HANG:
+            self.stop.wait(30)
+            raise ConnectionError
+        if reply is RESET:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            raise ConnectionError
+        if reply is DROP:
+            raise ConnectionError
+        if reply is None:
+            return ""
+        raw = reply if isinstance(reply, bytes) else reply.replace("\n", "\r\n").encode() + b"\r\n"
+        if self.stutter:
+            for i in range(len(raw)):
+                connection.sendall(raw[i:i + 1])
+                time.sleep(0.0005)
+        else:
+            connection.sendall(raw)
+        return raw.decode(errors="replace")
+
+    def serve(self, connection):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        log = []
+        self.connections.append(log)
+        self.left = b""
+        buffer = b""
+
+        def more():
+            nonlocal buffer
+            got = connection.recv(65536)
+            if not got:
+                raise ConnectionError
+            self.batches.append(got)
+            buffer += got
+
+        try:
+            self.answer(connection, "GREETING", "220 fake.test ESMTP")
+            accepted = 0
+            while True:
+                while b"\n" not in buffer:
+                    more()
+                line, buffer = buffer.split(b"\n", 1)
+                if not line.endswith(b"\r"):
+                    log.append("BARE LF")
+                line = line.rstrip(b"\r").decode("utf-8", "replace")
+                log.append(line)
+                verb = line.split()[0].upper() if line.split() else ""
+                if verb in ("EHLO", "LHLO"):
+                    text = "\n".join("250-" + x for x in ["fake.test"] + self.extensions[:-1])
+                    text += "\n250 " + (self.extensions[-1] if self.extensions else "fake.test")
+                    if not self.extensions:
+                        text = "250 fake.test"
+                    self.answer(connection, verb, text)
+                elif verb == "MAIL":
+                    accepted = 0
+                    self.answer(connection, "MAIL", "250 2.1.0 Ok")
+                elif verb == "RCPT":
+                    address = line.split("<", 1)[1].split(">")[0]
+                    key = "RCPT " + address if "RCPT " + address in self.script else "RCPT"
+                    accepted += self.answer(connection, key, "250 2.1.5 Ok").startswith("2")
+                elif verb == "DATA":
+                    ready = self.answer(connection, "DATA", "354 End data" if accepted else "503 5.5.1 no valid recipients")
+                    if not ready.startswith("3"):
+                        continue
+                    self.answer(connection, "BODY", None)
+                    if not self.read_body:
+                        self.stop.wait(30)
+                    while not (buffer.startswith(b".\r\n") or b"\r\n.\r\n" in buffer):
+                        more()
+                    if buffer.startswith(b".\r\n"):
+                        body, buffer = b"", buffer[3:]
+                    else:
+                        body, buffer = buffer.split(b"\r\n.\r\n", 1)
+                        body += b"\r\n"
+                    self.messages.append(body)
+                    self.done(connection, accepted)
+                elif verb == "BDAT":
+                    size = int(line.split()[1])
+                    while len(buffer) < size:
+                        more()
+                    self.messages.append(buffer[:size])
+                    buffer = buffer[size:]
+                    self.done(connection, accepted)
+                elif verb == "QUIT":
+                    self.answer(connection, "QUIT", "221 2.0.0 Bye")
+                    return
+                else:
+                    self.answer(connection, verb, "250 2.0.0 Ok")
+        except OSError:
+            pass
+        finally:
+            connection.close()
+
+    def done(self, connection, accepted):
+        for number in range(accepted if self.lmtp else 1):
+            self.answer(connection, "DOT", f"250 2.0.0 Ok: queued as {len(self.messages)}-{number}")
+
+
+class NameServer:
+    """Answers A, AAAA and MX from a table {(name, type): [data]}; what is not there does not exist."""
+
+    TYPES = {1: "A", 15: "MX", 28: "AAAA"}
+
+    def __init__(self, table):
+        self.table = table
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def name(self, text):
+        return b"".join(bytes([len(x)]) + x.encode() for x in text.split(".") if x) + b"\0"
+
+    def serve(self):
+        while True:
+            try:
+                query, peer = self.socket.recvfrom(4096)
+            except OSError:
+                return
+            at, labels = 12, []
+            while query[at]:
+                labels.append(query[at + 1:at + 1 + query[at]].decode().lower())
+                at += 1 + query[at]
+            question = query[12:at + 5]
+            name, kind = ".".join(labels), self.TYPES.get(struct.unpack("!H", query[at + 1:at + 3])[0], "?")
+            found = self.table.get((name, kind), [])
+            code = 0 if any(n == name for n, _ in self.table) else 3
+            if found == "SERVFAIL":
+                found, code = [], 2
+            answers = b""
+            for data in found:
+                if kind == "A":
+                    raw = socket.inet_aton(data)
+                elif kind == "AAAA":
+                    raw = socket.inet_pton(socket.AF_INET6, data)
+                else:
+                    raw = struct.pack("!H", data[0]) + self.name(data[1])
+                answers += b"\xc0\x0c" + query[at + 1:at + 5] + struct.pack("!IH", 300, len(raw)) + raw
+            self.socket.sendto(query[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, len(found), 0, 0) + question + answers, peer)
+
+
+class Probe:
+    def __init__(self, *settings, lmtp=False, dns=None):
+        words = [str(PROBE)]
+        if lmtp:
+            words.append("-l")
+        if dns:
+            words += ["-d", f"127.0.0.1:{dns.port}"]
+        for setting in ("inet_interfaces=192.0.2.254", "inet_protocols=ipv4", *settings):
+            words += ["-o", setting]
+        self.log_file = open(TOP / f"log-{time.monotonic_ns()}", "w+")
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log_file, text=True)
+        self.number = 0
+        self.answers = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        try:
+            self.process.stdin.close()
+        except OSError:
+            pass
+        try:
+            self.status = self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.status = "hangs"
+        if self.status != 0:
+            print(f"# probe: {self.status}: {self.log()}", flush=True)
+            t.ok(False, "the client's process ends well")
+
+    def log(self):
+        self.log_file.flush()
+        return pathlib.Path(self.log_file.name).read_text()
+
+    def start(self, nexthop, recipients, content=b"Subject: x\n\nhello\n", sender="s@sender.test", **fields):
+        self.number += 1
+        path = TOP / f"message-{id(self)}-{self.number}"
+        path.write_bytes(content)
+        words = [f"id={self.number}", f"file={path}", f"nexthop={nexthop}"]
+        if sender:
+            words.append(f"sender={sender}")
+        words += [f"rcpt={x}" for x in recipients] + [f"{name}={value}" for name, value in fields.items()]
+        self.process.stdin.write("\t".join(words) + "\n")
+        self.process.stdin.flush()
+        return str(self.number)
+
+    def wait(self, number):
+        """(outcomes, dead host); an outcome is a dict."""
+        while number not in self.answers or "end" not in self.answers[number]:
+            line = self.process.stdout.readline()
+            if not line:
+                raise RuntimeError("the probe ended: " + self.log())
+            words = line.rstrip("\n").split("\t")
+            answer = self.answers.setdefault(words[0], {"outcomes": []})
+            if words[1] == "end":
+                answer["end"] = words[2]
+            else:
+                keys = ("index", "action", "status", "relay", "remote", "use", "text", "diagnostic")
+                outcome = dict(zip(keys, words[2:]))
+                outcome["action"] = int(outcome["action"])
+                answer["outcomes"].append(outcome)
+        return self.answers[number]["outcomes"], self.answers[number]["end"]
+
+    def deliver(self, *arguments, **fields):
+        return self.wait(self.start(*arguments, **fields))
+
+
+def check(name, outcome, action, status, text):
+    good = outcome["action"] == action and outcome["status"] == status and re.search(text, outcome["text"]) is not None
+    t.ok(good, name, f"{outcome}\nwanted {action} {status} {text}")
+
+
+def hop(server):
+    return f"[127.0.0.1]:{server.port}"
+
+
+# ---- the good case
+
+def plain():
+    with Server(extensions=ALL) as server, Probe() as probe:
+        outcomes, dead = probe.deliver(hop(server), ["a@x.test", "b@x.test"], ret=2, envid="e+1",
+                                       content=b"Subject: x\n\n.dot\n..\n.\nlast without end")
+        check("a plain delivery", outcomes[0], RELAYED_DSN, "2.0.0", r"^250 2\.0\.0 Ok: queued as 1-0$")
+        t.is_(len(outcomes), 2, "an outcome for each")
+        t.is_(dead, "", "the host is not dead")
+        t.is_(outcomes[0]["relay"], f"127.0.0.1[127.0.0.1]:{server.port}", "relay")
+        t.is_(server.messages[0], b"Subject: x\r\n\r\n..dot\r\n...\r\n..\r\nlast without end\r\n", "content on the wire")
+        t.is_(server.commands[0], "EHLO probe.example", "EHLO with myhostname")
+        t.is_(server.commands[1], "MAIL FROM:<s@sender.test> SIZE=43 RET=HDRS ENVID=e+2B1", "MAIL with parameters")
+        t.ok(any(b"MAIL" in x and b"RCPT TO:<b@x.test>" in x and b"DATA" in x for x in server.batches),
+             "MAIL, RCPT and DATA go out together")
+        log = probe.log()
+        t.ok(re.search(r"4probe: to=<a@x\.test>, relay=127\.0\.0\.1\[127\.0\.0\.1\]:\d+, delay=[\d.]+, delays=[\d.]+/[\d.]+/[\d.]+/[\d.]+, "
+                       r"dsn=2\.0\.0, status=sent \(250 2\.0\.0 Ok: queued as 1-0\)", log) is not None, "log line", log)
+    with Server(extensions=[]) as server, Probe() as probe:
+        outcomes, _ = probe.deliver(hop(server), ["a@x.test"], sender="", body=1)
+        check("a server without extensions", outcomes[0], RELAYED, "2.0.0", "^250")
+        t.is_(server.commands[1:], ["MAIL FROM:<>", "RCPT TO:<a@x.test>", "DATA"], "gets plain commands")
+    with Server({"EHLO": "502 what", "HELO": "250 old.test"}) as server, Probe() as probe:
+        outcomes, _ = probe.deliver(hop(server), ["a@x.test"])
+        check("a server without EHLO", outcomes[0], RELAYED, "2.0.0", "^250")
+        t.is_(server.commands[1], "HELO probe.example", "is greeted by HELO")
+    with Server(extensions=ALL, stutter=True) as server, Probe() as probe:
+        outcomes, _ = probe.deliver(hop(server), ["a@x.test", "b@x.test"])
+        check("replies that come octet by octet", outcomes[1], RELAYED_DSN, "2.0.0", "^250")
+    with Server({"GREETING": "220-fake.test\n220-two\n220 three", "DOT": "250-2.0.0 one\n250-2.0.0 two\n250 2.0.0 three"}) as server, \
+            Probe() as probe:
+        outcomes, _ = probe.deliver(hop(server), ["a@x.test"])
+        check("many lines are one", outcomes[0], RELAYED, "2.0.0", "^250 2.0.0 one two three$")
+    with Server({"DOT": b"250 2.0.0 \x1b[31mred\x07\xff\n"}) as server, Probe() as probe:
+        outcomes, _ = probe.deliver(hop(server), ["a@x.test"])
+        check("controls in replies are harmless, a bare LF ends one", outcomes[0], RELAYED, "2.0.0", r"^250 2\.0\.0 \?\[31mred\?\?$")
+    with Server(extensions=ALL) as server, Probe() as probe:
+        outcomes, _ = probe.deliver(hop(server), ["b\" c@x.test", "d@x.test,2,rfc822;d+e@y.test"])
+        check("addresses are quoted", outcomes[0], RELAYED_DSN, "2.0.0", "^250")
+        t.ok('RCPT TO:<"b\\" c"@x.test>' in server.commands, "in RCPT", server.commands)
+        t.is_(server.commands[3], "RCPT TO:<d@x.test> NOTIFY=SUCCESS ORCPT=rfc822;d+2Be@y.test", "NOTIFY and ORCPT")
+
+
+def many_recipients():
+    with Server(extensions=ALL) as server, Probe() as probe:
+        outcomes, _ = probe.deliver(hop(server), [f"r{i}@x.test" for i in range(600)])
+        t.is_({x["action"] for x in outcomes}, {RELAYED_DSN}, "600 recipients")
+        t.is_(len(outcomes), 600, "all have an outcome")
+    with Server(extensions=["PIPELINING", "LIMITS RCPTMAX=100"]) as server, Probe() as probe:
+        outcomes, _ = probe.deliver(hop(server), [f"r{i}@x.test" for i in range(250)])
+        t.is_({x["action"] for x in outcomes}, {RELAYED}, "LIMITS RCPTMAX: all get through")
+        t.is_(len(server.messages), 3, "in three transactions")
+        t.is_(len(server.connections), 1, "on one connection")
+    text = "550 5.1.1 " + "long text " * 80
+    with Server({"RCPT": text}) as server, Probe() as probe:
+        outcomes, _ = probe.deliver(hop(server), [f"r{i}@x.test" for i in range(500)])
+        t.is_(({x["action"] for x in outcomes}, len(outcomes)), ({FAILED}, 500), "500 long refusals fit into the answer")
+
+
+# ---- refusals at each stage
+
+def refusals():
+    table = [
+        # stage, reply, action, status, text, dead
+        ("GREETING", "421 4.3.2 busy", DEFERRED, "4.3.2", r"host \S+ refused to talk to me: 421 4\.3\.2 busy$", True),
+        ("GREETING", "554 5.7.1 go away", DEFERRED, "4.7.1", r"host \S+ refused to talk to me: 554 5\.7\.1 go away$", True),
+        ("EHLO", "421 4.3.2 later", DEFERRED, "4.3.2", "refused to talk to me: 421", True),
+        ("MAIL", "451 4.3.0 later", DEFERRED, "4.3.0", r"said: 451 4\.3\.0 later \(in reply to MAIL FROM command\)$", False),
+        ("MAIL", "550 5.7.1 no", FAILED, "5.7.1", r"said: 550 5\.7\.1 no \(in reply to MAIL FROM command\)$", False),
+        ("MAIL", "550 no code", FAILED, "5.0.0", "550 no code", False),
+        ("MAIL", "250-2.1.0 Ok\n550 mixed", DEFERRED, "4.5.0", "sent what is no SMTP reply while sending MAIL FROM", False),
+        ("RCPT", "450 4.2.0 grey", DEFERRED, "4.2.0", r"said: 450 4\.2\.0 grey \(in reply to RCPT TO command\)$", False),
+        ("RCPT", "550 5.1.1 unknown", FAILED, "5.1.1", r"\(in reply to RCPT TO command\)$", False),
+        ("RCPT", "550 4.1.1 confused", FAILED, "5.0.0", "550 4.1.1 confused", False),
+        ("RCPT", "354 what", DEFERRED, "4.5.0", "Protocol error: host .* said: 354 what", False),
+        ("DATA", "451 4.3.0 later", DEFERRED, "4.3.0", r"\(in reply to DATA command\)$", False),
+        ("DATA", "554 5.5.0 no", FAILED, "5.5.0", r"\(in reply to DATA command\)$", False),
+        ("DATA", "250 fine?", DEFERRED, "4.5.0", "Protocol error", False),
+        ("DOT", "452 4.3.1 full", DEFERRED, "4.3.1", r"\(in reply to end of DATA command\)$", False),
+        ("DOT", "554 5.7.1 spam", FAILED, "5.7.1", r"\(in reply to end of DATA command\)$", False),
+        ("DOT", "421 4.4.2 timeout", DEFERRED, "4.4.2", r"\(in reply to end of DATA command\)$", False),
+        ("GREETING", b"\x00\x01\x02 binary\r\n", DEFERRED, "4.5.0", "no SMTP reply while receiving the initial server greeting", True),
+        ("GREETING", b"HTTP/1.1 400 Bad Request\r\n", DEFERRED, "4.5.0", "no SMTP reply", True),
+        ("RCPT", b"x" * 100000 + b"\r\n", DEFERRED, "4.5.0", "no SMTP reply while sending RCPT TO", False),
+        ("EHLO", b"250-fake\r\n" * 5000, DEFERRED, "4.5.0", "no SMTP reply while performing the EHLO handshake", True),
+        ("EHLO", b"250 fake\r\n250 PIPELINING\r\n", DEFERRED, "4.5.0", "no SMTP reply while performing", True),
+    ]
+    for pipelining in (True, False):
+        extensions = ["PIPELINING", "8BITMIME"] if pipelining else ["8BITMIME"]
+        for stage, reply, action, status, text, dead in table:
+            with Server({stage: reply}, extensions) as server, Probe() as probe:
+                outcomes, is_dead = probe.deliver(hop(server), ["a@x.test", "b@x.test"])
+                name = f"{stage} {str(reply)[:30]!r}" + (" pipelined" if pipelining else "")
+                check(name, outcomes[0], action, status, text)
+                check(name + ", second", outcomes[1], action, status, text)
+                t.is_(bool(is_dead), dead, name + ": dead host")
+    with Server({"EHLO": "500 no", "HELO": "550 5.7.1 not you"}) as server, Probe() as probe:
+        outcomes, dead = probe.deliver(hop(server), ["a@x.test"])
+        check("HELO refused", outcomes[0], FAILED, "5.7.1", "refused to talk to me: 550")
+    with Server({"GREETING": "554 5.7.1 go away"}) as server, Probe("smtp_skip_5xx_greeting=no") as probe:
+        outcomes, dead = probe.deliver(hop(server), ["a@x.test"])
+        check("smtp_skip_5xx_greeting = no", outcomes[0], FAILED, "5.7.1", "refused to talk to me")
+        t.is_(dead, "", "is no dead host")
+    with Server({"RCPT b@x.test": "550 5.1.1 no", "RCPT c@x.test": "452 4.5.3 enough"}) as server, Probe() as probe:
+        outcomes, _ = probe.deliver(hop(server), ["a@x.test", "b@x.test", "c@x.test"])
+        t.is_([x["action"] for x in outcomes], [RELAYED, FAILED, DEFERRED], "each recipient by its own reply")
+        t.is_(outcomes[1]["diagnostic"], "550 5.1.1 no", "diagnostic")
+        t.is_(outcomes[1]["remote"], "127.0.0.1", "remote MTA")
+    with Server({"RCPT": "550 5.1.1 no", "DATA": "354 all the same"}) as server, Probe() as probe:
+        outcomes, _ = probe.deliver(hop(server), ["a@x.test"])
+        check("DATA taken without recipients", outcomes[0], FAILED, "5.1.1", "550")
+        t.ok(t.wait_for(lambda: server.messages == [b""]), "gets nothing", server.messages)
+    with Server({"RCPT b@x.test": "421 4.7.0 enough"}) as server, Probe() as probe:
+        outcomes, _ = probe.deliver(hop(server), ["a@x.test", "b@x.test", "c@x.test"])
+        t.is_([x["status"] for x in outcomes], ["4.7.0"] * 3, "421 speaks for all that are open")
+
+
+# ---- silence and hanging up
+
+def losses():
+    states = {"GREETING": "receiving the initial server greeting", "EHLO": "performing the EHLO handshake",
+              "MAIL": "sending MAIL FROM", "RCPT": "sending RCPT TO", "DATA": "sending DATA command",
+              "DOT": "sending end of data -- message may be sent more than once"}
+    short = [f"smtp_{x}_timeout=1" for x in ("helo", "mail", "rcpt", "data_init", "data_xfer", "data_done", "connect")]
+    runs = []
+    for stage, state in states.items():
+        for what, words in ((DROP, "lost connection with {} while {}"), (RESET, "lost connection with {} while {}"),
+                            (HANG, "conversation with {} timed out while {}")):
+            server, probe = Server({stage: what}), Probe(*short)
+            runs.append((stage, state, what, words, server, probe, probe.start(hop(server), ["a@x.test"])))
+    for stage, state, what, words, server, probe, number in runs:
+        outcomes, dead = probe.wait(number)
+        wanted = words.format("127.0.0.1[127.0.0.1]", state)
+        name = {DROP: "closes", HANG: "hangs", RESET: "resets"}[what]
+        check(f"{name} at {stage}", outcomes[0], DEFERRED, "4.4.2", "^" + re.escape(wanted) + "$")
+        t.is_(bool(dead), stage in ("GREETING", "EHLO"), f"{name} at {stage}: dead host")
+        probe.__exit__()
+        server.__exit__()
+    big = b"Subject: x\n\n" + b"line of text that is long enough to fill buffers soon\n" * 180000
+    with Server(read_body=False) as server, Probe(*short) as probe:
+        outcomes, _ = probe.deliver(hop(server), ["a@x.test"], content=big)
+        check("reads no content", outcomes[0], DEFERRED, "4.4.2", "timed out while sending message body$")
+    with Server({"BODY": DROP}) as server, Probe(*short) as probe:
+        outcomes, _ = probe.deliver(hop(server), ["a@x.test"], content=big)
+        check("closes during the content", outcomes[0], DEFERRED, "4.4.2", "lost connection with .* while sending message body$")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        with Probe() as probe:
+            outcomes, dead = probe.deliver(f"[127.0.0.1]:{closed.getsockname()[1]}", ["a@x.test"])
+            check("nobody listens", outcomes[0], DEFERRED, "4.4.1", r"^connect to 127\.0\.0\.1\[127\.0\.0\.1\]:\d+: Connection refused$")
+            t.is_(outcomes[0]["relay"], "none", "relay=none")
+            t.ok(dead.startswith("connect to"), "a dead host")
+            t.ok("connect to 127.0.0.1[127.0.0.1]:" in probe.log(), "and a line of its own")
+    with Server() as server, Probe() as probe:
+        outcomes, _ = probe.deliver(hop(server), ["a@x.test"], length=5000)
+        check("a queue file that is too short", outcomes[0], DEFERRED, "4.3.0", "queue file read error")
+        t.is_(server.messages, [], "no message arrives")
+
+
+# ---- needs of the message
+
+def needs():
+    with Server(extensions=["SIZE 1000", "8BITMIME"]) as server, Probe() as probe:
+        outcomes, _ = probe.deliver(hop(server), ["a@x.test"], content=b"x" * 2000)
+        check("too large for SIZE", outcomes[0], FAILED, "5.3.4", r"message size 2000 exceeds size limit 1000 of server")
+        outcomes, _ = probe.deliver(hop(server), ["ä@x.test"], smtputf8=1)
+        check("SMTPUTF8 not offered", outcomes[0], FAILED, "5.6.7", "SMTPUTF8 is required, but was not offered by host")
+        outcomes, _ = probe.deliver(hop(server), ["a@x.test"], body=2)
+        check("BINARYMIME not offered", outcomes[0], FAILED, "5.6.3", "BINARYMIME is required")
+        outcomes, _ = probe.deliver(hop(server), ["a@x.test"], body=1)
+        check("8BITMIME", outcomes[0], RELAYED, "2.0.0", "^250")
+        t.ok("BODY=8BITMIME" in server.commands[-3], "is declared", server.commands)
+    raw = bytes(range(256)) * 5000 + b"\r\n.\r\n"
+    with Server(extensions=ALL) as server, Probe() as probe:
+        outcomes, _ = probe.deliver(hop(server), ["ä@ö.test"], body=2, smtputf8=1, content=raw)
+        check("BINARYMIME", outcomes[0], RELAYED_DSN, "2.0.0", "^250")
+        t.ok(server.messages[0] == raw, "octet for octet")
+        t.ok("BODY=BINARYMIME SMTPUTF8" in server.commands[1], "with its parameters", server.commands[1])
+    with Server(extensions=ALL) as server, Probe("smtp_discard_ehlo_keywords=pipelining, DSN, size") as probe:
+        outcomes, _ = probe.deliver(hop(server), ["a@x.test"], ret=1)
+        t.is_(server.commands[1], "MAIL FROM:<s@sender.test>", "smtp_discard_ehlo_keywords")
+    with Server(extensions=["PIPELINING", "XFORWARD NAME ADDR PROTO HELO IDENT SOURCE"]) as server, \
+            Probe("smtp_send_xforward_command=yes") as probe:
+        probe.deliver(hop(server), ["a@x.test"], client="2001:db8::1", helo="he lo")
+        t.is_(server.commands[1], "XFORWARD NAME=client.example ADDR=IPv6:2001:db8::1 PROTO=ESMTP HELO=he+20lo IDENT=4probe SOURCE=REMOTE",
+              "XFORWARD")
+    lines = b"a" * 5000 + b"\n.\n" + b"b\r\nc\rd\n"
+    with Server() as server, Probe() as probe:
+        probe.deliver(hop(server), ["a@x.test"], content=lines)
+        wire = server.messages[0]
+        t.ok(max(len(x) for x in wire.split(b"\r\n")) == 998, "long lines are broken")
+        t.ok(wire.endswith(b"\r\n..\r\nb\r\nc d\r\n"), "and no bare CR leaves", wire[-40:])
+
+
+# ---- several hosts
+
+def several_hosts():
+    with Server() as good, Server({"RCPT": "451 4.2.0 not here"}, address="127.0.0.2", port=good.port) as busy, \
+            Server({"GREETING": "421 4.3.2 no"}, address="127.0.0.3", port=good.port):
+        port = good.port
+        names = NameServer({
+            ("multi.test", "MX"): [(10, "one.test"), (20, "two.test"), (30, "three.test")],
+            ("one.test", "A"): ["127.0.0.9"], ("two.test", "A"): ["127.0.0.3"], ("three.test", "A"): ["127.0.0.1"],
+            ("retry.test", "MX"): [(10, "busy.test"), (20, "three.test")], ("busy.test", "A"): ["127.0.0.2"],
+            ("null.test", "MX"): [(0, "")],
+            ("servfail.test", "MX"): "SERVFAIL",
+            ("plain.test", "A"): ["127.0.0.1"],
+            ("noaddress.test", "MX"): [(10, "nowhere.test")],
+            ("half.test", "MX"): [(10, "broken.test")], ("broken.test", "A"): "SERVFAIL",
+            ("loop.test", "MX"): [(10, "probe.example"), (20, "three.test")], ("probe.example", "A"): ["127.0.0.1"],
+            ("behind.test", "MX"): [(10, "three.test"), (20, "self.test"), (30, "two.test")], ("self.test", "A"): ["192.0.2.254"],
+        })
+        with Probe(dns=names) as probe:
+            outcomes, dead = probe.deliver(f"multi.test:{port}", ["a@multi.test"])
+            check("the third MX takes it", outcomes[0], RELAYED, "2.0.0", "^250")
+            t.is_(outcomes[0]["relay"], f"three.test[127.0.0.1]:{port}", "relay has the MX host's name")
+            t.is_(dead, "", "and the destination lives")
+            t.ok(f"connect to one.test[127.0.0.9]:{port}: Connection refused" in probe.log(), "the first is logged")
+            t.ok("4probe: host two.test[127.0.0.3] refused to talk to me: 421" in probe.log(), "so is the second")
+            outcomes, _ = probe.deliver(f"retry.test:{port}", ["a@multi.test"])
+            check("a recipient deferred by one gets through by the next", outcomes[0], RELAYED, "2.0.0", "^250")
+            t.ok("4probe: host busy.test[127.0.0.2] said: 451" in probe.log(), "and the refusal is logged")
+            outcomes, _ = probe.deliver(f"plain.test:{port}", ["a@plain.test"])
+            check("no MX: the address of the domain", outcomes[0], RELAYED, "2.0.0", "^250")
+            t.is_(outcomes[0]["relay"], f"plain.test[127.0.0.1]:{port}", "by its own name")
+            outcomes, dead = probe.deliver("null.test", ["a@null.test"])
+            check("null MX", outcomes[0], FAILED, "5.1.10", r"^Domain null\.test does not accept mail \(nullMX\)$")
+            t.ok(outcomes[0]["diagnostic"].startswith("556 5.1.10"), "with 556")
+            outcomes, dead = probe.deliver("servfail.test", ["a@servfail.test"])
+            check("the name server fails", outcomes[0], DEFERRED, "4.4.3",
+                  r"^Host or domain name not found\. Name service error for name=servfail\.test type=MX: Host not found, try again$")
+            t.ok(dead, "closes the window")
+            outcomes, dead = probe.deliver("nothing.test", ["a@nothing.test"])
+            check("no such domain", outcomes[0], FAILED, "5.4.4",
+                  r"^Host or domain name not found\. Name service error for name=nothing\.test type=A: Host not found$")
+            t.is_(dead, "", "is no dead host")
+            outcomes, _ = probe.deliver("noaddress.test", ["a@noaddress.test"])
+            check("an MX without address", outcomes[0], FAILED, "5.4.4", "name=nowhere.test type=A: Host not found")
+            outcomes, _ = probe.deliver("half.test", ["a@half.test"])
+            check("an MX whose address is not known now", outcomes[0], DEFERRED, "4.4.3", "name=broken.test type=A: .*try again")
+            outcomes, _ = probe.deliver("loop.test", ["a@loop.test"])
+            check("the best MX is this host", outcomes[0], FAILED, "5.4.6", r"^mail for loop\.test loops back to myself$")
+            outcomes, _ = probe.deliver("[192.0.2.254]", ["a@loop.test"])
+            check("an own address", outcomes[0], FAILED, "5.4.6", "loops back to myself$")
+            outcomes, _ = probe.deliver("bad..name", ["a@bad"])
+            check("a bad next hop", outcomes[0], FAILED, "5.1.2", "malformed")
+        with Probe(f"smtp_fallback_relay=[127.0.0.1]:{port}", dns=names) as probe:
+            outcomes, _ = probe.deliver(f"[127.0.0.9]:{port}", ["a@x.test"])
+            check("smtp_fallback_relay", outcomes[0], RELAYED, "2.0.0", "^250")
+        with Probe("smtp_mx_address_limit=2", dns=names) as probe:
+            outcomes, dead = probe.deliver(f"multi.test:{port}", ["a@x.test"])
+            t.is_(outcomes[0]["action"], DEFERRED, "smtp_mx_address_limit")
+            t.ok(dead, "and the destination is dead", dead)
+        with Probe("smtp_mx_session_limit=1", dns=names) as probe:
+            outcomes, _ = probe.deliver(f"retry.test:{port}", ["a@x.test"])
+            check("smtp_mx_session_limit", outcomes[0], DEFERRED, "4.2.0", "451")
+        with Probe(dns=names) as probe:
+            outcomes, _ = probe.deliver(f"[127.0.0.9]:{port}, plain.test:{port}", ["a@x.test"])
+            check("a list of next hops", outcomes[0], RELAYED, "2.0.0", "^250")
+        names.socket.close()
+
+
+# ---- connections used again
+
+def reuse():
+    with Server(extensions=ALL) as server, Probe() as probe:
+        uses = [probe.deliver(hop(server), ["a@x.test"])[0][0]["use"] for _ in range(3)]
+        t.is_(uses, ["1", "2", "3"], "messages follow on one connection")
+        t.is_(len(server.connections), 1, "there is one")
+        t.ok("conn_use=3" in probe.log(), "conn_use in the log")
+        t.ok(t.wait_for(lambda: server.connections[0][-1] == "QUIT", 4), "QUIT when nothing follows")
+    with Server({"RCPT": ["550 5.1.1 no"]}) as server, Probe() as probe:
+        probe.deliver(hop(server), ["a@x.test"])
+        outcomes, _ = probe.deliver(hop(server), ["b@x.test"])
+        check("after a refused recipient", outcomes[0], RELAYED, "2.0.0", "^250")
+        t.ok("RSET" in server.connections[0], "RSET comes first", server.connections)
+    for name, last in (("closed", DROP), ("421", "421 4.4.2 idle too long"), ("reset", RESET)):
+        with Server({"MAIL": ["250 2.1.0 Ok", last]}) as server, Probe() as probe:
+            probe.deliver(hop(server), ["a@x.test"])
+            outcomes, dead = probe.deliver(hop(server), ["b@x.test"])
+            check(f"a kept connection that is {name}: a fresh one takes it", outcomes[0], RELAYED, "2.0.0", "^250")
+            t.is_((outcomes[0]["use"], dead, len(server.connections)), ("1", "", 2), "without blame")
+    with Server({"DOT": ["421 4.3.2 bye"]}) as server, Probe() as probe:
+        probe.deliver(hop(server), ["a@x.test"])
+        probe.deliver(hop(server), ["a@x.test"])
+        t.is_(len(server.connections), 2, "421 ends a connection")
+    with Server() as server, Probe("smtp_connection_cache_on_demand=no") as probe:
+        probe.deliver(hop(server), ["a@x.test"])
+        probe.deliver(hop(server), ["a@x.test"])
+        t.is_(len(server.connections), 2, "smtp_connection_cache_on_demand = no")
+    with Server() as server, Probe("smtp_connection_reuse_count_limit=1") as probe:
+        for _ in range(4):
+            probe.deliver(hop(server), ["a@x.test"])
+        t.is_(len(server.connections), 2, "smtp_connection_reuse_count_limit")
+    with Server(extensions=ALL) as server, Probe() as probe:
+        begin = time.monotonic()
+        numbers = [probe.start(hop(server), [f"r{i}@x.test"]) for i in range(100)]
+        actions = {probe.wait(number)[0][0]["action"] for number in numbers}
+        t.is_(actions, {RELAYED_DSN}, f"100 deliveries at once ({time.monotonic() - begin:.2f} s)")
+        t.is_(len(server.messages), 100, "each arrives once")
+
+
+# ---- LMTP
+
+def lmtp():
+    with Server({"RCPT d@x.test": "550 5.1.1 no"}, ALL, lmtp=True) as server, Probe(lmtp=True) as probe:
+        server.script["DOT"] = ["250 2.0.0 one", "452 4.2.2 full", "550 5.7.1 three"]
+        outcomes, _ = probe.deliver(f"inet:127.0.0.1:{server.port}", ["a@x.test", "b@x.test", "d@x.test", "c@x.test"])
+        t.is_([(x["action"], x["status"]) for x in outcomes],
+              [(RELAYED_DSN, "2.0.0"), (DEFERRED, "4.2.2"), (FAILED, "5.1.1"), (FAILED, "5.7.1")], "LMTP: a reply for each")
+        t.is_(server.commands[0], "LHLO probe.example", "LHLO")
+        t.is_(len(server.messages), 1, "one message")
+    with Server({"LHLO": "500 no LMTP here"}, lmtp=True) as server, Probe(lmtp=True) as probe:
+        outcomes, _ = probe.deliver(f"inet:127.0.0.1:{server.port}", ["a@x.test"])
+        check("LHLO refused", outcomes[0], FAILED, "5.0.0", "refused to talk to me: 500")
+    with Server(lmtp=True) as server, Probe(lmtp=True) as probe:
+        server.script["DOT"] = ["250 2.0.0 one", DROP]
+        outcomes, _ = probe.deliver(f"inet:127.0.0.1:{server.port}", ["a@x.test", "b@x.test"])
+        t.is_([x["action"] for x in outcomes], [RELAYED, DEFERRED], "LMTP: lost between two replies")
+
+
+for part in (plain, many_recipients, refusals, losses, needs, several_hosts, reuse, lmtp):
+    print(f"# {part.__name__}", flush=True)
+    part()
+t.done()

@@ -1,0 +1,121 @@
+/* Unit table of the content: prefix, quoting, the From line, the loop check. */
+#include "setup.h"
+
+static void test_loops(void **state) {
+    (void)state;
+    static const struct {
+        const char *message;
+        int found;
+    } rows[] = {
+        {"Subject: x\n\nDelivered-To: alice@example.test\n", 0},
+        {"Delivered-To: alice@example.test\n\n", 1},
+        {"delivered-to:\tALICE@Example.test \nSubject: x\n\nbody\n", 1},
+        {"Received: x\n y\nDelivered-To:\n alice@example.test\n\nbody\n", 1},
+        {"Delivered-To: alice@example.testing\n\n", 0},
+        {"Delivered-To: bob@example.test\nDelivered-To: alice@example.test\n\n", 1},
+        {"", 0},
+        {"\nDelivered-To: alice@example.test\n", 0},
+        {"no header\nDelivered-To: alice@example.test\n", 0},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        setup_message(rows[i].message);
+        assert_int_equal(content_has_delivered_to(setup.file, HEADER, setup.work.content_length, setup.work.recipient), rows[i].found);
+    }
+}
+
+/* A header longer than the first piece that is read. */
+static void test_loop_far_down(void **state) {
+    (void)state;
+    struct buf message = buf_make(0);
+    for (unsigned i = 0; i < 3000; i++) buf_printf(&message, "X-Filler: number %u\n", i);
+    buf_append(&message, STR("Delivered-To: alice@example.test\n\nbody\n"));
+    setup_content(message.data, message.length);
+    assert_int_equal(content_has_delivered_to(setup.file, HEADER, message.length, setup.work.recipient), 1);
+    /* A file that is shorter than said is a fault, not "no loop". */
+    assert_int_equal(content_has_delivered_to(setup.file, HEADER, message.length + 1000000, STR("x@y")), -1);
+    buf_free(&message);
+}
+
+static void test_prefix(void **state) {
+    (void)state;
+    struct content content = {.work = &setup.work};
+    content_make_prefix(&content, &setup.config, true);
+    assert_string_equal(buf_string(&content.prefix),
+                        "Return-Path: <bob@example.org>\nX-Original-To: alice@example.test\nDelivered-To: alice@example.test\n");
+    buf_clear(&content.prefix);
+    setup.work.original = STR("al@example.test");
+    setup.work.sender = STR("a\nb\0c");
+    setup.config.enable_original_recipient = false;
+    content_make_prefix(&content, &setup.config, false);
+    assert_string_equal(buf_string(&content.prefix), "Return-Path: <a?b?c>\n");
+    buf_free(&content.prefix);
+}
+
+static void test_from_line(void **state) {
+    (void)state;
+    struct buf line = buf_make(0);
+    setenv("TZ", "UTC0", 1);
+    tzset();
+    content_append_from_line(&line, STR("bob@example.org"), INT64_C(1700000000) * CLOCK_SECOND);
+    assert_string_equal(buf_string(&line), "From bob@example.org  Tue Nov 14 22:13:20 2023\n");
+    buf_clear(&line);
+    content_append_from_line(&line, STR(""), 0);
+    assert_string_equal(buf_string(&line), "From MAILER-DAEMON  Thu Jan  1 00:00:00 1970\n");
+    buf_clear(&line);
+    content_append_from_line(&line, STR("a b\nFrom c"), 0);
+    assert_memory_equal(buf_string(&line), "From a-b-From-c  Thu", 20);
+    buf_free(&line);
+}
+
+static void test_quoting(void **state) {
+    (void)state;
+    static const struct {
+        const char *message, *quoted;
+    } rows[] = {
+        {"a\n", "a\n\n"},
+        {"a", "a\n\n"},
+        {"", "\n"},
+        {"From x\n", ">From x\n\n"},
+        {"From x\nFrom y\n", ">From x\n>From y\n\n"},
+        {">From x\n>>From y\n", ">>From x\n>>>From y\n\n"},
+        {"a From x\n> From\nFromage\nFrom\n", "a From x\n> From\nFromage\nFrom\n\n"},
+        {"Fr\nFrom ", "Fr\n>From \n\n"},
+        {">>>", ">>>\n\n"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct content content = {.work = &setup.work};
+        setup_message(rows[i].message);
+        content.file = setup.file;
+        int to = openat(setup.directory, "out", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        assert_int_equal(content_write_quoted(&content, to), CONTENT_WRITTEN);
+        close(to);
+        assert_string_equal(get("out"), rows[i].quoted);
+    }
+}
+
+/* "From " across the border of two pieces, and a long run of '>'. */
+static void test_quoting_pieces(void **state) {
+    (void)state;
+    struct content content = {.work = &setup.work};
+    struct buf message = buf_make(0);
+    while (message.length < 65536 - 3) buf_append_char(&message, message.length % 60 == 59 ? '\n' : 'x');
+    buf_truncate(&message, 65536 - 4);
+    buf_append(&message, STR("\nFrom y\n"));
+    for (unsigned i = 0; i < 70000; i++) buf_append_char(&message, '>');
+    setup_content(message.data, message.length);
+    content.file = setup.file;
+    int to = openat(setup.directory, "out", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(content_write_quoted(&content, to), CONTENT_WRITTEN);
+    assert_int_equal(lseek(to, 0, SEEK_END), message.length + 1 + 2);
+    char found[8];
+    assert_int_equal(pread(to, found, 7, 65536 - 4), 7);
+    assert_memory_equal(found, "\n>From ", 7);
+    close(to);
+    buf_free(&message);
+}
+
+int main(void) {
+    static const struct CMUnitTest tests[] = {TEST(test_loops),   TEST(test_loop_far_down), TEST(test_prefix),
+                                              TEST(test_from_line), TEST(test_quoting),     TEST(test_quoting_pieces)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
