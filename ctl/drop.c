@@ -56,6 +56,20 @@ static bool copy_input(int to) {
     }
 }
 
+/* Readable by pickup's group, which is the folder's; nobody else reaches it. Lent that group, or owning
+ * the folder, a file has it from the start; root's has not. */
+static int make_file(int folder, const char *name) {
+    struct stat folder_status, status;
+    int file = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (file < 0) return -1;
+    if (fstat(folder, &folder_status) == 0 && fstat(file, &status) == 0 &&
+        (status.st_gid == folder_status.st_gid || fchown(file, (uid_t)-1, folder_status.st_gid) == 0))
+        return file;
+    unlinkat(folder, name, 0);
+    close(file);
+    return -1;
+}
+
 int main(int argument_count, char **arguments) {
     bool lent = getegid() != getgid() || geteuid() != getuid();
     const char *path = argument_count == 2 && !lent ? arguments[1] : TERN_QUEUE_DIRECTORY "/maildrop";
@@ -70,8 +84,7 @@ int main(int argument_count, char **arguments) {
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (folder < 0) return EX_OSFILE;
     make_name(name, sizeof name);
-    /* Readable by pickup's group, which owns the folder; nobody else reaches it. */
-    int file = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+    int file = make_file(folder, name);
     if (file < 0) return EX_CANTCREAT;
     errno = 0;
     bool good = copy_input(file);

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "log.h"
 #include "worker.h"
 
 #define NAME_ROOM 300
@@ -96,8 +97,7 @@ static bool is_fit(struct mbox *mbox, struct stat *status) {
     else if (status->st_nlink != 1) reason = "has more than one name";
     else if (status->st_uid != geteuid() && mbox->config->strict_mailbox_ownership) reason = "is not owned by recipient";
     if (!reason) return true;
-    return worked_set(mbox->worked, DELIVERY_DEFERRED, "4.2.0", "cannot update mailbox %s: destination %s", mbox->name, reason) &&
-           false;
+    return worked_set(mbox->worked, DELIVERY_DEFERRED, "4.2.0", "cannot update mailbox %s: destination %s", mbox->name, reason);
 }
 
 /* The name still leads to the file that is locked: a mail reader may have put another in its place meanwhile. */
@@ -117,12 +117,11 @@ static bool append(struct mbox *mbox, const struct content *content, off_t size)
     bool good = result == CONTENT_WRITTEN;
     if (result == CONTENT_WRITE_FAILED) good = fails(mbox, errno, "error writing message");
     if (result == CONTENT_READ_FAILED)
-        good = worked_set(mbox->worked, DELIVERY_DEFERRED, "4.3.0", "cannot read the queue file") && false;
+        good = worked_set(mbox->worked, DELIVERY_DEFERRED, "4.3.0", "cannot read the queue file");
     if (good && fsync(mbox->mailbox) < 0) good = fails(mbox, errno, "sync");
     if (good) return true;
-    if (ftruncate(mbox->mailbox, size) < 0) return fails(mbox, errno, "cut back after a failure");
-    /* Not asked whether this one got through: the message is deferred in any case. */
-    if (fsync(mbox->mailbox) < 0) return false;
+    /* The message is deferred in any case, but the administrator has to know of a part that stays. */
+    if (ftruncate(mbox->mailbox, size) < 0) log_warning("mailbox %s: cannot cut off a part of a message", mbox->name);
     return false;
 }
 

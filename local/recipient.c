@@ -23,9 +23,11 @@ struct owner {
 };
 
 /* The way by which an address was reached; on the stack. */
+enum way_kind { WAY_ALIAS, WAY_USER, WAY_INCLUDE };
 struct way {
     const struct way *from;
-    struct str key; /* "alias NAME", "user NAME" */
+    enum way_kind kind;
+    struct str name; /* alias (without a domain: all local domains are one), user, file */
 };
 
 struct forwarded {
@@ -121,9 +123,13 @@ static bool first_time(struct walk *walk, const char *kind, struct str name) {
     return first;
 }
 
-static bool is_on_way(const struct way *way, struct str key) {
+static bool is_way(const struct way *way, enum way_kind kind, struct str name) {
+    return way && way->kind == kind && str_equal_nocase(way->name, name);
+}
+
+static bool is_on_way(const struct way *way, enum way_kind kind, struct str name) {
     for (; way; way = way->from)
-        if (str_equal_nocase(way->key, key)) return true;
+        if (is_way(way, kind, name)) return true;
     return false;
 }
 
@@ -290,8 +296,8 @@ static void member_include(struct walk *walk, const struct expansion *expansion,
     if (!answer.expanded) return say(walk, expansion->address, answer.action, answer.status, answer.text);
     struct expansion inner = *expansion;
     inner.origin = ORIGIN_INCLUDE;
-    struct way way = {expansion->way, file};
-    if (is_on_way(expansion->way, file) || way_length(&way) > (size_t)walk->local->config->local_recursion_limit)
+    struct way way = {expansion->way, WAY_INCLUDE, file};
+    if (is_on_way(expansion->way, WAY_INCLUDE, file) || way_length(&way) > (size_t)walk->local->config->local_recursion_limit)
         return defer(walk, expansion->address, "4.3.5", "a list includes itself: %", keep(walk, file).data);
     inner.way = &way;
     expand_members(walk, &inner, answer.members);
@@ -347,8 +353,10 @@ static void deliver_alias(struct walk *walk, struct str address, const struct ip
                                   .owner = {(uint32_t)found->uid, (uint32_t)found->gid, found->user, found->home}};
     if (found->uid == 0)
         expansion.owner = (struct owner){local->default_uid, local->default_gid, str_from(local->default_user), STR("/")};
-    struct way here = {way, address};
-    if (is_on_way(way, address))
+    struct str name;
+    domain_of(address, &name);
+    struct way here = {way, WAY_ALIAS, name};
+    if (is_on_way(way, WAY_ALIAS, name))
         return say(walk, address, DELIVERY_FAILED, STR("5.4.6"), STR("alias database loop"));
     if (way_length(&here) > (size_t)local->config->local_recursion_limit)
         return say(walk, address, DELIVERY_FAILED, STR("5.4.6"), STR("aliases are nested too deeply"));
@@ -393,14 +401,14 @@ static void deliver_user(struct walk *walk, struct str address, const struct ipc
     if (!find_mailbox_command(walk, found->user, &command, &failure))
         return defer(walk, address, "4.3.0", "address lookup failed: %", failure.text);
     /* Named in their own .forward: the mailbox. Met again elsewhere: they have it already. */
-    bool own = mailbox_only || is_on_way(way, found->user);
+    bool own = mailbox_only || is_on_way(way, WAY_USER, found->user);
     if (!own && !first_time(walk, "user", found->user)) return;
     enum local_step step = own ? STEP_MAILBOX : command.length ? STEP_FORWARD : STEP_USER;
     if (step == STEP_MAILBOX && !first_time(walk, "mailbox", found->user)) return;
     struct ipc_local_work work = make_work(walk, step, address, found->extension, &owner, STR_EMPTY);
     if (step != STEP_MAILBOX || !command.length) run_step(walk, &work, &answer);
     if (answer.expanded) {
-        struct way here = {way, found->user};
+        struct way here = {way, WAY_USER, found->user};
         struct expansion expansion = {.origin = ORIGIN_FORWARD, .owner = owner, .address = address, .extension = found->extension,
                                       .sender = sender, .owned = owned, .way = &here};
         walk->checked = true;
@@ -430,13 +438,13 @@ static void deliver_unknown(struct walk *walk, struct str address, const struct 
         struct ipc_local_work work = make_work(walk, STEP_CHECK, address, found->extension, &nobody, STR_EMPTY);
         struct buf target = buf_make(500);
         expand_template(config->luser_relay, &work, config, STR_EMPTY, &target);
-        struct way here = {way, address};
+        struct way here = {way, WAY_ALIAS, local_part};
         struct expansion expansion = {.address = address, .sender = sender, .owned = owned, .way = &here};
         struct step_answer answer;
         run_step(walk, &work, &answer);
         walk->expanded = true;
         if (answer.action != DELIVERY_DELIVERED) say(walk, address, answer.action, answer.status, answer.text);
-        else if (target.length == 0 || is_on_way(way, address)) defer(walk, address, "4.3.5", "luser_relay does not expand to an address", NULL);
+        else if (target.length == 0 || is_on_way(way, WAY_ALIAS, local_part)) defer(walk, address, "4.3.5", "luser_relay does not expand to an address", NULL);
         else member_address(walk, &expansion, keep(walk, buf_str(&target)));
         buf_free(&target);
         return;
@@ -459,14 +467,18 @@ static void deliver_address(struct walk *walk, struct str address, bool mailbox_
                             bool owned) {
     struct ipc_lookup_local_found found;
     struct failure failure = {0};
-    if (resolve_local(walk->local->resolve, address, mailbox_only, deadline_in(LOOKUP_PATIENCE), walk->arena, &found, &failure) !=
+    struct str name;
+    domain_of(address, &name);
+    /* "alice: alice, bob": the account of that name. */
+    bool itself = is_way(way, WAY_ALIAS, name);
+    if (resolve_local(walk->local->resolve, address, mailbox_only || itself, deadline_in(LOOKUP_PATIENCE), walk->arena, &found, &failure) !=
         RESOLVE_OK)
         return defer(walk, address, "4.3.0", "address lookup failed: %", failure.text);
     switch ((enum local_kind)found.kind) {
     case LOCAL_UNKNOWN:
         return deliver_unknown(walk, address, &found, way, sender, owned);
     case LOCAL_ALIAS:
-        if (!is_on_way(way, address) && !first_time(walk, "alias", address)) return;
+        if (!is_on_way(way, WAY_ALIAS, name) && !first_time(walk, "alias", name)) return;
         return deliver_alias(walk, address, &found, way, sender, owned);
     case LOCAL_USER:
         return deliver_user(walk, address, &found, mailbox_only, way, sender, owned);

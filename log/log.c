@@ -4,7 +4,11 @@
  *   where it goes                                 output.c
  *
  * The pipes are master's and outlive this process: lines wait in them while it
- * is replaced. One read brings many lines, one write takes them out. */
+ * is replaced. One read brings many lines, one write takes them out.
+ *
+ * Every service has its own pipe, so that none can write another's lines; what they
+ * wrote is put in order by the dates in the lines. A line waits ORDER_MS for those that
+ * were written before it and are still in another pipe. */
 #include "output.h"
 #include "record.h"
 
@@ -20,6 +24,9 @@
 #define READ_SIZE ((size_t)65536)
 #define LINE_LIMIT ((size_t)8192) /* longer ones are cut into several */
 #define HOST_LIMIT 256
+#define ORDER_MS 5
+#define WAITING_LIMIT ((size_t)1 << 20) /* bytes of lines that wait; then they are written at once */
+#define DATE_TOLERANCE (60 * CLOCK_SECOND)
 
 struct source {
     struct log_daemon *daemon;
@@ -29,8 +36,20 @@ struct source {
     struct buf partial; /* a line whose end has not come yet */
 };
 
+/* A line that waits for its turn. */
+struct waiting {
+    const struct source *source;
+    int64_t date;
+    size_t number; /* in order of reading */
+    size_t offset, length; /* in the daemon's texts */
+};
+
 struct log_daemon {
     struct source *sources;
+    struct buf texts;
+    struct waiting *waiting;
+    size_t waiting_count, waiting_room, lines_read;
+    struct loop_timer *timer;
     size_t source_count;
     struct output output;
     struct record_frame frame;
@@ -49,14 +68,57 @@ static void flush(struct log_daemon *daemon) {
     buf_clear(&daemon->out);
 }
 
-static void add_line(struct source *source, struct str line) {
-    struct log_daemon *daemon = source->daemon;
-    struct record record = record_parse(line);
-    if (line.length == 0)
-        return;
-    record_format(&daemon->frame, source->tag, &record, &daemon->out);
+static int compare_waiting(const void *a, const void *b) {
+    const struct waiting *first = a, *second = b;
+    if (first->date != second->date) return first->date < second->date ? -1 : 1;
+    return first->number < second->number ? -1 : first->number > second->number;
+}
+
+static void write_waiting(struct log_daemon *daemon, const struct waiting *waiting) {
+    struct record record = record_parse(str_slice(buf_str(&daemon->texts), waiting->offset, waiting->offset + waiting->length));
+    record_set_time(&daemon->frame, waiting->date);
+    record_format(&daemon->frame, waiting->source->tag, &record, &daemon->out);
     if (daemon->frame.form == RECORD_FORM_SYSLOG) /* a datagram a line */
         flush(daemon);
+}
+
+/* Writes the lines dated up to a moment, in order; the others wait on. */
+static void write_until(struct log_daemon *daemon, int64_t until) {
+    size_t done = 0;
+    if (daemon->waiting_count > 1) qsort(daemon->waiting, daemon->waiting_count, sizeof *daemon->waiting, compare_waiting);
+    while (done < daemon->waiting_count && daemon->waiting[done].date <= until) write_waiting(daemon, &daemon->waiting[done++]);
+    flush(daemon);
+    daemon->waiting_count -= done;
+    if (daemon->waiting_count == 0) {
+        buf_clear(&daemon->texts);
+        return;
+    }
+    memmove(daemon->waiting, daemon->waiting + done, daemon->waiting_count * sizeof *daemon->waiting);
+}
+
+static void on_timer(void *argument) {
+    struct log_daemon *daemon = argument;
+    loop_timer_stop(&daemon->timer);
+    write_until(daemon, clock_date() - ORDER_MS * 500);
+    if (daemon->waiting_count > 0) daemon->timer = loop_timer_start(ORDER_MS, 0, on_timer, daemon);
+}
+
+static void add_line(struct source *source, struct str line) {
+    struct log_daemon *daemon = source->daemon;
+    if (line.length == 0)
+        return;
+    if (daemon->waiting_count == daemon->waiting_room) {
+        daemon->waiting_room = daemon->waiting_room ? daemon->waiting_room * 2 : 64;
+        daemon->waiting = memory_resize(daemon->waiting, daemon->waiting_room, sizeof *daemon->waiting);
+    }
+    /* A service that lies about the date may put its own lines in the wrong place, but not for long. */
+    int64_t now = clock_date(), date = record_parse(line).date;
+    if (date > now || date < now - DATE_TOLERANCE) date = now;
+    daemon->waiting[daemon->waiting_count] = (struct waiting){
+        .source = source, .date = date, .number = daemon->lines_read++, .offset = daemon->texts.length, .length = line.length};
+    daemon->waiting_count++;
+    buf_append(&daemon->texts, line);
+    if (daemon->texts.length >= WAITING_LIMIT) write_until(daemon, INT64_MAX);
 }
 
 /* Takes the whole lines out of what is there; an overlong one is cut. */
@@ -91,10 +153,10 @@ static bool read_source(struct source *source) {
 
 static void source_readable(int descriptor, void *argument) {
     struct source *source = argument;
+    struct log_daemon *daemon = source->daemon;
     (void)descriptor;
-    record_set_time(&source->daemon->frame, clock_date());
     read_source(source);
-    flush(source->daemon);
+    if (!daemon->timer) daemon->timer = loop_timer_start(ORDER_MS, 0, on_timer, daemon);
 }
 
 /* ---- the daemon */
@@ -156,13 +218,11 @@ static bool start(struct service *service, struct failure *failure) {
 /* Stopping: what is in the pipes is written before this process ends. */
 static void drain(struct service *service) {
     struct log_daemon *daemon = service_context(service);
-    record_set_time(&daemon->frame, clock_date());
     for (size_t i = 0; i < daemon->source_count; i++) {
-        while (read_source(&daemon->sources[i]))
-            flush(daemon);
+        while (read_source(&daemon->sources[i])) continue;
         loop_watch_stop(&daemon->sources[i].watch);
     }
-    flush(daemon);
+    write_until(daemon, INT64_MAX);
 }
 
 static void tick(struct service *service) {

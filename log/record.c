@@ -18,13 +18,15 @@ struct record record_parse(struct str line) {
     struct record record = {0};
     struct str severity;
     struct str process;
+    struct str date;
     struct str rest;
     uint64_t number = 0;
     if (!str_cut(line, ' ', &severity, &rest) || severity.length != 1 ||
         !str_to_u64(severity, ARRAY_LENGTH(severity_words) - 1, &number))
         return whole;
     record.severity = (unsigned)number;
-    if (!str_cut(rest, ' ', &process, &record.text) || !str_to_u64(process, PROCESS_LIMIT, &record.process))
+    if (!str_cut(rest, ' ', &process, &rest) || !str_to_u64(process, PROCESS_LIMIT, &record.process) ||
+        !str_cut(rest, ' ', &date, &record.text) || !str_to_i64(date, 0, INT64_MAX, &record.date))
         return whole;
     return record;
 }

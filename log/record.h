@@ -10,6 +10,7 @@
 struct record {
     unsigned severity; /* syslog's number, 0 to 7 */
     uint64_t process;  /* the writer's pid as it says; 0: it did not */
+    int64_t date;      /* microseconds, as it says; 0: it did not */
     struct str text;   /* with its severity word */
 };
 
@@ -32,7 +33,7 @@ struct record_frame {
 /* Reads a line as lib/base/log.h writes it to the pipe, without its newline. What is not such
  * a line (a dying process speaks through its standard error) is a warning, all text. Pure. */
 struct record record_parse(struct str line);
-/* Sets the time of the records to come, in microseconds since the epoch. */
+/* Sets the time of the record to come, in microseconds since the epoch. */
 void record_set_time(struct record_frame *frame, int64_t date);
 /* Appends the finished line, with LF but for syslog. Control characters become '?'. */
 void record_format(const struct record_frame *frame, struct str tag, const struct record *record, struct buf *out);

@@ -68,6 +68,10 @@ static void set_aside(struct pickup *pickup, const char *name) {
 
 static enum take_result take_file(struct pickup *pickup, const char *name) {
     int file = openat(pickup->folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (file < 0 && errno == EACCES) {
+        log_warning("cannot read %s in the drop folder: %s; it is left there", name, strerror(errno));
+        return BUSY;
+    }
     if (file < 0) return errno == ELOOP ? UNUSABLE : NOT_NOW;
     enum take_result result = take_open_file(pickup, file, name);
     close(file);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "clock.h"
 
 enum { LOG_ERR = 3, LOG_WARN = 4, LOG_NORMAL = 6, LOG_DEBUG = 7, TEXT_TAIL = 4 };
 
@@ -86,7 +87,7 @@ static void clean(struct line *line) {
 static void begin_line(struct line *line, int severity) {
     line->end = line->length + LOG_LINE_MAXIMUM - 1;
     if (process.descriptor >= 0)
-        add(line, "%d %ld ", severity, process.pid);
+        add(line, "%d %ld %lld ", severity, process.pid, (long long)clock_date());
     else
         add(line, "%s: ", process.tag);
     line->start = line->length;

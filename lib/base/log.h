@@ -2,8 +2,9 @@
  *
  * One line is one write(2) into the pipe that master left open, at most
  * LOG_LINE_MAXIMUM bytes, so lines of several processes never mix. The line is
- * "<severity> <pid> <text>\n" with the severity as a syslog digit (3 error ... 7
- * debug); the log daemon adds time, host and service. Control characters become
+ * "<severity> <pid> <date> <text>\n" with the severity as a syslog digit (3 error ... 7
+ * debug) and the date in microseconds, by which the log daemon orders the lines of
+ * all services; it adds host and service. Control characters become
  * '?'. When the pipe is full, lines are dropped and counted, and the count is said
  * with the next line that fits. Without a pipe, "tag: text" goes to standard error.
  *

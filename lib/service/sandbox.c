@@ -103,10 +103,21 @@ static bool plan_directory(struct sandbox *sandbox, const struct sandbox_options
     return false;
 }
 
+/* What the set-gid command leaves in the drop folder is for the folder's group, and for nobody else. */
+static bool take_folder_group(struct sandbox *sandbox, struct failure *failure) {
+    struct stat status;
+    if (sandbox->private_instance || sandbox->row->root != ROOT_DROP) return true;
+    if (fstat(sandbox->directory, &status) < 0) return failure_set_errno(failure, errno, "the drop folder");
+    if (status.st_gid != 0) sandbox->gid = status.st_gid;
+    return true;
+}
+
 bool sandbox_plan(const struct service_row *row, const struct sandbox_options *options, struct sandbox *sandbox,
                   struct failure *failure) {
     struct sandbox planned = {.row = row, .directory = -1, .sessions = options->sessions};
-    if (!plan_user(&planned, options, failure) || !plan_directory(&planned, options, failure)) return false;
+    if (!plan_user(&planned, options, failure) || !plan_directory(&planned, options, failure) ||
+        !take_folder_group(&planned, failure))
+        return false;
     tzset(); /* reads the time zone's file while it can be seen */
     if (row->root == ROOT_SLASH) load_account_modules();
     *sandbox = planned;

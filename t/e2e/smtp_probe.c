@@ -39,6 +39,13 @@ static void set_recipient(struct job *job, struct str value) {
     job->request.recipients.packed = buf_str(&job->rows);
 }
 
+static int open_file(struct str name) {
+    char *path = memory_copy_string(name);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    MEMORY_FREE(path);
+    return file;
+}
+
 static void count_lines(struct job *job) {
     char piece[4096];
     ssize_t got;
@@ -52,7 +59,7 @@ static void set_field(struct job *job, struct str name, struct str value) {
     uint64_t number = 0;
     if (!str_to_u64(value, UINT32_MAX, &number)) number = 0;
     if (str_equal(name, STR("id"))) job->id = value;
-    else if (str_equal(name, STR("file"))) job->file = open(memory_copy_string(value), O_RDONLY | O_CLOEXEC);
+    else if (str_equal(name, STR("file"))) job->file = open_file(value);
     else if (str_equal(name, STR("nexthop"))) job->request.nexthop = value;
     else if (str_equal(name, STR("sender"))) job->request.sender = value;
     else if (str_equal(name, STR("rcpt"))) set_recipient(job, value);

@@ -8,6 +8,7 @@ here, on loopback."""
 import os
 import pathlib
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -610,4 +611,5 @@ def lmtp():
 for part in (plain, many_recipients, refusals, losses, needs, several_hosts, reuse, lmtp):
     print(f"# {part.__name__}", flush=True)
     part()
+shutil.rmtree(TOP, ignore_errors=True)
 t.done()

@@ -29,11 +29,25 @@ static int tear_down(void **state) {
 
 static char got[70000];
 
+/* Takes the date, each line's third word, out: it is another every time. */
+static void remove_dates(void) {
+    for (char *line = got; *line;) {
+        char *word = line;
+        for (int blanks = 0; blanks < 2 && *word; word++) blanks += *word == ' ';
+        size_t digits = strspn(word, "0123456789");
+        if (digits >= 16 && word[digits] == ' ') memmove(word, word + digits + 1, strlen(word + digits + 1) + 1);
+        line = strchr(line, '\n');
+        if (!line) break;
+        line++;
+    }
+}
+
 static size_t read_all(void) {
     ssize_t length = read(pipe_ends[0], got, sizeof(got) - 1);
 
     if (length < 0) length = 0;
     got[length] = '\0';
+    remove_dates();
     return (size_t)length;
 }
 

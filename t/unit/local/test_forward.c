@@ -32,10 +32,10 @@ static void test_members(void **state) {
     struct buf home = buf_make(0);
     buf_printf(&home, "%s", setup.top);
     setup.work.home = buf_str(&home);
-    put(".forward", "# me\nbob@example.org, \\alice\n\"|cat -n > x\"\n/tmp/file\n:include:/tmp/list\n", 0644);
+    put(".forward", "# me\nbob@example.org, alice\n\"|cat -n > x\"\n/tmp/file\n:include:/tmp/list\n", 0644);
     read_with("$home/.forward");
     assert_int_equal(forward_read(&setup.config, &setup.work, &setup.worked), FORWARD_MEMBERS);
-    expect_members("0:bob@example.org;0:\\alice;1:cat -n > x;2:/tmp/file;3:/tmp/list");
+    expect_members("0:bob@example.org;0:alice;1:cat -n > x;2:/tmp/file;3:/tmp/list");
     assert_true(setup.worked.expanded);
     buf_free(&home);
 }
