@@ -6,7 +6,7 @@
 #include "hash.h"
 #include "str.h"
 
-#define QUEUE_SHAPE_BUCKETS 40
+#define QUEUE_SHAPE_BUCKETS 30
 
 struct queue_shape {
     unsigned buckets;        /* the last is for all that is older; 2 to QUEUE_SHAPE_BUCKETS */
