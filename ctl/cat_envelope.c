@@ -19,7 +19,9 @@ static const char *const action_words[] = {"delivered", "relayed", "relayed", "e
 static const char *const body_words[] = {"7BIT", "8BITMIME", "BINARYMIME"};
 static const char *const return_words[] = {"", "FULL", "HDRS"};
 
-static const char *word(const char *const *words, size_t count, uint64_t number) { return number < count ? words[number] : "unknown"; }
+static const char *word(const char *const *words, size_t count, uint64_t number) {
+    return number < count ? words[number] : "unknown";
+}
 #define WORD(words, number) word((words), ARRAY_LENGTH(words), (number))
 
 static void begin(struct sheet *sheet, const char *label) {
@@ -47,8 +49,10 @@ static void append_date(struct buf *out, int64_t seconds) {
     time_t moment = (time_t)seconds;
     struct tm date;
     char written[64];
-    if (localtime_r(&moment, &date) && strftime(written, sizeof written, "%a %b %e %H:%M:%S %Y", &date)) buf_append(out, str_from(written));
-    else buf_printf(out, "%lld", (long long)seconds);
+    if (localtime_r(&moment, &date) && strftime(written, sizeof written, "%a %b %e %H:%M:%S %Y", &date))
+        buf_append(out, str_from(written));
+    else
+        buf_printf(out, "%lld", (long long)seconds);
 }
 
 static void date(struct sheet *sheet, const char *label, int64_t seconds) {
@@ -93,7 +97,8 @@ static void show_recipient(struct sheet *sheet, const struct queue_recipient *re
     append_notify(sheet, recipient->notify);
     optional(sheet, "original_recipient", recipient->original);
     text(sheet, recipient->state == QUEUE_RECIPIENT_DONE ? "done_recipient" : "recipient", recipient->address);
-    if (recipient->state != QUEUE_RECIPIENT_WAITING) text(sheet, "recipient_state", str_from(WORD(state_words, recipient->state)));
+    if (recipient->state != QUEUE_RECIPIENT_WAITING)
+        text(sheet, "recipient_state", str_from(WORD(state_words, recipient->state)));
 }
 
 /* Of an envelope that does not check: the addresses in records that do. */
@@ -116,18 +121,22 @@ static void show_readable(struct sheet *sheet, struct str bytes) {
 
 /* ---- events, in the order in which they were written */
 
-static void show_recipient_event(struct sheet *sheet, struct str fields, uint64_t when, const struct queue_envelope *envelope) {
+static void show_recipient_event(struct sheet *sheet, struct str fields, uint64_t when,
+                                 const struct queue_envelope *envelope) {
     uint64_t index, state, action;
     struct str status, reason, remote, diagnostic;
-    if (!record_read_number(&fields, &index) || !record_read_number(&fields, &state) || !record_read_number(&fields, &action) ||
-        !record_read_text(&fields, &status) || !record_read_text(&fields, &reason) || !record_read_text(&fields, &remote) ||
+    if (!record_read_number(&fields, &index) || !record_read_number(&fields, &state) ||
+        !record_read_number(&fields, &action) || !record_read_text(&fields, &status) ||
+        !record_read_text(&fields, &reason) || !record_read_text(&fields, &remote) ||
         !record_read_text(&fields, &diagnostic))
         return;
     begin(sheet, "delivery_event");
     append_date(sheet->out, (int64_t)when);
     buf_append(sheet->out, STR(" to=<"));
-    if (index < envelope->recipient_count) queue_tool_printable(sheet->out, envelope->recipients[index].address);
-    else buf_printf(sheet->out, "recipient %llu", (unsigned long long)index);
+    if (index < envelope->recipient_count)
+        queue_tool_printable(sheet->out, envelope->recipients[index].address);
+    else
+        buf_printf(sheet->out, "recipient %llu", (unsigned long long)index);
     buf_printf(sheet->out, ">, %s, dsn=", WORD(action_words, action));
     queue_tool_printable(sheet->out, status);
     buf_printf(sheet->out, ", then %s (", WORD(state_words, state));
@@ -141,14 +150,22 @@ static void show_event(struct sheet *sheet, char type, struct str fields, const 
     uint64_t when, attempts;
     if (!record_read_number(&fields, &when) || when > INT64_MAX) return;
     switch (type) {
-    case EVENT_RECIPIENT: show_recipient_event(sheet, fields, when, envelope); break;
+    case EVENT_RECIPIENT:
+        show_recipient_event(sheet, fields, when, envelope);
+        break;
     case EVENT_SCHEDULE:
         date(sheet, "next_attempt_time", (int64_t)when);
         if (record_read_number(&fields, &attempts)) number(sheet, "attempts", attempts);
         break;
-    case EVENT_DELAY_NOTICE: date(sheet, "delay_notice_time", (int64_t)when); break;
-    case EVENT_EXPIRE: date(sheet, "forced_expire_time", (int64_t)when); break;
-    default: text(sheet, "unknown_event", str_make(&type, 1)); break;
+    case EVENT_DELAY_NOTICE:
+        date(sheet, "delay_notice_time", (int64_t)when);
+        break;
+    case EVENT_EXPIRE:
+        date(sheet, "forced_expire_time", (int64_t)when);
+        break;
+    default:
+        text(sheet, "unknown_event", str_make(&type, 1));
+        break;
     }
 }
 
@@ -162,27 +179,31 @@ static void show_events(struct sheet *sheet, struct str bytes, const struct queu
     }
     if (rest.length) {
         begin(sheet, "torn_event");
-        buf_printf(sheet->out, "%zu bytes at the end are no whole record (a crash while writing; harmless)\n", rest.length);
+        buf_printf(sheet->out, "%zu bytes at the end are no whole record (a crash while writing; harmless)\n",
+                   rest.length);
     }
 }
 
-bool cat_envelope_format(const struct queue_header *header, struct str tail, uint64_t offset, bool with_offsets, struct buf *out,
-                         struct failure *failure) {
+bool cat_envelope_format(const struct queue_header *header, struct str tail, uint64_t offset, bool with_offsets,
+                         struct buf *out, struct failure *failure) {
     struct sheet sheet = {.out = out, .with_offsets = with_offsets, .offset = 0};
     struct arena *arena = arena_create(0);
     struct queue_envelope envelope = {.arrival = 0};
-    struct str bytes = str_slice(tail, 0, (size_t)header->envelope_length), events = str_from_offset(tail, bytes.length);
+    struct str bytes = str_slice(tail, 0, (size_t)header->envelope_length),
+               events = str_from_offset(tail, bytes.length);
     size_t used;
     bool good = bytes.length == header->envelope_length || failure_set(failure, "the envelope is cut short");
     if (good && crc32c(0, bytes.data, bytes.length) != header->envelope_crc)
         good = failure_set(failure, "the envelope does not match its check sum; shown is what can be read");
     begin(&sheet, "message_size");
-    buf_printf(out, "%15llu %15llu lines\n", (unsigned long long)header->content_length, (unsigned long long)header->content_lines);
+    buf_printf(out, "%15llu %15llu lines\n", (unsigned long long)header->content_length,
+               (unsigned long long)header->content_lines);
     sheet.offset = offset;
     good = good && queue_envelope_parse(bytes, events, arena, &envelope, &used, failure);
     if (good) {
         show_message(&sheet, &envelope);
-        for (size_t i = 0; i < envelope.recipient_count; i++) show_recipient(&sheet, &envelope.recipients[i]);
+        for (size_t i = 0; i < envelope.recipient_count; i++)
+            show_recipient(&sheet, &envelope.recipients[i]);
     } else {
         show_readable(&sheet, bytes);
     }
@@ -196,8 +217,10 @@ bool cat_envelope_format(const struct queue_header *header, struct str tail, uin
 
 static void json_text(json_t *object, const char *name, struct str value) {
     struct buf clean = buf_make(0);
-    if (str_is_utf8(value)) buf_append(&clean, value);
-    else queue_tool_printable(&clean, value);
+    if (str_is_utf8(value))
+        buf_append(&clean, value);
+    else
+        queue_tool_printable(&clean, value);
     json_object_set_new(object, name, json_stringn(buf_string(&clean), clean.length));
     buf_free(&clean);
 }
@@ -206,7 +229,9 @@ static void json_optional(json_t *object, const char *name, struct str value) {
     if (value.length) json_text(object, name, value);
 }
 
-static void json_number(json_t *object, const char *name, int64_t value) { json_object_set_new(object, name, json_integer(value)); }
+static void json_number(json_t *object, const char *name, int64_t value) {
+    json_object_set_new(object, name, json_integer(value));
+}
 
 static json_t *json_recipient(const struct queue_recipient *recipient) {
     json_t *object = json_object();
@@ -247,12 +272,15 @@ static json_t *json_envelope(const struct queue_header *header, const struct que
     if (envelope->next_attempt) json_number(object, "next_attempt", envelope->next_attempt);
     if (envelope->delay_notice) json_number(object, "delay_notice", envelope->delay_notice);
     json_object_set_new(object, "forced_expire", json_boolean(envelope->force_expire));
-    for (size_t i = 0; i < envelope->recipient_count; i++) json_array_append_new(recipients, json_recipient(&envelope->recipients[i]));
+    for (size_t i = 0; i < envelope->recipient_count; i++)
+        json_array_append_new(recipients, json_recipient(&envelope->recipients[i]));
     json_object_set_new(object, "recipients", recipients);
     return object;
 }
 
-static int append_dump(const char *bytes, size_t length, void *out) { return buf_append_bytes(out, bytes, length) ? 0 : -1; }
+static int append_dump(const char *bytes, size_t length, void *out) {
+    return buf_append_bytes(out, bytes, length) ? 0 : -1;
+}
 
 bool cat_envelope_json(int file, struct buf *out, struct failure *failure) {
     struct arena *arena = arena_create(0);
@@ -262,7 +290,8 @@ bool cat_envelope_json(int file, struct buf *out, struct failure *failure) {
     bool good = queue_file_read(file, arena, &header, &envelope, &events_end, failure);
     if (good) {
         json_t *object = json_envelope(&header, &envelope);
-        good = (json_dump_callback(object, append_dump, out, 0) == 0 && buf_append_char(out, '\n')) || failure_set(failure, "out of memory");
+        good = (json_dump_callback(object, append_dump, out, 0) == 0 && buf_append_char(out, '\n')) ||
+               failure_set(failure, "out of memory");
         json_decref(object);
     }
     arena_destroy(&arena);

@@ -56,3 +56,21 @@ ctl_ternshape_SOURCES = ctl/ternshape.c ctl/queue_shape.c ctl/queue_shape.h ctl/
 	ctl/queue_change.c ctl/queue_change.h $(QUEUE_TOOL_SOURCES)
 ctl_ternshape_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE) $(PATHS_CPPFLAGS)
 ctl_ternshape_LDADD = $(SERVICE_LINK)
+# Names that local programs call: mailq is sendmail by another name, newaliases is ternalias
+# (sendmail -bi becomes it). uninstall takes away what install made.
+install-exec-hook:
+	cd "$(DESTDIR)$(sbindir)" && rm -f mailq newaliases && $(LN_S) sendmail mailq && $(LN_S) ternalias newaliases
+uninstall-hook:
+	cd "$(DESTDIR)$(sbindir)" && rm -f mailq newaliases
+	cd "$(DESTDIR)$(sbindir)" && for pair in $(COMPAT_LINKS); do \
+	    name=$${pair%%:*}; test "$$(readlink $$name)" != $${pair#*:} || rm -f $$name; done
+# The names of Postfix's commands, for fingers and scripts; not over a file that is there.
+COMPAT_LINKS = postconf:ternconf postqueue:ternqueue postsuper:ternsuper postcat:terncat postmap:ternmap \
+	postalias:ternalias postlog:ternlog qshape:ternshape
+install-compat-links:
+	cd "$(DESTDIR)$(sbindir)" && for pair in $(COMPAT_LINKS); do \
+	    name=$${pair%%:*} target=$${pair#*:}; \
+	    if test ! -e $$target; then echo "no $$target, no link $$name"; \
+	    elif test -e $$name || test -h $$name; then echo "$$name is there, left alone"; \
+	    else $(LN_S) $$target $$name || exit 1; fi; done
+.PHONY: install-compat-links

@@ -18,8 +18,8 @@ struct log_writer {
 };
 
 /* Opens the log; tag empty: syslog_name/program. */
-MUST_USE bool log_writer_open(struct log_writer *writer, const struct config *config, const char *program, struct str tag,
-                              struct failure *failure);
+MUST_USE bool log_writer_open(struct log_writer *writer, const struct config *config, const char *program,
+                              struct str tag, struct failure *failure);
 /* Writes a line; text comes with its severity word. severity is syslog's number. */
 MUST_USE bool log_writer_write(struct log_writer *writer, unsigned severity, struct str text, struct failure *failure);
 void log_writer_close(struct log_writer *writer);

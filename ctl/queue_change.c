@@ -70,8 +70,8 @@ static bool write_expiry(int file, struct failure *failure) {
     uint64_t end;
     struct queue_event event = {.type = EVENT_EXPIRE, .when = clock_date() / CLOCK_SECOND};
     bool good = queue_file_read(file, arena, &header, &envelope, &end, failure);
-    if (good && (!queue_event_pack(&event, &bytes) || pwrite(file, bytes.data, bytes.length, (off_t)end) != (ssize_t)bytes.length ||
-                 fsync(file) < 0))
+    if (good && (!queue_event_pack(&event, &bytes) ||
+                 pwrite(file, bytes.data, bytes.length, (off_t)end) != (ssize_t)bytes.length || fsync(file) < 0))
         good = failure_set_errno(failure, errno, "cannot write to the message");
     buf_free(&bytes);
     arena_destroy(&arena);
@@ -88,13 +88,17 @@ static enum queue_change_result expire(int folder, const char *name, struct fail
     return good ? QUEUE_CHANGE_DONE : QUEUE_CHANGE_FAILED;
 }
 
-static enum queue_change_result change_in(const struct queue_folders *folders, int folder, const char *name, enum queue_change change,
-                                          struct failure *failure) {
+static enum queue_change_result change_in(const struct queue_folders *folders, int folder, const char *name,
+                                          enum queue_change change, struct failure *failure) {
     switch (change) {
-    case QUEUE_DELETE: return result_of(unlinkat(folder, name, 0) == 0, "delete the message", failure);
-    case QUEUE_HOLD: return folder == folders->hold ? QUEUE_CHANGE_NONE : move(folder, folders->hold, name, failure);
-    case QUEUE_RELEASE: return folder != folders->hold ? QUEUE_CHANGE_NONE : move(folder, folders->new, name, failure);
-    case QUEUE_REQUEUE: return move(folder, folders->new, name, failure);
+    case QUEUE_DELETE:
+        return result_of(unlinkat(folder, name, 0) == 0, "delete the message", failure);
+    case QUEUE_HOLD:
+        return folder == folders->hold ? QUEUE_CHANGE_NONE : move(folder, folders->hold, name, failure);
+    case QUEUE_RELEASE:
+        return folder != folders->hold ? QUEUE_CHANGE_NONE : move(folder, folders->new, name, failure);
+    case QUEUE_REQUEUE:
+        return move(folder, folders->new, name, failure);
     case QUEUE_EXPIRE:
     case QUEUE_EXPIRE_RELEASE: {
         enum queue_change_result result = expire(folder, name, failure);
@@ -105,11 +109,12 @@ static enum queue_change_result change_in(const struct queue_folders *folders, i
     return QUEUE_CHANGE_NONE;
 }
 
-enum queue_change_result queue_change_one(const struct queue_folders *folders, const char *queue_id, enum queue_change change,
-                                          struct failure *failure) {
+enum queue_change_result queue_change_one(const struct queue_folders *folders, const char *queue_id,
+                                          enum queue_change change, struct failure *failure) {
     const int all[] = {folders->new, folders->cur, folders->hold};
     for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
-        if (faccessat(all[i], queue_id, F_OK, AT_SYMLINK_NOFOLLOW) == 0) return change_in(folders, all[i], queue_id, change, failure);
+        if (faccessat(all[i], queue_id, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+            return change_in(folders, all[i], queue_id, change, failure);
     return QUEUE_CHANGE_NONE;
 }
 
@@ -117,7 +122,8 @@ enum queue_change_result queue_change_one(const struct queue_folders *folders, c
 
 /* Removing and renaming what readdir has just returned does not disturb what it returns next. */
 static bool change_folder(const struct queue_folders *folders, int folder, enum queue_change change, uint64_t *count,
-                          void (*told)(const char *, enum queue_change, void *), void *context, struct failure *failure) {
+                          void (*told)(const char *, enum queue_change, void *), void *context,
+                          struct failure *failure) {
     int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *listing = copy < 0 ? NULL : fdopendir(copy);
     bool good = true;
@@ -136,7 +142,8 @@ static bool change_folder(const struct queue_folders *folders, int folder, enum 
             failure_prefix(failure, "%s", entry->d_name);
             good = false;
             break;
-        case QUEUE_CHANGE_NONE: break;
+        case QUEUE_CHANGE_NONE:
+            break;
         }
     }
     closedir(listing);

@@ -23,12 +23,13 @@ MUST_USE bool queue_folders_open(int queue, struct queue_folders *folders, struc
  * power cut may undo them. */
 MUST_USE bool queue_folders_close(struct queue_folders *folders);
 /* One message, wherever it stands. */
-MUST_USE enum queue_change_result queue_change_one(const struct queue_folders *folders, const char *queue_id, enum queue_change change,
-                                                   struct failure *failure);
+MUST_USE enum queue_change_result queue_change_one(const struct queue_folders *folders, const char *queue_id,
+                                                   enum queue_change change, struct failure *failure);
 /* All messages of the queues named ("incoming hold", empty: any), counted; told gets each. */
-MUST_USE bool queue_change_all(const struct queue_folders *folders, enum queue_change change, struct str queues, uint64_t *count,
-                               void (*told)(const char *queue_id, enum queue_change change, void *context), void *context,
-                               struct failure *failure);
+MUST_USE bool queue_change_all(const struct queue_folders *folders, enum queue_change change, struct str queues,
+                               uint64_t *count,
+                               void (*told)(const char *queue_id, enum queue_change change, void *context),
+                               void *context, struct failure *failure);
 /* Is a queue among the words; an empty list names all. */
 bool queue_is_named(struct str queues, struct str queue);
 

@@ -20,7 +20,7 @@ struct check {
     void *context;
     struct failure *failure;
     int queue;
-    int folder;              /* the one being walked */
+    int folder; /* the one being walked */
     const char *folder_name;
 };
 
@@ -68,10 +68,13 @@ static bool set_aside(struct check *check, const char *name, const char *reason)
     if (corrupt < 0) return false;
     char target[QUEUE_ID_SIZE + 32];
     snprintf(target, sizeof target, "%s", name);
-    if (faccessat(corrupt, target, F_OK, AT_SYMLINK_NOFOLLOW) == 0) snprintf(target, sizeof target, "%s.%lld", name, (long long)time(NULL));
+    if (faccessat(corrupt, target, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        snprintf(target, sizeof target, "%s.%lld", name, (long long)time(NULL));
     bool good = renameat(check->folder, name, corrupt, target) == 0 && fsync(corrupt) == 0 && fsync(check->folder) == 0;
-    if (good) tell(check, "%s/%s: damaged, moved to corrupt/%s: %s", check->folder_name, name, target, reason);
-    else local_fault(check, "set aside", name);
+    if (good)
+        tell(check, "%s/%s: damaged, moved to corrupt/%s: %s", check->folder_name, name, target, reason);
+    else
+        local_fault(check, "set aside", name);
     close(corrupt);
     return good;
 }
@@ -84,7 +87,8 @@ static bool is_whole(const struct check *check, int file, const char *name, stru
     uint64_t events_end;
     bool good = queue_file_read(file, arena, &header, &envelope, &events_end, why);
     if (good && !str_equal(envelope.queue_id, str_from(name)))
-        good = failure_set(why, "its envelope is of the message %.*s", STR_ARGS(str_slice(envelope.queue_id, 0, QUEUE_ID_SIZE)));
+        good = failure_set(why, "its envelope is of the message %.*s",
+                           STR_ARGS(str_slice(envelope.queue_id, 0, QUEUE_ID_SIZE)));
     if (good && check->wishes->content) good = queue_file_check_content(file, &header, why);
     arena_destroy(&arena);
     return good;
@@ -97,7 +101,8 @@ static void look_for_twin(struct check *check, const char *name) {
     for (size_t i = 0; i < ARRAY_LENGTH(folders); i++) {
         if (later && folders[i].holds_messages) {
             snprintf(path, sizeof path, "%s/%s", folders[i].name, name);
-            if (faccessat(check->queue, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0) tell_foreign(check, name, "a message of the same ID stands in another folder");
+            if (faccessat(check->queue, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+                tell_foreign(check, name, "a message of the same ID stands in another folder");
         }
         if (strcmp(folders[i].name, check->folder_name) == 0) later = true;
     }
@@ -131,7 +136,8 @@ static bool check_leftover(struct check *check, const char *name, const struct s
         tell_foreign(check, name, "not a plain file");
         return true;
     }
-    if (check->wishes->repair && unlinkat(check->folder, name, 0) < 0) return errno == ENOENT || local_fault(check, "remove", name);
+    if (check->wishes->repair && unlinkat(check->folder, name, 0) < 0)
+        return errno == ENOENT || local_fault(check, "remove", name);
     check->counts->leftovers++;
     tell(check, "%s/%s: left unfinished%s", check->folder_name, name, check->wishes->repair ? ", removed" : "");
     return true;
@@ -150,7 +156,8 @@ static bool walk(struct check *check, entry_handler *handler) {
     for (struct dirent *entry; good && (entry = readdir(listing)) != NULL;) {
         struct stat status;
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        if (fstatat(check->folder, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0) good = handler(check, entry->d_name, &status);
+        if (fstatat(check->folder, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+            good = handler(check, entry->d_name, &status);
     }
     closedir(listing);
     return good;
@@ -160,7 +167,8 @@ static bool make_folder(struct check *check, const char *name) {
     check->counts->folders_made++;
     tell(check, "%s: missing%s", name, check->wishes->repair ? ", made" : "");
     if (!check->wishes->repair) return true;
-    return mkdirat(check->queue, name, 0700) == 0 || failure_set_errno(check->failure, errno, "cannot make the folder %s", name);
+    return mkdirat(check->queue, name, 0700) == 0 ||
+           failure_set_errno(check->failure, errno, "cannot make the folder %s", name);
 }
 
 static bool check_folder(struct check *check, const struct folder_row *row) {
@@ -169,7 +177,8 @@ static bool check_folder(struct check *check, const struct folder_row *row) {
     if (row->holds_messages && !check->wishes->structure) return true;
     check->folder_name = row->name;
     check->folder = queue_tool_open_folder(check->queue, row->name, &failure);
-    if (check->folder < 0 && failure.error_number == ENOENT) return check->wishes->structure ? make_folder(check, row->name) : true;
+    if (check->folder < 0 && failure.error_number == ENOENT)
+        return check->wishes->structure ? make_folder(check, row->name) : true;
     if (check->folder < 0) {
         *check->failure = failure;
         return false;
@@ -193,14 +202,21 @@ static bool check_top_entry(struct check *check, const char *name, const struct 
 /* corrupt/ is made before anything is set aside in it. */
 static bool check_folders(struct check *check) {
     bool good = check_folder(check, &folders[ARRAY_LENGTH(folders) - 1]);
-    for (size_t i = 0; good && i + 1 < ARRAY_LENGTH(folders); i++) good = check_folder(check, &folders[i]);
+    for (size_t i = 0; good && i + 1 < ARRAY_LENGTH(folders); i++)
+        good = check_folder(check, &folders[i]);
     return good;
 }
 
 bool queue_check(int queue, const struct queue_check_wishes *wishes, struct queue_check_counts *counts,
                  queue_check_teller *teller, void *context, struct failure *failure) {
-    struct check check = {.wishes = wishes, .counts = counts, .teller = teller, .context = context, .failure = failure,
-                          .queue = queue, .folder = queue, .folder_name = "queue"};
+    struct check check = {.wishes = wishes,
+                          .counts = counts,
+                          .teller = teller,
+                          .context = context,
+                          .failure = failure,
+                          .queue = queue,
+                          .folder = queue,
+                          .folder_name = "queue"};
     *counts = (struct queue_check_counts){.messages = 0};
     if (wishes->structure && !walk(&check, check_top_entry)) return false;
     return check_folders(&check);

@@ -7,11 +7,11 @@
 #include "compiler.h"
 
 struct queue_check_wishes {
-    bool structure;     /* folders, foreign files, every message's header and envelope */
-    bool content;       /* with structure: every message's content sum too; reads all of the queue */
-    bool purge;         /* what was left in tmp/ */
-    bool repair;        /* make folders, set damaged files aside, remove leftovers; else only tell.
-                           With structure this wants a queue that nobody else uses */
+    bool structure;      /* folders, foreign files, every message's header and envelope */
+    bool content;        /* with structure: every message's content sum too; reads all of the queue */
+    bool purge;          /* what was left in tmp/ */
+    bool repair;         /* make folders, set damaged files aside, remove leftovers; else only tell.
+                            With structure this wants a queue that nobody else uses */
     int64_t stale_after; /* seconds after which a file in tmp/ counts as left; 0: a day */
 };
 

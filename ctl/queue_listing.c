@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include <time.h>
 
-#define REASON_END 76 /* the column at which reasons end */
+#define REASON_END  76 /* the column at which reasons end */
 #define NULL_SENDER STR("MAILER-DAEMON")
 
 /* The two layouts: widths of ID, size and time, and the heading. */
@@ -50,7 +50,8 @@ static void add_recipients(const struct layout *layout, struct ipc_list list, st
     size_t offset = 0;
     bool bad = false;
     while (ipc_list_next(list, IPC_ROW_QUEUED_RECIPIENT, &offset, &recipient, &bad)) {
-        if (!str_equal(recipient.reason, last)) add_reason(recipient.reason.length ? recipient.reason : STR("reason unavailable"), out);
+        if (!str_equal(recipient.reason, last))
+            add_reason(recipient.reason.length ? recipient.reason : STR("reason unavailable"), out);
         last = recipient.reason;
         buf_printf(out, "%*s", layout->id + layout->size + layout->time + 3, "");
         queue_tool_printable(out, recipient.address);
@@ -64,7 +65,8 @@ void queue_listing_message(struct queue_listing *listing, const struct ipc_queue
     buf_append(out, str_from(listing->messages == 0 ? layout->heading : "\n"));
     snprintf(id, sizeof id, "%.*s%s", STR_ARGS(row->queue_id), mark_of(row));
     format_date(row->arrival, date);
-    buf_printf(out, "%-*s %*llu %-*s ", layout->id, id, layout->size, (unsigned long long)row->size, layout->time, date);
+    buf_printf(out, "%-*s %*llu %-*s ", layout->id, id, layout->size, (unsigned long long)row->size, layout->time,
+               date);
     queue_tool_printable(out, row->sender.length ? row->sender : NULL_SENDER);
     buf_append_char(out, '\n');
     add_recipients(layout, row->recipients, out);
@@ -73,7 +75,8 @@ void queue_listing_message(struct queue_listing *listing, const struct ipc_queue
 }
 
 void queue_listing_end(const struct queue_listing *listing, struct buf *out) {
-    if (listing->messages == 0) buf_append(out, STR("Mail queue is empty\n"));
+    if (listing->messages == 0)
+        buf_append(out, STR("Mail queue is empty\n"));
     else
         buf_printf(out, "\n-- %llu Kbytes in %llu Request%s.\n", (unsigned long long)(listing->bytes / 1024),
                    (unsigned long long)listing->messages, listing->messages == 1 ? "" : "s");
@@ -100,13 +103,16 @@ static bool add_json_recipients(struct ipc_list list, json_t *array) {
         bool good = json_object_set_new(object, "address", json_text(recipient.address)) == 0;
         if (good && recipient.original.length && !str_equal(recipient.original, recipient.address))
             good = json_object_set_new(object, "orig_address", json_text(recipient.original)) == 0;
-        if (good && recipient.reason.length) good = json_object_set_new(object, "delay_reason", json_text(recipient.reason)) == 0;
+        if (good && recipient.reason.length)
+            good = json_object_set_new(object, "delay_reason", json_text(recipient.reason)) == 0;
         if (json_array_append_new(array, object) != 0 || !good) return false;
     }
     return true;
 }
 
-static int append_dump(const char *bytes, size_t length, void *out) { return buf_append_bytes(out, bytes, length) ? 0 : -1; }
+static int append_dump(const char *bytes, size_t length, void *out) {
+    return buf_append_bytes(out, bytes, length) ? 0 : -1;
+}
 
 bool queue_listing_json(const struct ipc_queued *row, struct buf *out) {
     json_t *object = json_object(), *recipients = json_array();
@@ -116,7 +122,8 @@ bool queue_listing_json(const struct ipc_queued *row, struct buf *out) {
     good = json_object_set_new(object, "arrival_time", json_integer((json_int_t)row->arrival)) == 0 && good;
     good = json_object_set_new(object, "message_size", json_integer((json_int_t)row->size)) == 0 && good;
     good = json_object_set_new(object, "forced_expire", json_boolean(row->forced_expire)) == 0 && good;
-    good = json_object_set_new(object, "sender", json_text(row->sender.length ? row->sender : NULL_SENDER)) == 0 && good;
+    good =
+        json_object_set_new(object, "sender", json_text(row->sender.length ? row->sender : NULL_SENDER)) == 0 && good;
     good = json_object_set_new(object, "recipients", recipients) == 0 && good;
     good = good && json_dump_callback(object, append_dump, out, 0) == 0 && buf_append_char(out, '\n');
     json_decref(object);

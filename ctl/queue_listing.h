@@ -8,7 +8,7 @@
 
 /* The listing under way. */
 struct queue_listing {
-    bool long_ids;   /* which of the two layouts: enable_long_queue_ids */
+    bool long_ids; /* which of the two layouts: enable_long_queue_ids */
     uint64_t messages, bytes;
 };
 

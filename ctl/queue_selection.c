@@ -15,7 +15,8 @@ static bool fits_recipient(const char *pattern, struct ipc_list list) {
     size_t offset = 0;
     bool bad = false;
     while (ipc_list_next(list, IPC_ROW_QUEUED_RECIPIENT, &offset, &recipient, &bad))
-        if (fits_pattern(pattern, recipient.address) || (recipient.original.length && fits_pattern(pattern, recipient.original)))
+        if (fits_pattern(pattern, recipient.address) ||
+            (recipient.original.length && fits_pattern(pattern, recipient.original)))
             return true;
     return false;
 }

@@ -6,10 +6,10 @@
 #include "ipc.h"
 
 struct queue_selection {
-    const char *sender;    /* as a shell's file name pattern, any case; NULL: any. The null sender is <> */
-    const char *recipient; /* one of the recipients matches */
+    const char *sender;     /* as a shell's file name pattern, any case; NULL: any. The null sender is <> */
+    const char *recipient;  /* one of the recipients matches */
     int64_t arrived_before; /* seconds; 0: any age */
-    struct str queues;     /* "deferred hold"; empty: any */
+    struct str queues;      /* "deferred hold"; empty: any */
 };
 
 /* Is there anything that a plain list of IDs does not say. */

@@ -3,12 +3,14 @@
 #include "memory.h"
 
 struct queue_shape_row {
-    char *domain;       /* a parent's begins with a dot */
+    char *domain; /* a parent's begins with a dot */
     uint64_t counts[QUEUE_SHAPE_BUCKETS], all;
-    uint64_t below;     /* parent: domains below */
+    uint64_t below; /* parent: domains below */
 };
 
-void queue_shape_begin(struct queue_shape *shape) { shape->domains = map_create(); }
+void queue_shape_begin(struct queue_shape *shape) {
+    shape->domains = map_create();
+}
 
 static struct queue_shape_row *row_of(struct map *rows, struct str domain) {
     struct queue_shape_row *row = map_get(rows, domain);
@@ -26,7 +28,8 @@ static int64_t bound(const struct queue_shape *shape, unsigned bucket) {
 
 static unsigned bucket_of(const struct queue_shape *shape, int64_t age_seconds) {
     unsigned bucket = 0;
-    while (bucket + 1 < shape->buckets && age_seconds >= bound(shape, bucket) * 60) bucket++;
+    while (bucket + 1 < shape->buckets && age_seconds >= bound(shape, bucket) * 60)
+        bucket++;
     return bucket;
 }
 
@@ -54,9 +57,11 @@ void queue_shape_add(struct queue_shape *shape, struct str address, int64_t age_
 
 /* ---- rows for parents: what stands below each dot */
 
-static void add_to_parent(struct map *parents, const char *parent, const struct queue_shape_row *row, unsigned buckets) {
+static void add_to_parent(struct map *parents, const char *parent, const struct queue_shape_row *row,
+                          unsigned buckets) {
     struct queue_shape_row *above = row_of(parents, str_from(parent));
-    for (unsigned i = 0; i < buckets; i++) above->counts[i] += row->counts[i];
+    for (unsigned i = 0; i < buckets; i++)
+        above->counts[i] += row->counts[i];
     above->all += row->all;
     above->below++;
 }
@@ -98,13 +103,16 @@ struct columns {
     char heading[QUEUE_SHAPE_BUCKETS][24];
 };
 
-static int digits(uint64_t number) { return snprintf(NULL, 0, "%llu", (unsigned long long)number); }
+static int digits(uint64_t number) {
+    return snprintf(NULL, 0, "%llu", (unsigned long long)number);
+}
 
 static void measure(const struct queue_shape *shape, struct columns *columns) {
     int used = columns->all = digits(shape->all);
     for (unsigned i = 0; i < shape->buckets; i++) {
         bool last = i + 1 == shape->buckets;
-        snprintf(columns->heading[i], sizeof columns->heading[i], "%lld%s", (long long)bound(shape, last ? i - 1 : i), last ? "+" : "");
+        snprintf(columns->heading[i], sizeof columns->heading[i], "%lld%s", (long long)bound(shape, last ? i - 1 : i),
+                 last ? "+" : "");
         int heading = (int)strlen(columns->heading[i]), number = digits(shape->total[i]);
         columns->bucket[i] = heading > number ? heading : number;
         used += columns->bucket[i] + 1;
@@ -116,15 +124,18 @@ static void measure(const struct queue_shape *shape, struct columns *columns) {
 /* A name that is too long shows its end. */
 static void append_name(const struct columns *columns, const char *name, struct buf *out) {
     int length = (int)strlen(name);
-    if (length <= columns->domain) buf_printf(out, "%*s", columns->domain, name);
-    else buf_printf(out, "+%s", name + (length - columns->domain + 1));
+    if (length <= columns->domain)
+        buf_printf(out, "%*s", columns->domain, name);
+    else
+        buf_printf(out, "+%s", name + (length - columns->domain + 1));
 }
 
 static void append_row(const struct queue_shape *shape, const struct columns *columns, const char *name, uint64_t all,
                        const uint64_t *counts, struct buf *out) {
     append_name(columns, name, out);
     buf_printf(out, " %*llu", columns->all, (unsigned long long)all);
-    for (unsigned i = 0; i < shape->buckets; i++) buf_printf(out, " %*llu", columns->bucket[i], (unsigned long long)counts[i]);
+    for (unsigned i = 0; i < shape->buckets; i++)
+        buf_printf(out, " %*llu", columns->bucket[i], (unsigned long long)counts[i]);
     buf_append_char(out, '\n');
 }
 
@@ -143,18 +154,23 @@ static void free_rows(struct map **rows) {
 void queue_shape_format(struct queue_shape *shape, struct buf *out) {
     struct columns columns;
     struct map *parents = shape->parents ? make_parents(shape) : map_create();
-    struct queue_shape_row **sorted = memory_allocate(map_count(shape->domains) + map_count(parents) + 1, sizeof *sorted);
+    struct queue_shape_row **sorted =
+        memory_allocate(map_count(shape->domains) + map_count(parents) + 1, sizeof *sorted);
     size_t count = collect(shape->domains, 0, sorted);
     count += collect(parents, shape->parent_minimum, sorted + count);
     qsort(sorted, count, sizeof *sorted, compare_rows);
     measure(shape, &columns);
     buf_printf(out, "%*s %*s", columns.domain, "", columns.all, "T");
-    for (unsigned i = 0; i < shape->buckets; i++) buf_printf(out, " %*s", columns.bucket[i], columns.heading[i]);
+    for (unsigned i = 0; i < shape->buckets; i++)
+        buf_printf(out, " %*s", columns.bucket[i], columns.heading[i]);
     buf_append_char(out, '\n');
     append_row(shape, &columns, "TOTAL", shape->all, shape->total, out);
-    for (size_t i = 0; i < count; i++) append_row(shape, &columns, sorted[i]->domain, sorted[i]->all, sorted[i]->counts, out);
+    for (size_t i = 0; i < count; i++)
+        append_row(shape, &columns, sorted[i]->domain, sorted[i]->all, sorted[i]->counts, out);
     MEMORY_FREE(sorted);
     free_rows(&parents);
 }
 
-void queue_shape_end(struct queue_shape *shape) { free_rows(&shape->domains); }
+void queue_shape_end(struct queue_shape *shape) {
+    free_rows(&shape->domains);
+}

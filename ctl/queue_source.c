@@ -18,7 +18,8 @@ static bool show_portion(const struct ipc_qmgr_listed *portion, queue_visitor *v
     struct ipc_queued row;
     size_t offset = 0;
     bool bad = false;
-    while (!*stop && ipc_list_next(portion->messages, IPC_ROW_QUEUED, &offset, &row, &bad)) *stop = !visitor(&row, context);
+    while (!*stop && ipc_list_next(portion->messages, IPC_ROW_QUEUED, &offset, &row, &bad))
+        *stop = !visitor(&row, context);
     return !bad;
 }
 
@@ -29,10 +30,12 @@ bool queue_source_server(int socket, queue_visitor *visitor, void *context, stru
         struct arena *arena = arena_create(0);
         struct ipc_qmgr_list ask = {.after = str_from(cursor)};
         struct ipc_reply reply = {.descriptor = -1};
-        bool good = ipc_ask_blocking(socket, IPC_QMGR_LIST, &ask, -1, IPC_QMGR_LISTED, PATIENCE, arena, &reply, failure) == IPC_OK;
+        bool good = ipc_ask_blocking(socket, IPC_QMGR_LIST, &ask, -1, IPC_QMGR_LISTED, PATIENCE, arena, &reply,
+                                     failure) == IPC_OK;
         if (good) {
             const struct ipc_qmgr_listed *portion = reply.message;
-            good = show_portion(portion, visitor, context, &stop) || failure_set(failure, "qmgr's listing does not read");
+            good =
+                show_portion(portion, visitor, context, &stop) || failure_set(failure, "qmgr's listing does not read");
             more = portion->more;
             snprintf(cursor, sizeof cursor, "%.*s", STR_ARGS(portion->cursor));
         }
@@ -82,10 +85,14 @@ static void show_file(struct folder_walk *walk, const char *name, int file) {
     struct queue_envelope envelope;
     uint64_t events_end;
     uint32_t count = 0;
-    if (queue_file_read(file, arena, &header, &envelope, &events_end, NULL) && pack_recipients(&envelope, &recipients, &count)) {
-        struct ipc_queued row = {.queue_id = str_from(name), .queue = str_from(walk->queue),
-                                 .arrival = (uint64_t)(envelope.arrival / CLOCK_SECOND), .size = header.content_length,
-                                 .forced_expire = envelope.force_expire, .sender = envelope.sender,
+    if (queue_file_read(file, arena, &header, &envelope, &events_end, NULL) &&
+        pack_recipients(&envelope, &recipients, &count)) {
+        struct ipc_queued row = {.queue_id = str_from(name),
+                                 .queue = str_from(walk->queue),
+                                 .arrival = (uint64_t)(envelope.arrival / CLOCK_SECOND),
+                                 .size = header.content_length,
+                                 .forced_expire = envelope.force_expire,
+                                 .sender = envelope.sender,
                                  .recipients = {buf_str(&recipients), count}};
         walk->stop = !walk->visitor(&row, walk->context);
     } else {

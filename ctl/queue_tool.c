@@ -14,7 +14,8 @@ const char *queue_tool_name(const char *path) {
     return slash ? slash + 1 : path ? path : "tern";
 }
 
-static void say(const struct queue_tool *tool, const char *level, const char *format, va_list arguments) PRINTF_LIKE(3, 0);
+static void say(const struct queue_tool *tool, const char *level, const char *format, va_list arguments)
+    PRINTF_LIKE(3, 0);
 static void say(const struct queue_tool *tool, const char *level, const char *format, va_list arguments) {
     struct buf text = buf_make(0), line = buf_make(0);
     buf_vprintf(&text, format, arguments);
@@ -58,11 +59,14 @@ int queue_tool_load(struct queue_tool *tool) {
     int status = queue_tool_load_config(tool);
     if (status != EX_OK) return status;
     if (chdir(tool->config->queue_directory.data) < 0)
-        return queue_tool_fatal(tool, EX_OSERR, "queue_directory %s: %s", tool->config->queue_directory.data, strerror(errno));
+        return queue_tool_fatal(tool, EX_OSERR, "queue_directory %s: %s", tool->config->queue_directory.data,
+                                strerror(errno));
     return EX_OK;
 }
 
-int queue_tool_connect(struct failure *failure) { return ipc_connect_path("public/qmgr", failure); }
+int queue_tool_connect(struct failure *failure) {
+    return ipc_connect_path("public/qmgr", failure);
+}
 
 int queue_tool_open_folder(int queue, const char *name, struct failure *failure) {
     int folder = openat(queue, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -70,7 +74,9 @@ int queue_tool_open_folder(int queue, const char *name, struct failure *failure)
     return folder;
 }
 
-int queue_tool_open_queue(struct failure *failure) { return queue_tool_open_folder(AT_FDCWD, "queue", failure); }
+int queue_tool_open_queue(struct failure *failure) {
+    return queue_tool_open_folder(AT_FDCWD, "queue", failure);
+}
 
 bool queue_tool_become_owner(int queue, struct failure *failure) {
     struct stat status;

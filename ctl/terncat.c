@@ -99,7 +99,8 @@ static void show_content(struct cat *cat, int file, const char *name, uint64_t l
 /* ---- a file */
 
 /* Envelope and events as bytes; false: they cannot be had. */
-static bool read_tail(struct cat *cat, int file, const char *name, const struct queue_header *header, struct buf *tail) {
+static bool read_tail(struct cat *cat, int file, const char *name, const struct queue_header *header,
+                      struct buf *tail) {
     struct stat status;
     uint64_t offset = QUEUE_HEADER_SIZE + header->content_length;
     if (fstat(file, &status) < 0 || (uint64_t)status.st_size <= offset) {
@@ -132,8 +133,10 @@ static void show_envelope(struct cat *cat, const char *name, const struct queue_
 static void show_json(struct cat *cat, int file, const char *name) {
     struct failure why = {0};
     struct buf out = buf_make(0);
-    if (cat_envelope_json(file, &out, &why)) fwrite(out.data, 1, out.length, stdout);
-    else damaged(cat, name, "%s", why.text);
+    if (cat_envelope_json(file, &out, &why))
+        fwrite(out.data, 1, out.length, stdout);
+    else
+        damaged(cat, name, "%s", why.text);
     buf_free(&out);
 }
 
@@ -143,7 +146,8 @@ static void show_whole(struct cat *cat, int file, const char *name, const struct
     bool have_tail = (cat->parts & PART_ENVELOPE) && read_tail(cat, file, name, header, &tail);
     if (have_tail) show_envelope(cat, name, header, buf_str(&tail));
     buf_free(&tail);
-    if ((cat->parts & (PART_HEADER | PART_BODY)) && !queue_file_check_content(file, header, &why)) damaged(cat, name, "%s", why.text);
+    if ((cat->parts & (PART_HEADER | PART_BODY)) && !queue_file_check_content(file, header, &why))
+        damaged(cat, name, "%s", why.text);
     show_content(cat, file, name, header->content_length);
     heading(cat, "MESSAGE FILE END", name);
 }
@@ -169,16 +173,21 @@ static void show_file(struct cat *cat, int file, const char *name) {
 static bool show_opened(struct cat *cat, int file, const char *name) {
     struct stat status;
     bool plain = fstat(file, &status) == 0 && S_ISREG(status.st_mode);
-    if (plain) show_file(cat, file, name);
-    else damaged(cat, name, "not a plain file");
+    if (plain)
+        show_file(cat, file, name);
+    else
+        damaged(cat, name, "not a plain file");
     close(file);
     return plain;
 }
 
 static void show_path(struct cat *cat, const char *path) {
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (file < 0) cat->status = queue_tool_fatal(&cat->tool, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "open %s: %s", path, strerror(errno));
-    else show_opened(cat, file, path);
+    if (file < 0)
+        cat->status = queue_tool_fatal(&cat->tool, errno == EACCES ? EX_NOPERM : EX_NOINPUT, "open %s: %s", path,
+                                       strerror(errno));
+    else
+        show_opened(cat, file, path);
 }
 
 /* A message may move from folder to folder while it is looked for, so they are gone through twice. */
@@ -206,32 +215,55 @@ static int show_ids(struct cat *cat, int count, char **ids) {
     int status = queue_tool_load(&cat->tool);
     if (status != EX_OK) return status;
     int queue = queue_tool_open_queue(&failure);
-    if (queue < 0) return queue_tool_fatal(&cat->tool, failure.error_number == EACCES ? EX_NOPERM : EX_OSERR, "%s", failure.text);
+    if (queue < 0)
+        return queue_tool_fatal(&cat->tool, failure.error_number == EACCES ? EX_NOPERM : EX_OSERR, "%s", failure.text);
     if (queue_tool_become_owner(queue, &failure))
-        for (int i = 0; i < count; i++) show_id(cat, queue, ids[i]);
-    else cat->status = queue_tool_fatal(&cat->tool, EX_OSERR, "%s", failure.text);
+        for (int i = 0; i < count; i++)
+            show_id(cat, queue, ids[i]);
+    else
+        cat->status = queue_tool_fatal(&cat->tool, EX_OSERR, "%s", failure.text);
     close(queue);
     return cat->status;
 }
 
 static int usage(const struct cat *cat) {
-    return queue_tool_fatal(&cat->tool, EX_USAGE, "usage: %1$s [-behjov] [-c directory] file... | %1$s -q [-behjov] [-c directory] queueid...",
-                            cat->tool.program);
+    return queue_tool_fatal(
+        &cat->tool, EX_USAGE,
+        "usage: %1$s [-behjov] [-c directory] file... | %1$s -q [-behjov] [-c directory] queueid...",
+        cat->tool.program);
 }
 
 static int read_options(struct cat *cat, int count, char **words) {
     for (int letter; (letter = getopt(count, words, "bc:dehjoqv")) != -1;) {
         switch (letter) {
-        case 'b': cat->parts |= PART_BODY; break;
-        case 'c': cat->tool.config_directory = optarg; break;
-        case 'd': break;
-        case 'e': cat->parts |= PART_ENVELOPE; break;
-        case 'h': cat->parts |= PART_HEADER; break;
-        case 'j': cat->json = true; break;
-        case 'o': cat->offsets = true; break;
-        case 'q': cat->by_id = true; break;
-        case 'v': cat->tool.verbose = true; break;
-        default: return usage(cat);
+        case 'b':
+            cat->parts |= PART_BODY;
+            break;
+        case 'c':
+            cat->tool.config_directory = optarg;
+            break;
+        case 'd':
+            break;
+        case 'e':
+            cat->parts |= PART_ENVELOPE;
+            break;
+        case 'h':
+            cat->parts |= PART_HEADER;
+            break;
+        case 'j':
+            cat->json = true;
+            break;
+        case 'o':
+            cat->offsets = true;
+            break;
+        case 'q':
+            cat->by_id = true;
+            break;
+        case 'v':
+            cat->tool.verbose = true;
+            break;
+        default:
+            return usage(cat);
         }
     }
     if (cat->parts == 0) cat->parts = PART_ALL;
@@ -244,7 +276,8 @@ int main(int count, char **words) {
     if (status == EX_OK && cat.by_id) {
         status = show_ids(&cat, count - optind, words + optind);
     } else if (status == EX_OK) {
-        for (int i = optind; i < count; i++) show_path(&cat, words[i]);
+        for (int i = optind; i < count; i++)
+            show_path(&cat, words[i]);
         status = cat.status;
     }
     if (fflush(stdout) != 0 && status == EX_OK) status = queue_tool_fatal(&cat.tool, EX_IOERR, "cannot write");

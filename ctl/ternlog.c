@@ -12,8 +12,8 @@ static const struct priority {
     unsigned severity; /* syslog's number */
     bool pause;        /* whoever says this in a loop shall not fill the disk */
 } priorities[] = {
-    {"info", "", 6, false},          {"warn", "warning: ", 4, false}, {"warning", "warning: ", 4, false},
-    {"error", "error: ", 3, false},  {"fatal", "fatal: ", 2, true},   {"panic", "panic: ", 2, true},
+    {"info", "", 6, false},         {"warn", "warning: ", 4, false}, {"warning", "warning: ", 4, false},
+    {"error", "error: ", 3, false}, {"fatal", "fatal: ", 2, true},   {"panic", "panic: ", 2, true},
 };
 
 struct lines {
@@ -74,16 +74,26 @@ static void put_input(struct lines *lines) {
 static int read_options(struct queue_tool *tool, struct lines *lines, int count, char **words) {
     for (int letter; (letter = getopt(count, words, "+c:ip:t:v")) != -1;) {
         switch (letter) {
-        case 'c': tool->config_directory = optarg; break;
-        case 'i': break; /* the pid is always there */
+        case 'c':
+            tool->config_directory = optarg;
+            break;
+        case 'i':
+            break; /* the pid is always there */
         case 'p':
             lines->priority = find_priority(optarg);
-            if (!lines->priority) return queue_tool_fatal(tool, EX_USAGE, "unknown priority \"%s\": info, warn, error, fatal, panic", optarg);
+            if (!lines->priority)
+                return queue_tool_fatal(tool, EX_USAGE, "unknown priority \"%s\": info, warn, error, fatal, panic",
+                                        optarg);
             break;
-        case 't': lines->tag = optarg; break;
-        case 'v': tool->verbose = true; break;
+        case 't':
+            lines->tag = optarg;
+            break;
+        case 'v':
+            tool->verbose = true;
+            break;
         default:
-            return queue_tool_fatal(tool, EX_USAGE, "usage: %s [-c directory] [-i] [-p priority] [-t tag] [-v] [text...]", tool->program);
+            return queue_tool_fatal(
+                tool, EX_USAGE, "usage: %s [-c directory] [-i] [-p priority] [-t tag] [-v] [text...]", tool->program);
         }
     }
     return EX_OK;
@@ -98,8 +108,10 @@ int main(int count, char **words) {
     if (status == EX_OK) {
         lines.in_log = log_writer_open(&lines.writer, tool.config, tool.program, str_from(lines.tag), &failure);
         if (!lines.in_log) queue_tool_warn(&tool, "not in the log: %s", failure.text);
-        if (optind < count) put_words(&lines, count - optind, words + optind);
-        else put_input(&lines);
+        if (optind < count)
+            put_words(&lines, count - optind, words + optind);
+        else
+            put_input(&lines);
         if (lines.priority->pause) sleep(1);
         if (!lines.in_log) status = EX_NOPERM;
     }

@@ -28,15 +28,18 @@ struct report {
 };
 
 static bool write_out(struct report *report) {
-    if (report->out.length && fwrite(report->out.data, 1, report->out.length, stdout) != report->out.length) report->failed = true;
+    if (report->out.length && fwrite(report->out.data, 1, report->out.length, stdout) != report->out.length)
+        report->failed = true;
     buf_clear(&report->out);
     return !report->failed;
 }
 
 static bool show_row(const struct ipc_queued *row, void *context) {
     struct report *report = context;
-    if (!report->json) queue_listing_message(&report->listing, row, &report->out);
-    else if (!queue_listing_json(row, &report->out)) report->failed = true;
+    if (!report->json)
+        queue_listing_message(&report->listing, row, &report->out);
+    else if (!queue_listing_json(row, &report->out))
+        report->failed = true;
     return !report->failed && (report->out.length < WRITE_AT || write_out(report));
 }
 
@@ -50,18 +53,22 @@ static int list_folders(const struct queue_tool *tool, struct report *report) {
     bool good = queue >= 0 && queue_tool_become_owner(queue, &failure) &&
                 queue_source_folders(queue, show_row, report, &unread, &failure);
     if (queue >= 0) close(queue);
-    if (!good) return queue_tool_fatal(tool, EX_UNAVAILABLE, "Mail system is down, and the queue does not read: %s", failure.text);
+    if (!good)
+        return queue_tool_fatal(tool, EX_UNAVAILABLE, "Mail system is down, and the queue does not read: %s",
+                                failure.text);
     queue_tool_warn(tool, "Mail system is down -- accessing queue directly");
     if (unread) queue_tool_warn(tool, "%llu files are no whole messages: see ternsuper -s", (unsigned long long)unread);
     return EX_OK;
 }
 
 static int list_queue(const struct queue_tool *tool, bool json) {
-    struct report report = {.json = json, .listing = {.long_ids = tool->config->enable_long_queue_ids}, .out = buf_make(0)};
+    struct report report = {
+        .json = json, .listing = {.long_ids = tool->config->enable_long_queue_ids}, .out = buf_make(0)};
     struct failure failure = {0};
     int status = EX_OK;
     int socket = queue_tool_connect(&failure);
-    if (socket < 0) status = list_folders(tool, &report);
+    if (socket < 0)
+        status = list_folders(tool, &report);
     else if (!queue_source_server(socket, show_row, &report, &failure))
         status = queue_tool_fatal(tool, EX_TEMPFAIL, "the queue manager's listing ended early: %s", failure.text);
     if (socket >= 0) close(socket);
@@ -80,7 +87,8 @@ static int flush(const struct queue_tool *tool, const struct ipc_qmgr_flush *wis
     int socket = queue_tool_connect(&failure);
     if (socket < 0) return queue_tool_fatal(tool, EX_UNAVAILABLE, "Cannot flush mail queue - mail system is down");
     struct arena *arena = arena_create(0);
-    enum ipc_result result = ipc_ask_blocking(socket, IPC_QMGR_FLUSH, wish, -1, IPC_DONE, PATIENCE, arena, &reply, &failure);
+    enum ipc_result result =
+        ipc_ask_blocking(socket, IPC_QMGR_FLUSH, wish, -1, IPC_DONE, PATIENCE, arena, &reply, &failure);
     arena_destroy(&arena);
     close(socket);
     if (result == IPC_REFUSED) return queue_tool_fatal(tool, EX_NOPERM, "Cannot flush mail queue: %s", failure.text);
@@ -90,35 +98,54 @@ static int flush(const struct queue_tool *tool, const struct ipc_qmgr_flush *wis
 }
 
 static int flush_id(const struct queue_tool *tool, struct str id) {
-    if (!queue_id_is_valid(id)) return queue_tool_fatal(tool, EX_USAGE, "Cannot flush mail queue - invalid queue ID: \"%.*s\"", STR_ARGS(id));
+    if (!queue_id_is_valid(id))
+        return queue_tool_fatal(tool, EX_USAGE, "Cannot flush mail queue - invalid queue ID: \"%.*s\"", STR_ARGS(id));
     return flush(tool, &(struct ipc_qmgr_flush){.queue_id = id});
 }
 
 static int flush_site(const struct queue_tool *tool, struct str site) {
     if (site.length == 0 || site.length > 255 || !str_is_printable(site) || str_find(site, ' ') != STR_NONE)
-        return queue_tool_fatal(tool, EX_USAGE, "Cannot flush mail queue - invalid destination: \"%.*s\"", STR_ARGS(site));
+        return queue_tool_fatal(tool, EX_USAGE, "Cannot flush mail queue - invalid destination: \"%.*s\"",
+                                STR_ARGS(site));
     return flush(tool, &(struct ipc_qmgr_flush){.site = site});
 }
 
 /* ---- options */
 
 static int usage(const struct queue_tool *tool) {
-    return queue_tool_fatal(tool, EX_USAGE, "usage: %1$s [-c directory] [-v] -f | %1$s ... -i queueid | %1$s ... -j | %1$s ... -p | %1$s ... -s site",
-                            tool->program);
+    return queue_tool_fatal(
+        tool, EX_USAGE,
+        "usage: %1$s [-c directory] [-v] -f | %1$s ... -i queueid | %1$s ... -j | %1$s ... -p | %1$s ... -s site",
+        tool->program);
 }
 
 static int read_options(struct queue_tool *tool, struct options *options, int count, char **words) {
     enum mode mode;
     for (int letter; (letter = getopt(count, words, "c:fi:jps:v")) != -1;) {
         switch (letter) {
-        case 'c': tool->config_directory = optarg; continue;
-        case 'v': tool->verbose = true; continue;
-        case 'f': mode = MODE_FLUSH; break;
-        case 'i': mode = MODE_FLUSH_ID; break;
-        case 'j': mode = MODE_JSON; break;
-        case 'p': mode = MODE_LIST; break;
-        case 's': mode = MODE_FLUSH_SITE; break;
-        default: return usage(tool);
+        case 'c':
+            tool->config_directory = optarg;
+            continue;
+        case 'v':
+            tool->verbose = true;
+            continue;
+        case 'f':
+            mode = MODE_FLUSH;
+            break;
+        case 'i':
+            mode = MODE_FLUSH_ID;
+            break;
+        case 'j':
+            mode = MODE_JSON;
+            break;
+        case 'p':
+            mode = MODE_LIST;
+            break;
+        case 's':
+            mode = MODE_FLUSH_SITE;
+            break;
+        default:
+            return usage(tool);
         }
         if (options->mode != MODE_NONE && options->mode != mode) return usage(tool);
         options->mode = mode;
@@ -130,12 +157,18 @@ static int read_options(struct queue_tool *tool, struct options *options, int co
 
 static int run(const struct queue_tool *tool, const struct options *options) {
     switch (options->mode) {
-    case MODE_LIST: return list_queue(tool, false);
-    case MODE_JSON: return list_queue(tool, true);
-    case MODE_FLUSH: return flush(tool, &(struct ipc_qmgr_flush){.queue_id = STR_EMPTY});
-    case MODE_FLUSH_ID: return flush_id(tool, str_from(options->value));
-    case MODE_FLUSH_SITE: return flush_site(tool, str_from(options->value));
-    case MODE_NONE: break;
+    case MODE_LIST:
+        return list_queue(tool, false);
+    case MODE_JSON:
+        return list_queue(tool, true);
+    case MODE_FLUSH:
+        return flush(tool, &(struct ipc_qmgr_flush){.queue_id = STR_EMPTY});
+    case MODE_FLUSH_ID:
+        return flush_id(tool, str_from(options->value));
+    case MODE_FLUSH_SITE:
+        return flush_site(tool, str_from(options->value));
+    case MODE_NONE:
+        break;
     }
     return usage(tool);
 }

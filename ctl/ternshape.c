@@ -38,7 +38,9 @@ static int read_folders(struct survey *survey) {
     bool good = queue >= 0 && queue_tool_become_owner(queue, &failure) &&
                 queue_source_folders(queue, count_row, survey, &unread, &failure);
     if (queue >= 0) close(queue);
-    return good ? EX_OK : queue_tool_fatal(&survey->tool, EX_UNAVAILABLE, "mail system is down, and the queue does not read: %s", failure.text);
+    return good ? EX_OK
+                : queue_tool_fatal(&survey->tool, EX_UNAVAILABLE,
+                                   "mail system is down, and the queue does not read: %s", failure.text);
 }
 
 static int read_queue(struct survey *survey) {
@@ -47,15 +49,18 @@ static int read_queue(struct survey *survey) {
     if (socket < 0) return read_folders(survey);
     bool good = queue_source_server(socket, count_row, survey, &failure);
     close(socket);
-    return good ? EX_OK : queue_tool_fatal(&survey->tool, EX_TEMPFAIL, "the queue manager's listing ended early: %s", failure.text);
+    return good ? EX_OK
+                : queue_tool_fatal(&survey->tool, EX_TEMPFAIL, "the queue manager's listing ended early: %s",
+                                   failure.text);
 }
 
 /* ---- options */
 
 static int usage(const struct survey *survey) {
-    return queue_tool_fatal(&survey->tool, EX_USAGE,
-                            "usage: %s [-lps] [-b buckets] [-c directory] [-m subdomains] [-t minutes] [-w width] [queue...]",
-                            survey->tool.program);
+    return queue_tool_fatal(
+        &survey->tool, EX_USAGE,
+        "usage: %s [-lps] [-b buckets] [-c directory] [-m subdomains] [-t minutes] [-w width] [queue...]",
+        survey->tool.program);
 }
 
 static bool read_number(const char *text, uint64_t least, uint64_t most, uint64_t *number) {
@@ -65,17 +70,27 @@ static bool read_number(const char *text, uint64_t least, uint64_t most, uint64_
 static bool read_option(struct survey *survey, int letter) {
     uint64_t number = 0;
     switch (letter) {
-    case 'c': survey->tool.config_directory = optarg; return true;
-    case 'l': survey->shape.linear = true; return true;
-    case 'p': survey->shape.parents = true; return true;
-    case 's': survey->by_sender = true; return true;
+    case 'c':
+        survey->tool.config_directory = optarg;
+        return true;
+    case 'l':
+        survey->shape.linear = true;
+        return true;
+    case 'p':
+        survey->shape.parents = true;
+        return true;
+    case 's':
+        survey->by_sender = true;
+        return true;
     case 'N':
-    case 'n': return true; /* how often qshape refreshes: this is done in one go */
+    case 'n':
+        return true; /* how often qshape refreshes: this is done in one go */
     case 'b':
         if (!read_number(optarg, 2, QUEUE_SHAPE_BUCKETS, &number)) return false;
         survey->shape.buckets = (unsigned)number;
         return true;
-    case 'm': return read_number(optarg, 1, 1000000, &survey->shape.parent_minimum);
+    case 'm':
+        return read_number(optarg, 1, 1000000, &survey->shape.parent_minimum);
     case 't':
         if (!read_number(optarg, 1, 1000000, &number)) return false;
         survey->shape.first_minutes = (int64_t)number;
@@ -84,7 +99,8 @@ static bool read_option(struct survey *survey, int letter) {
         if (!read_number(optarg, 20, 10000, &number)) return false;
         survey->shape.width = (unsigned)number;
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -95,8 +111,11 @@ static int read_options(struct survey *survey, int count, char **words) {
     for (int i = optind; i < count; i++) {
         static const char *const known[] = {"hold", "incoming", "active", "deferred"};
         bool good = false;
-        for (size_t k = 0; k < ARRAY_LENGTH(known); k++) good = good || strcmp(words[i], known[k]) == 0;
-        if (!good) return queue_tool_fatal(&survey->tool, EX_USAGE, "\"%s\" is no queue: hold, incoming, active, deferred", words[i]);
+        for (size_t k = 0; k < ARRAY_LENGTH(known); k++)
+            good = good || strcmp(words[i], known[k]) == 0;
+        if (!good)
+            return queue_tool_fatal(&survey->tool, EX_USAGE, "\"%s\" is no queue: hold, incoming, active, deferred",
+                                    words[i]);
         buf_printf(&survey->queues, "%s%s", survey->queues.length ? " " : "", words[i]);
     }
     survey->selection.queues = buf_str(&survey->queues);

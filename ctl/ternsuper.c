@@ -22,7 +22,7 @@
 
 #define PATIENCE_ONE 600000 /* ms */
 #define PATIENCE_ALL 86400000
-#define PID_FILE "pid/master.pid"
+#define PID_FILE     "pid/master.pid"
 
 /* ---- what is wished, in the order of the options */
 
@@ -76,6 +76,11 @@ static void fail(struct super *super, int status) {
     if (super->status == EX_OK) super->status = status;
 }
 
+/* An ID that was mistyped does not keep the others from being done. */
+static bool may_go_on(const struct super *super) {
+    return super->status == EX_OK || super->status == EX_USAGE;
+}
+
 /* ---- the log, while nobody else writes it */
 
 static void log_text(struct super *super, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -96,19 +101,24 @@ static void log_change(const char *queue_id, enum queue_change change, void *con
 
 /* ---- one wish */
 
-static void change_by_server(struct super *super, enum queue_change change, struct str id, struct str queues, bool loud) {
+static void change_by_server(struct super *super, enum queue_change change, struct str id, struct str queues,
+                             bool loud) {
     struct failure failure = {0};
     struct arena *arena = arena_create(0);
     struct ipc_qmgr_change ask = {.change = change, .queue_id = id, .queue = queues};
     struct ipc_reply reply = {.descriptor = -1};
     int64_t patience = str_equal(id, STR("ALL")) ? PATIENCE_ALL : PATIENCE_ONE;
-    enum ipc_result result = ipc_ask_blocking(super->server, IPC_QMGR_CHANGE, &ask, -1, IPC_QMGR_CHANGED, patience, arena, &reply, &failure);
+    enum ipc_result result =
+        ipc_ask_blocking(super->server, IPC_QMGR_CHANGE, &ask, -1, IPC_QMGR_CHANGED, patience, arena, &reply, &failure);
     if (result == IPC_OK) {
         uint64_t met = ((const struct ipc_qmgr_changed *)reply.message)->count;
         count(super, change, met);
-        if (met == 0 && loud) queue_tool_warn(&super->tool, "%.*s: nothing changed: no such message, or not possible for it now", STR_ARGS(id));
+        if (met == 0 && loud)
+            queue_tool_warn(&super->tool, "%.*s: nothing changed: no such message, or not possible for it now",
+                            STR_ARGS(id));
     } else {
-        fail(super, queue_tool_fatal(&super->tool, result == IPC_REFUSED ? EX_NOPERM : EX_TEMPFAIL, "%.*s: %s", STR_ARGS(id), failure.text));
+        fail(super, queue_tool_fatal(&super->tool, result == IPC_REFUSED ? EX_NOPERM : EX_TEMPFAIL, "%.*s: %s",
+                                     STR_ARGS(id), failure.text));
     }
     arena_destroy(&arena);
 }
@@ -141,15 +151,18 @@ static void change_one(struct super *super, enum queue_change change, struct str
     }
     if (super->selected && !map_get(super->selected, id)) return;
     snprintf(name, sizeof name, "%.*s", STR_ARGS(id));
-    if (super->server >= 0) change_by_server(super, change, str_from(name), STR_EMPTY, loud);
-    else change_by_hand(super, change, name, loud);
+    if (super->server >= 0)
+        change_by_server(super, change, str_from(name), STR_EMPTY, loud);
+    else
+        change_by_hand(super, change, name, loud);
 }
 
 static void change_selected(struct super *super, enum queue_change change) {
     size_t at = 0;
     struct str id;
     void *value;
-    while (super->status == EX_OK && map_next(super->selected, &at, &id, &value)) change_one(super, change, id, false);
+    while (may_go_on(super) && map_next(super->selected, &at, &id, &value))
+        change_one(super, change, id, false);
 }
 
 static void change_all(struct super *super, enum queue_change change) {
@@ -181,22 +194,26 @@ static void change_from_input(struct super *super, enum queue_change change) {
     while ((length = getline(&line, &room, stdin)) >= 0) {
         struct str rest = str_make(line, (size_t)length), id;
         if (str_next_word(&rest, " \t\r\n", &id)) change_one(super, change, id, true);
-        if (super->status != EX_OK && super->status != EX_USAGE) break;
+        if (!may_go_on(super)) break;
     }
     free(line);
 }
 
 static void do_wish(struct super *super, const struct wish *wish) {
-    if (strcmp(wish->id, "-") == 0) change_from_input(super, wish->change);
-    else if (strcmp(wish->id, "ALL") == 0) change_all(super, wish->change);
-    else change_one(super, wish->change, str_from(wish->id), true);
+    if (strcmp(wish->id, "-") == 0)
+        change_from_input(super, wish->change);
+    else if (strcmp(wish->id, "ALL") == 0)
+        change_all(super, wish->change);
+    else
+        change_one(super, wish->change, str_from(wish->id), true);
 }
 
 /* ---- selection: first the IDs, so that the listing does not move while it is read */
 
 static bool note_selected(const struct ipc_queued *row, void *context) {
     struct super *super = context;
-    if (queue_id_is_valid(row->queue_id) && queue_selection_fits(&super->selection, row)) map_put(super->selected, row->queue_id, super);
+    if (queue_id_is_valid(row->queue_id) && queue_selection_fits(&super->selection, row))
+        map_put(super->selected, row->queue_id, super);
     return true;
 }
 
@@ -231,7 +248,8 @@ static void check_queue(struct super *super) {
     struct failure failure = {0};
     struct queue_check_counts counts;
     bool running = super->server >= 0;
-    struct queue_check_wishes wishes = {.structure = super->check, .content = super->check, .purge = true, .repair = true};
+    struct queue_check_wishes wishes = {
+        .structure = super->check, .content = super->check, .purge = true, .repair = true};
     if (super->check && running) {
         queue_tool_warn(&super->tool, "the mail system runs: the queue is looked at, nothing is repaired");
         wishes.repair = false;
@@ -241,11 +259,13 @@ static void check_queue(struct super *super) {
         return;
     }
     if (super->check)
-        queue_tool_say(&super->tool, "Checked: %llu good, %llu damaged, %llu foreign, %llu left over, %llu folders missing",
-                       (unsigned long long)counts.messages, (unsigned long long)counts.damaged, (unsigned long long)counts.foreign,
-                       (unsigned long long)counts.leftovers, (unsigned long long)counts.folders_made);
+        queue_tool_say(
+            &super->tool, "Checked: %llu good, %llu damaged, %llu foreign, %llu left over, %llu folders missing",
+            (unsigned long long)counts.messages, (unsigned long long)counts.damaged, (unsigned long long)counts.foreign,
+            (unsigned long long)counts.leftovers, (unsigned long long)counts.folders_made);
     else if (counts.leftovers)
-        queue_tool_say(&super->tool, "Removed from tmp: %llu file%s", (unsigned long long)counts.leftovers, counts.leftovers == 1 ? "" : "s");
+        queue_tool_say(&super->tool, "Removed from tmp: %llu file%s", (unsigned long long)counts.leftovers,
+                       counts.leftovers == 1 ? "" : "s");
 }
 
 /* ---- whose queue it is just now */
@@ -264,26 +284,33 @@ static bool lock_out_master(struct super *super) {
     int reason = errno;
     if (file >= 0) close(file);
     if (reason == EAGAIN || (reason == EACCES && file >= 0))
-        fail(super, queue_tool_fatal(&super->tool, EX_TEMPFAIL, "the mail system runs, but its queue manager does not answer"));
-    else fail(super, queue_tool_fatal(&super->tool, EX_OSERR, "cannot lock %s: %s", PID_FILE, strerror(reason)));
+        fail(super, queue_tool_fatal(&super->tool, EX_TEMPFAIL,
+                                     "the mail system runs, but its queue manager does not answer"));
+    else
+        fail(super, queue_tool_fatal(&super->tool, EX_OSERR, "cannot lock %s: %s", PID_FILE, strerror(reason)));
     return false;
 }
 
 static bool is_permitted(struct super *super) {
     struct stat status;
     bool good = geteuid() == 0 || (stat("queue", &status) == 0 && status.st_uid == geteuid());
-    if (!good) fail(super, queue_tool_fatal(&super->tool, EX_NOPERM, "use of this command is reserved for the superuser and the queue's owner"));
+    if (!good)
+        fail(super, queue_tool_fatal(&super->tool, EX_NOPERM,
+                                     "use of this command is reserved for the superuser and the queue's owner"));
     return good;
 }
 
-static bool wants_folders(const struct super *super) { return super->server < 0 || super->check || super->purge; }
+static bool wants_folders(const struct super *super) {
+    return super->server < 0 || super->check || super->purge;
+}
 
 static bool open_queue(struct super *super) {
     struct failure failure = {0};
     super->server = queue_tool_connect(&failure);
     if (super->server < 0) {
         if (!lock_out_master(super)) return false;
-        if (!log_writer_open(&super->log, super->tool.config, super->tool.program, STR_EMPTY, &failure) && super->tool.verbose)
+        if (!log_writer_open(&super->log, super->tool.config, super->tool.program, STR_EMPTY, &failure) &&
+            super->tool.verbose)
             queue_tool_warn(&super->tool, "not in the log: %s", failure.text);
     }
     if (!wants_folders(super)) return true;
@@ -296,10 +323,11 @@ static bool open_queue(struct super *super) {
 /* ---- options */
 
 static int usage(const struct super *super) {
-    return queue_tool_fatal(&super->tool, EX_USAGE,
-                            "usage: %s [-c directory] [-psSv] [-d id] [-e id] [-f id] [-h id] [-H id] [-r id] [--sender pattern] "
-                            "[--recipient pattern] [--older-than time] [hold|incoming|active|deferred]...",
-                            super->tool.program);
+    return queue_tool_fatal(
+        &super->tool, EX_USAGE,
+        "usage: %s [-c directory] [-psSv] [-d id] [-e id] [-f id] [-h id] [-H id] [-r id] [--sender pattern] "
+        "[--recipient pattern] [--older-than time] [hold|incoming|active|deferred]...",
+        super->tool.program);
 }
 
 static int add_wish(struct super *super, int letter, const char *id) {
@@ -315,7 +343,8 @@ static int add_wish(struct super *super, int letter, const char *id) {
 static int read_age(struct super *super, const char *text) {
     int64_t seconds;
     if (!config_value_time(str_from(text), 's', &seconds) || seconds <= 0)
-        return queue_tool_fatal(&super->tool, EX_USAGE, "--older-than takes a time such as 90m, 12h or 3d, not \"%s\"", text);
+        return queue_tool_fatal(&super->tool, EX_USAGE, "--older-than takes a time such as 90m, 12h or 3d, not \"%s\"",
+                                text);
     super->selection.arrived_before = clock_date() / CLOCK_SECOND - seconds;
     return EX_OK;
 }
@@ -324,8 +353,11 @@ static int read_queues(struct super *super, int number, char **words) {
     static const char *const known[] = {"hold", "incoming", "active", "deferred"};
     for (int i = 0; i < number; i++) {
         bool good = false;
-        for (size_t k = 0; k < ARRAY_LENGTH(known); k++) good = good || strcmp(words[i], known[k]) == 0;
-        if (!good) return queue_tool_fatal(&super->tool, EX_USAGE, "\"%s\" is no queue: hold, incoming, active, deferred", words[i]);
+        for (size_t k = 0; k < ARRAY_LENGTH(known); k++)
+            good = good || strcmp(words[i], known[k]) == 0;
+        if (!good)
+            return queue_tool_fatal(&super->tool, EX_USAGE, "\"%s\" is no queue: hold, incoming, active, deferred",
+                                    words[i]);
         if (queue_is_named(buf_str(&super->queues), str_from(words[i])) && super->queues.length) continue;
         buf_printf(&super->queues, "%s%s", super->queues.length ? " " : "", words[i]);
     }
@@ -341,17 +373,34 @@ static int read_options(struct super *super, int number, char **words) {
                                                  {"older-than", required_argument, NULL, OPTION_OLDER},
                                                  {NULL, 0, NULL, 0}};
     int status = EX_OK;
-    for (int letter; status == EX_OK && (letter = getopt_long(number, words, "c:d:e:f:h:H:pr:sSv", long_options, NULL)) != -1;) {
+    for (int letter;
+         status == EX_OK && (letter = getopt_long(number, words, "c:d:e:f:h:H:pr:sSv", long_options, NULL)) != -1;) {
         switch (letter) {
-        case 'c': super->tool.config_directory = optarg; break;
-        case 'v': super->tool.verbose = true; break;
-        case 'p': super->purge = true; break;
+        case 'c':
+            super->tool.config_directory = optarg;
+            break;
+        case 'v':
+            super->tool.verbose = true;
+            break;
+        case 'p':
+            super->purge = true;
+            break;
         case 's':
-        case 'S': super->check = true; break;
-        case OPTION_SENDER: super->selection.sender = optarg; break;
-        case OPTION_RECIPIENT: super->selection.recipient = optarg; break;
-        case OPTION_OLDER: status = read_age(super, optarg); break;
-        default: status = add_wish(super, letter, optarg); break;
+        case 'S':
+            super->check = true;
+            break;
+        case OPTION_SENDER:
+            super->selection.sender = optarg;
+            break;
+        case OPTION_RECIPIENT:
+            super->selection.recipient = optarg;
+            break;
+        case OPTION_OLDER:
+            status = read_age(super, optarg);
+            break;
+        default:
+            status = add_wish(super, letter, optarg);
+            break;
         }
     }
     if (status != EX_OK) return status;
@@ -365,14 +414,17 @@ static int read_options(struct super *super, int number, char **words) {
 static void report(struct super *super) {
     for (size_t i = 0; i < ARRAY_LENGTH(change_rows); i++) {
         uint64_t messages = super->counts[i];
-        bool same_as_next = i + 1 < ARRAY_LENGTH(change_rows) && strcmp(change_rows[i].counted, change_rows[i + 1].counted) == 0;
+        bool same_as_next =
+            i + 1 < ARRAY_LENGTH(change_rows) && strcmp(change_rows[i].counted, change_rows[i + 1].counted) == 0;
         if (same_as_next) {
             super->counts[i + 1] += messages;
             continue;
         }
         if (messages == 0) continue;
-        queue_tool_say(&super->tool, "%s: %llu message%s", change_rows[i].counted, (unsigned long long)messages, messages == 1 ? "" : "s");
-        log_text(super, "%s: %llu message%s", change_rows[i].counted, (unsigned long long)messages, messages == 1 ? "" : "s");
+        queue_tool_say(&super->tool, "%s: %llu message%s", change_rows[i].counted, (unsigned long long)messages,
+                       messages == 1 ? "" : "s");
+        log_text(super, "%s: %llu message%s", change_rows[i].counted, (unsigned long long)messages,
+                 messages == 1 ? "" : "s");
     }
 }
 
@@ -384,10 +436,11 @@ static void do_wishes(struct super *super) {
         return;
     }
     if (select_messages(super))
-        for (size_t i = 0; i < super->wish_count && (super->status == EX_OK || super->status == EX_USAGE); i++)
+        for (size_t i = 0; i < super->wish_count && may_go_on(super); i++)
             do_wish(super, &super->wishes[i]);
     if (by_hand && super->counts[row_of(QUEUE_REQUEUE) - change_rows])
-        queue_tool_say(&super->tool, "the mail system is down: requeued messages are tried afresh when it starts; addresses are not expanded again");
+        queue_tool_say(&super->tool, "the mail system is down: requeued messages are tried afresh when it starts; "
+                                     "addresses are not expanded again");
     if (by_hand && !queue_folders_close(&super->folders)) {
         queue_tool_warn(&super->tool, "the folders cannot be synced: %s", strerror(errno));
         fail(super, EX_OSERR);
@@ -402,7 +455,8 @@ static void run(struct super *super) {
 }
 
 int main(int number, char **words) {
-    struct super super = {.tool = {.program = queue_tool_name(words[0])}, .server = -1, .queue = -1, .log = {.file = -1}};
+    struct super super = {
+        .tool = {.program = queue_tool_name(words[0])}, .server = -1, .queue = -1, .log = {.file = -1}};
     super.status = read_options(&super, number, words);
     if (super.status == EX_OK) super.status = queue_tool_load(&super.tool);
     if (super.status == EX_OK) run(&super);

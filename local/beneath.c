@@ -68,7 +68,8 @@ static int walk(int directory, struct str path, bool create) {
 
 int beneath_directory(int directory, struct str path, bool create) {
     char name[PATH_ROOM];
-    while (path.length > 0 && path.data[0] == '/') path = str_from_offset(path, 1);
+    while (path.length > 0 && path.data[0] == '/')
+        path = str_from_offset(path, 1);
     if (path.length >= sizeof name || memchr(path.data, '\0', path.length)) {
         errno = ENAMETOOLONG;
         return -1;

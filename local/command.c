@@ -17,7 +17,7 @@
 #include "log_text.h"
 #include "worker.h"
 
-#define OUTPUT_LIMIT 4096
+#define OUTPUT_LIMIT  4096
 #define ARGUMENTS_MAX 200
 
 /* ---- what an exit status means */
@@ -28,20 +28,13 @@ struct exit_meaning {
 };
 
 static const struct exit_meaning meanings[] = {
-    {EX_USAGE, "5.3.0", "command line usage error"},
-    {EX_DATAERR, "5.6.0", "data format error"},
-    {EX_NOINPUT, "5.3.0", "cannot open input"},
-    {EX_NOUSER, "5.1.1", "user unknown"},
-    {EX_NOHOST, "5.1.2", "host name unknown"},
-    {EX_UNAVAILABLE, "5.3.0", "service unavailable"},
-    {EX_SOFTWARE, "5.3.0", "internal software error"},
-    {EX_OSERR, "5.3.0", "system resource problem"},
-    {EX_OSFILE, "5.3.0", "critical OS file missing"},
-    {EX_CANTCREAT, "5.2.0", "can't create user output file"},
-    {EX_IOERR, "5.3.0", "input/output error"},
-    {EX_TEMPFAIL, "4.3.0", "temporary failure"},
-    {EX_PROTOCOL, "5.5.0", "remote error in protocol"},
-    {EX_NOPERM, "5.7.0", "permission denied"},
+    {EX_USAGE, "5.3.0", "command line usage error"},    {EX_DATAERR, "5.6.0", "data format error"},
+    {EX_NOINPUT, "5.3.0", "cannot open input"},         {EX_NOUSER, "5.1.1", "user unknown"},
+    {EX_NOHOST, "5.1.2", "host name unknown"},          {EX_UNAVAILABLE, "5.3.0", "service unavailable"},
+    {EX_SOFTWARE, "5.3.0", "internal software error"},  {EX_OSERR, "5.3.0", "system resource problem"},
+    {EX_OSFILE, "5.3.0", "critical OS file missing"},   {EX_CANTCREAT, "5.2.0", "can't create user output file"},
+    {EX_IOERR, "5.3.0", "input/output error"},          {EX_TEMPFAIL, "4.3.0", "temporary failure"},
+    {EX_PROTOCOL, "5.5.0", "remote error in protocol"}, {EX_NOPERM, "5.7.0", "permission denied"},
     {EX_CONFIG, "5.3.5", "local configuration error"},
 };
 
@@ -50,10 +43,13 @@ static bool output_says_code(struct str output, char code[12], struct str *rest)
     size_t space = str_find(output, ' ');
     size_t length = space == STR_NONE ? output.length : space;
     unsigned dots = 0;
-    if (length < 5 || length > 9 || (output.data[0] != '4' && output.data[0] != '5') || output.data[1] != '.') return false;
+    if (length < 5 || length > 9 || (output.data[0] != '4' && output.data[0] != '5') || output.data[1] != '.')
+        return false;
     for (size_t i = 0; i < length; i++) {
-        if (output.data[i] == '.') dots++;
-        else if (!ascii_is_digit(output.data[i])) return false;
+        if (output.data[i] == '.')
+            dots++;
+        else if (!ascii_is_digit(output.data[i]))
+            return false;
     }
     if (dots != 2 || output.data[length - 1] == '.' || output.data[2] == '.') return false;
     snprintf(code, 12, "%.*s", (int)length, output.data);
@@ -64,7 +60,8 @@ static bool output_says_code(struct str output, char code[12], struct str *rest)
 /* The output on one line, cut. */
 static void append_output(struct buf *text, struct str output) {
     struct buf flat = buf_make(0);
-    for (size_t i = 0; i < output.length; i++) buf_append_char(&flat, ascii_is_space(output.data[i]) ? ' ' : output.data[i]);
+    for (size_t i = 0; i < output.length; i++)
+        buf_append_char(&flat, ascii_is_space(output.data[i]) ? ' ' : output.data[i]);
     if (flat.length > 0) {
         buf_append(text, STR(". Command output: "));
         log_text_append(text, str_trim(buf_str(&flat)), 400);
@@ -129,7 +126,8 @@ static void environment_export(struct environment *environment, struct str list)
     }
 }
 
-static void environment_make(struct environment *environment, const struct config *config, const struct ipc_local_work *work) {
+static void environment_make(struct environment *environment, const struct config *config,
+                             const struct ipc_local_work *work) {
     struct str filter = config->command_expansion_filter;
     environment_export(environment, config->export_environment);
     environment_add(environment, "PATH", STR(_PATH_DEFPATH), STR_EMPTY);
@@ -141,7 +139,8 @@ static void environment_make(struct environment *environment, const struct confi
     }
     environment_add(environment, "SENDER", work->sender, filter);
     environment_add(environment, "RECIPIENT", work->recipient, filter);
-    environment_add(environment, "ORIGINAL_RECIPIENT", work->original.length ? work->original : work->recipient, filter);
+    environment_add(environment, "ORIGINAL_RECIPIENT", work->original.length ? work->original : work->recipient,
+                    filter);
     environment_add(environment, "LOCAL", work->local, filter);
     environment_add(environment, "DOMAIN", work->domain, filter);
     if (work->extension.length) environment_add(environment, "EXTENSION", work->extension, filter);
@@ -152,9 +151,11 @@ static void environment_make(struct environment *environment, const struct confi
 
 /* What a shell is not needed for. */
 static bool is_plain(struct str command) {
-    static const struct str plain = STR_INIT("1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ \t");
-    static const char *const builtins[] = {"bg", "break", "case", "cd", "continue", "do", "eval", "exec", "exit", "export", "for", "if",
-                                           "read", "set", "trap", "type", "ulimit", "umask", "unset", "until", "wait", "while", "."};
+    static const struct str plain =
+        STR_INIT("1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ \t");
+    static const char *const builtins[] = {"bg",     "break",  "case",  "cd",    "continue", "do",    "eval", "exec",
+                                           "exit",   "export", "for",   "if",    "read",     "set",   "trap", "type",
+                                           "ulimit", "umask",  "unset", "until", "wait",     "while", "."};
     struct str rest = command, word;
     for (size_t i = 0; i < command.length; i++)
         if (str_find(plain, command.data[i]) == STR_NONE) return false;
@@ -166,7 +167,8 @@ static bool is_plain(struct str command) {
 
 static void add_words(char **arguments, size_t *count, struct str text) {
     struct str rest = text, word;
-    while (*count + 2 < ARGUMENTS_MAX && str_next_word(&rest, " \t", &word)) arguments[(*count)++] = memory_copy_string(word);
+    while (*count + 2 < ARGUMENTS_MAX && str_next_word(&rest, " \t", &word))
+        arguments[(*count)++] = memory_copy_string(word);
 }
 
 NO_RETURN static void run_child(const struct config *config, const struct ipc_local_work *work, int input, int output) {
@@ -181,11 +183,13 @@ NO_RETURN static void run_child(const struct config *config, const struct ipc_lo
     signal(SIGPIPE, SIG_DFL);
     signal(SIGXFSZ, SIG_DFL);
     signal(SIGCHLD, SIG_DFL);
-    if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0) _exit(EX_TEMPFAIL);
+    if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
+        _exit(EX_TEMPFAIL);
     close_range(3, ~0U, 0);
     environment_make(&environment, config, work);
     if (config->command_execution_directory.length) {
-        if (!expand_template(config->command_execution_directory, work, config, config->execution_directory_expansion_filter, &directory) ||
+        if (!expand_template(config->command_execution_directory, work, config,
+                             config->execution_directory_expansion_filter, &directory) ||
             chdir(buf_string(&directory)) < 0) {
             dprintf(STDERR_FILENO, "cannot change to directory %s", buf_string(&directory));
             _exit(EX_TEMPFAIL);
@@ -233,7 +237,8 @@ static void feed(struct run *run) {
     if (run->pending.length == 0 && run->offset < run->work->content_length) {
         uint64_t left = run->work->content_length - run->offset;
         size_t piece = left < 65536 ? (size_t)left : 65536;
-        ssize_t got = pread(run->file, buf_reserve(&run->pending, piece), piece, (off_t)(run->work->content_offset + run->offset));
+        ssize_t got = pread(run->file, buf_reserve(&run->pending, piece), piece,
+                            (off_t)(run->work->content_offset + run->offset));
         if (got <= 0) {
             run->read_failed = true;
             stop_feeding(run);
@@ -243,8 +248,10 @@ static void feed(struct run *run) {
         run->offset += (uint64_t)got;
     }
     ssize_t written = run->pending.length ? write(run->input, run->pending.data, run->pending.length) : 0;
-    if (written > 0) buf_remove(&run->pending, 0, (size_t)written);
-    else if (written < 0 && errno != EAGAIN && errno != EINTR) stop_feeding(run); /* it reads no more: its own affair */
+    if (written > 0)
+        buf_remove(&run->pending, 0, (size_t)written);
+    else if (written < 0 && errno != EAGAIN && errno != EINTR)
+        stop_feeding(run); /* it reads no more: its own affair */
     if (run->pending.length == 0 && run->offset == run->work->content_length) stop_feeding(run);
 }
 
@@ -263,7 +270,8 @@ static bool listen_to(struct run *run) {
 static bool converse(struct run *run, deadline until, int *wait_status) {
     bool listening = true;
     for (;;) {
-        struct pollfd polled[3] = {{.fd = run->input, .events = POLLOUT}, {.fd = listening ? run->output : -1, .events = POLLIN},
+        struct pollfd polled[3] = {{.fd = run->input, .events = POLLOUT},
+                                   {.fd = listening ? run->output : -1, .events = POLLIN},
                                    {.fd = run->process, .events = POLLIN}};
         int64_t left = deadline_left(until);
         int pause = run->process >= 0 ? (left > 60000 ? 60000 : (int)left) : (left > 50 ? 50 : (int)left);
@@ -318,7 +326,7 @@ bool command_deliver(const struct config *config, const struct ipc_local_work *w
     signal(SIGCHLD, SIG_DFL);
     if (!start_child(config, &run, worked)) return false;
     content_append_from_line(&run.pending, work->sender, clock_date());
-    content_make_prefix(&content, config, true);
+    content_make_prefix(&content, config);
     buf_append(&run.pending, buf_str(&content.prefix));
     buf_free(&content.prefix);
     bool ended = converse(&run, deadline_in(config->command_time_limit * 1000), &wait_status);
@@ -326,7 +334,8 @@ bool command_deliver(const struct config *config, const struct ipc_local_work *w
     if (!ended) {
         kill(run.child, SIGKILL); /* if it had not come to setsid yet */
         waitpid(run.child, &wait_status, 0);
-        worked_set(worked, DELIVERY_DEFERRED, "4.3.0", "Command time limit exceeded: \"%.*s\"", STR_ARGS(str_slice(work->target, 0, 300)));
+        worked_set(worked, DELIVERY_DEFERRED, "4.3.0", "Command time limit exceeded: \"%.*s\"",
+                   STR_ARGS(str_slice(work->target, 0, 300)));
     } else if (run.read_failed) {
         worked_set(worked, DELIVERY_DEFERRED, "4.3.0", "cannot read the queue file");
     } else {

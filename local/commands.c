@@ -16,12 +16,16 @@
 struct commands {
     int socket;
     struct ipc_client *client;
-    int64_t time_limit;
+    struct service *service;
+    int64_t time_limit, limit;
+    int64_t in_flight;
+    struct task_queue place; /* tasks that wait until a command ends */
 };
 
 /* ---- the child */
 
-NO_RETURN static void run_one(const struct config *config, int socket, const struct ipc_local_work *work, uint32_t serial, int file) {
+NO_RETURN static void run_one(const struct config *config, int socket, const struct ipc_local_work *work,
+                              uint32_t serial, int file) {
     struct failure failure;
     struct worked worked = {0};
     char *user = memory_copy_string(work->user);
@@ -74,6 +78,7 @@ bool commands_prepare(const struct config *config, struct commands **commands, s
     *commands = MEMORY_NEW(struct commands);
     (*commands)->socket = pair[0];
     (*commands)->time_limit = config->command_time_limit;
+    (*commands)->limit = config->local_worker_limit;
     return true;
 }
 
@@ -90,12 +95,14 @@ static int connect_once(void *context, deadline until, struct failure *failure) 
 }
 
 static void on_loss(void *context) {
-    (void)context;
-    log_error("the process for commands has gone: ending, to be started anew");
+    const struct commands *commands = context;
+    if (!service_is_draining(commands->service))
+        log_error("the process for commands has gone: ending, to be started anew");
     loop_stop();
 }
 
-void commands_start(struct commands *commands) {
+void commands_start(struct commands *commands, struct service *service) {
+    commands->service = service;
     commands->client = ipc_client_create(connect_once, commands, NULL, NULL);
     ipc_client_on_loss(commands->client, on_loss, commands);
 }
@@ -104,14 +111,26 @@ void commands_step(struct commands *commands, const struct ipc_local_work *work,
                    struct step_answer *answer) {
     struct ipc_reply reply = {.descriptor = -1};
     struct failure failure = {0};
-    deadline until = deadline_in((commands->time_limit + 60) * 1000);
-    *answer = (struct step_answer){.action = DELIVERY_DEFERRED, .status = STR("4.3.0"), .text = STR("commands cannot be started now")};
+    deadline until = deadline_in((2 * commands->time_limit + 60) * 1000);
+    *answer = (struct step_answer){
+        .action = DELIVERY_DEFERRED, .status = STR("4.3.0"), .text = STR("commands cannot be started now")};
     if (work->uid == 0) {
         answer->status = STR("4.3.5");
         answer->text = STR("commands are not run as root");
         return;
     }
-    if (ipc_ask(commands->client, IPC_LOCAL_WORK, work, file, IPC_LOCAL_WORKED, until, arena, &reply, &failure) != IPC_OK) {
+    while (commands->in_flight >= commands->limit) {
+        if (task_queue_wait(&commands->place, until) == WAIT_READY) continue;
+        answer->status = STR("4.3.2");
+        answer->text = STR("too many commands are running");
+        return;
+    }
+    commands->in_flight++;
+    enum ipc_result result =
+        ipc_ask(commands->client, IPC_LOCAL_WORK, work, file, IPC_LOCAL_WORKED, until, arena, &reply, &failure);
+    commands->in_flight--;
+    task_queue_wake_one(&commands->place);
+    if (result != IPC_OK) {
         struct str kept;
         if (failure.text[0] && arena_copy(arena, str_from(failure.text), &kept)) answer->text = kept;
         return;

@@ -26,30 +26,42 @@ static void append_line(struct buf *out, const char *name, const char *open, str
     buf_append_char(out, '\n');
 }
 
-void content_make_prefix(struct content *content, const struct config *config, bool delivered_to) {
+/* A virtual mailbox always has it, as with Postfix. */
+static bool wants_delivered_to(const struct config *config, uint64_t step) {
+    struct str rest = config->prepend_delivered_header, word;
+    if (step == STEP_VIRTUAL) return true;
+    while (str_next_word(&rest, ", \t", &word))
+        if (str_equal(word, step == STEP_COMMAND ? STR("command") : STR("file"))) return true;
+    return false;
+}
+
+void content_make_prefix(struct content *content, const struct config *config) {
     const struct ipc_local_work *work = content->work;
     struct str original = work->original.length ? work->original : work->recipient;
     append_line(&content->prefix, "Return-Path: ", "<", work->sender, ">");
     if (config->enable_original_recipient) append_line(&content->prefix, "X-Original-To: ", "", original, "");
-    if (delivered_to) append_line(&content->prefix, "Delivered-To: ", "", work->recipient, "");
+    if (wants_delivered_to(config, work->step))
+        append_line(&content->prefix, "Delivered-To: ", "", work->recipient, "");
 }
 
 void content_append_from_line(struct buf *out, struct str sender, int64_t date) {
-    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     struct date_fields fields = {.month = 1, .day = 1, .year = 1970};
     time_t seconds = (time_t)(date / CLOCK_SECOND);
     struct tm local;
     long offset = localtime_r(&seconds, &local) ? local.tm_gmtoff : 0;
-    if (!date_split(seconds, (int)(offset / 60), &fields)) fields = (struct date_fields){.month = 1, .day = 1, .year = 1970};
+    if (!date_split(seconds, (int)(offset / 60), &fields))
+        fields = (struct date_fields){.month = 1, .day = 1, .year = 1970};
     buf_append(out, STR("From "));
     struct str name = sender.length ? sender : STR("MAILER-DAEMON");
     for (size_t i = 0; i < name.length; i++) {
         unsigned char c = (unsigned char)name.data[i];
         buf_append_char(out, c <= ' ' || c == 0x7f ? '-' : (char)c);
     }
-    buf_printf(out, "  %s %s %2d %02d:%02d:%02d %04d\n", days[fields.weekday % 7], months[(fields.month - 1) % 12], fields.day,
-               fields.hour, fields.minute, fields.second, fields.year);
+    buf_printf(out, "  %s %s %2d %02d:%02d:%02d %04d\n", days[fields.weekday % 7], months[(fields.month - 1) % 12],
+               fields.day, fields.hour, fields.minute, fields.second, fields.year);
 }
 
 static bool write_all(int to, const char *data, size_t length) {
@@ -88,8 +100,10 @@ enum content_result content_write(const struct content *content, int to) {
     memcpy(bytes, buf_string(&content->prefix), used);
     do {
         size_t piece = piece_of(total - offset, room - used);
-        if (!read_piece(content, offset, bytes + used, piece)) result = CONTENT_READ_FAILED;
-        else if (!write_all(to, bytes, used + piece)) result = CONTENT_WRITE_FAILED;
+        if (!read_piece(content, offset, bytes + used, piece))
+            result = CONTENT_READ_FAILED;
+        else if (!write_all(to, bytes, used + piece))
+            result = CONTENT_WRITE_FAILED;
         offset += piece;
         used = 0;
     } while (result == CONTENT_WRITTEN && offset < total);
@@ -114,7 +128,8 @@ static void quote_byte(struct quoting *quoting, char c) {
     if (quoting->deciding) {
         const char *begun = buf_string(&quoting->out) + quoting->out.length - quoting->line;
         size_t arrows = 0;
-        while (arrows < quoting->line && begun[arrows] == '>') arrows++;
+        while (arrows < quoting->line && begun[arrows] == '>')
+            arrows++;
         size_t letters = quoting->line - arrows;
         if (c == word[letters]) {
             if (letters == 4) {
@@ -156,7 +171,8 @@ enum content_result content_write_quoted(const struct content *content, int to) 
             result = CONTENT_READ_FAILED;
             break;
         }
-        for (size_t i = 0; i < piece; i++) quote_byte(&quoting, bytes[i]);
+        for (size_t i = 0; i < piece; i++)
+            quote_byte(&quoting, bytes[i]);
         last = bytes[piece - 1];
         offset += piece;
         if (!quote_flush(&quoting, to, false)) result = CONTENT_WRITE_FAILED;
@@ -179,7 +195,8 @@ bool header_has_delivered_to(struct str bytes, struct str recipient) {
     struct header_field field;
     header_begin(&reader, bytes, 0);
     while (header_next(&reader, &field) == HEADER_FIELD) {
-        if (str_equal_nocase(field.name, STR("Delivered-To")) && str_equal_nocase(str_trim(field.value), recipient)) return true;
+        if (str_equal_nocase(field.name, STR("Delivered-To")) && str_equal_nocase(str_trim(field.value), recipient))
+            return true;
     }
     return false;
 }

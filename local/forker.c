@@ -16,7 +16,7 @@
 #include "log.h"
 
 #define WORKER_PATIENCE ((int64_t)2 * 3600 * 1000)
-#define PLACE_PATIENCE ((int64_t)60 * 1000)
+#define PLACE_PATIENCE  ((int64_t)60 * 1000)
 
 struct worker {
     struct worker *next; /* of all */
@@ -97,7 +97,8 @@ static int fork_worker(void *context, deadline until, struct failure *failure) {
 static void worker_end(struct worker *worker) {
     struct forker *forker = worker->forker;
     struct worker **link = &forker->all;
-    while (*link != worker) link = &(*link)->next;
+    while (*link != worker)
+        link = &(*link)->next;
     *link = worker->next;
     map_remove(forker->workers, str_from(worker->key));
     ipc_client_destroy(&worker->client);
@@ -118,7 +119,8 @@ void forker_tick(struct forker *forker, bool all) {
     deadline now = clock_monotonic();
     for (struct worker *worker = forker->all, *next; worker; worker = next) {
         next = worker->next;
-        if (worker->in_flight == 0 && (all || now - worker->used > forker->config->local_worker_idle * 1000)) worker_end(worker);
+        if (worker->in_flight == 0 && (all || now - worker->used > forker->config->local_worker_idle * 1000))
+            worker_end(worker);
     }
 }
 
@@ -141,7 +143,8 @@ static struct worker *worker_take(struct forker *forker, const struct ipc_local_
     struct buf key = buf_make(400);
     struct worker *worker = NULL;
     deadline patience = deadline_in(PLACE_PATIENCE);
-    buf_printf(&key, "%llu:%llu:%.*s", (unsigned long long)work->uid, (unsigned long long)work->gid, STR_ARGS(work->user));
+    buf_printf(&key, "%llu:%llu:%.*s", (unsigned long long)work->uid, (unsigned long long)work->gid,
+               STR_ARGS(work->user));
     for (;;) {
         worker = map_get(forker->workers, buf_str(&key));
         if (worker) break;
@@ -177,8 +180,8 @@ static bool can_become(const struct ipc_local_work *work, struct step_answer *an
     }
     if (geteuid() == 0 || work->uid == geteuid()) return true;
     struct failure words;
-    failure_set(&words, "cannot deliver as user %llu: this server runs without root as user %u", (unsigned long long)work->uid,
-                (unsigned)geteuid());
+    failure_set(&words, "cannot deliver as user %llu: this server runs without root as user %u",
+                (unsigned long long)work->uid, (unsigned)geteuid());
     answer_deferred(answer, arena, "4.3.5", words.text);
     return false;
 }
@@ -203,8 +206,8 @@ void forker_step(struct forker *forker, const struct ipc_local_work *work, int f
     for (unsigned attempt = 0; attempt < 2 && result == IPC_UNREACHABLE; attempt++) {
         if (attempt > 0 && !may_ask_again(work)) break;
         asked.perhaps_delivered |= attempt > 0;
-        result = ipc_ask(worker->client, IPC_LOCAL_WORK, &asked, file, IPC_LOCAL_WORKED, deadline_in(WORKER_PATIENCE), arena, &reply,
-                         &failure);
+        result = ipc_ask(worker->client, IPC_LOCAL_WORK, &asked, file, IPC_LOCAL_WORKED, deadline_in(WORKER_PATIENCE),
+                         arena, &reply, &failure);
     }
     worker_give_back(worker);
     if (result != IPC_OK) {
@@ -213,5 +216,6 @@ void forker_step(struct forker *forker, const struct ipc_local_work *work, int f
         return;
     }
     const struct ipc_local_worked *worked = reply.message;
-    *answer = (struct step_answer){(unsigned)worked->action, worked->status, worked->text, worked->expanded, worked->members};
+    *answer =
+        (struct step_answer){(unsigned)worked->action, worked->status, worked->text, worked->expanded, worked->members};
 }

@@ -9,7 +9,7 @@
 #include "log.h"
 #include "worker.h"
 
-#define FILE_LIMIT ((size_t)1024 * 1024)
+#define FILE_LIMIT    ((size_t)1024 * 1024)
 #define MEMBERS_BYTES 60000
 
 static enum expansion_kind kind_of(enum alias_member_kind kind) {
@@ -35,7 +35,8 @@ static bool take_members(struct str content, struct str path, struct worked *wor
     if (!good) worked_set(worked, DELIVERY_DEFERRED, "4.3.5", "%.*s: %s", STR_ARGS(path), failure.text);
     for (size_t i = 0; good && i < members.count; i++) {
         struct ipc_address_row row = {.kind = kind_of(members.items[i].kind), .value = members.items[i].value};
-        good = ipc_list_add(IPC_ROW_ADDRESS, &row, &worked->members, &worked->member_count) && worked->members.length <= MEMBERS_BYTES;
+        good = ipc_list_add(IPC_ROW_ADDRESS, &row, &worked->members, &worked->member_count) &&
+               worked->members.length <= MEMBERS_BYTES;
         if (!good) worked_set(worked, DELIVERY_DEFERRED, "4.3.5", "%.*s: the list is too long", STR_ARGS(path));
     }
     arena_destroy(&arena);
@@ -76,7 +77,8 @@ static enum forward_result read_forward(struct str path, struct worked *worked) 
     MEMORY_FREE(name);
     if (file < 0) {
         if (!failure_is_local(reason) && reason != ESTALE) {
-            if (reason != ENOENT && reason != ENOTDIR && reason != EACCES) log_warning("not using %.*s: cannot open it", STR_ARGS(path));
+            if (reason != ENOENT && reason != ENOTDIR && reason != EACCES)
+                log_warning("not using %.*s: cannot open it", STR_ARGS(path));
             return FORWARD_NONE;
         }
         worked_errno(worked, reason, "cannot open %.*s", STR_ARGS(path));
@@ -100,13 +102,15 @@ static enum forward_result read_forward(struct str path, struct worked *worked) 
     return result;
 }
 
-enum forward_result forward_read(const struct config *config, const struct ipc_local_work *work, struct worked *worked) {
+enum forward_result forward_read(const struct config *config, const struct ipc_local_work *work,
+                                 struct worked *worked) {
     struct str rest = config->forward_path, template;
     enum forward_result result = FORWARD_NONE;
     struct buf path = buf_make(2000);
     while (result == FORWARD_NONE && str_next_word(&rest, ", \t\n", &template)) {
         buf_clear(&path);
-        if (!expand_template(template, work, config, config->forward_expansion_filter, &path) || buf_overflowed(&path)) continue;
+        if (!expand_template(template, work, config, config->forward_expansion_filter, &path) || buf_overflowed(&path))
+            continue;
         struct str name = buf_str(&path);
         if (name.data[0] != '/' || str_find_str(name, STR("/../")) != STR_NONE) continue;
         result = read_forward(name, worked);
@@ -125,9 +129,12 @@ bool include_read(const struct ipc_local_work *work, struct worked *worked) {
     struct buf content = buf_make(FILE_LIMIT);
     const char *unfit = why_unfit(file, true);
     bool good = false;
-    if (unfit) worked_set(worked, DELIVERY_DEFERRED, "4.3.5", "include file %.*s: %s", STR_ARGS(work->target), unfit);
-    else if (!read_whole(file, &content)) worked_errno(worked, errno, "cannot read include file %.*s", STR_ARGS(work->target));
-    else good = take_members(buf_str(&content), work->target, worked);
+    if (unfit)
+        worked_set(worked, DELIVERY_DEFERRED, "4.3.5", "include file %.*s: %s", STR_ARGS(work->target), unfit);
+    else if (!read_whole(file, &content))
+        worked_errno(worked, errno, "cannot read include file %.*s", STR_ARGS(work->target));
+    else
+        good = take_members(buf_str(&content), work->target, worked);
     worked->expanded = good;
     buf_free(&content);
     close(file);

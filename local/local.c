@@ -57,13 +57,15 @@ static void run_all(struct deliveries *all, struct delivery *items, size_t count
     }
 }
 
-static struct delivery *read_recipients(struct ipc_request *request, const struct ipc_deliver *message, struct deliveries *all) {
+static struct delivery *read_recipients(struct ipc_request *request, const struct ipc_deliver *message,
+                                        struct deliveries *all) {
     struct delivery *items = arena_allocate(request->arena, message->recipients.count + 1, sizeof *items);
     struct ipc_recipient row;
     size_t offset = 0, count = 0;
     bool bad = false;
     if (!items) return NULL;
-    while (count < message->recipients.count && ipc_list_next(message->recipients, IPC_ROW_RECIPIENT, &offset, &row, &bad))
+    while (count < message->recipients.count &&
+           ipc_list_next(message->recipients, IPC_ROW_RECIPIENT, &offset, &row, &bad))
         items[count++] = (struct delivery){.all = all, .recipient = row, .arena = request->arena};
     return !bad && count > 0 && count == message->recipients.count ? items : NULL;
 }
@@ -89,8 +91,10 @@ static void deliver(struct ipc_request *request, struct local *local) {
 }
 
 static void dispatch(struct ipc_request *request, void *context) {
-    if (request->type == IPC_DELIVER) deliver(request, context);
-    else ipc_answer_failed(request, 451, "4.3.0", "local does not serve %s", ipc_type_name(request->type));
+    if (request->type == IPC_DELIVER)
+        deliver(request, context);
+    else
+        ipc_answer_failed(request, 451, "4.3.0", "local does not serve %s", ipc_type_name(request->type));
 }
 
 static void session(struct service *service, int connection, unsigned listener) {
@@ -124,7 +128,7 @@ static bool start(struct service *service, struct failure *failure) {
     local->resolve = resolve_create(service, 0);
     local->cleanup = service_client(service, "cleanup", NULL, NULL);
     local->forker = forker_create(local->config);
-    commands_start(local->commands);
+    commands_start(local->commands, service);
     return true;
 }
 

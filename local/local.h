@@ -32,20 +32,21 @@ struct step_answer {
 /* ---- forker.c: worker processes, one for each user and group */
 struct forker *forker_create(const struct config *config);
 /* Has the step done by the worker of its uid, gid and user. A worker that cannot be had is a deferral in the answer. */
-void forker_step(struct forker *forker, const struct ipc_local_work *work, int file, struct arena *arena, struct step_answer *answer);
+void forker_step(struct forker *forker, const struct ipc_local_work *work, int file, struct arena *arena,
+                 struct step_answer *answer);
 /* Ends workers that have idled long enough, or all that idle. */
 void forker_tick(struct forker *forker, bool all);
 
 /* ---- commands.c: the process that starts commands, forked before the filter */
 MUST_USE bool commands_prepare(const struct config *config, struct commands **commands, struct failure *failure);
 /* In the loop. */
-void commands_start(struct commands *commands);
+void commands_start(struct commands *commands, struct service *service);
 void commands_step(struct commands *commands, const struct ipc_local_work *work, int file, struct arena *arena,
                    struct step_answer *answer);
 
 /* ---- recipient.c: one recipient through aliases, lists and .forward files to its ends */
-void deliver_recipient(struct local *local, const struct ipc_deliver *request, int file, const struct ipc_recipient *recipient,
-                       struct arena *arena, struct ipc_outcome *outcome);
+void deliver_recipient(struct local *local, const struct ipc_deliver *request, int file,
+                       const struct ipc_recipient *recipient, struct arena *arena, struct ipc_outcome *outcome);
 
 /* ---- resend.c: a copy of the message to other addresses, through cleanup */
 struct resend {
@@ -58,7 +59,7 @@ struct resend {
     size_t recipient_count;
 };
 /* True when the copy is durable; its queue ID, in the arena. */
-MUST_USE bool resend_message(struct local *local, const struct resend *resend, struct arena *arena, struct str *queue_id,
-                             struct failure *failure);
+MUST_USE bool resend_message(struct local *local, const struct resend *resend, struct arena *arena,
+                             struct str *queue_id, struct failure *failure);
 
 #endif

@@ -16,17 +16,19 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "folder_sync.h"
 #include "worker.h"
 
-#define NAME_ROOM 300
+#define NAME_ROOM  300
 #define NO_REPLACE 1U /* RENAME_NOREPLACE */
 
 struct maildir {
     const struct config *config;
     const struct ipc_local_work *work;
-    int file;                /* queue file */
+    int file; /* queue file */
     int64_t size_limit;
-    int folder, new;         /* descriptors */
+    int folder, new;               /* descriptors */
+    struct stat status;            /* of the folder */
     char tmp_name[NAME_ROOM + 60]; /* tmp/... */
     struct buf name;
     struct worked *worked;
@@ -34,12 +36,16 @@ struct maildir {
 
 void maildir_name(const struct ipc_local_work *work, struct str host, struct buf *name) {
     buf_printf(name, "%llu.M%lluQ%.*sR%llu.", (unsigned long long)(work->arrival / (uint64_t)CLOCK_SECOND),
-               (unsigned long long)(work->arrival % (uint64_t)CLOCK_SECOND), STR_ARGS(work->queue_id), (unsigned long long)work->index);
+               (unsigned long long)(work->arrival % (uint64_t)CLOCK_SECOND), STR_ARGS(work->queue_id),
+               (unsigned long long)work->index);
     for (size_t i = 0; i < host.length && i < 100; i++) {
         char c = host.data[i];
-        if (c == '/') buf_append(name, STR("\\057"));
-        else if (c == ':') buf_append(name, STR("\\072"));
-        else buf_append_char(name, (unsigned char)c <= ' ' ? '_' : c);
+        if (c == '/')
+            buf_append(name, STR("\\057"));
+        else if (c == ':')
+            buf_append(name, STR("\\072"));
+        else
+            buf_append_char(name, (unsigned char)c <= ' ' ? '_' : c);
     }
     if (host.length == 0) buf_append(name, STR("localhost"));
 }
@@ -53,7 +59,8 @@ static bool quota_allows(const struct maildir *maildir, uint64_t bytes) {
 
 static bool fits(struct maildir *maildir, uint64_t bytes) {
     if (maildir->size_limit > 0 && bytes > (uint64_t)maildir->size_limit)
-        return worked_set(maildir->worked, DELIVERY_FAILED, "5.2.3", "maildir delivery failed: message size %llu exceeds the limit %lld",
+        return worked_set(maildir->worked, DELIVERY_FAILED, "5.2.3",
+                          "maildir delivery failed: message size %llu exceeds the limit %lld",
                           (unsigned long long)bytes, (long long)maildir->size_limit);
     if (!quota_allows(maildir, bytes))
         return worked_set(maildir->worked, DELIVERY_FAILED, "5.2.2", "maildir delivery failed: mailbox full");
@@ -61,9 +68,9 @@ static bool fits(struct maildir *maildir, uint64_t bytes) {
 }
 
 static bool is_ours(struct maildir *maildir) {
-    struct stat status;
-    if (fstat(maildir->folder, &status) < 0) return worked_errno(maildir->worked, errno, "cannot look at the maildir");
-    if (status.st_uid == geteuid() || !maildir->config->strict_mailbox_ownership) return true;
+    if (fstat(maildir->folder, &maildir->status) < 0)
+        return worked_errno(maildir->worked, errno, "cannot look at the maildir");
+    if (maildir->status.st_uid == geteuid() || !maildir->config->strict_mailbox_ownership) return true;
     worked_set(maildir->worked, DELIVERY_DEFERRED, "4.2.0", "maildir is not owned by the recipient");
     return false;
 }
@@ -79,7 +86,8 @@ static bool stands_in_cur(const struct maildir *maildir) {
     struct str name = buf_str(&maildir->name);
     for (struct dirent *entry; !found && (entry = readdir(listing)) != NULL;) {
         struct str other = str_from(entry->d_name);
-        found = str_starts(other, name) && (other.length == name.length || other.data[name.length] == ':' || other.data[name.length] == ',');
+        found = str_starts(other, name) &&
+                (other.length == name.length || other.data[name.length] == ':' || other.data[name.length] == ',');
     }
     closedir(listing);
     return found;
@@ -88,12 +96,14 @@ static bool stands_in_cur(const struct maildir *maildir) {
 /* A regular file of that name in new/ is an earlier attempt's. */
 static bool stands_in_new(const struct maildir *maildir) {
     struct stat status;
-    return fstatat(maildir->new, buf_string(&maildir->name), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode);
+    return fstatat(maildir->new, buf_string(&maildir->name), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISREG(status.st_mode);
 }
 
 static bool sync_new(struct maildir *maildir) {
-    if (fsync(maildir->new) == 0) return true;
-    return worked_errno(maildir->worked, errno, "maildir delivery failed: cannot sync new");
+    int error_number = 0;
+    if (folder_sync(maildir->new, &maildir->status, &error_number)) return true;
+    return worked_errno(maildir->worked, error_number, "maildir delivery failed: cannot sync new");
 }
 
 /* ---- writing */
@@ -114,8 +124,10 @@ static int create_tmp(struct maildir *maildir) {
     int made = beneath_open(maildir->folder, maildir->tmp_name, flags, 0600);
     if (made >= 0 || (errno != EEXIST && errno != ENOENT)) return made;
     /* A process of that number in an earlier life is gone; a folder may have been lost. */
-    if (errno == EEXIST) unlinkat(maildir->folder, maildir->tmp_name, 0);
-    else if (!make_folders(maildir->folder)) return -1;
+    if (errno == EEXIST)
+        unlinkat(maildir->folder, maildir->tmp_name, 0);
+    else if (!make_folders(maildir->folder))
+        return -1;
     return beneath_open(maildir->folder, maildir->tmp_name, flags, 0600);
 }
 
@@ -137,7 +149,8 @@ static bool fill(struct maildir *maildir, const struct content *content, int tmp
 static bool give_name(struct maildir *maildir) {
     const char *name = buf_string(&maildir->name);
     if (syscall(SYS_renameat2, maildir->folder, maildir->tmp_name, maildir->new, name, NO_REPLACE) == 0) return true;
-    if ((errno == EINVAL || errno == ENOSYS) && linkat(maildir->folder, maildir->tmp_name, maildir->new, name, 0) == 0) {
+    if ((errno == EINVAL || errno == ENOSYS) &&
+        linkat(maildir->folder, maildir->tmp_name, maildir->new, name, 0) == 0) {
         unlinkat(maildir->folder, maildir->tmp_name, 0);
         return true;
     }
@@ -149,7 +162,7 @@ static bool give_name(struct maildir *maildir) {
 
 static bool write_message(struct maildir *maildir) {
     struct content content = {.work = maildir->work, .file = maildir->file};
-    content_make_prefix(&content, maildir->config, true);
+    content_make_prefix(&content, maildir->config);
     bool good = fits(maildir, content.prefix.length + maildir->work->content_length);
     if (good) {
         int tmp = create_tmp(maildir);
@@ -169,24 +182,34 @@ static bool write_message(struct maildir *maildir) {
 
 static bool open_folders(struct maildir *maildir, int base, struct str path) {
     maildir->folder = beneath_directory(base, path, true);
-    if (maildir->folder < 0) return worked_errno(maildir->worked, errno, "maildir delivery failed: open %.*s", STR_ARGS(path));
+    if (maildir->folder < 0)
+        return worked_errno(maildir->worked, errno, "maildir delivery failed: open %.*s", STR_ARGS(path));
     if (!is_ours(maildir)) return false;
     maildir->new = beneath_open(maildir->folder, "new", O_RDONLY | O_DIRECTORY, 0);
     if (maildir->new < 0 && errno == ENOENT && make_folders(maildir->folder))
         maildir->new = beneath_open(maildir->folder, "new", O_RDONLY | O_DIRECTORY, 0);
-    if (maildir->new < 0) return worked_errno(maildir->worked, errno, "maildir delivery failed: open %.*s/new", STR_ARGS(path));
+    if (maildir->new < 0)
+        return worked_errno(maildir->worked, errno, "maildir delivery failed: open %.*s/new", STR_ARGS(path));
     return true;
 }
 
-bool maildir_deliver(const struct config *config, const struct ipc_local_work *work, int file, int base, struct str path,
-                     int64_t size_limit, struct worked *worked) {
-    struct maildir maildir = {.config = config, .work = work, .file = file, .size_limit = size_limit, .folder = -1, .new = -1,
-                              .name = buf_make(NAME_ROOM), .worked = worked};
+bool maildir_deliver(const struct config *config, const struct ipc_local_work *work, int file, int base,
+                     struct str path, int64_t size_limit, struct worked *worked) {
+    struct maildir maildir = {.config = config,
+                              .work = work,
+                              .file = file,
+                              .size_limit = size_limit,
+                              .folder = -1,
+                              .new = -1,
+                              .name = buf_make(NAME_ROOM),
+                              .worked = worked};
     bool good = open_folders(&maildir, base, path);
     if (good) {
         maildir_name(work, config->myhostname, &maildir.name);
-        if (work->perhaps_delivered && (stands_in_new(&maildir) || stands_in_cur(&maildir))) good = sync_new(&maildir);
-        else good = write_message(&maildir);
+        if (work->perhaps_delivered && (stands_in_new(&maildir) || stands_in_cur(&maildir)))
+            good = sync_new(&maildir);
+        else
+            good = write_message(&maildir);
     }
     if (good) worked_set(worked, DELIVERY_DELIVERED, "2.0.0", "delivered to maildir");
     if (maildir.new >= 0) close(maildir.new);

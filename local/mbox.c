@@ -71,7 +71,8 @@ static bool take_kernel_lock(struct mbox *mbox, bool by_flock) {
         struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
         int taken = by_flock ? flock(mbox->mailbox, LOCK_EX | LOCK_NB) : fcntl(mbox->mailbox, F_OFD_SETLK, &whole);
         if (taken == 0) return true;
-        if (errno != EAGAIN && errno != EACCES && errno != EWOULDBLOCK && errno != EINTR) return fails(mbox, errno, "lock");
+        if (errno != EAGAIN && errno != EACCES && errno != EWOULDBLOCK && errno != EINTR)
+            return fails(mbox, errno, "lock");
         if (!wait_for_lock(mbox, attempt)) return fails(mbox, EAGAIN, "locked by another process");
     }
 }
@@ -93,11 +94,15 @@ static bool take_locks(struct mbox *mbox, struct str locks) {
 static bool is_fit(struct mbox *mbox, struct stat *status) {
     if (fstat(mbox->mailbox, status) < 0) return fails(mbox, errno, "stat");
     const char *reason = NULL;
-    if (!S_ISREG(status->st_mode)) reason = "is not a regular file";
-    else if (status->st_nlink != 1) reason = "has more than one name";
-    else if (status->st_uid != geteuid() && mbox->config->strict_mailbox_ownership) reason = "is not owned by recipient";
+    if (!S_ISREG(status->st_mode))
+        reason = "is not a regular file";
+    else if (status->st_nlink != 1)
+        reason = "has more than one name";
+    else if (status->st_uid != geteuid() && mbox->config->strict_mailbox_ownership)
+        reason = "is not owned by recipient";
     if (!reason) return true;
-    return worked_set(mbox->worked, DELIVERY_DEFERRED, "4.2.0", "cannot update mailbox %s: destination %s", mbox->name, reason);
+    return worked_set(mbox->worked, DELIVERY_DEFERRED, "4.2.0", "cannot update mailbox %s: destination %s", mbox->name,
+                      reason);
 }
 
 /* The name still leads to the file that is locked: a mail reader may have put another in its place meanwhile. */
@@ -110,8 +115,9 @@ static bool is_still_there(const struct mbox *mbox, const struct stat *status) {
 static bool append(struct mbox *mbox, const struct content *content, off_t size) {
     uint64_t more = content->prefix.length + mbox->work->content_length + 1;
     if (mbox->size_limit > 0 && (uint64_t)size + more > (uint64_t)mbox->size_limit)
-        return worked_set(mbox->worked, DELIVERY_FAILED, "5.2.2", "cannot update mailbox %s: mailbox full (limit %lld bytes)",
-                          mbox->name, (long long)mbox->size_limit);
+        return worked_set(mbox->worked, DELIVERY_FAILED, "5.2.2",
+                          "cannot update mailbox %s: mailbox full (limit %lld bytes)", mbox->name,
+                          (long long)mbox->size_limit);
     if (lseek(mbox->mailbox, size, SEEK_SET) < 0) return fails(mbox, errno, "seek");
     enum content_result result = content_write_quoted(content, mbox->mailbox);
     bool good = result == CONTENT_WRITTEN;
@@ -140,16 +146,22 @@ static bool open_and_append(struct mbox *mbox, struct str locks, const struct co
 
 bool mbox_deliver(const struct config *config, const struct ipc_local_work *work, int file, int base, struct str path,
                   struct str locks, int64_t size_limit, const char *what, struct worked *worked) {
-    struct mbox mbox = {.config = config, .work = work, .file = file, .mailbox = -1, .size_limit = size_limit, .what = what,
+    struct mbox mbox = {.config = config,
+                        .work = work,
+                        .file = file,
+                        .mailbox = -1,
+                        .size_limit = size_limit,
+                        .what = what,
                         .worked = worked};
     struct content content = {.work = work, .file = file};
     struct str name;
     mbox.directory = beneath_parent(base, path, false, &name);
-    if (mbox.directory < 0) return worked_errno(worked, errno, "cannot update mailbox %.*s: open its directory", STR_ARGS(path));
+    if (mbox.directory < 0)
+        return worked_errno(worked, errno, "cannot update mailbox %.*s: open its directory", STR_ARGS(path));
     snprintf(mbox.name, sizeof mbox.name, "%.*s", STR_ARGS(name));
     snprintf(mbox.lock_name, sizeof mbox.lock_name, "%.*s.lock", STR_ARGS(name));
     content_append_from_line(&content.prefix, work->sender, clock_date());
-    content_make_prefix(&content, config, true);
+    content_make_prefix(&content, config);
     bool good = open_and_append(&mbox, locks, &content);
     if (mbox.mailbox >= 0 && close(mbox.mailbox) < 0 && good) good = fails(&mbox, errno, "close");
     if (mbox.dot_locked) unlinkat(mbox.directory, mbox.lock_name, 0);

@@ -54,8 +54,8 @@ struct walk {
     bool said; /* outcome is set */
 };
 
-static void deliver_address(struct walk *walk, struct str address, bool mailbox_only, const struct way *way, struct str sender,
-                            bool owned);
+static void deliver_address(struct walk *walk, struct str address, bool mailbox_only, const struct way *way,
+                            struct str sender, bool owned);
 
 /* ---- outcomes */
 
@@ -117,7 +117,8 @@ static void defer(struct walk *walk, struct str address, const char *status, con
 static bool first_time(struct walk *walk, const char *kind, struct str name) {
     struct buf key = buf_make(0);
     buf_printf(&key, "%s ", kind);
-    for (size_t i = 0; i < name.length; i++) buf_append_char(&key, ascii_lower(name.data[i]));
+    for (size_t i = 0; i < name.length; i++)
+        buf_append_char(&key, ascii_lower(name.data[i]));
     bool first = map_put(walk->seen, buf_str(&key), walk) == NULL;
     buf_free(&key);
     return first;
@@ -135,7 +136,8 @@ static bool is_on_way(const struct way *way, enum way_kind kind, struct str name
 
 static size_t way_length(const struct way *way) {
     size_t length = 0;
-    for (; way; way = way->from) length++;
+    for (; way; way = way->from)
+        length++;
     return length;
 }
 
@@ -147,8 +149,8 @@ static struct str domain_of(struct str address, struct str *local_part) {
     return at == STR_NONE ? STR_EMPTY : str_from_offset(address, at + 1);
 }
 
-static struct ipc_local_work make_work(struct walk *walk, enum local_step step, struct str address, struct str extension,
-                                       const struct owner *owner, struct str target) {
+static struct ipc_local_work make_work(struct walk *walk, enum local_step step, struct str address,
+                                       struct str extension, const struct owner *owner, struct str target) {
     const struct ipc_deliver *request = walk->request;
     struct str local_part, domain = domain_of(address, &local_part);
     if (extension.length && local_part.length > extension.length) local_part.length -= extension.length + 1;
@@ -176,8 +178,10 @@ static struct ipc_local_work make_work(struct walk *walk, enum local_step step, 
 
 static void run_step(struct walk *walk, const struct ipc_local_work *work, struct step_answer *answer) {
     struct local *local = walk->local;
-    if (work->step == STEP_COMMAND) commands_step(local->commands, work, walk->file, walk->arena, answer);
-    else forker_step(local->forker, work, walk->file, walk->arena, answer);
+    if (work->step == STEP_COMMAND)
+        commands_step(local->commands, work, walk->file, walk->arena, answer);
+    else
+        forker_step(local->forker, work, walk->file, walk->arena, answer);
 }
 
 /* A step that ends in an outcome. */
@@ -191,7 +195,8 @@ static void run_end(struct walk *walk, struct str address, const struct ipc_loca
 
 static void forward_to(struct walk *walk, struct str address, struct str sender, bool owned) {
     struct forwarded *group = walk->forwards;
-    while (group && !str_equal(group->sender, sender)) group = group->next;
+    while (group && !str_equal(group->sender, sender))
+        group = group->next;
     if (!first_time(walk, "forward", address)) return;
     if (!group) {
         group = ARENA_NEW(walk->arena, struct forwarded);
@@ -221,12 +226,18 @@ static void send_forwards(struct walk *walk) {
     const struct config *config = walk->local->config;
     struct str rest = config->prepend_delivered_header, word;
     bool prepend = false;
-    while (str_next_word(&rest, ", \t", &word)) prepend |= str_equal(word, STR("forward"));
+    while (str_next_word(&rest, ", \t", &word))
+        prepend |= str_equal(word, STR("forward"));
     for (struct forwarded *group = walk->forwards; group; group = group->next) {
         if (walk->said && walk->outcome->action == DELIVERY_DEFERRED) return;
-        struct resend resend = {.request = walk->request, .file = walk->file, .sender = group->sender,
-                                .delivered_to = walk->recipient->address, .prepend_delivered_to = prepend,
-                                .drop_dsn = group->owned, .recipients = group->recipients, .recipient_count = group->count};
+        struct resend resend = {.request = walk->request,
+                                .file = walk->file,
+                                .sender = group->sender,
+                                .delivered_to = walk->recipient->address,
+                                .prepend_delivered_to = prepend,
+                                .drop_dsn = group->owned,
+                                .recipients = group->recipients,
+                                .recipient_count = group->count};
         struct failure failure = {0};
         struct str queue_id;
         struct buf text = buf_make(100);
@@ -244,7 +255,9 @@ static void send_forwards(struct walk *walk) {
 
 static bool list_has(struct str list, enum origin origin) {
     struct str rest = list, word;
-    struct str wanted = origin == ORIGIN_ALIAS ? STR("alias") : origin == ORIGIN_FORWARD ? STR("forward") : STR("include");
+    struct str wanted = origin == ORIGIN_ALIAS     ? STR("alias")
+                        : origin == ORIGIN_FORWARD ? STR("forward")
+                                                   : STR("include");
     while (str_next_word(&rest, ", \t", &word))
         if (str_equal(word, wanted)) return true;
     return false;
@@ -253,9 +266,9 @@ static bool list_has(struct str list, enum origin origin) {
 struct expansion {
     enum origin origin;
     struct owner owner;
-    struct str address;   /* that was expanded */
+    struct str address; /* that was expanded */
     struct str extension;
-    struct str sender;    /* of copies */
+    struct str sender; /* of copies */
     bool owned;
     const struct way *way;
 };
@@ -274,10 +287,11 @@ static void member_address(struct walk *walk, const struct expansion *expansion,
     }
     struct str address = keep(walk, buf_str(&whole));
     buf_free(&whole);
-    if (address.length > 512) return defer(walk, expansion->address, "4.3.5", "an address in its alias or .forward is too long", NULL);
+    if (address.length > 512)
+        return defer(walk, expansion->address, "4.3.5", "an address in its alias or .forward is too long", NULL);
     struct ipc_lookup_resolved resolved;
-    if (resolve_recipient(walk->local->resolve, address, STR_EMPTY, deadline_in(LOOKUP_PATIENCE), walk->arena, &resolved, &failure) !=
-        RESOLVE_OK) {
+    if (resolve_recipient(walk->local->resolve, address, STR_EMPTY, deadline_in(LOOKUP_PATIENCE), walk->arena,
+                          &resolved, &failure) != RESOLVE_OK) {
         defer(walk, address, "4.3.0", "address lookup failed: %", failure.text);
     } else if (resolved.address_class == CLASS_LOCAL) {
         deliver_address(walk, address, mailbox_only, expansion->way, expansion->sender, expansion->owned);
@@ -289,15 +303,16 @@ static void member_address(struct walk *walk, const struct expansion *expansion,
 static void expand_members(struct walk *walk, const struct expansion *expansion, struct ipc_list members);
 
 static void member_include(struct walk *walk, const struct expansion *expansion, struct str file) {
-    if (expansion->origin == ORIGIN_FORWARD) return defer(walk, expansion->address, "4.3.5", ":include: is not allowed in .forward", NULL);
     struct step_answer answer;
-    struct ipc_local_work work = make_work(walk, STEP_INCLUDE, expansion->address, expansion->extension, &expansion->owner, file);
+    struct ipc_local_work work =
+        make_work(walk, STEP_INCLUDE, expansion->address, expansion->extension, &expansion->owner, file);
     run_step(walk, &work, &answer);
     if (!answer.expanded) return say(walk, expansion->address, answer.action, answer.status, answer.text);
     struct expansion inner = *expansion;
     inner.origin = ORIGIN_INCLUDE;
     struct way way = {expansion->way, WAY_INCLUDE, file};
-    if (is_on_way(expansion->way, WAY_INCLUDE, file) || way_length(&way) > (size_t)walk->local->config->local_recursion_limit)
+    if (is_on_way(expansion->way, WAY_INCLUDE, file) ||
+        way_length(&way) > (size_t)walk->local->config->local_recursion_limit)
         return defer(walk, expansion->address, "4.3.5", "a list includes itself: %", keep(walk, file).data);
     inner.way = &way;
     expand_members(walk, &inner, answer.members);
@@ -306,14 +321,16 @@ static void member_include(struct walk *walk, const struct expansion *expansion,
 static void member_command(struct walk *walk, const struct expansion *expansion, struct str command) {
     if (!list_has(walk->local->config->allow_mail_to_commands, expansion->origin))
         return say(walk, expansion->address, DELIVERY_FAILED, STR("5.7.1"), STR("mail to command is restricted"));
-    struct ipc_local_work work = make_work(walk, STEP_COMMAND, expansion->address, expansion->extension, &expansion->owner, command);
+    struct ipc_local_work work =
+        make_work(walk, STEP_COMMAND, expansion->address, expansion->extension, &expansion->owner, command);
     if (first_time(walk, "command", command)) run_end(walk, expansion->address, &work);
 }
 
 static void member_file(struct walk *walk, const struct expansion *expansion, struct str file) {
     if (!list_has(walk->local->config->allow_mail_to_files, expansion->origin))
         return say(walk, expansion->address, DELIVERY_FAILED, STR("5.7.1"), STR("mail to file is restricted"));
-    struct ipc_local_work work = make_work(walk, STEP_FILE, expansion->address, expansion->extension, &expansion->owner, file);
+    struct ipc_local_work work =
+        make_work(walk, STEP_FILE, expansion->address, expansion->extension, &expansion->owner, file);
     if (first_time(walk, "file", file)) run_end(walk, expansion->address, &work);
 }
 
@@ -345,14 +362,18 @@ static void expand_members(struct walk *walk, const struct expansion *expansion,
 
 /* ---- what lookup may say */
 
-static void deliver_alias(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found, const struct way *way,
-                          struct str sender, bool owned) {
+static void deliver_alias(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found,
+                          const struct way *way, struct str sender, bool owned) {
     struct local *local = walk->local;
-    struct expansion expansion = {.origin = ORIGIN_ALIAS, .address = address, .extension = found->extension, .sender = sender,
+    struct expansion expansion = {.origin = ORIGIN_ALIAS,
+                                  .address = address,
+                                  .extension = found->extension,
+                                  .sender = sender,
                                   .owned = owned,
                                   .owner = {(uint32_t)found->uid, (uint32_t)found->gid, found->user, found->home}};
     if (found->uid == 0)
-        expansion.owner = (struct owner){local->default_uid, local->default_gid, str_from(local->default_user), STR("/")};
+        expansion.owner =
+            (struct owner){local->default_uid, local->default_gid, str_from(local->default_user), STR("/")};
     struct str name;
     domain_of(address, &name);
     struct way here = {way, WAY_ALIAS, name};
@@ -362,7 +383,8 @@ static void deliver_alias(struct walk *walk, struct str address, const struct ip
         return say(walk, address, DELIVERY_FAILED, STR("5.4.6"), STR("aliases are nested too deeply"));
     if (!walk->checked) {
         struct step_answer answer;
-        struct ipc_local_work work = make_work(walk, STEP_CHECK, address, found->extension, &expansion.owner, STR_EMPTY);
+        struct ipc_local_work work =
+            make_work(walk, STEP_CHECK, address, found->extension, &expansion.owner, STR_EMPTY);
         run_step(walk, &work, &answer);
         if (answer.action != DELIVERY_DELIVERED) return say(walk, address, answer.action, answer.status, answer.text);
         walk->checked = true;
@@ -383,15 +405,15 @@ static bool find_mailbox_command(struct walk *walk, struct str user, struct str 
     *command = config->mailbox_command;
     if (config->mailbox_command_maps.length == 0) return true;
     struct str value;
-    if (resolve_match(walk->local->resolve, config->mailbox_command_maps, user, deadline_in(LOOKUP_PATIENCE), walk->arena, &found,
-                      &value, failure) != RESOLVE_OK)
+    if (resolve_match(walk->local->resolve, config->mailbox_command_maps, user, deadline_in(LOOKUP_PATIENCE),
+                      walk->arena, &found, &value, failure) != RESOLVE_OK)
         return false;
     if (found) *command = value;
     return true;
 }
 
-static void deliver_user(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found, bool mailbox_only,
-                         const struct way *way, struct str sender, bool owned) {
+static void deliver_user(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found,
+                         bool mailbox_only, const struct way *way, struct str sender, bool owned) {
     struct owner owner = {(uint32_t)found->uid, (uint32_t)found->gid, found->user, found->home};
     struct failure failure = {0};
     struct str command;
@@ -409,8 +431,13 @@ static void deliver_user(struct walk *walk, struct str address, const struct ipc
     if (step != STEP_MAILBOX || !command.length) run_step(walk, &work, &answer);
     if (answer.expanded) {
         struct way here = {way, WAY_USER, found->user};
-        struct expansion expansion = {.origin = ORIGIN_FORWARD, .owner = owner, .address = address, .extension = found->extension,
-                                      .sender = sender, .owned = owned, .way = &here};
+        struct expansion expansion = {.origin = ORIGIN_FORWARD,
+                                      .owner = owner,
+                                      .address = address,
+                                      .extension = found->extension,
+                                      .sender = sender,
+                                      .owned = owned,
+                                      .way = &here};
         walk->checked = true;
         return expand_members(walk, &expansion, answer.members);
     }
@@ -418,14 +445,15 @@ static void deliver_user(struct walk *walk, struct str address, const struct ipc
         bool again = !first_time(walk, "mailbox", found->user);
         if (again && step == STEP_FORWARD && answer.action == DELIVERY_DELIVERED) return;
     }
-    if (!command.length || answer.action != DELIVERY_DELIVERED) return say(walk, address, answer.action, answer.status, answer.text);
+    if (!command.length || answer.action != DELIVERY_DELIVERED)
+        return say(walk, address, answer.action, answer.status, answer.text);
     work.step = STEP_COMMAND;
     work.target = command;
     run_end(walk, address, &work);
 }
 
-static void deliver_unknown(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found, const struct way *way,
-                            struct str sender, bool owned) {
+static void deliver_unknown(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found,
+                            const struct way *way, struct str sender, bool owned) {
     const struct config *config = walk->local->config;
     struct str local_part;
     domain_of(address, &local_part);
@@ -443,9 +471,12 @@ static void deliver_unknown(struct walk *walk, struct str address, const struct 
         struct step_answer answer;
         run_step(walk, &work, &answer);
         walk->expanded = true;
-        if (answer.action != DELIVERY_DELIVERED) say(walk, address, answer.action, answer.status, answer.text);
-        else if (target.length == 0 || is_on_way(way, WAY_ALIAS, local_part)) defer(walk, address, "4.3.5", "luser_relay does not expand to an address", NULL);
-        else member_address(walk, &expansion, keep(walk, buf_str(&target)));
+        if (answer.action != DELIVERY_DELIVERED)
+            say(walk, address, answer.action, answer.status, answer.text);
+        else if (target.length == 0 || is_on_way(way, WAY_ALIAS, local_part))
+            defer(walk, address, "4.3.5", "luser_relay does not expand to an address", NULL);
+        else
+            member_address(walk, &expansion, keep(walk, buf_str(&target)));
         buf_free(&target);
         return;
     }
@@ -463,16 +494,16 @@ static void deliver_virtual(struct walk *walk, struct str address, const struct 
     if (first_time(walk, "virtual", found->mailbox)) run_end(walk, address, &work);
 }
 
-static void deliver_address(struct walk *walk, struct str address, bool mailbox_only, const struct way *way, struct str sender,
-                            bool owned) {
+static void deliver_address(struct walk *walk, struct str address, bool mailbox_only, const struct way *way,
+                            struct str sender, bool owned) {
     struct ipc_lookup_local_found found;
     struct failure failure = {0};
     struct str name;
     domain_of(address, &name);
     /* "alice: alice, bob": the account of that name. */
     bool itself = is_way(way, WAY_ALIAS, name);
-    if (resolve_local(walk->local->resolve, address, mailbox_only || itself, deadline_in(LOOKUP_PATIENCE), walk->arena, &found, &failure) !=
-        RESOLVE_OK)
+    if (resolve_local(walk->local->resolve, address, mailbox_only || itself, deadline_in(LOOKUP_PATIENCE), walk->arena,
+                      &found, &failure) != RESOLVE_OK)
         return defer(walk, address, "4.3.0", "address lookup failed: %", failure.text);
     switch ((enum local_kind)found.kind) {
     case LOCAL_UNKNOWN:
@@ -488,10 +519,17 @@ static void deliver_address(struct walk *walk, struct str address, bool mailbox_
     defer(walk, address, "4.3.0", "lookup says what local does not know", NULL);
 }
 
-void deliver_recipient(struct local *local, const struct ipc_deliver *request, int file, const struct ipc_recipient *recipient,
-                       struct arena *arena, struct ipc_outcome *outcome) {
-    struct walk walk = {.local = local, .request = request, .file = file, .recipient = recipient, .arena = arena,
-                        .relay = service_name(local->service), .started = clock_date(), .seen = map_create(), .outcome = outcome};
+void deliver_recipient(struct local *local, const struct ipc_deliver *request, int file,
+                       const struct ipc_recipient *recipient, struct arena *arena, struct ipc_outcome *outcome) {
+    struct walk walk = {.local = local,
+                        .request = request,
+                        .file = file,
+                        .recipient = recipient,
+                        .arena = arena,
+                        .relay = service_name(local->service),
+                        .started = clock_date(),
+                        .seen = map_create(),
+                        .outcome = outcome};
     deliver_address(&walk, recipient->address, false, NULL, request->sender, false);
     send_forwards(&walk);
     if (!walk.said) say(&walk, recipient->address, DELIVERY_DEFERRED, STR("4.3.5"), STR("its alias stands for nobody"));

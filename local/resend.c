@@ -31,7 +31,9 @@ static bool write_prefix(struct copy *copy) {
 static ssize_t copy_piece(const struct copy *copy, off_t *offset, size_t length, bool *by_sendfile) {
     if (!*by_sendfile) {
         ssize_t copied = copy_file_range(copy->from, offset, copy->to, NULL, length, 0);
-        if (copied >= 0 || (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP && errno != EPERM)) return copied;
+        if (copied >= 0 ||
+            (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP && errno != EPERM))
+            return copied;
         *by_sendfile = true;
     }
     return sendfile(copy->to, copy->from, offset, length);
@@ -44,7 +46,8 @@ static void copy_content(void *argument) {
     uint64_t left = copy->request->content_length;
     bool by_sendfile = false, good = write_prefix(copy);
     while (good && left > 0) {
-        ssize_t copied = copy_piece(copy, &offset, left < ((size_t)1 << 24) ? (size_t)left : (size_t)1 << 24, &by_sendfile);
+        ssize_t copied =
+            copy_piece(copy, &offset, left < ((size_t)1 << 24) ? (size_t)left : (size_t)1 << 24, &by_sendfile);
         if (copied < 0 && errno == EINTR) continue;
         if (copied <= 0) {
             if (copied == 0) errno = EIO; /* the file ends too early */
@@ -91,7 +94,8 @@ static bool commit(struct local *local, const struct resend *resend, struct str 
     };
     struct ipc_reply reply = {.descriptor = -1};
     if (good)
-        good = ipc_ask(local->cleanup, IPC_CLEANUP_COMMIT, &message, -1, IPC_CLEANUP_COMMITTED, until, arena, &reply, failure) == IPC_OK;
+        good = ipc_ask(local->cleanup, IPC_CLEANUP_COMMIT, &message, -1, IPC_CLEANUP_COMMITTED, until, arena, &reply,
+                       failure) == IPC_OK;
     else
         failure_set(failure, "the recipients cannot be handed over");
     buf_free(&rows);
@@ -102,12 +106,14 @@ bool resend_message(struct local *local, const struct resend *resend, struct are
                     struct failure *failure) {
     struct ipc_cleanup_open request = {.size_hint = resend->request->content_length};
     struct ipc_reply reply = {.descriptor = -1};
-    if (ipc_ask(local->cleanup, IPC_CLEANUP_OPEN, &request, -1, IPC_CLEANUP_OPENED, deadline_in(PATIENCE), arena, &reply, failure) != IPC_OK)
+    if (ipc_ask(local->cleanup, IPC_CLEANUP_OPEN, &request, -1, IPC_CLEANUP_OPENED, deadline_in(PATIENCE), arena,
+                &reply, failure) != IPC_OK)
         return failure_prefix(failure, "forwarding");
     const struct ipc_cleanup_opened *opened = reply.message;
     struct buf prefix = buf_make(0);
     if (resend->prepend_delivered_to) buf_printf(&prefix, "Delivered-To: %.*s\n", STR_ARGS(resend->delivered_to));
-    struct copy copy = {.request = resend->request, .from = resend->file, .to = reply.descriptor, .prefix = buf_str(&prefix)};
+    struct copy copy = {
+        .request = resend->request, .from = resend->file, .to = reply.descriptor, .prefix = buf_str(&prefix)};
     task_run_blocking(copy_content, &copy);
     uint64_t length = prefix.length;
     buf_free(&prefix);
@@ -117,7 +123,8 @@ bool resend_message(struct local *local, const struct resend *resend, struct are
         (void)ignored; /* cleanup forgets the file when the connection ends */
         return failure_set_errno(failure, copy.error_number, "forwarding: cannot copy the message");
     }
-    if (!commit(local, resend, opened->queue_id, length, length ? 1 : 0, arena, failure)) return failure_prefix(failure, "forwarding");
+    if (!commit(local, resend, opened->queue_id, length, length ? 1 : 0, arena, failure))
+        return failure_prefix(failure, "forwarding");
     *queue_id = opened->queue_id;
     return true;
 }

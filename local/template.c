@@ -41,13 +41,14 @@ static void append_filtered(struct buf *out, struct str text, struct str filter)
 
 static struct str take_name(struct str template, size_t *at) {
     size_t begin = *at;
-    while (*at < template.length && (ascii_is_alnum(template.data[*at]) || template.data[*at] == '_')) (*at)++;
+    while (*at < template.length && (ascii_is_alnum(template.data[*at]) || template.data[*at] == '_'))
+        (*at)++;
     return str_slice(template, begin, *at);
 }
 
 /* What stands in ${...}: name, name?text (if it has a value), name:text (if it has none). */
-static bool append_braced(struct str inside, const struct ipc_local_work *work, const struct config *config, struct str filter,
-                          struct buf *out) {
+static bool append_braced(struct str inside, const struct ipc_local_work *work, const struct config *config,
+                          struct str filter, struct buf *out) {
     size_t at = 0;
     struct str value = value_of(take_name(inside, &at), work, config);
     if (at == inside.length) {
@@ -69,8 +70,8 @@ static bool append_braced(struct str inside, const struct ipc_local_work *work, 
     return true;
 }
 
-bool expand_template(struct str template, const struct ipc_local_work *work, const struct config *config, struct str filter,
-                     struct buf *out) {
+bool expand_template(struct str template, const struct ipc_local_work *work, const struct config *config,
+                     struct str filter, struct buf *out) {
     bool defined = true;
     for (size_t at = 0; at < template.length;) {
         char c = template.data[at++];

@@ -26,8 +26,12 @@ bool worked_errno(struct worked *worked, int error_number, const char *format, .
     va_start(arguments, format);
     buf_vprintf(&text, format, arguments);
     va_end(arguments);
-    const char *status = error_number == ENOSPC ? "4.3.1" : error_number == EDQUOT ? "4.2.2" : error_number == EFBIG ? "4.2.2" : "4.2.0";
-    if (error_number == EIO || error_number == EMFILE || error_number == ENFILE || error_number == ENOMEM || error_number == EROFS)
+    const char *status = error_number == ENOSPC   ? "4.3.1"
+                         : error_number == EDQUOT ? "4.2.2"
+                         : error_number == EFBIG  ? "4.2.2"
+                                                  : "4.2.0";
+    if (error_number == EIO || error_number == EMFILE || error_number == ENFILE || error_number == ENOMEM ||
+        error_number == EROFS)
         status = "4.3.0";
     failure_set_errno(&words, error_number, "%s", buf_string(&text));
     buf_free(&text);
@@ -57,21 +61,25 @@ static void deliver_beneath(const struct config *config, const struct ipc_local_
         worked_errno(worked, errno, "cannot open %.*s", STR_ARGS(base));
         return;
     }
-    if (str_ends(path, STR("/"))) maildir_deliver(config, work, file, directory, path, limit, worked);
-    else mbox_deliver(config, work, file, directory, path, locks, limit, "delivered to mailbox", worked);
+    if (str_ends(path, STR("/")))
+        maildir_deliver(config, work, file, directory, path, limit, worked);
+    else
+        mbox_deliver(config, work, file, directory, path, locks, limit, "delivered to mailbox", worked);
     close(directory);
 }
 
-static void deliver_virtual(const struct config *config, const struct ipc_local_work *work, int file, struct worked *worked) {
+static void deliver_virtual(const struct config *config, const struct ipc_local_work *work, int file,
+                            struct worked *worked) {
     struct str base = config->virtual_mailbox_base;
-    while (base.length > 1 && base.data[base.length - 1] == '/') base.length--;
+    while (base.length > 1 && base.data[base.length - 1] == '/')
+        base.length--;
     if (base.length < 2 || !str_starts(work->target, base) || work->target.length <= base.length + 1 ||
         work->target.data[base.length] != '/') {
         worked_set(worked, DELIVERY_DEFERRED, "4.3.5", "the mailbox is not beneath virtual_mailbox_base");
         return;
     }
-    deliver_beneath(config, work, file, base, str_from_offset(work->target, base.length + 1), config->virtual_mailbox_lock,
-                    config->virtual_mailbox_limit, worked);
+    deliver_beneath(config, work, file, base, str_from_offset(work->target, base.length + 1),
+                    config->virtual_mailbox_lock, config->virtual_mailbox_limit, worked);
 }
 
 static bool user_name_is_file_name(struct str user) {
@@ -79,7 +87,8 @@ static bool user_name_is_file_name(struct str user) {
 }
 
 /* A home directory that is missing must not be made, and must not hide a mailbox: deferred. */
-static void deliver_mailbox(const struct config *config, const struct ipc_local_work *work, int file, struct worked *worked) {
+static void deliver_mailbox(const struct config *config, const struct ipc_local_work *work, int file,
+                            struct worked *worked) {
     if (config->home_mailbox.length) {
         deliver_beneath(config, work, file, work->home, config->home_mailbox, config->mailbox_delivery_lock,
                         config->mailbox_size_limit, worked);
@@ -98,7 +107,8 @@ static void deliver_mailbox(const struct config *config, const struct ipc_local_
 }
 
 /* An absolute file of an alias or .forward. */
-static void deliver_file(const struct config *config, const struct ipc_local_work *work, int file, struct worked *worked) {
+static void deliver_file(const struct config *config, const struct ipc_local_work *work, int file,
+                         struct worked *worked) {
     struct str target = work->target, directory = STR("/");
     char what[700];
     snprintf(what, sizeof what, "delivered to file: %.*s", STR_ARGS(str_slice(target, 0, 600)));
@@ -108,7 +118,8 @@ static void deliver_file(const struct config *config, const struct ipc_local_wor
     }
     bool maildir = str_ends(target, STR("/"));
     struct str path = target;
-    while (path.length > 1 && path.data[path.length - 1] == '/') path.length--;
+    while (path.length > 1 && path.data[path.length - 1] == '/')
+        path.length--;
     size_t slash = str_find_last(path, '/');
     if (slash == STR_NONE || path.data[0] != '/') {
         worked_set(worked, DELIVERY_DEFERRED, "4.3.5", "%.*s is not an absolute file name", STR_ARGS(target));
@@ -122,7 +133,8 @@ static void deliver_file(const struct config *config, const struct ipc_local_wor
     }
     path = str_from_offset(path, slash + 1);
     if (!maildir)
-        mbox_deliver(config, work, file, base, path, config->mailbox_delivery_lock, config->mailbox_size_limit, what, worked);
+        mbox_deliver(config, work, file, base, path, config->mailbox_delivery_lock, config->mailbox_size_limit, what,
+                     worked);
     else if (maildir_deliver(config, work, file, base, path, config->mailbox_size_limit, worked))
         worked_set(worked, DELIVERY_DELIVERED, "2.0.0", "%s", what);
     close(base);
@@ -135,7 +147,8 @@ static bool check_loop(const struct ipc_local_work *work, int file, struct worke
     int found = content_has_delivered_to(file, work->content_offset, work->content_length, work->recipient);
     if (found < 0) worked_set(worked, DELIVERY_DEFERRED, "4.3.0", "cannot read the queue file");
     if (found > 0)
-        worked_set(worked, DELIVERY_FAILED, "5.4.6", "mail forwarding loop for %.*s", STR_ARGS(str_slice(work->recipient, 0, 500)));
+        worked_set(worked, DELIVERY_FAILED, "5.4.6", "mail forwarding loop for %.*s",
+                   STR_ARGS(str_slice(work->recipient, 0, 500)));
     return found == 0;
 }
 
@@ -147,11 +160,14 @@ static bool home_is_there(const struct config *config, const struct ipc_local_wo
     return true;
 }
 
-static void deliver_user(const struct config *config, const struct ipc_local_work *work, int file, struct worked *worked) {
+static void deliver_user(const struct config *config, const struct ipc_local_work *work, int file,
+                         struct worked *worked) {
     if (!home_is_there(config, work, worked) || !check_loop(work, file, worked)) return;
     if (forward_read(config, work, worked) != FORWARD_NONE) return;
-    if (work->step == STEP_USER) deliver_mailbox(config, work, file, worked);
-    else worked_set(worked, DELIVERY_DELIVERED, "2.0.0", "no forwarding");
+    if (work->step == STEP_USER)
+        deliver_mailbox(config, work, file, worked);
+    else
+        worked_set(worked, DELIVERY_DELIVERED, "2.0.0", "no forwarding");
 }
 
 void worker_step(const struct config *config, const struct ipc_local_work *work, int file, struct worked *worked) {

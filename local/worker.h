@@ -40,7 +40,8 @@ struct worked {
 };
 
 /* Fills it; returns true for DELIVERY_DELIVERED. */
-bool worked_set(struct worked *worked, enum delivery_action action, const char *status, const char *format, ...) PRINTF_LIKE(4, 5);
+bool worked_set(struct worked *worked, enum delivery_action action, const char *status, const char *format, ...)
+    PRINTF_LIKE(4, 5);
 /* A system call failed: deferred, with the status code that fits the errno value. Returns false. */
 bool worked_errno(struct worked *worked, int error_number, const char *format, ...) PRINTF_LIKE(3, 4);
 void worked_free(struct worked *worked);
@@ -76,8 +77,9 @@ struct content {
     int file;
     struct buf prefix; /* what stands before the content */
 };
-/* Return-Path, X-Original-To and Delivered-To lines into prefix. */
-void content_make_prefix(struct content *content, const struct config *config, bool delivered_to);
+/* Return-Path, X-Original-To and Delivered-To lines into prefix, the last as prepend_delivered_header wants it
+ * for the step. */
+void content_make_prefix(struct content *content, const struct config *config);
 /* Appends "From sender date" and LF, as an mbox has it. */
 void content_append_from_line(struct buf *out, struct str sender, int64_t date);
 enum content_result {
@@ -95,8 +97,8 @@ int content_has_delivered_to(int file, uint64_t offset, uint64_t length, struct 
 bool header_has_delivered_to(struct str bytes, struct str recipient);
 
 /* ---- maildir.c, mbox.c: true if the message is there, durably */
-bool maildir_deliver(const struct config *config, const struct ipc_local_work *work, int file, int base, struct str path,
-                     int64_t size_limit, struct worked *worked);
+bool maildir_deliver(const struct config *config, const struct ipc_local_work *work, int file, int base,
+                     struct str path, int64_t size_limit, struct worked *worked);
 /* What a message is called in new/: the same at every attempt. */
 void maildir_name(const struct ipc_local_work *work, struct str host, struct buf *name);
 bool mbox_deliver(const struct config *config, const struct ipc_local_work *work, int file, int base, struct str path,
@@ -113,8 +115,8 @@ enum forward_result forward_read(const struct config *config, const struct ipc_l
 bool include_read(const struct ipc_local_work *work, struct worked *worked);
 /* Puts $name and ${name} of a delivery into a template, each value filtered. Also ${name?{text}} forms are
  * reduced to ${name?text} and ${name:text}. */
-bool expand_template(struct str template, const struct ipc_local_work *work, const struct config *config, struct str filter,
-                     struct buf *out);
+bool expand_template(struct str template, const struct ipc_local_work *work, const struct config *config,
+                     struct str filter, struct buf *out);
 
 /* ---- command.c */
 /* Runs the command line as the present user and tells what came of it. */

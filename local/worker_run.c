@@ -29,14 +29,17 @@ union control {
 bool worker_receive(int socket, char *packet, struct ipc_local_work *work, uint32_t *serial, int *file) {
     union control control = {0};
     struct iovec part = {.iov_base = packet, .iov_len = WORK_PACKET_ROOM};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
     ssize_t got;
-    do got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    do
+        got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
     if (got <= 0) return false;
     int received = -1;
     const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int)))
+    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
+        header->cmsg_len == CMSG_LEN(sizeof(int)))
         memcpy(&received, CMSG_DATA(header), sizeof received);
     struct str bytes = str_make(packet, (size_t)got);
     enum ipc_type type;
@@ -50,17 +53,22 @@ bool worker_receive(int socket, char *packet, struct ipc_local_work *work, uint3
 }
 
 bool worker_answer(int socket, uint32_t serial, const struct worked *worked) {
-    struct ipc_local_worked answer = {.action = worked->action, .status = str_from(worked->status), .text = str_from(worked->text),
-                                      .expanded = worked->expanded, .members = {buf_str(&worked->members), worked->member_count}};
+    struct ipc_local_worked answer = {.action = worked->action,
+                                      .status = str_from(worked->status),
+                                      .text = str_from(worked->text),
+                                      .expanded = worked->expanded,
+                                      .members = {buf_str(&worked->members), worked->member_count}};
     struct buf packet = buf_make(0);
     bool good = ipc_encode(IPC_LOCAL_WORKED, serial, &answer, &packet);
     if (!good) {
         buf_clear(&packet);
-        answer = (struct ipc_local_worked){.action = DELIVERY_DEFERRED, .status = STR("4.3.0"), .text = STR("the answer is too long")};
+        answer = (struct ipc_local_worked){
+            .action = DELIVERY_DEFERRED, .status = STR("4.3.0"), .text = STR("the answer is too long")};
         good = ipc_encode(IPC_LOCAL_WORKED, serial, &answer, &packet);
     }
     ssize_t sent;
-    do sent = send(socket, packet.data, packet.length, MSG_NOSIGNAL);
+    do
+        sent = send(socket, packet.data, packet.length, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
     buf_free(&packet);
     return good && sent >= 0;
@@ -84,8 +92,10 @@ static void add_thread(struct pool *pool) {
 
 static void count_waiting(struct pool *pool, bool waits) {
     pthread_mutex_lock(&pool->mutex);
-    if (waits) pool->waiting++;
-    else pool->waiting--;
+    if (waits)
+        pool->waiting++;
+    else
+        pool->waiting--;
     if (!waits && pool->waiting == 0 && pool->threads < pool->most) add_thread(pool);
     pthread_mutex_unlock(&pool->mutex);
 }
@@ -109,7 +119,8 @@ static bool serve_one(struct pool *pool, char *packet) {
 static void *serve(void *argument) {
     struct pool *pool = argument;
     char *packet = memory_allocate(1, WORK_PACKET_ROOM);
-    while (serve_one(pool, packet)) {}
+    while (serve_one(pool, packet)) {
+    }
     MEMORY_FREE(packet);
     pthread_mutex_lock(&pool->mutex);
     pool->most = 0; /* the end has come: no more threads */
@@ -120,11 +131,15 @@ static void *serve(void *argument) {
 }
 
 void worker_run(const struct config *config, int socket, unsigned threads) {
-    struct pool pool = {.config = config, .socket = socket, .most = threads, .mutex = PTHREAD_MUTEX_INITIALIZER,
+    struct pool pool = {.config = config,
+                        .socket = socket,
+                        .most = threads,
+                        .mutex = PTHREAD_MUTEX_INITIALIZER,
                         .ended = PTHREAD_COND_INITIALIZER};
     pthread_mutex_lock(&pool.mutex);
     add_thread(&pool);
     if (pool.threads == 0) log_error("cannot start a thread for deliveries");
-    while (pool.threads > 0) pthread_cond_wait(&pool.ended, &pool.mutex);
+    while (pool.threads > 0)
+        pthread_cond_wait(&pool.ended, &pool.mutex);
     pthread_mutex_unlock(&pool.mutex);
 }

@@ -14,3 +14,7 @@ nodist_pkgdata_DATA = conf/main.cf.default
 conf/main.cf.default: ctl/ternman$(EXEEXT)
 	@$(MKDIR_P) conf
 	$(AM_V_GEN)ctl/ternman$(EXEEXT) defaults >$@.tmp && mv $@.tmp $@
+# the queue commands and sendmail
+dist_man_MANS += man/sendmail.1 man/mailq.1 man/newaliases.1 man/ternqueue.1 man/ternsuper.1 man/terncat.1 man/ternlog.1 man/ternshape.1
+# smtp
+dist_man_MANS += man/tern-smtp.8

@@ -12,6 +12,7 @@
 #define OUTCOMES_SIZE ((size_t)118000)
 #define OUTCOME_FIXED ((size_t)100) /* of a row, without its texts */
 #define TEXT_MAX ((size_t)1000)
+#define CONNECTIONS_MAX 20 /* one after the other, to one host for one delivery */
 
 /* ---- outcomes */
 
@@ -97,24 +98,28 @@ static void log_second_chances(const struct delivery *delivery) {
     }
 }
 
+/* As many messages as it may have (RFC 9422). */
+static bool is_used_up(const struct connection *connection) {
+    return connection->ehlo.mail_max && connection->uses >= connection->ehlo.mail_max;
+}
+
 static bool may_be_kept(const struct smtp *smtp, const struct connection *connection) {
     const struct smtp_settings *settings = &smtp->settings;
     if (connection->loss != LOSS_NONE || connection->closing || stream_pending(connection->stream)) return false;
+    if (is_used_up(connection)) return false;
     if (settings->reuse_count_limit && connection->uses > settings->reuse_count_limit) return false;
     return settings->cache_on_demand && clock_monotonic() - connection->opened < settings->reuse_time_limit;
 }
 
-/* Runs transactions until all recipients were tried. False: the connection was a
- * stale one, and nothing was said on it. */
+/* Runs transactions until all recipients were tried in this session. False: the
+ * connection ended before that, between two transactions. */
 static bool use_connection(struct delivery *delivery, struct connection *connection) {
     enum transaction_end end = TRANSACTION_ENDED;
     delivery->reached = true;
     delivery->connected = clock_monotonic();
-    log_second_chances(delivery);
-    delivery->sessions++;
     while (end == TRANSACTION_ENDED && has_untried(delivery)) {
         if (connection->loss != LOSS_NONE || connection->closing) break;
-        if (!connection_reset(connection)) {
+        if (is_used_up(connection) || !connection_reset(connection)) {
             if (connection->loss == LOSS_NONE) connection->closing = true;
             end = TRANSACTION_STALE;
         } else {
@@ -145,6 +150,7 @@ static struct connection *take_idle(struct delivery *delivery, const struct host
 /* A connection that waits for us, to any of the best hosts. */
 static bool try_idle(const struct attempt *attempt) {
     const struct route *route = attempt->route;
+    attempt->delivery->sessions++;
     for (size_t i = 0; i < route->count && route->hosts[i].preference == route->hosts[0].preference; i++) {
         struct connection *connection;
         while ((connection = take_idle(attempt->delivery, &route->hosts[i])) != NULL)
@@ -153,13 +159,18 @@ static bool try_idle(const struct attempt *attempt) {
     return false;
 }
 
-/* False: no session came about; the delivery's trouble says why. */
+/* One session, over several connections if the server takes so few recipients or
+ * messages on one. False: none came about; the delivery's trouble says why. */
 static bool try_host(const struct attempt *attempt, const struct host *host) {
     struct delivery *delivery = attempt->delivery;
-    struct connection *connection = session_open(delivery->smtp, host, attempt->destination, attempt->route->detect_loop,
-                                                 delivery->arena, &delivery->trouble);
-    if (!connection) return false;
-    use_connection(delivery, connection);
+    delivery->sessions++;
+    for (unsigned connections = 0; connections < CONNECTIONS_MAX; connections++) {
+        struct connection *connection = session_open(delivery->smtp, host, attempt->destination,
+                                                     attempt->route->detect_loop, delivery->arena, &delivery->trouble);
+        if (!connection) return connections > 0;
+        if (connections == 0) log_second_chances(delivery);
+        if (use_connection(delivery, connection)) break;
+    }
     return true;
 }
 

@@ -1,12 +1,13 @@
 /* See route.h. */
 #include "route.h"
 #include "domain.h"
+#include "hosts_file.h"
 #include "smtp.h"
 
 #define LOOKUP_PATIENCE 60000 /* ms for one question */
 #define MX_HOSTS_MAX 64       /* of one domain */
 #define HOST_ADDRESSES_MAX 16 /* of one host */
-#define HOSTS_MAX ((size_t)256)
+#define HOSTS_MAX ((size_t)100)
 
 struct search {
     struct smtp *smtp;
@@ -60,8 +61,8 @@ static bool add_host(struct search *search, struct str name, const struct endpoi
     return true;
 }
 
-/* The addresses of one host; the trouble of the last question remains where there are none. */
-static void add_addresses(struct search *search, struct str name, uint16_t preference) {
+/* The trouble of the last question remains where there are no addresses. */
+static void add_from_dns(struct search *search, struct str name, uint16_t preference) {
     const struct smtp_settings *settings = &search->smtp->settings;
     static const struct {
         enum dns_type type;
@@ -81,6 +82,27 @@ static void add_addresses(struct search *search, struct str name, uint16_t prefe
         retry = retry || result == DNS_RETRY;
     }
     if (retry && search->count == before) search->retry = true;
+}
+
+static void add_from_hosts(struct search *search, struct str name, uint16_t preference) {
+    const struct smtp_settings *settings = &search->smtp->settings;
+    struct endpoint address;
+    size_t offset = 0;
+    while (hosts_file_next(buf_str(&search->smtp->hosts_text), &offset, name, &address))
+        if (endpoint_is_ipv6(&address) ? settings->use_ipv6 : settings->use_ipv4)
+            add_host(search, name, &address, preference);
+}
+
+static void add_addresses(struct search *search, struct str name, uint16_t preference) {
+    const struct smtp_settings *settings = &search->smtp->settings;
+    size_t before = search->count;
+    if (settings->hosts_first) add_from_hosts(search, name, preference);
+    if (search->count == before && settings->look_in_dns) add_from_dns(search, name, preference);
+    if (search->count == before && settings->look_in_hosts && !settings->hosts_first)
+        add_from_hosts(search, name, preference);
+    if (search->count == before && !settings->look_in_dns)
+        trouble_set(search->trouble, search->arena, "5.4.4", "unable to look up host %.*s: not in the hosts file",
+                    STR_ARGS(name));
 }
 
 static bool find_host(struct search *search, struct str name) {

@@ -59,6 +59,10 @@ static int connect_to(struct smtp *smtp, const struct host *host, const char *re
     struct failure failure = {0};
     bool bind = from->length && !endpoint_is_local(&host->endpoint);
     int descriptor = endpoint_connect(&host->endpoint, bind ? from : NULL, until, &failure);
+    if (descriptor < 0 && bind && failure.error_number == EADDRNOTAVAIL && !smtp->config->smtp_bind_address_enforce) {
+        log_warning("%s: connecting from any address instead", failure.text);
+        descriptor = endpoint_connect(&host->endpoint, NULL, until, &failure);
+    }
     if (descriptor >= 0) return descriptor;
     const char *words = failure.error_number ? strerror(failure.error_number) : failure.text;
     bool local = is_local_fault(failure.error_number);

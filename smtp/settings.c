@@ -65,6 +65,21 @@ static enum address_preference read_preference(struct str text) {
     return str_equal_nocase(text, STR("ipv6")) ? PREFER_IPV6 : PREFER_ANY;
 }
 
+/* Where names of hosts are looked up: "dns", "native", or both in order. */
+static void read_host_lookup(const struct config *config, struct smtp_settings *settings) {
+    struct str list = settings->lmtp ? config->lmtp_host_lookup : config->smtp_host_lookup, word;
+    bool no_dns = config->disable_dns_lookups || str_equal(config->smtp_dns_support_level, STR("disabled"));
+    while (str_next_word(&list, ", \t", &word)) {
+        if (str_equal_nocase(word, STR("dns"))) settings->look_in_dns = true;
+        if (!str_equal_nocase(word, STR("native"))) continue;
+        settings->look_in_hosts = true;
+        settings->hosts_first = !settings->look_in_dns;
+    }
+    if (no_dns) settings->look_in_dns = false;
+    if (!settings->look_in_dns) settings->look_in_hosts = settings->hosts_first = true;
+    settings->use_mx = !no_dns;
+}
+
 bool smtp_settings_read(const struct config *config, bool lmtp, struct smtp_settings *settings, struct failure *failure) {
     struct smtp_settings read = {.lmtp = lmtp};
     read_times(config, &read);
@@ -82,7 +97,7 @@ bool smtp_settings_read(const struct config *config, bool lmtp, struct smtp_sett
         extension_bits(lmtp ? config->lmtp_discard_lhlo_keywords : config->smtp_discard_ehlo_keywords);
     read.use_ipv4 = names_protocol(config->inet_protocols, STR("ipv4"));
     read.use_ipv6 = names_protocol(config->inet_protocols, STR("ipv6")) && has_ipv6();
-    read.use_mx = !config->disable_dns_lookups && !str_equal(config->smtp_dns_support_level, STR("disabled"));
+    read_host_lookup(config, &read);
     read.preference = read_preference(config->smtp_address_preference);
     struct str port = lmtp ? config->lmtp_tcp_port : config->smtp_tcp_port;
     if (!next_hop_port(port, &read.port)) return failure_set(failure, "bad port \"%.*s\"", STR_ARGS(port));

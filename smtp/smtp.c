@@ -1,7 +1,7 @@
 /* smtp: hands messages to other servers, by SMTP and LMTP.
  *
  *   DELIVER              deliver.c      one message, some recipients, one destination
- *   where it goes        next_hop.c, route.c (DNS), hosts.c (their order)
+ *   where it goes        next_hop.c, route.c (DNS), hosts_file.c, hosts.c (their order)
  *   a connection         session.c      connect, greeting, EHLO, QUIT
  *                        connection_cache.c
  *   a message on it      transaction.c  XFORWARD, MAIL, RCPT, DATA or BDAT, results
@@ -11,10 +11,13 @@
  *
  * It runs as tern-smtp in an empty root, may use the network and talk to nobody
  * else; the queue file comes with the request, read-only. */
+#include "config_load.h"
 #include "deliver.h"
+#include "log.h"
 #include "service.h"
 
 #define DELIVERIES_AT_ONCE 4000
+#define HOSTS_FILE_MAX ((size_t)1 << 20)
 
 static void deliver(struct ipc_request *request, struct smtp *smtp) {
     struct buf rows = buf_make(0);
@@ -45,7 +48,10 @@ static bool prepare(struct service *service, struct failure *failure) {
     bool lmtp = str_equal(service_name(service), STR("lmtp")) || str_equal(smtp->config->smtp_protocol, STR("lmtp"));
     own_addresses_read(smtp->config, &smtp->own);
     smtp->resolver = resolver_create(&options, failure);
-    return smtp->resolver && smtp_settings_read(smtp->config, lmtp, &smtp->settings, failure);
+    if (!smtp->resolver || !smtp_settings_read(smtp->config, lmtp, &smtp->settings, failure)) return false;
+    if (smtp->settings.look_in_hosts && !config_read_file("/etc/hosts", HOSTS_FILE_MAX, &smtp->hosts_text, failure))
+        log_warning("%s: names are not looked up there", failure->text);
+    return true;
 }
 
 static bool start(struct service *service, struct failure *failure) {

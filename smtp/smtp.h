@@ -22,6 +22,7 @@ struct smtp_settings {
     int64_t cache_time_limit, reuse_time_limit, reuse_count_limit;
     bool cache_on_demand, skip_quit_response, send_xforward;
     bool use_ipv4, use_ipv6, use_mx;
+    bool look_in_dns, look_in_hosts, hosts_first; /* smtp_host_lookup: dns, native */
     unsigned discard_extensions;
     enum address_preference preference;
     struct endpoint bind_ipv4, bind_ipv6; /* length 0: any */
@@ -38,6 +39,7 @@ struct smtp {
     struct smtp_settings settings;
     struct resolver *resolver;
     struct own_addresses own;
+    struct buf hosts_text; /* /etc/hosts as it was at start, if settings.look_in_hosts */
     struct connection_cache cache;
     uint64_t random_counter;
 };

@@ -302,10 +302,21 @@ static bool send_line(struct transaction *transaction, struct str line) {
     return false;
 }
 
+/* With no command open there is nothing to answer: whoever speaks all the same is
+ * out of step, and its next words would be taken for what they are not. */
+static bool is_out_of_step(struct transaction *transaction, enum smtp_stage stage) {
+    struct connection *connection = transaction->connection;
+    if (transaction->sent != transaction->answered || stream_pending(connection->stream) == 0) return false;
+    connection->loss = LOSS_PROTOCOL;
+    lost(transaction, stage);
+    return true;
+}
+
 static bool send_step(struct transaction *transaction) {
     struct buf line = buf_make(0);
     bool good = true;
     size_t number = transaction->sent;
+    if (is_out_of_step(transaction, step_stage(step_kind(transaction, number)))) return false;
     switch (step_kind(transaction, number)) {
     case STEP_XFORWARD: buf_append(&line, buf_str(&transaction->xforward[number])); break;
     case STEP_MAIL: good = mail_line(transaction, &line); break;
@@ -453,6 +464,7 @@ static void send_content(struct transaction *transaction) {
         return;
     }
     if (!transaction->binary && !transaction->data_accepted) return;
+    if (is_out_of_step(transaction, STAGE_BODY)) return;
     if (transaction->binary ? send_raw(transaction) : send_lines(transaction)) take_results(transaction);
     else if (!last_word(transaction)) lost(transaction, STAGE_BODY);
 }

@@ -7,3 +7,4 @@ smtpd_smtpd_SOURCES = smtpd/smtpd.c smtpd/smtpd.h smtpd/session.c smtpd/reply.c 
 	smtpd/access.c smtpd/access_action.c smtpd/access_action.h smtpd/host_list.c smtpd/host_list.h
 smtpd_smtpd_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE)
 smtpd_smtpd_LDADD = $(CLIENT_LINK)
+dist_man_MANS += man/tern-smtpd.8

@@ -2,8 +2,9 @@
  * test_smtp_client.py.
  *
  *   smtp_probe [-l] [-d DNS-SERVER:PORT] [-o name=value]...
+ *   smtp_probe -s SOCKET
  *
- * -l speaks LMTP. Each line of standard input is a delivery: fields parted by
+ * -l speaks LMTP; -s asks a running smtp daemon over its socket, as qmgr does. Each line of standard input is a delivery: fields parted by
  * tabs, "name=value": id, file, nexthop, sender, rcpt (several; address or
  * address,notify,orcpt), body, smtputf8, ret, envid, client, helo. They run at
  * once, each as a task. An answer is lines "id outcome ..." and one "id end". */
@@ -19,8 +20,14 @@
 
 #define OVERRIDES_MAX 64
 
+struct probe {
+    struct smtp smtp;
+    const char *socket;
+    struct ipc_client *daemon; /* NULL: the code runs here */
+};
+
 struct job {
-    struct smtp *smtp;
+    struct probe *probe;
     struct ipc_deliver request;
     struct buf rows;
     struct str id;
@@ -72,14 +79,34 @@ static void set_field(struct job *job, struct str name, struct str value) {
     else if (str_equal(name, STR("length"))) job->request.content_length = number;
 }
 
+static int connect_daemon(void *context, deadline until, struct failure *failure) {
+    const struct probe *probe = context;
+    (void)until;
+    return ipc_connect_path(probe->socket, failure);
+}
+
+static struct ipc_delivered deliver(struct job *job, struct buf *rows) {
+    struct ipc_delivered answer = {.dead_host = STR_EMPTY};
+    struct ipc_reply reply;
+    struct failure failure = {0};
+    if (!job->probe->daemon) {
+        smtp_deliver(&job->probe->smtp, &job->request, job->file, job->arena, rows, &answer);
+        return answer;
+    }
+    enum ipc_result result = ipc_ask(job->probe->daemon, IPC_DELIVER, &job->request, job->file, IPC_DELIVERED,
+                                     deadline_in(60000), job->arena, &reply, &failure);
+    if (result == IPC_OK) return *(const struct ipc_delivered *)reply.message;
+    fprintf(stderr, "smtp_probe: %s\n", failure.text);
+    return answer;
+}
+
 static void run(void *argument) {
     struct job *job = argument;
     struct buf rows = buf_make(0);
-    struct ipc_delivered answer;
     struct ipc_outcome outcome;
     size_t offset = 0;
     bool bad = false;
-    smtp_deliver(job->smtp, &job->request, job->file, job->arena, &rows, &answer);
+    struct ipc_delivered answer = deliver(job, &rows);
     while (ipc_list_next(answer.outcomes, IPC_ROW_OUTCOME, &offset, &outcome, &bad))
         printf("%.*s\toutcome\t%d\t%d\t%.*s\t%.*s\t%.*s\t%d\t%.*s\t%.*s\n", STR_ARGS(job->id), (int)outcome.index,
                (int)outcome.action, STR_ARGS(outcome.status), STR_ARGS(outcome.relay), STR_ARGS(outcome.remote_mta),
@@ -93,12 +120,12 @@ static void run(void *argument) {
     arena_destroy(&arena);
 }
 
-static void start_job(struct smtp *smtp, struct str line) {
+static void start_job(struct probe *probe, struct str line) {
     struct arena *arena = arena_create(0);
     struct job *job = ARENA_NEW(arena, struct job);
     struct str rest, word, name, value;
     if (!job || !arena_copy(arena, line, &rest)) return;
-    *job = (struct job){.smtp = smtp, .arena = arena, .file = -1, .id = STR("0")};
+    *job = (struct job){.probe = probe, .arena = arena, .file = -1, .id = STR("0")};
     job->request.queue_id = STR("4probe");
     job->request.transport = STR("smtp");
     job->request.client_name = STR("client.example");
@@ -113,12 +140,13 @@ static void start_job(struct smtp *smtp, struct str line) {
 static void read_jobs(void *argument) {
     struct stream *input = stream_create(0, 60000);
     struct str line;
-    struct smtp *smtp = argument;
+    struct probe *probe = argument;
     stream_accept_bare_lf(input, true);
-    while (stream_read_line(input, &line) == STREAM_OK) start_job(smtp, line);
+    while (stream_read_line(input, &line) == STREAM_OK) start_job(probe, line);
     stream_destroy(&input);
-    smtp->settings.cache_on_demand = false;
-    connection_cache_clear(&smtp->cache);
+    probe->smtp.settings.cache_on_demand = false;
+    connection_cache_clear(&probe->smtp.cache);
+    if (probe->daemon) loop_stop();
 }
 
 static bool configure(struct smtp *smtp, const struct config_override *overrides, size_t count, bool lmtp,
@@ -133,6 +161,7 @@ static bool configure(struct smtp *smtp, const struct config_override *overrides
     smtp->config = config;
     if (!good) return false;
     own_addresses_read(config, &smtp->own);
+    buf_append(&smtp->hosts_text, STR("127.0.0.1 localhost hosts.test\n"));
     smtp->cache.limit = (size_t)config->smtp_connection_cache_limit;
     smtp->cache.time_limit = smtp->settings.cache_time_limit;
     return true;
@@ -143,13 +172,15 @@ int main(int argument_count, char **arguments) {
     struct resolver_options options = {.timeout = 500, .attempts = 2};
     struct failure failure = {0};
     struct loop_options loop = {0};
-    static struct smtp smtp;
+    static struct probe probe;
+    struct smtp *smtp = &probe.smtp;
     size_t count = 0;
     bool lmtp = false;
     int option;
-    while ((option = getopt(argument_count, arguments, "ld:o:")) != -1) {
+    while ((option = getopt(argument_count, arguments, "ld:o:s:")) != -1) {
         struct str value = str_from(optarg);
         if (option == 'l') lmtp = true;
+        else if (option == 's') probe.socket = optarg;
         else if (option == 'd' && endpoint_parse(value, &options.servers[0], &failure)) options.server_count = 1;
         else if (option == 'o' && count < OVERRIDES_MAX && str_cut(value, '=', &overrides[count].name, &overrides[count].value))
             count++;
@@ -157,14 +188,15 @@ int main(int argument_count, char **arguments) {
     }
     signal(SIGPIPE, SIG_IGN);
     log_open(-1, "smtp");
-    smtp.resolver = resolver_create(&options, &failure);
-    if (!smtp.resolver || !configure(&smtp, overrides, count, lmtp, &failure) || !loop_create(&loop, &failure) ||
-        !task_start("input", read_jobs, &smtp)) {
+    smtp->resolver = resolver_create(&options, &failure);
+    if (!smtp->resolver || !configure(smtp, overrides, count, lmtp, &failure) || !loop_create(&loop, &failure) ||
+        !task_start("input", read_jobs, &probe)) {
         fprintf(stderr, "smtp_probe: %s\n", failure.text);
         return 1;
     }
+    if (probe.socket) probe.daemon = ipc_client_create(connect_daemon, &probe, NULL, NULL);
     loop_run();
-    connection_cache_clear(&smtp.cache);
+    if (probe.daemon) ipc_client_destroy(&probe.daemon);
     loop_destroy();
     return 0;
 }

@@ -5,7 +5,8 @@
 int main(void) {
     static const struct fixture_message messages[] = {
         {"new", "AAAAAA1", "s1@example.com", "r1@example.org", "", "Subject: one\n\nbody one\n", NULL, 0},
-        {"cur", "BBBBBB2", "s2@example.com", "r2@example.net", "list@example.org", "Subject: two\n\nbody two\n", "no route", 0},
+        {"cur", "BBBBBB2", "s2@example.com", "r2@example.net", "list@example.org", "Subject: two\n\nbody two\n",
+         "no route", 0},
         {"cur", "CCCCCC3", "", "r3@example.org", "", "Subject: three\n\nbody three\n", "no route", 0},
         {"hold", "DDDDDD4", "s4@example.com", "r4@example.org", "", "Subject: four\n\nbody four\n", NULL, 0},
     };

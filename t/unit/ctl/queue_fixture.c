@@ -30,21 +30,32 @@ void fixture_remove(struct queue_fixture *fixture) {
 }
 
 static bool pack_reason(const struct fixture_message *message, struct buf *bytes) {
-    struct queue_event event = {.type = EVENT_RECIPIENT, .state = QUEUE_RECIPIENT_WAITING, .action = DELIVERY_DEFERRED,
-                                .status = STR("4.4.1"), .reason = str_from(message->reason), .when = message->arrival + 5};
+    struct queue_event event = {.type = EVENT_RECIPIENT,
+                                .state = QUEUE_RECIPIENT_WAITING,
+                                .action = DELIVERY_DEFERRED,
+                                .status = STR("4.4.1"),
+                                .reason = str_from(message->reason),
+                                .when = message->arrival + 5};
     return !message->reason || queue_event_pack(&event, bytes);
 }
 
 bool fixture_add(struct queue_fixture *fixture, const struct fixture_message *message) {
-    struct queue_recipient recipient = {.address = str_from(message->recipient), .original = str_from(message->original)};
-    struct queue_envelope envelope = {.queue_id = str_from(message->id), .arrival = message->arrival * CLOCK_SECOND,
-                                      .sender = str_from(message->sender), .recipients = &recipient, .recipient_count = 1};
+    struct queue_recipient recipient = {.address = str_from(message->recipient),
+                                        .original = str_from(message->original)};
+    struct queue_envelope envelope = {.queue_id = str_from(message->id),
+                                      .arrival = message->arrival * CLOCK_SECOND,
+                                      .sender = str_from(message->sender),
+                                      .recipients = &recipient,
+                                      .recipient_count = 1};
     struct str content = str_from(message->content);
     struct buf bytes = buf_make(0), events = buf_make(0);
     char header_bytes[QUEUE_HEADER_SIZE], path[64];
     bool good = queue_envelope_pack(&envelope, &bytes) && pack_reason(message, &events);
-    struct queue_header header = {.content_length = content.length, .content_lines = 1, .content_crc = crc32c(0, content.data, content.length),
-                                  .envelope_length = bytes.length, .envelope_crc = crc32c(0, bytes.data, bytes.length)};
+    struct queue_header header = {.content_length = content.length,
+                                  .content_lines = 1,
+                                  .content_crc = crc32c(0, content.data, content.length),
+                                  .envelope_length = bytes.length,
+                                  .envelope_crc = crc32c(0, bytes.data, bytes.length)};
     good = good && queue_header_format(&header, header_bytes);
     snprintf(path, sizeof path, "%s/%s", message->folder, message->id);
     int file = openat(fixture->queue, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

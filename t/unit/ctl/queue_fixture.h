@@ -15,8 +15,8 @@ void fixture_remove(struct queue_fixture *fixture);
 
 struct fixture_message {
     const char *folder, *id, *sender, *recipient, *original, *content;
-    const char *reason;  /* an attempt was put off for this; NULL: not tried */
-    int64_t arrival;     /* seconds */
+    const char *reason; /* an attempt was put off for this; NULL: not tried */
+    int64_t arrival;    /* seconds */
 };
 /* Writes a whole, committed message. */
 bool fixture_add(struct queue_fixture *fixture, const struct fixture_message *message);

@@ -15,7 +15,8 @@ struct person {
 static struct ipc_list pack(const struct person *people, struct buf *rows) {
     uint32_t count = 0;
     for (; people->address; people++) {
-        struct ipc_queued_recipient row = {.address = str_from(people->address), .original = str_from(people->original),
+        struct ipc_queued_recipient row = {.address = str_from(people->address),
+                                           .original = str_from(people->original),
                                            .reason = str_from(people->reason)};
         assert_true(ipc_list_add(IPC_ROW_QUEUED_RECIPIENT, &row, rows, &count));
     }
@@ -37,10 +38,18 @@ static void test_long_layout(void **state) {
     (void)state;
     struct buf rows = buf_make(0), more = buf_make(0), out = buf_make(0);
     struct queue_listing listing = {.long_ids = true};
-    struct ipc_queued first = {.queue_id = STR("4Xb2c1dFghz2Klm"), .queue = STR("deferred"), .arrival = ARRIVAL, .size = 317,
-                               .sender = STR("sender@example.com"), .recipients = pack(reasons, &rows)};
-    struct ipc_queued second = {.queue_id = STR("4Xb2c1dFgiz2Klm"), .queue = STR("active"), .arrival = ARRIVAL + 86400 * 7, .size = 12345678,
-                                .sender = STR_EMPTY, .recipients = pack(fresh, &more)};
+    struct ipc_queued first = {.queue_id = STR("4Xb2c1dFghz2Klm"),
+                               .queue = STR("deferred"),
+                               .arrival = ARRIVAL,
+                               .size = 317,
+                               .sender = STR("sender@example.com"),
+                               .recipients = pack(reasons, &rows)};
+    struct ipc_queued second = {.queue_id = STR("4Xb2c1dFgiz2Klm"),
+                                .queue = STR("active"),
+                                .arrival = ARRIVAL + 86400 * 7,
+                                .size = 12345678,
+                                .sender = STR_EMPTY,
+                                .recipients = pack(fresh, &more)};
     queue_listing_message(&listing, &first, &out);
     queue_listing_message(&listing, &second, &out);
     queue_listing_end(&listing, &out);
@@ -69,8 +78,12 @@ static void test_short_layout(void **state) {
     (void)state;
     struct buf rows = buf_make(0), out = buf_make(0);
     struct queue_listing listing = {.long_ids = false};
-    struct ipc_queued row = {.queue_id = STR("C55DA1D5A4D"), .queue = STR("incoming"), .arrival = ARRIVAL, .size = 317,
-                             .sender = STR("sender@example.com"), .recipients = pack(fresh, &rows)};
+    struct ipc_queued row = {.queue_id = STR("C55DA1D5A4D"),
+                             .queue = STR("incoming"),
+                             .arrival = ARRIVAL,
+                             .size = 317,
+                             .sender = STR("sender@example.com"),
+                             .recipients = pack(fresh, &rows)};
     queue_listing_message(&listing, &row, &out);
     queue_listing_end(&listing, &out);
     assert_string_equal(buf_string(&out), "-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------\n"
@@ -88,13 +101,16 @@ static void test_marks(void **state) {
         const char *queue;
         bool expire;
         const char *id;
-    } rows[] = {{"active", false, "ABCDEF* "}, {"hold", false, "ABCDEF! "},    {"deferred", true, "ABCDEF# "},
+    } rows[] = {{"active", false, "ABCDEF* "}, {"hold", false, "ABCDEF! "},     {"deferred", true, "ABCDEF# "},
                 {"hold", true, "ABCDEF! "},    {"deferred", false, "ABCDEF  "}, {"incoming", false, "ABCDEF  "}};
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct buf out = buf_make(0);
         struct queue_listing listing = {.messages = 1};
-        struct ipc_queued row = {.queue_id = STR("ABCDEF"), .queue = str_from(rows[i].queue), .forced_expire = rows[i].expire,
-                                 .sender = STR("s"), .recipients = {STR_EMPTY, 0}};
+        struct ipc_queued row = {.queue_id = STR("ABCDEF"),
+                                 .queue = str_from(rows[i].queue),
+                                 .forced_expire = rows[i].expire,
+                                 .sender = STR("s"),
+                                 .recipients = {STR_EMPTY, 0}};
         queue_listing_message(&listing, &row, &out);
         assert_true(str_starts(str_from_offset(buf_str(&out), 1), str_from(rows[i].id)));
         buf_free(&out);
@@ -108,22 +124,34 @@ static void test_empty_and_hostile(void **state) {
     queue_listing_end(&listing, &out);
     assert_string_equal(buf_string(&out), "Mail queue is empty\n");
     buf_clear(&out);
-    struct ipc_queued row = {.queue_id = STR("ABCDEF"), .queue = STR("hold"), .sender = STR("a\033[2J\n\302\233@b\377"), .recipients = {STR_EMPTY, 0}};
+    struct ipc_queued row = {.queue_id = STR("ABCDEF"),
+                             .queue = STR("hold"),
+                             .sender = STR("a\033[2J\n\302\233@b\377"),
+                             .recipients = {STR_EMPTY, 0}};
     queue_listing_message(&listing, &row, &out);
-    for (size_t i = 0; i < out.length; i++) assert_true(out.data[i] == '\n' || ((unsigned char)out.data[i] >= 0x20 && (unsigned char)out.data[i] < 0x7F));
+    for (size_t i = 0; i < out.length; i++)
+        assert_true(out.data[i] == '\n' || ((unsigned char)out.data[i] >= 0x20 && (unsigned char)out.data[i] < 0x7F));
     buf_free(&out);
 }
 
 static void test_json(void **state) {
     (void)state;
     struct buf rows = buf_make(0), out = buf_make(0);
-    struct ipc_queued row = {.queue_id = STR("4Xb2c1dFghz2Klm"), .queue = STR("deferred"), .arrival = ARRIVAL, .size = 317, .forced_expire = true,
-                             .sender = STR("s\"@example.com"), .recipients = pack(reasons + 2, &rows)};
+    struct ipc_queued row = {.queue_id = STR("4Xb2c1dFghz2Klm"),
+                             .queue = STR("deferred"),
+                             .arrival = ARRIVAL,
+                             .size = 317,
+                             .forced_expire = true,
+                             .sender = STR("s\"@example.com"),
+                             .recipients = pack(reasons + 2, &rows)};
     assert_true(queue_listing_json(&row, &out));
-    assert_string_equal(buf_string(&out),
-                        "{\"queue_name\": \"deferred\", \"queue_id\": \"4Xb2c1dFghz2Klm\", \"arrival_time\": 1380834695, \"message_size\": 317, "
-                        "\"forced_expire\": true, \"sender\": \"s\\\"@example.com\", \"recipients\": [{\"address\": \"c@example.net\", "
-                        "\"orig_address\": \"list@example.com\", \"delay_reason\": \"host not found\"}, {\"address\": \"d@example.net\"}]}\n");
+    assert_string_equal(
+        buf_string(&out),
+        "{\"queue_name\": \"deferred\", \"queue_id\": \"4Xb2c1dFghz2Klm\", \"arrival_time\": 1380834695, "
+        "\"message_size\": 317, "
+        "\"forced_expire\": true, \"sender\": \"s\\\"@example.com\", \"recipients\": [{\"address\": \"c@example.net\", "
+        "\"orig_address\": \"list@example.com\", \"delay_reason\": \"host not found\"}, {\"address\": "
+        "\"d@example.net\"}]}\n");
     buf_clear(&out);
     row.sender = STR("bad\377@x");
     assert_true(queue_listing_json(&row, &out));
@@ -135,7 +163,10 @@ static void test_json(void **state) {
 static void test_selection(void **state) {
     (void)state;
     struct buf rows = buf_make(0);
-    struct ipc_queued row = {.queue_id = STR("ABCDEF"), .queue = STR("deferred"), .arrival = 1000, .sender = STR("Bob@Example.com"),
+    struct ipc_queued row = {.queue_id = STR("ABCDEF"),
+                             .queue = STR("deferred"),
+                             .arrival = 1000,
+                             .sender = STR("Bob@Example.com"),
                              .recipients = pack(reasons, &rows)};
     static const struct {
         struct queue_selection selection;
@@ -154,15 +185,17 @@ static void test_selection(void **state) {
         {{.arrived_before = 1001, .queues = STR_INIT("")}, true},
         {{.sender = "bob@*", .recipient = "z*", .queues = STR_INIT("")}, false},
     };
-    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) assert_int_equal(queue_selection_fits(&cases[i].selection, &row), cases[i].fits);
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+        assert_int_equal(queue_selection_fits(&cases[i].selection, &row), cases[i].fits);
     row.sender = STR_EMPTY;
     assert_true(queue_selection_fits(&(struct queue_selection){.sender = "<>", .queues = STR_EMPTY}, &row));
     buf_free(&rows);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_long_layout), cmocka_unit_test(test_short_layout), cmocka_unit_test(test_marks),
-                                       cmocka_unit_test(test_empty_and_hostile), cmocka_unit_test(test_json), cmocka_unit_test(test_selection)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_long_layout), cmocka_unit_test(test_short_layout),
+                                       cmocka_unit_test(test_marks),       cmocka_unit_test(test_empty_and_hostile),
+                                       cmocka_unit_test(test_json),        cmocka_unit_test(test_selection)};
     setenv("TZ", "UTC", 1);
     tzset();
     return cmocka_run_group_tests(tests, NULL, NULL);

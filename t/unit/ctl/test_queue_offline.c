@@ -45,8 +45,9 @@ static bool note(const struct ipc_queued *row, void *context) {
     size_t offset = 0;
     bool bad = false;
     assert_true(ipc_list_next(row->recipients, IPC_ROW_QUEUED_RECIPIENT, &offset, &recipient, &bad));
-    buf_printf(seen, "%.*s %.*s %llu %d <%.*s> <%.*s> %.*s\n", STR_ARGS(row->queue_id), STR_ARGS(row->queue), (unsigned long long)row->size,
-               row->forced_expire, STR_ARGS(row->sender), STR_ARGS(recipient.address), STR_ARGS(recipient.reason));
+    buf_printf(seen, "%.*s %.*s %llu %d <%.*s> <%.*s> %.*s\n", STR_ARGS(row->queue_id), STR_ARGS(row->queue),
+               (unsigned long long)row->size, row->forced_expire, STR_ARGS(row->sender), STR_ARGS(recipient.address),
+               STR_ARGS(recipient.reason));
     return true;
 }
 
@@ -142,8 +143,9 @@ static void test_change_all(void **state) {
         enum queue_change wish;
         const char *queues;
         uint64_t count;
-    } steps[] = {{QUEUE_RELEASE, "deferred", 0}, {QUEUE_DELETE, "hold", 1},    {QUEUE_HOLD, "deferred", 2}, {QUEUE_HOLD, "", 1},
-                 {QUEUE_RELEASE, "", 3},         {QUEUE_REQUEUE, "hold", 0}, {QUEUE_EXPIRE, "active", 3}, {QUEUE_DELETE, "", 3}};
+    } steps[] = {
+        {QUEUE_RELEASE, "deferred", 0}, {QUEUE_DELETE, "hold", 1},  {QUEUE_HOLD, "deferred", 2}, {QUEUE_HOLD, "", 1},
+        {QUEUE_RELEASE, "", 3},         {QUEUE_REQUEUE, "hold", 0}, {QUEUE_EXPIRE, "active", 3}, {QUEUE_DELETE, "", 3}};
     const struct queue_fixture *fixture = *state;
     for (size_t i = 0; i < ARRAY_LENGTH(steps); i++) {
         struct queue_folders folders;
@@ -151,7 +153,8 @@ static void test_change_all(void **state) {
         uint64_t count;
         unsigned told = 0;
         assert_true(queue_folders_open(fixture->queue, &folders, &failure));
-        assert_true(queue_change_all(&folders, steps[i].wish, str_from(steps[i].queues), &count, count_told, &told, &failure));
+        assert_true(
+            queue_change_all(&folders, steps[i].wish, str_from(steps[i].queues), &count, count_told, &told, &failure));
         assert_true(queue_folders_close(&folders));
         assert_int_equal(count, steps[i].count);
         assert_int_equal(told, steps[i].count);
@@ -160,9 +163,12 @@ static void test_change_all(void **state) {
 
 /* ---- checking */
 
-static void keep_finding(const char *text, void *context) { buf_printf(context, "%s\n", text); }
+static void keep_finding(const char *text, void *context) {
+    buf_printf(context, "%s\n", text);
+}
 
-static struct queue_check_counts check(const struct queue_fixture *fixture, struct queue_check_wishes wishes, const char *finding) {
+static struct queue_check_counts check(const struct queue_fixture *fixture, struct queue_check_wishes wishes,
+                                       const char *finding) {
     struct queue_check_counts counts;
     struct failure failure = {0};
     struct buf findings = buf_make(0);
@@ -188,7 +194,9 @@ static void test_check_damage(void **state) {
         const char *path;
         int64_t offset; /* header, content, envelope */
         const char *finding;
-    } cases[] = {{"new/AAAAAA1", 10, "no queue file"}, {"cur/BBBBBB2", 260, "content does not match"}, {"hold/DDDDDD4", 290, "envelope does not match"}};
+    } cases[] = {{"new/AAAAAA1", 10, "no queue file"},
+                 {"cur/BBBBBB2", 260, "content does not match"},
+                 {"hold/DDDDDD4", 290, "envelope does not match"}};
     struct queue_fixture *fixture = *state;
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         char aside[64];
@@ -241,7 +249,9 @@ static struct buf show(const struct queue_fixture *fixture, const char *path, bo
     close(file);
     assert_true(got > QUEUE_HEADER_SIZE && queue_header_parse(str_make(bytes, QUEUE_HEADER_SIZE), &header, failure));
     size_t offset = QUEUE_HEADER_SIZE + (size_t)header.content_length;
-    assert_int_equal(cat_envelope_format(&header, str_make(bytes + offset, (size_t)got - offset), offset, false, &out, failure), expected);
+    assert_int_equal(
+        cat_envelope_format(&header, str_make(bytes + offset, (size_t)got - offset), offset, false, &out, failure),
+        expected);
     return out;
 }
 
@@ -250,14 +260,16 @@ static void test_show_envelope(void **state) {
     struct failure failure = {0};
     assert_int_equal(change(fixture, "DDDDDD4", QUEUE_EXPIRE), QUEUE_CHANGE_DONE);
     struct buf out = show(fixture, "cur/BBBBBB2", true, &failure);
-    assert_string_equal(buf_string(&out), "message_size:              20               1 lines\n"
-                                          "queue_id: BBBBBB2\n"
-                                          "message_arrival_time: Thu Oct  3 21:11:35 2013\n"
-                                          "sender: s2@example.com\n"
-                                          "body_type: 7BIT\n"
-                                          "original_recipient: list@example.org\n"
-                                          "recipient: r2@example.org\n"
-                                          "delivery_event: Thu Oct  3 21:11:40 2013 to=<r2@example.org>, deferred, dsn=4.4.1, then waiting (no route)\n");
+    assert_string_equal(
+        buf_string(&out),
+        "message_size:              20               1 lines\n"
+        "queue_id: BBBBBB2\n"
+        "message_arrival_time: Thu Oct  3 21:11:35 2013\n"
+        "sender: s2@example.com\n"
+        "body_type: 7BIT\n"
+        "original_recipient: list@example.org\n"
+        "recipient: r2@example.org\n"
+        "delivery_event: Thu Oct  3 21:11:40 2013 to=<r2@example.org>, deferred, dsn=4.4.1, then waiting (no route)\n");
     buf_free(&out);
     out = show(fixture, "hold/DDDDDD4", true, &failure);
     assert_true(str_find_str(buf_str(&out), STR("forced_expire_time: ")) != STR_NONE);
@@ -286,7 +298,8 @@ static void test_show_json(void **state) {
     int file = openat(fixture->queue, "cur/CCCCCC3", O_RDONLY | O_CLOEXEC);
     assert_true(cat_envelope_json(file, &out, &failure));
     close(file);
-    assert_true(str_starts(buf_str(&out), STR("{\"queue_id\": \"CCCCCC3\", \"arrival_time\": 1380834695, \"message_size\": 20")));
+    assert_true(str_starts(buf_str(&out),
+                           STR("{\"queue_id\": \"CCCCCC3\", \"arrival_time\": 1380834695, \"message_size\": 20")));
     assert_true(str_find_str(buf_str(&out), STR("\"reason\": \"no route\"")) != STR_NONE);
     assert_true(str_ends(buf_str(&out), STR("]}\n")));
     buf_free(&out);
@@ -295,10 +308,18 @@ static void test_show_json(void **state) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {TEST(test_list), TEST(test_list_passes_over_damage), TEST(test_change_one),
-                                       TEST(test_change_keeps_a_twin), TEST(test_change_all), TEST(test_check_sound),
-                                       TEST(test_check_damage), TEST(test_check_misplaced), TEST(test_check_leftovers_and_folders),
-                                       TEST(test_show_envelope), TEST(test_show_damaged_envelope), TEST(test_show_json)};
+    const struct CMUnitTest tests[] = {TEST(test_list),
+                                       TEST(test_list_passes_over_damage),
+                                       TEST(test_change_one),
+                                       TEST(test_change_keeps_a_twin),
+                                       TEST(test_change_all),
+                                       TEST(test_check_sound),
+                                       TEST(test_check_damage),
+                                       TEST(test_check_misplaced),
+                                       TEST(test_check_leftovers_and_folders),
+                                       TEST(test_show_envelope),
+                                       TEST(test_show_damaged_envelope),
+                                       TEST(test_show_json)};
     setenv("TZ", "UTC", 1);
     tzset();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,8 @@ static void test_table(void **state) {
 
 static void test_linear_narrow_parents(void **state) {
     (void)state;
-    struct queue_shape shape = {.buckets = 3, .first_minutes = 10, .linear = true, .parents = true, .parent_minimum = 2, .width = 20};
+    struct queue_shape shape = {
+        .buckets = 3, .first_minutes = 10, .linear = true, .parents = true, .parent_minimum = 2, .width = 20};
     struct buf out = buf_make(0);
     queue_shape_begin(&shape);
     queue_shape_add(&shape, STR("a@one.example.org"), 601);

@@ -48,6 +48,7 @@ UNUSED static int setup_make(void **state) {
         .deliver_lock_delay = 1,
         .stale_lock_time = 500,
         .command_time_limit = 10,
+        .prepend_delivered_header = STR("command, file, forward"),
         .queue_directory = STR("/"),
         .mailbox_delivery_lock = STR("fcntl, dotlock"),
         .command_expansion_filter = STR("abcdefghijklmnopqrstuvwxyz@.-"),
@@ -144,10 +145,10 @@ UNUSED static void limit_file_size(rlim_t bytes) {
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
-#define assert_deferred(code)                                         \
-    do {                                                              \
-        assert_int_equal(setup.worked.action, DELIVERY_DEFERRED);     \
-        if (code) assert_string_equal(setup.worked.status, (code));   \
+#define assert_deferred(code)                                                                                          \
+    do {                                                                                                               \
+        assert_int_equal(setup.worked.action, DELIVERY_DEFERRED);                                                      \
+        if (code) assert_string_equal(setup.worked.status, (code));                                                    \
     } while (0)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup_make, setup_remove)

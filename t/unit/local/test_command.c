@@ -67,7 +67,8 @@ static void test_input(void **state) {
     assert_non_null(strstr(get("plain"), "Subject: x"));
     /* More than a pipe holds, to one that reads nothing, and one that talks much. */
     struct buf big = buf_make(0);
-    for (unsigned i = 0; i < 100000; i++) buf_append(&big, STR("0123456789\n"));
+    for (unsigned i = 0; i < 100000; i++)
+        buf_append(&big, STR("0123456789\n"));
     setup_content(big.data, big.length);
     assert_true(run("exit 0"));
     assert_true(run("cat; cat /dev/null"));
@@ -86,10 +87,20 @@ static void test_environment(void **state) {
     setenv("TZ", "UTC0", 1);
     setenv("SECRET", "1", 1);
     assert_true(run("env > TOP/out"));
-    static const char *const wanted[] = {"USER=alice\n", "LOGNAME=alice\n", "HOME=/home/alice\n", "EXTENSION=a_b\n", "TZ=UTC0\n",
-                                         "COLOUR=red\n", "SENDER=bob@example.org\n", "RECIPIENT=alice@example.test\n",
-                                         "ORIGINAL_RECIPIENT=alice@example.test\n", "LOCAL=alice\n", "DOMAIN=example.test\n", "PATH="};
-    for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++) assert_non_null(strstr(get("out"), wanted[i]));
+    static const char *const wanted[] = {"USER=alice\n",
+                                         "LOGNAME=alice\n",
+                                         "HOME=/home/alice\n",
+                                         "EXTENSION=a_b\n",
+                                         "TZ=UTC0\n",
+                                         "COLOUR=red\n",
+                                         "SENDER=bob@example.org\n",
+                                         "RECIPIENT=alice@example.test\n",
+                                         "ORIGINAL_RECIPIENT=alice@example.test\n",
+                                         "LOCAL=alice\n",
+                                         "DOMAIN=example.test\n",
+                                         "PATH="};
+    for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++)
+        assert_non_null(strstr(get("out"), wanted[i]));
     assert_null(strstr(get("out"), "SECRET"));
 }
 
@@ -120,7 +131,8 @@ static void test_time_limit(void **state) {
     /* The whole group is gone, the sleep too. */
     pid_t group = (pid_t)strtol(get("pid"), NULL, 10);
     assert_true(group > 1);
-    for (unsigned i = 0; i < 50 && kill(-group, 0) == 0; i++) usleep(20000);
+    for (unsigned i = 0; i < 50 && kill(-group, 0) == 0; i++)
+        usleep(20000);
     struct buf path = buf_make(0);
     buf_printf(&path, "/proc/%d/stat", (int)group);
     assert_int_not_equal(access(buf_string(&path), F_OK), 0);

@@ -19,7 +19,8 @@ static void test_loops(void **state) {
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         setup_message(rows[i].message);
-        assert_int_equal(content_has_delivered_to(setup.file, HEADER, setup.work.content_length, setup.work.recipient), rows[i].found);
+        assert_int_equal(content_has_delivered_to(setup.file, HEADER, setup.work.content_length, setup.work.recipient),
+                         rows[i].found);
     }
 }
 
@@ -27,7 +28,8 @@ static void test_loops(void **state) {
 static void test_loop_far_down(void **state) {
     (void)state;
     struct buf message = buf_make(0);
-    for (unsigned i = 0; i < 3000; i++) buf_printf(&message, "X-Filler: number %u\n", i);
+    for (unsigned i = 0; i < 3000; i++)
+        buf_printf(&message, "X-Filler: number %u\n", i);
     buf_append(&message, STR("Delivered-To: alice@example.test\n\nbody\n"));
     setup_content(message.data, message.length);
     assert_int_equal(content_has_delivered_to(setup.file, HEADER, message.length, setup.work.recipient), 1);
@@ -39,14 +41,17 @@ static void test_loop_far_down(void **state) {
 static void test_prefix(void **state) {
     (void)state;
     struct content content = {.work = &setup.work};
-    content_make_prefix(&content, &setup.config, true);
-    assert_string_equal(buf_string(&content.prefix),
-                        "Return-Path: <bob@example.org>\nX-Original-To: alice@example.test\nDelivered-To: alice@example.test\n");
+    content_make_prefix(&content, &setup.config);
+    assert_string_equal(
+        buf_string(&content.prefix),
+        "Return-Path: <bob@example.org>\nX-Original-To: alice@example.test\nDelivered-To: alice@example.test\n");
     buf_clear(&content.prefix);
     setup.work.original = STR("al@example.test");
     setup.work.sender = STR("a\nb\0c");
     setup.config.enable_original_recipient = false;
-    content_make_prefix(&content, &setup.config, false);
+    setup.config.prepend_delivered_header = STR("command");
+    setup.work.step = STEP_MAILBOX;
+    content_make_prefix(&content, &setup.config);
     assert_string_equal(buf_string(&content.prefix), "Return-Path: <a?b?c>\n");
     buf_free(&content.prefix);
 }
@@ -98,10 +103,12 @@ static void test_quoting_pieces(void **state) {
     (void)state;
     struct content content = {.work = &setup.work};
     struct buf message = buf_make(0);
-    while (message.length < 65536 - 3) buf_append_char(&message, message.length % 60 == 59 ? '\n' : 'x');
+    while (message.length < 65536 - 3)
+        buf_append_char(&message, message.length % 60 == 59 ? '\n' : 'x');
     buf_truncate(&message, 65536 - 4);
     buf_append(&message, STR("\nFrom y\n"));
-    for (unsigned i = 0; i < 70000; i++) buf_append_char(&message, '>');
+    for (unsigned i = 0; i < 70000; i++)
+        buf_append_char(&message, '>');
     setup_content(message.data, message.length);
     content.file = setup.file;
     int to = openat(setup.directory, "out", O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -115,7 +122,8 @@ static void test_quoting_pieces(void **state) {
 }
 
 int main(void) {
-    static const struct CMUnitTest tests[] = {TEST(test_loops),   TEST(test_loop_far_down), TEST(test_prefix),
-                                              TEST(test_from_line), TEST(test_quoting),     TEST(test_quoting_pieces)};
+    static const struct CMUnitTest tests[] = {TEST(test_loops),   TEST(test_loop_far_down),
+                                              TEST(test_prefix),  TEST(test_from_line),
+                                              TEST(test_quoting), TEST(test_quoting_pieces)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

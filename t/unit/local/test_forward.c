@@ -134,7 +134,8 @@ static void test_templates(void **state) {
     setup.work.extension = STR_EMPTY;
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct buf out = buf_make(0);
-        assert_int_equal(expand_template(str_from(rows[i].template), &setup.work, &setup.config, STR_EMPTY, &out), rows[i].defined);
+        assert_int_equal(expand_template(str_from(rows[i].template), &setup.work, &setup.config, STR_EMPTY, &out),
+                         rows[i].defined);
         assert_string_equal(buf_string(&out), rows[i].result);
         buf_free(&out);
     }
@@ -146,7 +147,7 @@ static void test_templates(void **state) {
 }
 
 int main(void) {
-    static const struct CMUnitTest tests[] = {TEST(test_members), TEST(test_choice), TEST(test_not_believed), TEST(test_include),
-                                              TEST(test_templates)};
+    static const struct CMUnitTest tests[] = {TEST(test_members), TEST(test_choice), TEST(test_not_believed),
+                                              TEST(test_include), TEST(test_templates)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,7 +97,8 @@ static void test_links_refused(void **state) {
 static void test_faults(void **state) {
     (void)state;
     struct buf big = buf_make(0);
-    for (unsigned i = 0; i < 100000; i++) buf_append(&big, STR("0123456789\n"));
+    for (unsigned i = 0; i < 100000; i++)
+        buf_append(&big, STR("0123456789\n"));
     setup_content(big.data, big.length);
     limit_file_size(70000);
     bool delivered = deliver("box/");
@@ -116,7 +117,8 @@ static void test_faults(void **state) {
     assert_int_equal(entries("box/new", NULL), 1);
     assert_int_equal(entries("box/tmp", NULL), 0);
     setup.work.content_length -= 100;
-    assert_false(maildir_deliver(&setup.config, &setup.work, setup.file, setup.directory, STR("box/"), 1000, &setup.worked));
+    assert_false(
+        maildir_deliver(&setup.config, &setup.work, setup.file, setup.directory, STR("box/"), 1000, &setup.worked));
     assert_int_equal(setup.worked.action, DELIVERY_FAILED);
     assert_string_equal(setup.worked.status, "5.2.3");
     buf_free(&big);
@@ -141,7 +143,8 @@ static void test_name(void **state) {
 }
 
 int main(void) {
-    static const struct CMUnitTest tests[] = {TEST(test_delivery),      TEST(test_again),  TEST(test_in_cur),       TEST(test_name_taken),
-                                              TEST(test_links_refused), TEST(test_faults), TEST(test_folders_lost), TEST(test_name)};
+    static const struct CMUnitTest tests[] = {TEST(test_delivery),     TEST(test_again),         TEST(test_in_cur),
+                                              TEST(test_name_taken),   TEST(test_links_refused), TEST(test_faults),
+                                              TEST(test_folders_lost), TEST(test_name)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

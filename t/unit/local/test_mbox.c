@@ -6,8 +6,8 @@
 
 static bool deliver_limited(const char *path, int64_t limit) {
     setup.worked = (struct worked){0};
-    return mbox_deliver(&setup.config, &setup.work, setup.file, setup.directory, str_from(path), setup.config.mailbox_delivery_lock, limit,
-                        "delivered to mailbox", &setup.worked);
+    return mbox_deliver(&setup.config, &setup.work, setup.file, setup.directory, str_from(path),
+                        setup.config.mailbox_delivery_lock, limit, "delivered to mailbox", &setup.worked);
 }
 
 static bool deliver(const char *path) {
@@ -103,7 +103,8 @@ static void test_locks(void **state) {
 static void test_cut_back(void **state) {
     (void)state;
     struct buf big = buf_make(0);
-    for (unsigned i = 0; i < 20000; i++) buf_append(&big, STR("0123456789\n"));
+    for (unsigned i = 0; i < 20000; i++)
+        buf_append(&big, STR("0123456789\n"));
     setup_content(big.data, big.length);
     put("box", "old\n", 0600);
     limit_file_size(100000);
@@ -125,6 +126,7 @@ static void test_cut_back(void **state) {
 }
 
 int main(void) {
-    static const struct CMUnitTest tests[] = {TEST(test_append), TEST(test_refusals), TEST(test_locks), TEST(test_cut_back)};
+    static const struct CMUnitTest tests[] = {TEST(test_append), TEST(test_refusals), TEST(test_locks),
+                                              TEST(test_cut_back)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,8 @@ static void send_step(int socket, uint32_t serial) {
         char bytes[CMSG_SPACE(sizeof(int))];
     } control = {0};
     struct iovec part = {.iov_base = packet.data, .iov_len = packet.length};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
     control.header.cmsg_level = SOL_SOCKET;
     control.header.cmsg_type = SCM_RIGHTS;
     control.header.cmsg_len = CMSG_LEN(sizeof(int));
@@ -71,7 +72,8 @@ static void test_many(void **state) {
     }
     close(pair[1]);
     for (uint32_t sent = 0, got = 0; got < MESSAGES; got++) {
-        while (sent < MESSAGES && sent < got + 50) send_step(pair[0], sent++);
+        while (sent < MESSAGES && sent < got + 50)
+            send_step(pair[0], sent++);
         expect_answer(pair[0], answered);
     }
     assert_int_equal(entries("alice/new", NULL), MESSAGES);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include "hosts.h"
+#include "hosts_file.h"
 
 /* "10:a4 20:b6": preference, name, family. */
 static size_t make_hosts(const char *text, struct host *hosts) {
@@ -107,8 +108,32 @@ static void test_self(void **state) {
     }
 }
 
+static void test_file(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *name, *wanted;
+    } files[] = {
+        {"127.0.0.1 localhost\n::1 localhost ip6\n", "LOCALHOST", "127.0.0.1 ::1 "},
+        {"# 192.0.2.1 a\n192.0.2.2\tb a # c\n", "a", "192.0.2.2 "},
+        {"192.0.2.2 b # c\n", "c", ""},
+        {"192.0.2.2\n\n\nnothing b\n192.0.2.3 b", "b", "192.0.2.3 "},
+        {"", "b", ""},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(files); i++) {
+        struct buf got = buf_make(0);
+        struct endpoint address;
+        size_t offset = 0;
+        while (hosts_file_next(str_from(files[i].text), &offset, str_from(files[i].name), &address)) {
+            endpoint_format_ip(&address, &got);
+            buf_append_char(&got, ' ');
+        }
+        assert_string_equal(buf_string(&got), files[i].wanted);
+        buf_free(&got);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_order), cmocka_unit_test(test_chance),
-                                       cmocka_unit_test(test_self)};
+                                       cmocka_unit_test(test_self), cmocka_unit_test(test_file)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
