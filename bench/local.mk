@@ -1,1 +1,2 @@
-# bench
+# bench: what the SMTP benchmark's harness needs to drive tern
+EXTRA_DIST += bench/adapters

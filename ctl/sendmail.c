@@ -64,7 +64,9 @@ static int on_directory(struct options *options, const char *value, struct failu
     /* A file is taken for its folder, as "-C /etc/tern/main.cf". */
     struct str path = str_from(value);
     if (str_ends(path, STR("/main.cf"))) path = str_slice(path, 0, path.length - 8);
-    options->directory = memory_copy_string(path);
+    struct str copy;
+    if (!arena_copy(options->letter.arena, path, &copy)) return EX_OSERR;
+    options->directory = copy.data;
     return EX_OK;
 }
 
@@ -239,12 +241,11 @@ static int read_options(struct options *options, int count, char **words, struct
 static void default_sender(struct letter *letter) {
     const struct passwd *account = letter->null_sender || letter->sender.length ? NULL : getpwuid(getuid());
     if (!account) return;
-    letter->sender = str_from(memory_copy_string(str_from(account->pw_name)));
-    if (letter->full_name.length) return;
+    if (!arena_copy(letter->arena, str_from(account->pw_name), &letter->sender) || letter->full_name.length) return;
     struct str name = str_from(account->pw_gecos ? account->pw_gecos : ""), rest;
     struct str first = name;
     (void)(str_cut(name, ',', &first, &rest));
-    letter->full_name = str_from(memory_copy_string(str_slice(first, 0, 200)));
+    if (!arena_copy(letter->arena, str_slice(first, 0, 200), &letter->full_name)) letter->full_name = STR_EMPTY;
 }
 
 static int send_message(struct options *options, struct failure *failure) {
@@ -326,5 +327,9 @@ int main(int argument_count, char **arguments) {
         }
     }
     if (status != EX_OK) fprintf(stderr, "sendmail: fatal: %s\n", failure.text);
+    buf_free(&options.letter.content);
+    buf_free(&options.letter.rows);
+    arena_destroy(&options.letter.arena);
+    config_free(&config);
     return status;
 }

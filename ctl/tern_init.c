@@ -104,10 +104,10 @@ static void write_main_cf(const struct plan *plan, struct buf *out) {
 
 /* The shipped master.cf with the two ports of this instance instead of port 25. */
 static void write_master_cf(const struct plan *plan, struct buf *out) {
-    static const char template[] =
+    static const char shipped[] =
 #include "master_cf_text.h" /* conf/master.cf as a string literal, made by conf/local.mk */
         ;
-    struct str rest = str_make(template, sizeof template - 1);
+    struct str rest = str_make(shipped, sizeof shipped - 1);
     while (rest.length > 0) {
         struct str line;
         struct str after;

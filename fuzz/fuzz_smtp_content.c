@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct str text = str_make((const char *)data + 2, size - 2);
     struct buf out = buf_make(0), wanted = buf_make(0);
     content_reference(text, limit, &wanted);
-    for (size_t at = 0; at < text.length; at += piece) content_convert(&writer, str_slice(text, at, at + piece), &out);
+    for (size_t at = 0; at < text.length; at += piece)
+        content_convert(&writer, str_slice(text, at, at + piece), &out);
     content_finish(&writer, &out);
     if (!str_equal(buf_str(&out), buf_str(&wanted)) || !content_is_clean(buf_str(&out), limit)) abort();
     buf_free(&out);

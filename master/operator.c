@@ -182,6 +182,7 @@ bool operator_open(struct master *master, struct failure *failure) {
 
 void operator_close(struct master *master) {
     while (master->operators != NULL)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): end_session takes it off the list */
         end_session(master->operators);
     loop_watch_stop(&master->operator_watch);
     if (master->operator_socket >= 0)

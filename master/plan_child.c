@@ -161,6 +161,14 @@ static enum plan_listen listen_kind(const struct line *line, const struct progra
     return program->speaks_lines ? PLAN_LISTEN_STREAM : PLAN_LISTEN_PACKET;
 }
 
+/* What log readers know: the program's name, but "virtual" and "lmtp", which are programs of their
+ * own in Postfix, by the service's. */
+static struct str log_name(const struct line *line, const struct program *program, const struct config *config) {
+    struct str name = program->name;
+    bool lmtp = str_equal(name, STR("smtp")) && str_equal(config->smtp_protocol, STR("lmtp"));
+    return str_equal(name, STR("local")) || lmtp ? line->name : name;
+}
+
 static bool fill_row(struct plan_row *row, const struct line *line, const struct program *program,
                      const struct config *config, struct failure *failure) {
     const struct service_row *rights = service_row_find(program->name);
@@ -168,7 +176,7 @@ static bool fill_row(struct plan_row *row, const struct line *line, const struct
     size_t count = 0;
     if (rights == NULL)
         return failure_set(failure, "%.*s is not in the table of services", STR_ARGS(program->name));
-    buf_printf(&tag, "%.*s/%.*s", STR_ARGS(config->syslog_name), STR_ARGS(program->name));
+    buf_printf(&tag, "%.*s/%.*s", STR_ARGS(config->syslog_name), STR_ARGS(log_name(line, program, config)));
     bool good = put_text(row->name, sizeof row->name, line->name) &&
                 put_text(row->program, sizeof row->program, program->name) &&
                 put_text(row->log_tag, sizeof row->log_tag, buf_str(&tag)) &&

@@ -4,10 +4,14 @@
 #include "task.h"
 
 static void unlink_connection(struct connection_cache *cache, struct connection *connection) {
-    if (connection->newer) connection->newer->older = connection->older;
-    else cache->newest = connection->older;
-    if (connection->older) connection->older->newer = connection->newer;
-    else cache->oldest = connection->newer;
+    if (connection->newer)
+        connection->newer->older = connection->older;
+    else
+        cache->newest = connection->older;
+    if (connection->older)
+        connection->older->newer = connection->newer;
+    else
+        cache->oldest = connection->newer;
     connection->newer = connection->older = NULL;
     cache->count--;
 }
@@ -49,8 +53,10 @@ void connection_cache_put(struct connection_cache *cache, struct connection *con
     }
     connection->idle_until = deadline_in(cache->time_limit);
     connection->older = cache->newest;
-    if (cache->newest) cache->newest->newer = connection;
-    else cache->oldest = connection;
+    if (cache->newest)
+        cache->newest->newer = connection;
+    else
+        cache->oldest = connection;
     cache->newest = connection;
     cache->count++;
     if (!cache->timer) set_timer(cache);

@@ -11,8 +11,8 @@
 #include "str.h"
 
 struct content_writer {
-    size_t line_limit; /* octets without CR LF; 0: none */
-    size_t column;     /* octets of the line so far */
+    size_t line_limit;    /* octets without CR LF; 0: none */
+    size_t column;        /* octets of the line so far */
     bool carriage_return; /* one was read, and what it is depends on the next octet */
 };
 

@@ -8,17 +8,19 @@
 #include "route.h"
 #include "transaction.h"
 
-#define RECIPIENTS_MAX 1000 /* of one request; those beyond have no outcome, so qmgr tries them again */
-#define OUTCOMES_SIZE ((size_t)118000)
-#define OUTCOME_FIXED ((size_t)100) /* of a row, without its texts */
-#define TEXT_MAX ((size_t)1000)
+#define RECIPIENTS_MAX  1000 /* of one request; those beyond have no outcome, so qmgr tries them again */
+#define OUTCOMES_SIZE   ((size_t)118000)
+#define OUTCOME_FIXED   ((size_t)100) /* of a row, without its texts */
+#define TEXT_MAX        ((size_t)1000)
 #define CONNECTIONS_MAX 20 /* one after the other, to one host for one delivery */
 
 /* ---- outcomes */
 
 static void log_outcome(const struct delivery *delivery, const struct recipient *recipient) {
-    struct delivery_times times = {(int64_t)delivery->request->arrival, (int64_t)delivery->request->activated, delivery->started};
-    delivery_log(delivery->request->queue_id, &times, recipient->row.address, recipient->row.original, &recipient->outcome);
+    struct delivery_times times = {(int64_t)delivery->request->arrival, (int64_t)delivery->request->activated,
+                                   delivery->started};
+    delivery_log(delivery->request->queue_id, &times, recipient->row.address, recipient->row.original,
+                 &recipient->outcome);
 }
 
 static uint64_t milliseconds(deadline from, deadline to) {
@@ -115,7 +117,6 @@ static bool may_be_kept(const struct smtp *smtp, const struct connection *connec
  * connection ended before that, between two transactions. */
 static bool use_connection(struct delivery *delivery, struct connection *connection) {
     enum transaction_end end = TRANSACTION_ENDED;
-    delivery->reached = true;
     delivery->connected = clock_monotonic();
     while (end == TRANSACTION_ENDED && has_untried(delivery)) {
         if (connection->loss != LOSS_NONE || connection->closing) break;
@@ -126,8 +127,10 @@ static bool use_connection(struct delivery *delivery, struct connection *connect
             end = transaction_run(delivery, connection);
         }
     }
-    if (may_be_kept(delivery->smtp, connection)) connection_cache_put(&delivery->smtp->cache, connection);
-    else connection_quit(connection);
+    if (may_be_kept(delivery->smtp, connection))
+        connection_cache_put(&delivery->smtp->cache, connection);
+    else
+        connection_quit(connection);
     return end != TRANSACTION_STALE;
 }
 
@@ -147,16 +150,20 @@ static struct connection *take_idle(struct delivery *delivery, const struct host
     return connection;
 }
 
-/* A connection that waits for us, to any of the best hosts. */
-static bool try_idle(const struct attempt *attempt) {
+/* A connection that waits for us, to any of the best hosts. The host's number, or the
+ * count of hosts if there was none. */
+static size_t try_idle(const struct attempt *attempt) {
     const struct route *route = attempt->route;
     attempt->delivery->sessions++;
     for (size_t i = 0; i < route->count && route->hosts[i].preference == route->hosts[0].preference; i++) {
         struct connection *connection;
-        while ((connection = take_idle(attempt->delivery, &route->hosts[i])) != NULL)
-            if (use_connection(attempt->delivery, connection)) return true;
+        while ((connection = take_idle(attempt->delivery, &route->hosts[i])) != NULL) {
+            if (!use_connection(attempt->delivery, connection)) continue;
+            attempt->delivery->reached = true;
+            return i;
+        }
     }
-    return false;
+    return route->count;
 }
 
 /* One session, over several connections if the server takes so few recipients or
@@ -168,6 +175,7 @@ static bool try_host(const struct attempt *attempt, const struct host *host) {
         struct connection *connection = session_open(delivery->smtp, host, attempt->destination,
                                                      attempt->route->detect_loop, delivery->arena, &delivery->trouble);
         if (!connection) return connections > 0;
+        delivery->reached = true;
         if (connections == 0) log_second_chances(delivery);
         if (use_connection(delivery, connection)) break;
     }
@@ -177,8 +185,10 @@ static bool try_host(const struct attempt *attempt, const struct host *host) {
 static void try_hosts(const struct attempt *attempt) {
     struct delivery *delivery = attempt->delivery;
     const struct smtp_settings *settings = &delivery->smtp->settings;
-    int64_t sessions = try_idle(attempt) ? 1 : 0;
+    size_t tried = try_idle(attempt);
+    int64_t sessions = tried < attempt->route->count ? 1 : 0;
     for (size_t i = 0; i < attempt->route->count && is_waiting(delivery); i++) {
+        if (i == tried) continue;
         if (settings->mx_session_limit && sessions >= settings->mx_session_limit) return;
         if (try_host(attempt, &attempt->route->hosts[i])) {
             sessions++;
@@ -210,13 +220,27 @@ static void try_destination(struct delivery *delivery, struct str text) {
     try_hosts(&attempt);
 }
 
+/* Another than the first destination was configured: if it does not exist, that is
+ * no reason to return mail. */
+static void try_another(struct delivery *delivery, struct str text) {
+    struct trouble before = delivery->trouble;
+    try_destination(delivery, text);
+    if (!delivery->trouble.permanent || !is_waiting(delivery)) return;
+    log_warning("next hop %.*s: %.*s", STR_ARGS(text), STR_ARGS(delivery->trouble.text));
+    delivery->trouble = before;
+    if (before.permanent) trouble_set(&delivery->trouble, delivery->arena, "4.3.5", "server configuration error");
+}
+
 /* The next hop may be a list; then come the fallback relays. */
 static void try_destinations(struct delivery *delivery) {
     struct str list = delivery->request->nexthop, text;
-    while (is_waiting(delivery) && next_hop_list_next(&list, &text)) try_destination(delivery, text);
+    if (next_hop_list_next(&list, &text)) try_destination(delivery, text);
+    while (is_waiting(delivery) && next_hop_list_next(&list, &text))
+        try_another(delivery, text);
     if (delivery->smtp->settings.lmtp) return;
     list = delivery->smtp->config->smtp_fallback_relay;
-    while (is_waiting(delivery) && next_hop_list_next(&list, &text)) try_destination(delivery, text);
+    while (is_waiting(delivery) && next_hop_list_next(&list, &text))
+        try_another(delivery, text);
 }
 
 /* ---- the request */
@@ -275,7 +299,11 @@ static void pack_outcomes(struct delivery *delivery, struct buf *rows, struct ip
 
 void smtp_deliver(struct smtp *smtp, const struct ipc_deliver *request, int file, struct arena *arena, struct buf *rows,
                   struct ipc_delivered *answer) {
-    struct delivery delivery = {.smtp = smtp, .request = request, .file = file, .arena = arena, .started = clock_date(),
+    struct delivery delivery = {.smtp = smtp,
+                                .request = request,
+                                .file = file,
+                                .arena = arena,
+                                .started = clock_date(),
                                 .begun = clock_monotonic()};
     *answer = (struct ipc_delivered){.dead_host = STR_EMPTY};
     if (!delivery_begin(&delivery)) return;

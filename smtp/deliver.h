@@ -22,11 +22,11 @@ struct delivery {
     struct arena *arena;
     struct recipient *recipients;
     size_t count;
-    int64_t started;          /* date, microseconds */
+    int64_t started;           /* date, microseconds */
     deadline begun, connected; /* for the times in the log */
-    unsigned sessions;        /* of this delivery: numbers them, too */
-    bool reached;             /* a session was established with some host */
-    struct trouble trouble;   /* the last one with a host or the route */
+    unsigned sessions;         /* of this delivery: numbers them, too */
+    bool reached;              /* a session was established with some host */
+    struct trouble trouble;    /* the last one with a host or the route */
 };
 
 /* Delivers, and fills the answer; rows holds what it points into. */

@@ -3,9 +3,12 @@
 
 static unsigned family_rank(const struct host *host, enum address_preference family) {
     switch (family) {
-    case PREFER_ANY: return 0;
-    case PREFER_IPV4: return endpoint_is_ipv6(&host->endpoint);
-    case PREFER_IPV6: return !endpoint_is_ipv6(&host->endpoint);
+    case PREFER_ANY:
+        return 0;
+    case PREFER_IPV4:
+        return endpoint_is_ipv6(&host->endpoint);
+    case PREFER_IPV6:
+        return !endpoint_is_ipv6(&host->endpoint);
     }
     return 0;
 }
@@ -20,7 +23,8 @@ static void sort(struct host *hosts, size_t count, enum address_preference famil
     for (size_t i = 1; i < count; i++) {
         struct host host = hosts[i];
         size_t at = i;
-        for (; at > 0 && comes_after(&hosts[at - 1], &host, family); at--) hosts[at] = hosts[at - 1];
+        for (; at > 0 && comes_after(&hosts[at - 1], &host, family); at--)
+            hosts[at] = hosts[at - 1];
         hosts[at] = host;
     }
 }
@@ -37,7 +41,8 @@ static void shuffle(struct host *hosts, size_t count, const struct hosts_order *
 /* A family of which there is little leaves its unused share to the other. */
 static void cut_balanced(struct host *hosts, size_t *count, size_t limit) {
     size_t of_ipv6 = 0, kept = 0;
-    for (size_t i = 0; i < *count; i++) of_ipv6 += endpoint_is_ipv6(&hosts[i].endpoint);
+    for (size_t i = 0; i < *count; i++)
+        of_ipv6 += endpoint_is_ipv6(&hosts[i].endpoint);
     size_t of_ipv4 = *count - of_ipv6, half = limit / 2;
     size_t room_ipv6 = of_ipv4 < limit - half ? limit - of_ipv4 : half;
     if (room_ipv6 == 0 && endpoint_is_ipv6(&hosts[0].endpoint)) room_ipv6 = 1;
@@ -56,8 +61,10 @@ void hosts_sort(struct host *hosts, size_t *count, const struct hosts_order *ord
     if (order->randomise && order->random) shuffle(hosts, *count, order);
     sort(hosts, *count, order->family);
     if (order->limit == 0 || *count <= order->limit) return;
-    if (order->balance) cut_balanced(hosts, count, order->limit);
-    else *count = order->limit;
+    if (order->balance)
+        cut_balanced(hosts, count, order->limit);
+    else
+        *count = order->limit;
 }
 
 bool hosts_cut_at_self(const struct host *hosts, size_t *count, bool (*is_self)(const struct host *host, void *state),
@@ -65,7 +72,8 @@ bool hosts_cut_at_self(const struct host *hosts, size_t *count, bool (*is_self)(
     for (size_t i = 0; i < *count; i++) {
         if (!is_self(&hosts[i], state)) continue;
         size_t left = i;
-        while (left > 0 && hosts[left - 1].preference == hosts[i].preference) left--;
+        while (left > 0 && hosts[left - 1].preference == hosts[i].preference)
+            left--;
         *count = left;
         return true;
     }

@@ -6,7 +6,7 @@ static const struct {
     struct str name;
     uint16_t port;
 } services[] = {
-    {STR_INIT("smtp"), 25},         {STR_INIT("lmtp"), 24},         {STR_INIT("smtps"), 465},
+    {STR_INIT("smtp"), 25},         {STR_INIT("lmtp"), 24},        {STR_INIT("smtps"), 465},
     {STR_INIT("submissions"), 465}, {STR_INIT("submission"), 587},
 };
 
@@ -59,7 +59,8 @@ static bool split(struct str text, struct str *host, bool *bracketed, struct str
     return port->length > 0;
 }
 
-bool next_hop_parse(struct str text, bool lmtp, uint16_t default_port, struct next_hop *next_hop, struct failure *failure) {
+bool next_hop_parse(struct str text, bool lmtp, uint16_t default_port, struct next_hop *next_hop,
+                    struct failure *failure) {
     struct str whole = text, port;
     struct next_hop found = {.kind = lmtp ? NEXT_HOP_HOST : NEXT_HOP_DOMAIN, .port = default_port};
     bool bracketed = false;

@@ -20,7 +20,7 @@ const char *smtp_stage_command(enum smtp_stage stage) {
 /* The enhanced code if its class is the verdict's, else class and nothing more. */
 static struct status_code status_of(unsigned class, struct status_code enhanced) {
     if (enhanced.class == class) return enhanced;
-    return (struct status_code){.class = (uint8_t)class};
+    return (struct status_code){.class = (uint8_t) class};
 }
 
 struct reply_judgement reply_judge(enum smtp_stage stage, unsigned code, struct status_code enhanced,

@@ -45,6 +45,7 @@ struct reply_judgement {
 
 /* enhanced: the reply's own, class 0 for none. skip_5xx_greeting: a permanent
  * refusal in the greeting is one of this host, not of the mail. */
-struct reply_judgement reply_judge(enum smtp_stage stage, unsigned code, struct status_code enhanced, bool skip_5xx_greeting);
+struct reply_judgement reply_judge(enum smtp_stage stage, unsigned code, struct status_code enhanced,
+                                   bool skip_5xx_greeting);
 
 #endif

@@ -4,10 +4,10 @@
 #include "hosts_file.h"
 #include "smtp.h"
 
-#define LOOKUP_PATIENCE 60000 /* ms for one question */
-#define MX_HOSTS_MAX 64       /* of one domain */
-#define HOST_ADDRESSES_MAX 16 /* of one host */
-#define HOSTS_MAX ((size_t)100)
+#define LOOKUP_PATIENCE    60000 /* ms for one question */
+#define MX_HOSTS_MAX       64    /* of one domain */
+#define HOST_ADDRESSES_MAX 16    /* of one host */
+#define HOSTS_MAX          ((size_t)100)
 
 struct search {
     struct smtp *smtp;
@@ -16,7 +16,7 @@ struct search {
     struct host hosts[HOSTS_MAX];
     size_t count;
     struct trouble *trouble;
-    bool retry; /* some question was not answered */
+    bool retry;        /* some question was not answered */
     bool self_by_name; /* an MX host bears our own name ... */
     uint16_t self_preference;
 };
@@ -31,11 +31,16 @@ static uint64_t next_random(void *state) {
 
 static const char *dns_words(enum dns_result result) {
     switch (result) {
-    case DNS_FOUND: return "";
-    case DNS_NO_NAME: return "Host not found";
-    case DNS_NO_DATA: return "Host found but no data record of requested type";
-    case DNS_RETRY: return "Host not found, try again";
-    case DNS_INVALID: return "Malformed or unexpected name server reply";
+    case DNS_FOUND:
+        return "";
+    case DNS_NO_NAME:
+        return "Host not found";
+    case DNS_NO_DATA:
+        return "Host found but no data record of requested type";
+    case DNS_RETRY:
+        return "Host not found, try again";
+    case DNS_INVALID:
+        return "Malformed or unexpected name server reply";
     }
     return "";
 }
@@ -51,12 +56,16 @@ static void not_found(struct search *search, struct str name, const char *type, 
 static bool add_host(struct search *search, struct str name, const struct endpoint *address, uint16_t preference) {
     struct endpoint endpoint = *address;
     if (search->count == HOSTS_MAX) return false;
-    if (endpoint_is_ipv6(&endpoint)) endpoint.address.ipv6.sin6_port = htons(search->next_hop->port);
-    else endpoint.address.ipv4.sin_port = htons(search->next_hop->port);
+    if (endpoint_is_ipv6(&endpoint))
+        endpoint.address.ipv6.sin6_port = htons(search->next_hop->port);
+    else
+        endpoint.address.ipv4.sin_port = htons(search->next_hop->port);
     struct buf text = buf_make(0);
     endpoint_format_ip(&endpoint, &text);
-    search->hosts[search->count++] = (struct host){.name = name, .address = trouble_keep(search->arena, buf_str(&text)),
-                                                   .endpoint = endpoint, .preference = preference};
+    search->hosts[search->count++] = (struct host){.name = name,
+                                                   .address = trouble_keep(search->arena, buf_str(&text)),
+                                                   .endpoint = endpoint,
+                                                   .preference = preference};
     buf_free(&text);
     return true;
 }
@@ -177,8 +186,11 @@ static bool leave_out_self(struct search *search, uint16_t best_preference) {
 
 static void order_hosts(struct search *search, size_t limit) {
     const struct config *config = search->smtp->config;
-    struct hosts_order order = {.randomise = config->smtp_randomize_addresses, .family = search->smtp->settings.preference,
-                                .balance = config->smtp_balance_inet_protocols, .limit = limit, .random = next_random,
+    struct hosts_order order = {.randomise = config->smtp_randomize_addresses,
+                                .family = search->smtp->settings.preference,
+                                .balance = config->smtp_balance_inet_protocols,
+                                .limit = limit,
+                                .random = next_random,
                                 .state = search->smtp};
     hosts_sort(search->hosts, &search->count, &order);
 }
@@ -203,13 +215,14 @@ static bool find_exchanges(struct search *search, struct dns_answer *answer) {
 static bool find_domain(struct search *search, struct str name) {
     struct dns_answer answer = {0};
     struct failure failure;
-    enum dns_result result = dns_lookup(search->smtp->resolver, name, DNS_MX, deadline_in(LOOKUP_PATIENCE), search->arena,
-                                        &answer, &failure);
+    enum dns_result result = dns_lookup(search->smtp->resolver, name, DNS_MX, deadline_in(LOOKUP_PATIENCE),
+                                        search->arena, &answer, &failure);
     switch (result) {
     case DNS_FOUND:
         if (answer.count > 0) return find_exchanges(search, &answer);
         break;
-    case DNS_NO_DATA: break; /* the domain is its own mail host */
+    case DNS_NO_DATA:
+        break; /* the domain is its own mail host */
     case DNS_NO_NAME:
     case DNS_INVALID:
         not_found(search, name, "MX", result);
@@ -248,8 +261,10 @@ static bool find_by_name(struct search *search) {
     if (!domain_append_ascii(&name, search->next_hop->host)) buf_append(&name, search->next_hop->host);
     struct str ascii = trouble_keep(search->arena, buf_str(&name));
     buf_free(&name);
-    if (search->next_hop->kind == NEXT_HOP_DOMAIN && search->smtp->settings.use_mx) found = find_domain(search, ascii);
-    else found = find_host(search, ascii);
+    if (search->next_hop->kind == NEXT_HOP_DOMAIN && search->smtp->settings.use_mx)
+        found = find_domain(search, ascii);
+    else
+        found = find_host(search, ascii);
     return found;
 }
 
@@ -263,10 +278,16 @@ bool route_find(struct smtp *smtp, const struct next_hop *next_hop, struct arena
     search->trouble = trouble;
     bool found = false;
     switch (next_hop->kind) {
-    case NEXT_HOP_PATH: found = find_path(search); break;
-    case NEXT_HOP_ADDRESS: found = find_address(search); break;
+    case NEXT_HOP_PATH:
+        found = find_path(search);
+        break;
+    case NEXT_HOP_ADDRESS:
+        found = find_address(search);
+        break;
     case NEXT_HOP_HOST:
-    case NEXT_HOP_DOMAIN: found = find_by_name(search); break;
+    case NEXT_HOP_DOMAIN:
+        found = find_by_name(search);
+        break;
     }
     if (!found) return false;
     if (detects_loop(search) && next_hop->kind != NEXT_HOP_PATH && !leave_out_self(search, search->hosts[0].preference))

@@ -11,15 +11,23 @@
 
 bool connection_lost(struct connection *connection, enum stream_result result) {
     switch (result) {
-    case STREAM_TIMEOUT: connection->loss = LOSS_TIMEOUT; break;
-    case STREAM_CANCELLED: connection->loss = LOSS_CANCELLED; break;
+    case STREAM_TIMEOUT:
+        connection->loss = LOSS_TIMEOUT;
+        break;
+    case STREAM_CANCELLED:
+        connection->loss = LOSS_CANCELLED;
+        break;
     case STREAM_OK:
     case STREAM_EOF:
-    case STREAM_ERROR: connection->loss = LOSS_CLOSED; break;
+    case STREAM_ERROR:
+        connection->loss = LOSS_CLOSED;
+        break;
     case STREAM_TOO_LONG:
     case STREAM_BARE_CR:
     case STREAM_BARE_LF:
-    case STREAM_NUL: connection->loss = LOSS_PROTOCOL; break;
+    case STREAM_NUL:
+        connection->loss = LOSS_PROTOCOL;
+        break;
     }
     return false;
 }
@@ -72,7 +80,8 @@ static int connect_to(struct smtp *smtp, const struct host *host, const char *re
     return -1;
 }
 
-static struct connection *connection_create(struct smtp *smtp, const struct host *host, const char *relay, int descriptor) {
+static struct connection *connection_create(struct smtp *smtp, const struct host *host, const char *relay,
+                                            int descriptor) {
     struct connection *connection = MEMORY_NEW(struct connection);
     struct buf peer = buf_make(0);
     buf_printf(&peer, "%.*s[%.*s]", STR_ARGS(host->name), STR_ARGS(host->address));
@@ -120,8 +129,10 @@ static bool exchange(const struct greeting *greeting, enum smtp_stage stage, con
     stream_set_deadline(connection->stream, deadline_in(settings->helo_timeout));
     enum stream_result result = stream_printf(connection->stream, "%s %.*s\r\n", verb, STR_ARGS(settings->helo_name));
     if (result == STREAM_OK) result = stream_flush(connection->stream);
-    if (result != STREAM_OK) connection_lost(connection, result);
-    else if (connection_read_reply(connection, settings->helo_timeout)) return true;
+    if (result != STREAM_OK)
+        connection_lost(connection, result);
+    else if (connection_read_reply(connection, settings->helo_timeout))
+        return true;
     return lost(greeting, stage);
 }
 
@@ -129,7 +140,8 @@ static bool exchange(const struct greeting *greeting, enum smtp_stage stage, con
 static bool is_myself(const struct greeting *greeting) {
     const struct connection *connection = greeting->connection;
     struct str text = buf_str(&connection->reply.text), word;
-    if (!str_next_word(&text, " \t\n", &word) || !str_equal_nocase(word, connection->smtp->config->myhostname)) return false;
+    if (!str_next_word(&text, " \t\n", &word) || !str_equal_nocase(word, connection->smtp->config->myhostname))
+        return false;
     log_warning("host %s replied to HELO/EHLO with my own hostname %.*s", connection->peer, STR_ARGS(word));
     if (!greeting->detect_loop) return false;
     trouble_set(greeting->trouble, greeting->arena, "5.4.6", "mail for %.*s loops back to myself",
@@ -164,7 +176,8 @@ static bool say_hello(const struct greeting *greeting, bool wants_ehlo) {
 static bool handshake(const struct greeting *greeting) {
     struct connection *connection = greeting->connection;
     const struct config *config = connection->smtp->config;
-    if (!connection_read_reply(connection, connection->smtp->settings.helo_timeout)) return lost(greeting, STAGE_GREETING);
+    if (!connection_read_reply(connection, connection->smtp->settings.helo_timeout))
+        return lost(greeting, STAGE_GREETING);
     if (refused(greeting, STAGE_GREETING)) return false;
     bool offered = str_find_str(buf_str(&connection->reply.text), STR("ESMTP")) != STR_NONE;
     if (!say_hello(greeting, !config->smtp_never_send_ehlo && (config->smtp_always_send_ehlo || offered))) return false;
@@ -185,8 +198,10 @@ struct connection *session_open(struct smtp *smtp, const struct host *host, stru
         connection = connection_create(smtp, host, buf_string(&relay), descriptor);
         struct greeting greeting = {connection, destination, detect_loop, arena, trouble};
         if (!handshake(&greeting)) {
-            if (connection->loss == LOSS_NONE) connection_quit(connection);
-            else connection_close(&connection);
+            if (connection->loss == LOSS_NONE)
+                connection_quit(connection);
+            else
+                connection_close(&connection);
             connection = NULL;
         }
     }
@@ -201,8 +216,9 @@ bool connection_reset(struct connection *connection) {
     int64_t timeout = connection->smtp->settings.rset_timeout;
     stream_set_deadline(connection->stream, deadline_in(timeout));
     connection->needs_reset = false;
-    return stream_write(connection->stream, STR("RSET\r\n")) == STREAM_OK && stream_flush(connection->stream) == STREAM_OK &&
-           connection_read_reply(connection, timeout) && connection->reply.code / 100 == 2;
+    return stream_write(connection->stream, STR("RSET\r\n")) == STREAM_OK &&
+           stream_flush(connection->stream) == STREAM_OK && connection_read_reply(connection, timeout) &&
+           connection->reply.code / 100 == 2;
 }
 
 void connection_close(struct connection **connection) {

@@ -28,12 +28,12 @@ struct connection {
     char *relay; /* name[address]:port */
     bool esmtp;
     struct smtp_ehlo ehlo;
-    struct buf ehlo_text; /* what ehlo borrows from */
+    struct buf ehlo_text;    /* what ehlo borrows from */
     struct smtp_reply reply; /* the last one */
     enum connection_loss loss;
-    unsigned uses;      /* messages begun on it */
-    bool closing;       /* the server said 421 */
-    bool needs_reset;   /* a transaction was begun and not ended */
+    unsigned uses;    /* messages begun on it */
+    bool closing;     /* the server said 421 */
+    bool needs_reset; /* a transaction was begun and not ended */
     deadline opened, idle_until;
     struct connection *newer, *older; /* the cache's */
 };
@@ -43,8 +43,8 @@ void host_relay(const struct host *host, struct buf *text);
 
 /* Connects and says hello. destination is for messages; detect_loop: a server
  * that bears our own name is ourselves. NULL: *trouble says why. */
-MUST_USE struct connection *session_open(struct smtp *smtp, const struct host *host, struct str destination, bool detect_loop,
-                                         struct arena *arena, struct trouble *trouble);
+MUST_USE struct connection *session_open(struct smtp *smtp, const struct host *host, struct str destination,
+                                         bool detect_loop, struct arena *arena, struct trouble *trouble);
 /* Reads one reply into connection->reply. False: connection->loss says why. */
 MUST_USE bool connection_read_reply(struct connection *connection, int64_t timeout);
 /* Records how a stream operation failed; returns false. */

@@ -27,19 +27,20 @@ static bool has_ipv6(void) {
 static unsigned extension_bits(struct str keywords) {
     unsigned bits = 0;
     struct str word;
-    while (str_next_word(&keywords, ", \t", &word)) bits |= smtp_extension_from_keyword(word);
+    while (str_next_word(&keywords, ", \t", &word))
+        bits |= smtp_extension_from_keyword(word);
     return bits;
 }
 
 static bool read_bind_address(struct str text, struct endpoint *endpoint, struct failure *failure) {
     struct str address = str_trim(text), port;
     if (address.length == 0) return true;
-    if (address.data[0] == '[' && str_cut(str_from_offset(address, 1), ']', &address, &port)) address = str_trim(address);
-    return endpoint_from_ip(address, 0, endpoint) ||
-           failure_set(failure, "bad bind address \"%.*s\"", STR_ARGS(text));
+    if (address.data[0] == '[' && str_cut(str_from_offset(address, 1), ']', &address, &port))
+        address = str_trim(address);
+    return endpoint_from_ip(address, 0, endpoint) || failure_set(failure, "bad bind address \"%.*s\"", STR_ARGS(text));
 }
 
-#define MILLISECONDS(seconds) ((seconds) * 1000)
+#define MILLISECONDS(seconds) ((seconds)*1000)
 
 static void read_times(const struct config *config, struct smtp_settings *settings) {
 #define SETTING_TIME(name) settings->name = MILLISECONDS(settings->lmtp ? config->lmtp_##name : config->smtp_##name)
@@ -54,10 +55,10 @@ static void read_times(const struct config *config, struct smtp_settings *settin
     SETTING_TIME(quit_timeout);
 #undef SETTING_TIME
     settings->helo_timeout = MILLISECONDS(settings->lmtp ? config->lmtp_lhlo_timeout : config->smtp_helo_timeout);
-    settings->cache_time_limit =
-        MILLISECONDS(settings->lmtp ? config->lmtp_connection_cache_time_limit : config->smtp_connection_cache_time_limit);
-    settings->reuse_time_limit =
-        MILLISECONDS(settings->lmtp ? config->lmtp_connection_reuse_time_limit : config->smtp_connection_reuse_time_limit);
+    settings->cache_time_limit = MILLISECONDS(settings->lmtp ? config->lmtp_connection_cache_time_limit
+                                                             : config->smtp_connection_cache_time_limit);
+    settings->reuse_time_limit = MILLISECONDS(settings->lmtp ? config->lmtp_connection_reuse_time_limit
+                                                             : config->smtp_connection_reuse_time_limit);
 }
 
 static enum address_preference read_preference(struct str text) {
@@ -80,7 +81,8 @@ static void read_host_lookup(const struct config *config, struct smtp_settings *
     settings->use_mx = !no_dns;
 }
 
-bool smtp_settings_read(const struct config *config, bool lmtp, struct smtp_settings *settings, struct failure *failure) {
+bool smtp_settings_read(const struct config *config, bool lmtp, struct smtp_settings *settings,
+                        struct failure *failure) {
     struct smtp_settings read = {.lmtp = lmtp};
     read_times(config, &read);
 #define SETTING(name) read.name = lmtp ? config->lmtp_##name : config->smtp_##name
@@ -91,7 +93,8 @@ bool smtp_settings_read(const struct config *config, bool lmtp, struct smtp_sett
 #undef SETTING
     read.send_xforward = lmtp ? config->lmtp_send_xforward_command : config->smtp_send_xforward_command;
     read.helo_name = lmtp ? config->lmtp_lhlo_name : config->smtp_helo_name;
-    read.reuse_count_limit = lmtp ? config->lmtp_connection_reuse_count_limit : config->smtp_connection_reuse_count_limit;
+    read.reuse_count_limit =
+        lmtp ? config->lmtp_connection_reuse_count_limit : config->smtp_connection_reuse_count_limit;
     read.cache_on_demand = lmtp ? config->lmtp_connection_cache_on_demand : config->smtp_connection_cache_on_demand;
     read.discard_extensions =
         extension_bits(lmtp ? config->lmtp_discard_lhlo_keywords : config->smtp_discard_ehlo_keywords);
@@ -113,9 +116,12 @@ bool smtp_settings_read(const struct config *config, bool lmtp, struct smtp_sett
 static void own_add(struct own_addresses *own, const struct sockaddr *address) {
     if (!address || own->count == OWN_ADDRESSES_MAX) return;
     struct endpoint *endpoint = &own->endpoints[own->count];
-    if (address->sa_family == AF_INET) endpoint->length = sizeof endpoint->address.ipv4;
-    else if (address->sa_family == AF_INET6) endpoint->length = sizeof endpoint->address.ipv6;
-    else return;
+    if (address->sa_family == AF_INET)
+        endpoint->length = sizeof endpoint->address.ipv4;
+    else if (address->sa_family == AF_INET6)
+        endpoint->length = sizeof endpoint->address.ipv6;
+    else
+        return;
     memcpy(&endpoint->address, address, endpoint->length);
     own->count++;
 }
@@ -123,7 +129,8 @@ static void own_add(struct own_addresses *own, const struct sockaddr *address) {
 static void own_add_interfaces(struct own_addresses *own) {
     struct ifaddrs *interfaces = NULL;
     if (getifaddrs(&interfaces) != 0) return;
-    for (const struct ifaddrs *at = interfaces; at; at = at->ifa_next) own_add(own, at->ifa_addr);
+    for (const struct ifaddrs *at = interfaces; at; at = at->ifa_next)
+        own_add(own, at->ifa_addr);
     freeifaddrs(interfaces);
 }
 
@@ -132,7 +139,8 @@ static void own_add_name(struct own_addresses *own, struct str name) {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
     char *text = memory_copy_string(name);
     if (getaddrinfo(text, NULL, &hints, &found) == 0) {
-        for (const struct addrinfo *at = found; at; at = at->ai_next) own_add(own, at->ai_addr);
+        for (const struct addrinfo *at = found; at; at = at->ai_next)
+            own_add(own, at->ai_addr);
         freeaddrinfo(found);
     }
     MEMORY_FREE(text);
@@ -142,8 +150,10 @@ void own_addresses_read(const struct config *config, struct own_addresses *own) 
     struct str lists[] = {config->inet_interfaces, config->proxy_interfaces}, word;
     for (size_t i = 0; i < ARRAY_LENGTH(lists); i++) {
         while (str_next_word(&lists[i], ", \t\r\n", &word)) {
-            if (str_equal_nocase(word, STR("all"))) own_add_interfaces(own);
-            else own_add_name(own, str_equal_nocase(word, STR("loopback-only")) ? STR("localhost") : word);
+            if (str_equal_nocase(word, STR("all")))
+                own_add_interfaces(own);
+            else
+                own_add_name(own, str_equal_nocase(word, STR("loopback-only")) ? STR("localhost") : word);
         }
     }
 }

@@ -17,7 +17,7 @@
 #include "service.h"
 
 #define DELIVERIES_AT_ONCE 4000
-#define HOSTS_FILE_MAX ((size_t)1 << 20)
+#define HOSTS_FILE_MAX     ((size_t)1 << 20)
 
 static void deliver(struct ipc_request *request, struct smtp *smtp) {
     struct buf rows = buf_make(0);
@@ -30,8 +30,10 @@ static void deliver(struct ipc_request *request, struct smtp *smtp) {
 }
 
 static void dispatch(struct ipc_request *request, void *context) {
-    if (request->type == IPC_DELIVER && request->descriptor >= 0) deliver(request, context);
-    else ipc_answer_failed(request, 451, "4.3.0", "smtp does not serve %s", ipc_type_name(request->type));
+    if (request->type == IPC_DELIVER && request->descriptor >= 0)
+        deliver(request, context);
+    else
+        ipc_answer_failed(request, 451, "4.3.0", "smtp does not serve %s", ipc_type_name(request->type));
 }
 
 static void session(struct service *service, int connection, unsigned listener) {

@@ -12,11 +12,12 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define WINDOW 50                       /* commands ahead; their replies fit into any socket's buffer */
-#define PIECE ((size_t)65536)           /* of content, read at once */
-#define RAW_PIECE ((uint64_t)1 << 20)   /* of raw content, sent within one time limit */
-#define LAST_WORD_PATIENCE 2000         /* ms for what a server says when it stops reading */
-#define XFORWARD_LINE_MAX 500
+#define WINDOW             50                  /* commands ahead; their replies fit into any socket's buffer */
+#define PIECE              ((size_t)65536)     /* of content, read at once */
+#define RAW_PIECE          ((uint64_t)1 << 20) /* of raw content, sent within one time limit */
+#define LAST_WORD_PATIENCE 2000                /* ms for what a server says when it stops reading */
+#define XFORWARD_LINE_MAX  500
+#define HEADER_MAX         ((uint64_t)1 << 20) /* that is looked at for UTF-8 */
 
 enum step { STEP_XFORWARD, STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_END };
 
@@ -25,7 +26,7 @@ struct transaction {
     struct connection *connection;
     struct recipient **recipients;
     size_t count;
-    bool binary;
+    bool binary, smtputf8;
     struct buf xforward[2]; /* command lines; empty: none */
     size_t xforward_count;
     size_t sent, answered; /* steps */
@@ -84,21 +85,61 @@ static uint64_t wire_size(const struct ipc_deliver *request) {
     return request->content_length + (request->body == BODY_BINARY ? 0 : request->content_lines);
 }
 
+/* Some octet of the header is not ASCII. */
+static bool header_is_utf8(const struct ipc_deliver *request, int file) {
+    char piece[4096], before = '\n';
+    uint64_t length = request->content_length < HEADER_MAX ? request->content_length : HEADER_MAX, done = 0;
+    while (done < length) {
+        size_t want = length - done < sizeof piece ? (size_t)(length - done) : sizeof piece;
+        ssize_t got = pread(file, piece, want, (off_t)(request->content_offset + done));
+        if (got <= 0) return false;
+        for (ssize_t i = 0; i < got; i++) {
+            if (piece[i] == '\n' && before == '\n') return false;
+            if ((unsigned char)piece[i] >= 0x80) return true;
+            before = piece[i];
+        }
+        done += (uint64_t)got;
+    }
+    return false;
+}
+
+/* Clients ask for SMTPUTF8 out of habit; what counts is whether there is UTF-8. */
+static bool needs_smtputf8(const struct transaction *transaction) {
+    const struct ipc_deliver *request = transaction->delivery->request;
+    if (!str_is_ascii(request->sender)) return true;
+    return request->smtputf8 && header_is_utf8(request, transaction->delivery->file);
+}
+
+static bool has_utf8_address(const struct transaction *transaction) {
+    if (!str_is_ascii(transaction->delivery->request->sender)) return true;
+    for (size_t i = 0; i < transaction->count; i++)
+        if (!str_is_ascii(transaction->recipients[i]->row.address)) return true;
+    return false;
+}
+
+static void lacks_smtputf8(const struct transaction *transaction, struct trouble *trouble) {
+    trouble_set(trouble, transaction->delivery->arena, "5.6.7", "SMTPUTF8 is required, but was not offered by host %s",
+                transaction->connection->peer);
+}
+
 static bool fits(struct transaction *transaction) {
     const struct ipc_deliver *request = transaction->delivery->request;
     const struct connection *connection = transaction->connection;
     struct trouble trouble = {0};
     struct arena *arena = transaction->delivery->arena;
-    if (request->smtputf8 && !offers(transaction, SMTP_EXTENSION_SMTPUTF8)) {
-        trouble_set(&trouble, arena, "5.6.7", "SMTPUTF8 is required, but was not offered by host %s", connection->peer);
+    if (!offers(transaction, SMTP_EXTENSION_SMTPUTF8) && needs_smtputf8(transaction)) {
+        lacks_smtputf8(transaction, &trouble);
     } else if (transaction->binary &&
                (!offers(transaction, SMTP_EXTENSION_BINARYMIME) || !offers(transaction, SMTP_EXTENSION_CHUNKING))) {
-        trouble_set(&trouble, arena, "5.6.3", "BINARYMIME is required, but was not offered by host %s", connection->peer);
+        trouble_set(&trouble, arena, "5.6.3", "BINARYMIME is required, but was not offered by host %s",
+                    connection->peer);
     } else if (offers(transaction, SMTP_EXTENSION_SIZE) && connection->ehlo.size &&
                wire_size(request) > connection->ehlo.size) {
         trouble_set(&trouble, arena, "5.3.4", "message size %ju exceeds size limit %ju of server %s",
                     (uintmax_t)wire_size(request), (uintmax_t)connection->ehlo.size, connection->peer);
     } else {
+        transaction->smtputf8 =
+            offers(transaction, SMTP_EXTENSION_SMTPUTF8) && (request->smtputf8 || has_utf8_address(transaction));
         return true;
     }
     trouble_name_host(&trouble, arena, connection);
@@ -120,10 +161,11 @@ static bool mail_line(const struct transaction *transaction, struct buf *line) {
     buf_append(line, STR("MAIL FROM:"));
     if (!append_path(line, request->sender)) return false;
     if (offers(transaction, SMTP_EXTENSION_SIZE)) buf_printf(line, " SIZE=%ju", (uintmax_t)wire_size(request));
-    if (transaction->binary) buf_append(line, STR(" BODY=BINARYMIME"));
+    if (transaction->binary)
+        buf_append(line, STR(" BODY=BINARYMIME"));
     else if (offers(transaction, SMTP_EXTENSION_8BITMIME) && request->body == BODY_8BIT)
         buf_append(line, STR(" BODY=8BITMIME"));
-    if (request->smtputf8) buf_append(line, STR(" SMTPUTF8"));
+    if (transaction->smtputf8) buf_append(line, STR(" SMTPUTF8"));
     if (offers(transaction, SMTP_EXTENSION_DSN)) {
         if (request->return_content != RETURN_NOT_GIVEN)
             buf_append(line, request->return_content == RETURN_FULL ? STR(" RET=FULL") : STR(" RET=HDRS"));
@@ -141,9 +183,10 @@ static void append_orcpt(const struct transaction *transaction, struct str orcpt
     if (!str_cut(orcpt, ';', &type, &address)) return;
     bool plain = str_is_ascii(address);
     buf_printf(line, " ORCPT=%.*s;", STR_ARGS(plain || str_equal_nocase(type, STR("utf-8")) ? type : STR("utf-8")));
-    if (plain && !str_equal_nocase(type, STR("utf-8"))) xtext_encode(line, address);
-    else if (!(transaction->delivery->request->smtputf8 ? utf8_address_unitext_encode(line, address)
-                                                        : utf8_address_xtext_encode(line, address)))
+    if (plain && !str_equal_nocase(type, STR("utf-8")))
+        xtext_encode(line, address);
+    else if (!(transaction->smtputf8 ? utf8_address_unitext_encode(line, address)
+                                     : utf8_address_xtext_encode(line, address)))
         xtext_encode(line, address);
 }
 
@@ -173,8 +216,10 @@ static void xforward_add(struct transaction *transaction, const char *name, stru
     struct buf part = buf_make(0);
     if (!wants_attribute(transaction->connection->ehlo.xforward, name)) return;
     buf_printf(&part, " %s=", name);
-    if (value.length) xtext_encode(&part, value);
-    else buf_append(&part, STR("[UNAVAILABLE]"));
+    if (value.length)
+        xtext_encode(&part, value);
+    else
+        buf_append(&part, STR("[UNAVAILABLE]"));
     struct buf *line = &transaction->xforward[transaction->xforward_count ? transaction->xforward_count - 1 : 0];
     if (transaction->xforward_count == 0 || line->length + part.length > XFORWARD_LINE_MAX) {
         if (transaction->xforward_count == ARRAY_LENGTH(transaction->xforward)) {
@@ -195,13 +240,15 @@ static void prepare_xforward(struct transaction *transaction) {
     bool local = request->client_address.length == 0;
     if (str_find(request->client_address, ':') != STR_NONE) buf_append(&address, STR("IPv6:"));
     buf_append(&address, request->client_address);
-    xforward_add(transaction, "NAME", str_equal(request->client_name, STR("unknown")) ? STR_EMPTY : request->client_name);
+    xforward_add(transaction, "NAME",
+                 str_equal(request->client_name, STR("unknown")) ? STR_EMPTY : request->client_name);
     xforward_add(transaction, "ADDR", buf_str(&address));
     xforward_add(transaction, "PROTO", local ? STR_EMPTY : request->protocol);
     xforward_add(transaction, "HELO", request->helo);
     xforward_add(transaction, "IDENT", request->queue_id);
     xforward_add(transaction, "SOURCE", local ? STR("LOCAL") : STR("REMOTE"));
-    for (size_t i = 0; i < transaction->xforward_count; i++) buf_append(&transaction->xforward[i], STR("\r\n"));
+    for (size_t i = 0; i < transaction->xforward_count; i++)
+        buf_append(&transaction->xforward[i], STR("\r\n"));
     buf_free(&address);
 }
 
@@ -209,22 +256,32 @@ static void prepare_xforward(struct transaction *transaction) {
 
 static int64_t step_timeout(const struct smtp_settings *settings, enum step kind) {
     switch (kind) {
-    case STEP_XFORWARD: return settings->xforward_timeout;
-    case STEP_MAIL: return settings->mail_timeout;
-    case STEP_RCPT: return settings->rcpt_timeout;
-    case STEP_DATA: return settings->data_init_timeout;
-    case STEP_END: break;
+    case STEP_XFORWARD:
+        return settings->xforward_timeout;
+    case STEP_MAIL:
+        return settings->mail_timeout;
+    case STEP_RCPT:
+        return settings->rcpt_timeout;
+    case STEP_DATA:
+        return settings->data_init_timeout;
+    case STEP_END:
+        break;
     }
     return settings->data_done_timeout;
 }
 
 static enum smtp_stage step_stage(enum step kind) {
     switch (kind) {
-    case STEP_XFORWARD: return STAGE_XFORWARD;
-    case STEP_MAIL: return STAGE_MAIL;
-    case STEP_RCPT: return STAGE_RCPT;
-    case STEP_DATA: return STAGE_DATA;
-    case STEP_END: break;
+    case STEP_XFORWARD:
+        return STAGE_XFORWARD;
+    case STEP_MAIL:
+        return STAGE_MAIL;
+    case STEP_RCPT:
+        return STAGE_RCPT;
+    case STEP_DATA:
+        return STAGE_DATA;
+    case STEP_END:
+        break;
     }
     return STAGE_END;
 }
@@ -244,7 +301,8 @@ static void apply_reply(struct transaction *transaction, size_t number) {
     bool good = judgement.verdict == REPLY_GOOD;
     switch (kind) {
     case STEP_XFORWARD:
-        if (!good) log_message_warning(transaction->delivery->request->queue_id, "%.*s", STR_ARGS(transaction->trouble.text));
+        if (!good)
+            log_message_warning(transaction->delivery->request->queue_id, "%.*s", STR_ARGS(transaction->trouble.text));
         break;
     case STEP_MAIL:
         transaction->connection->needs_reset = good;
@@ -255,15 +313,18 @@ static void apply_reply(struct transaction *transaction, size_t number) {
         struct recipient *recipient = step_recipient(transaction, number);
         if (transaction->mail_refused || recipient->done) break;
         recipient->accepted = good;
-        if (good) transaction->accepted++;
-        else recipient_troubled(transaction->delivery, recipient, transaction->connection, &transaction->trouble);
+        if (good)
+            transaction->accepted++;
+        else
+            recipient_troubled(transaction->delivery, recipient, transaction->connection, &transaction->trouble);
         break;
     }
     case STEP_DATA:
         transaction->data_accepted = good;
         if (!good && transaction->accepted) trouble_all(transaction, &transaction->trouble, true);
         break;
-    case STEP_END: break;
+    case STEP_END:
+        break;
     }
 }
 
@@ -318,11 +379,20 @@ static bool send_step(struct transaction *transaction) {
     size_t number = transaction->sent;
     if (is_out_of_step(transaction, step_stage(step_kind(transaction, number)))) return false;
     switch (step_kind(transaction, number)) {
-    case STEP_XFORWARD: buf_append(&line, buf_str(&transaction->xforward[number])); break;
-    case STEP_MAIL: good = mail_line(transaction, &line); break;
-    case STEP_RCPT: good = rcpt_line(transaction, &step_recipient(transaction, number)->row, &line); break;
-    case STEP_DATA: buf_append(&line, STR("DATA\r\n")); break;
-    case STEP_END: break;
+    case STEP_XFORWARD:
+        buf_append(&line, buf_str(&transaction->xforward[number]));
+        break;
+    case STEP_MAIL:
+        good = mail_line(transaction, &line);
+        break;
+    case STEP_RCPT:
+        good = rcpt_line(transaction, &step_recipient(transaction, number)->row, &line);
+        break;
+    case STEP_DATA:
+        buf_append(&line, STR("DATA\r\n"));
+        break;
+    case STEP_END:
+        break;
     }
     if (good) good = send_line(transaction, buf_str(&line));
     buf_free(&line);
@@ -433,8 +503,10 @@ static void take_results(struct transaction *transaction) {
         }
         struct reply_judgement judgement = judge(transaction, STAGE_END);
         recipient->accepted = false;
-        if (judgement.verdict == REPLY_GOOD) recipient_sent(transaction->delivery, recipient, connection);
-        else recipient_troubled(transaction->delivery, recipient, connection, &transaction->trouble);
+        if (judgement.verdict == REPLY_GOOD)
+            recipient_sent(transaction->delivery, recipient, connection);
+        else
+            recipient_troubled(transaction->delivery, recipient, connection, &transaction->trouble);
         if (each && connection->closing) {
             trouble_all(transaction, &transaction->trouble, true);
             return;
@@ -465,61 +537,77 @@ static void send_content(struct transaction *transaction) {
     }
     if (!transaction->binary && !transaction->data_accepted) return;
     if (is_out_of_step(transaction, STAGE_BODY)) return;
-    if (transaction->binary ? send_raw(transaction) : send_lines(transaction)) take_results(transaction);
-    else if (!last_word(transaction)) lost(transaction, STAGE_BODY);
+    if (transaction->binary ? send_raw(transaction) : send_lines(transaction))
+        take_results(transaction);
+    else if (!last_word(transaction))
+        lost(transaction, STAGE_BODY);
 }
 
 /* ---- the whole */
 
-static bool has_bad_address(struct transaction *transaction, struct str address) {
+static bool has_bad_address(struct transaction *transaction, struct str address, const char *status) {
     struct buf line = buf_make(0);
     bool bad = !append_path(&line, address);
     buf_free(&line);
     if (bad)
-        trouble_set(&transaction->trouble, transaction->delivery->arena, "5.1.3", "bad address syntax: \"%.*s\"",
+        trouble_set(&transaction->trouble, transaction->delivery->arena, status, "bad address syntax: \"%.*s\"",
                     STR_ARGS(str_slice(address, 0, 300)));
     return bad;
+}
+
+/* This server cannot be told of such a recipient. */
+static bool cannot_be_named(struct transaction *transaction, struct str address) {
+    if (has_bad_address(transaction, address, "5.1.3")) return true;
+    if (str_is_ascii(address) || offers(transaction, SMTP_EXTENSION_SMTPUTF8)) return false;
+    lacks_smtputf8(transaction, &transaction->trouble);
+    trouble_name_host(&transaction->trouble, transaction->delivery->arena, transaction->connection);
+    return true;
 }
 
 /* The recipients of this transaction: at most as many as the server takes at once. */
 static bool choose_recipients(struct transaction *transaction) {
     struct delivery *delivery = transaction->delivery;
-    size_t limit = transaction->connection->ehlo.rcpt_max ? (size_t)transaction->connection->ehlo.rcpt_max : delivery->count;
+    size_t limit =
+        transaction->connection->ehlo.rcpt_max ? (size_t)transaction->connection->ehlo.rcpt_max : delivery->count;
     transaction->recipients = memory_allocate(delivery->count, sizeof(struct recipient *));
-    bool bad_sender = has_bad_address(transaction, delivery->request->sender);
+    bool bad_sender = has_bad_address(transaction, delivery->request->sender, "5.1.7");
     for (size_t i = 0; i < delivery->count && transaction->count < limit; i++) {
         struct recipient *recipient = &delivery->recipients[i];
         if (recipient->done || recipient->session == delivery->sessions) continue;
         recipient->session = delivery->sessions;
         recipient->accepted = false;
         recipient->outcome.status = STR_EMPTY;
-        if (bad_sender || has_bad_address(transaction, recipient->row.address))
+        if (bad_sender || cannot_be_named(transaction, recipient->row.address))
             recipient_troubled(delivery, recipient, transaction->connection, &transaction->trouble);
-        else transaction->recipients[transaction->count++] = recipient;
+        else
+            transaction->recipients[transaction->count++] = recipient;
     }
     return transaction->count > 0;
 }
 
 /* Recipients of a transaction that never was are as they were before. */
 static void forget(struct transaction *transaction) {
-    for (size_t i = 0; i < transaction->count; i++) transaction->recipients[i]->session = 0;
+    for (size_t i = 0; i < transaction->count; i++)
+        transaction->recipients[i]->session = 0;
 }
 
 enum transaction_end transaction_run(struct delivery *delivery, struct connection *connection) {
-    struct transaction transaction = {.delivery = delivery, .connection = connection,
-                                      .binary = delivery->request->body == BODY_BINARY};
+    struct transaction transaction = {
+        .delivery = delivery, .connection = connection, .binary = delivery->request->body == BODY_BINARY};
     enum transaction_end end = TRANSACTION_ENDED;
     if (choose_recipients(&transaction) && fits(&transaction)) {
         transaction.stale_possible = connection->uses > 0;
         connection->uses++;
         prepare_xforward(&transaction);
-        if (send_commands(&transaction)) send_content(&transaction);
+        if (send_commands(&transaction))
+            send_content(&transaction);
         else if (transaction.stale_possible && (connection->loss == LOSS_CLOSED || connection->closing)) {
             forget(&transaction);
             end = TRANSACTION_STALE;
         }
     }
-    for (size_t i = 0; i < ARRAY_LENGTH(transaction.xforward); i++) buf_free(&transaction.xforward[i]);
+    for (size_t i = 0; i < ARRAY_LENGTH(transaction.xforward); i++)
+        buf_free(&transaction.xforward[i]);
     MEMORY_FREE(transaction.recipients);
     return end;
 }

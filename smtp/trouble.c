@@ -4,7 +4,7 @@
 #include "session.h"
 #include <stdarg.h>
 
-#define REPLY_TEXT_MAX 700
+#define REPLY_TEXT_MAX   700
 #define TROUBLE_TEXT_MAX 900
 
 struct str trouble_keep(struct arena *arena, struct str text) {
@@ -26,7 +26,8 @@ void trouble_set(struct trouble *trouble, struct arena *arena, const char *statu
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     log_text_append(&safe, str_from(text), 0);
-    *trouble = (struct trouble){.permanent = status[0] == '5', .status = trouble_keep(arena, str_from(status)),
+    *trouble = (struct trouble){.permanent = status[0] == '5',
+                                .status = trouble_keep(arena, str_from(status)),
                                 .text = trouble_keep(arena, str_slice(buf_str(&safe), 0, TROUBLE_TEXT_MAX))};
     buf_free(&safe);
 }
@@ -48,7 +49,8 @@ void trouble_from_reply(struct trouble *trouble, struct arena *arena, const stru
     else
         buf_printf(&text, "host %s said: %.*s (in reply to %s)", connection->peer, STR_ARGS(buf_str(&reply)),
                    smtp_stage_command(stage));
-    *trouble = (struct trouble){.permanent = judgement->verdict == REPLY_FAIL, .status = keep_status(arena, judgement->status),
+    *trouble = (struct trouble){.permanent = judgement->verdict == REPLY_FAIL,
+                                .status = keep_status(arena, judgement->status),
                                 .text = trouble_keep(arena, str_slice(buf_str(&text), 0, 1000)),
                                 .diagnostic = trouble_keep(arena, buf_str(&reply))};
     trouble_name_host(trouble, arena, connection);
@@ -69,7 +71,8 @@ void trouble_from_loss(struct trouble *trouble, struct arena *arena, const struc
         trouble_set(trouble, arena, "4.4.2", "conversation with %s timed out while %s", connection->peer, state);
         break;
     case LOSS_CANCELLED:
-        trouble_set(trouble, arena, "4.3.2", "the delivery was interrupted while %s: this mail system is stopping", state);
+        trouble_set(trouble, arena, "4.3.2", "the delivery was interrupted while %s: this mail system is stopping",
+                    state);
         trouble->local = trouble->last = true;
         break;
     case LOSS_PROTOCOL:

@@ -9,11 +9,11 @@
 struct connection;
 
 struct trouble {
-    bool permanent;     /* return the mail; else try again */
-    bool local;         /* this machine's fault: no host is to blame */
-    bool last;          /* no other host is tried now */
-    struct str status;  /* x.y.z */
-    struct str text;    /* for the log and the notice */
+    bool permanent;                           /* return the mail; else try again */
+    bool local;                               /* this machine's fault: no host is to blame */
+    bool last;                                /* no other host is tried now */
+    struct str status;                        /* x.y.z */
+    struct str text;                          /* for the log and the notice */
     struct str relay, remote_mta, diagnostic; /* empty: none */
 };
 

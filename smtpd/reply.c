@@ -13,7 +13,11 @@ static void say(struct session *session, struct str line) {
 static void slow_down(struct session *session) {
     const struct config *config = session->smtpd->config;
     if (session->errors < (uint64_t)config->smtpd_soft_error_limit || config->smtpd_error_sleep_time == 0) return;
-    if (!session->closing) task_sleep(config->smtpd_error_sleep_time * 1000);
+    if (session->closing || session->connection_lost) return;
+    /* What was said before goes out now: who pipelines garbage is to see why it gets slow. */
+    enum stream_result result = stream_flush(session->stream);
+    if (result != STREAM_OK) session_broken(session, result, -1);
+    else task_sleep(config->smtpd_error_sleep_time * 1000);
 }
 
 /* Faults of ours are not the client's errors. */

@@ -10,6 +10,8 @@
 
 #define DRAIN_IDLE_TIME 60000 /* ms that a client has for a command once the process drains */
 #define LAST_WORD_TIME  5000  /* ms for the last reply to get out */
+#define LINGER_TIME     2000  /* ms, and bytes, that are read away after it */
+#define LINGER_BYTES    ((size_t)1 << 20)
 #define NAME_LOOKUP_TIME 30000
 
 /* ---- state */
@@ -329,6 +331,23 @@ static void log_disconnect(const struct session *session) {
     buf_free(&line);
 }
 
+/* A connection closed over unread bytes is reset, and the reset may overtake the last
+ * reply. So: no more from us, and what still comes is read away for a moment. */
+static void linger(struct session *session) {
+    size_t left = LINGER_BYTES;
+    struct str bytes;
+    if (!stream_readable_now(session->stream) || shutdown(stream_descriptor(session->stream), SHUT_WR) < 0) return;
+    stream_set_deadline(session->stream, deadline_in(LINGER_TIME));
+    while (left > 0 && stream_read_some(session->stream, left, &bytes) == STREAM_OK)
+        left -= bytes.length;
+}
+
+static void say_goodbye(struct session *session) {
+    if (session->connection_lost) return;
+    stream_set_deadline(session->stream, deadline_in(LAST_WORD_TIME));
+    if (stream_flush(session->stream) == STREAM_OK) linger(session);
+}
+
 static void serve(struct session *session) {
     if (!pass_proxy(session)) return;
     if (identify(session)) {
@@ -339,11 +358,7 @@ static void serve(struct session *session) {
             converse(session);
         }
     }
-    if (!session->connection_lost) {
-        stream_set_deadline(session->stream, deadline_in(LAST_WORD_TIME));
-        enum stream_result ignored = stream_flush(session->stream);
-        (void)ignored;
-    }
+    say_goodbye(session);
     log_disconnect(session);
 }
 

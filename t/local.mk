@@ -7,4 +7,10 @@ check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 endif
 
+# The scripts around it; end-to-end tests are found by name, as t/run_e2e finds them.
+EXTRA_DIST += t/lint t/run_e2e t/adapters t/e2e/dialogues
+dist-hook:
+	$(MKDIR_P) $(distdir)/t/e2e
+	cp -fp $(srcdir)/t/e2e/*.py $(distdir)/t/e2e/
+
 include t/e2e/local.mk

@@ -147,7 +147,7 @@ char *buf_reserve(struct buf *buf, size_t size) {
 
 void buf_commit(struct buf *buf, size_t size) {
     if (!buf->data && size == 0) return;
-    if (size >= buf->capacity - buf->length)
+    if (!buf->data || size >= buf->capacity - buf->length)
         memory_exhausted(size);      /* more than was reserved: the bytes are written already */
     finish(buf, buf->length + size); /* with size 0 too: the NUL may have been written over */
 }

@@ -7,7 +7,7 @@
 
 static void store(struct failure *failure, const char *text) {
     size_t i = 0;
-    for (; text[i] != '\0' && i < TEXT_SIZE - 1; i++) {
+    for (; i < TEXT_SIZE - 1 && text[i] != '\0'; i++) {
         unsigned char c = (unsigned char)text[i];
         failure->text[i] = c < ' ' || c == 0x7f ? '?' : text[i];
     }

@@ -121,8 +121,8 @@ static bool fill_missing(struct config *config, const bool *seen, struct failure
 static bool decode_entries(struct str body, uint32_t count, struct config *config, bool *seen,
                            struct failure *failure) {
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t name_length, value_length;
-        struct str name, value;
+        uint32_t name_length = 0, value_length = 0;
+        struct str name = STR_EMPTY, value = STR_EMPTY;
         if (!take_number(&body, 2, &name_length) || !take_number(&body, 4, &value_length) ||
             !take_bytes(&body, name_length, &name) || !take_bytes(&body, value_length, &value))
             return failure_set(failure, "a sealed configuration that is cut off");
@@ -146,8 +146,8 @@ static bool decode_entries(struct str body, uint32_t count, struct config *confi
 }
 
 bool config_decode(struct str encoded, struct config **config, struct failure *failure) {
-    struct str body;
-    uint32_t scope, count;
+    struct str body = STR_EMPTY;
+    uint32_t scope = 0, count = 0;
     if (encoded.length > CONFIG_FILE_MAX)
         return failure_set(failure, "a sealed configuration of more than %zu bytes", CONFIG_FILE_MAX);
     if (!open_frame(encoded, &body, &scope, &count, failure))

@@ -117,7 +117,7 @@ static bool *field_bool(const struct config *config, const struct parameter *par
 
 bool config_value_store(struct config *config, const struct parameter *parameter, struct str text,
                         struct failure *failure) {
-    int64_t number;
+    int64_t number = 0;
     if (!config_value_check(parameter, text, &number, failure))
         return false;
     switch (parameter->type) {

@@ -73,7 +73,7 @@ static bool parser_run(struct parser *parser, struct str text, const char *file,
 
     config_lines_start(&lines, text);
     while (done && (result = config_lines_next(&lines, &line, &reason)) != CONFIG_LINES_END) {
-        struct str name, value;
+        struct str name = STR_EMPTY, value = STR_EMPTY;
         if (result == CONFIG_LINES_BAD)
             done = failure_set(failure, "%s, %s", file, reason.text);
         else if (!main_cf_split(line.text, &name, &value, &reason))

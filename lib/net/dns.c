@@ -243,7 +243,7 @@ enum dns_result dns_lookup(struct resolver *resolver, struct str name, enum dns_
     }
     struct chain chain = {.resolver = resolver, .question = question, .until = until, .authentic = true,
                           .ttl = INT32_MAX,     .arena = arena,       .failure = failure};
-    struct dns_answer made;
+    struct dns_answer made = {.count = 0};
     resolver->references++;
     enum dns_result result = chain_follow(&chain, &made);
     if (result == DNS_FOUND) {
@@ -312,13 +312,17 @@ enum dns_result dns_client_name(struct resolver *resolver, const struct endpoint
     if (result != DNS_FOUND) return result;
     *unverified = answer.records[0].name;
     result = DNS_NO_DATA;
+    resolver->references++; /* its owner may go between the questions */
     for (size_t i = 0; i < answer.count && i < POINTERS_TRIED; i++) {
         enum dns_result verified = verify_name(resolver, answer.records[i].name, &plain, until, arena);
         if (verified == DNS_FOUND) {
             *name = answer.records[i].name;
-            return DNS_FOUND;
+            result = DNS_FOUND;
+            break;
         }
         if (verified == DNS_RETRY) result = DNS_RETRY;
     }
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the reference taken above holds it */
+    resolver_release(resolver);
     return result;
 }

@@ -84,6 +84,7 @@ static void drop(struct dns_cache *cache, struct dns_entry *entry) {
 
 void dns_cache_destroy(struct dns_cache **cache) {
     if (!*cache) return;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the oldest has no older one, so the list moves on */
     while ((*cache)->oldest) drop(*cache, (*cache)->oldest);
     map_destroy(&(*cache)->map);
     MEMORY_FREE(*cache);
@@ -137,7 +138,8 @@ void dns_cache_settle(struct dns_cache *cache, struct dns_entry *entry, const st
         return;
     }
     list(cache, entry);
-    while (cache->listed > cache->limit) drop(cache, cache->oldest);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): as in dns_cache_destroy */
+    while (cache->listed > cache->limit && cache->oldest) drop(cache, cache->oldest);
 }
 
 uint32_t dns_entry_age(const struct dns_entry *entry) {

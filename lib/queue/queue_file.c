@@ -247,7 +247,7 @@ bool queue_file_read(int file, struct arena *arena, struct queue_header *header,
     struct stat status;
     if (fstat(file, &status) < 0) return failure_set_errno(failure, errno, "cannot look at the queue file");
     char header_bytes[QUEUE_HEADER_SIZE];
-    struct queue_header parsed;
+    struct queue_header parsed = {0};
     if (!read_exactly(file, header_bytes, sizeof header_bytes, 0, failure) ||
         !queue_header_parse(str_make(header_bytes, sizeof header_bytes), &parsed, failure))
         return false;

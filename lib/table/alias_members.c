@@ -206,7 +206,7 @@ static bool add_member(struct collection *all, struct str member, struct failure
 static bool parse_list(struct collection *all, struct str text, struct failure *failure) {
     if (str_find(text, '\0') != STR_NONE) return failure_set(failure, "a NUL byte in the list");
     while (text.length > 0) {
-        struct str member;
+        struct str member = STR_EMPTY;
         if (!cut_member(&text, &member, failure)) return false;
         if (member.length > 0 && !add_member(all, member, failure)) return false;
     }

@@ -4,8 +4,8 @@
  *   smtp_probe [-l] [-d DNS-SERVER:PORT] [-o name=value]...
  *   smtp_probe -s SOCKET
  *
- * -l speaks LMTP; -s asks a running smtp daemon over its socket, as qmgr does. Each line of standard input is a delivery: fields parted by
- * tabs, "name=value": id, file, nexthop, sender, rcpt (several; address or
+ * -l speaks LMTP; -s asks a running smtp daemon over its socket, as qmgr does. Each line of standard input is a
+ * delivery: fields parted by tabs, "name=value": id, file, nexthop, sender, rcpt (several; address or
  * address,notify,orcpt), body, smtputf8, ret, envid, client, helo. They run at
  * once, each as a task. An answer is lines "id outcome ..." and one "id end". */
 #include "config_load.h"
@@ -57,7 +57,8 @@ static void count_lines(struct job *job) {
     char piece[4096];
     ssize_t got;
     while ((got = pread(job->file, piece, sizeof piece, (off_t)job->request.content_length)) > 0) {
-        for (ssize_t i = 0; i < got; i++) job->request.content_lines += piece[i] == '\n';
+        for (ssize_t i = 0; i < got; i++)
+            job->request.content_lines += piece[i] == '\n';
         job->request.content_length += (uint64_t)got;
     }
 }
@@ -65,18 +66,30 @@ static void count_lines(struct job *job) {
 static void set_field(struct job *job, struct str name, struct str value) {
     uint64_t number = 0;
     if (!str_to_u64(value, UINT32_MAX, &number)) number = 0;
-    if (str_equal(name, STR("id"))) job->id = value;
-    else if (str_equal(name, STR("file"))) job->file = open_file(value);
-    else if (str_equal(name, STR("nexthop"))) job->request.nexthop = value;
-    else if (str_equal(name, STR("sender"))) job->request.sender = value;
-    else if (str_equal(name, STR("rcpt"))) set_recipient(job, value);
-    else if (str_equal(name, STR("body"))) job->request.body = number;
-    else if (str_equal(name, STR("smtputf8"))) job->request.smtputf8 = number;
-    else if (str_equal(name, STR("ret"))) job->request.return_content = number;
-    else if (str_equal(name, STR("envid"))) job->request.envelope_id = value;
-    else if (str_equal(name, STR("client"))) job->request.client_address = value;
-    else if (str_equal(name, STR("helo"))) job->request.helo = value;
-    else if (str_equal(name, STR("length"))) job->request.content_length = number;
+    if (str_equal(name, STR("id")))
+        job->id = value;
+    else if (str_equal(name, STR("file")))
+        job->file = open_file(value);
+    else if (str_equal(name, STR("nexthop")))
+        job->request.nexthop = value;
+    else if (str_equal(name, STR("sender")))
+        job->request.sender = value;
+    else if (str_equal(name, STR("rcpt")))
+        set_recipient(job, value);
+    else if (str_equal(name, STR("body")))
+        job->request.body = number;
+    else if (str_equal(name, STR("smtputf8")))
+        job->request.smtputf8 = number;
+    else if (str_equal(name, STR("ret")))
+        job->request.return_content = number;
+    else if (str_equal(name, STR("envid")))
+        job->request.envelope_id = value;
+    else if (str_equal(name, STR("client")))
+        job->request.client_address = value;
+    else if (str_equal(name, STR("helo")))
+        job->request.helo = value;
+    else if (str_equal(name, STR("length")))
+        job->request.content_length = number;
 }
 
 static int connect_daemon(void *context, deadline until, struct failure *failure) {
@@ -142,7 +155,8 @@ static void read_jobs(void *argument) {
     struct str line;
     struct probe *probe = argument;
     stream_accept_bare_lf(input, true);
-    while (stream_read_line(input, &line) == STREAM_OK) start_job(probe, line);
+    while (stream_read_line(input, &line) == STREAM_OK)
+        start_job(probe, line);
     stream_destroy(&input);
     probe->smtp.settings.cache_on_demand = false;
     connection_cache_clear(&probe->smtp.cache);
@@ -151,12 +165,15 @@ static void read_jobs(void *argument) {
 
 static bool configure(struct smtp *smtp, const struct config_override *overrides, size_t count, bool lmtp,
                       struct failure *failure) {
-    struct config_system system = {.hostname = STR("probe.example"), .networks_host = STR("127.0.0.1"),
-                                   .networks_subnet = STR("127.0.0.0/8"), .networks_class = STR("127.0.0.0/8")};
+    struct config_system system = {.hostname = STR("probe.example"),
+                                   .networks_host = STR("127.0.0.1"),
+                                   .networks_subnet = STR("127.0.0.0/8"),
+                                   .networks_class = STR("127.0.0.0/8")};
     struct config *config = NULL;
     struct buf warnings = buf_make(0);
-    bool good = config_evaluate(STR_EMPTY, "main.cf", &system, overrides, count, SCOPE_SMTP, &config, &warnings, failure) &&
-                smtp_settings_read(config, lmtp, &smtp->settings, failure);
+    bool good =
+        config_evaluate(STR_EMPTY, "main.cf", &system, overrides, count, SCOPE_SMTP, &config, &warnings, failure) &&
+        smtp_settings_read(config, lmtp, &smtp->settings, failure);
     buf_free(&warnings);
     smtp->config = config;
     if (!good) return false;
@@ -179,12 +196,17 @@ int main(int argument_count, char **arguments) {
     int option;
     while ((option = getopt(argument_count, arguments, "ld:o:s:")) != -1) {
         struct str value = str_from(optarg);
-        if (option == 'l') lmtp = true;
-        else if (option == 's') probe.socket = optarg;
-        else if (option == 'd' && endpoint_parse(value, &options.servers[0], &failure)) options.server_count = 1;
-        else if (option == 'o' && count < OVERRIDES_MAX && str_cut(value, '=', &overrides[count].name, &overrides[count].value))
+        if (option == 'l')
+            lmtp = true;
+        else if (option == 's')
+            probe.socket = optarg;
+        else if (option == 'd' && endpoint_parse(value, &options.servers[0], &failure))
+            options.server_count = 1;
+        else if (option == 'o' && count < OVERRIDES_MAX &&
+                 str_cut(value, '=', &overrides[count].name, &overrides[count].value))
             count++;
-        else return 2;
+        else
+            return 2;
     }
     signal(SIGPIPE, SIG_IGN);
     log_open(-1, "smtp");

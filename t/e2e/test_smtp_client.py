@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import shutil
+import smtplib
 import socket
 import struct
 import subprocess
@@ -478,6 +479,13 @@ def needs():
         check("too large for SIZE", outcomes[0], FAILED, "5.3.4", r"message size 2000 exceeds size limit 1000 of server")
         outcomes, _ = probe.deliver(hop(server), ["ä@x.test"], smtputf8=1)
         check("SMTPUTF8 not offered", outcomes[0], FAILED, "5.6.7", "SMTPUTF8 is required, but was not offered by host")
+        outcomes, _ = probe.deliver(hop(server), ["a@x.test"], smtputf8=1, content=b"Subject: a\n\n\xc3\xa4\n")
+        check("asked for without need, it is not required", outcomes[0], RELAYED, "2.0.0", "^250")
+        outcomes, _ = probe.deliver(hop(server), ["a@x.test"], smtputf8=1, content="Subject: ä\n\nx\n".encode())
+        check("a header is a need", outcomes[0], FAILED, "5.6.7", "SMTPUTF8 is required")
+        outcomes, _ = probe.deliver(hop(server), ["ä@x.test", "a@x.test"])
+        check("an address is one, asked for or not", outcomes[0], FAILED, "5.6.7", "SMTPUTF8 is required")
+        check("for this recipient alone", outcomes[1], RELAYED, "2.0.0", "^250")
         outcomes, _ = probe.deliver(hop(server), ["a@x.test"], body=2)
         check("BINARYMIME not offered", outcomes[0], FAILED, "5.6.3", "BINARYMIME is required")
         outcomes, _ = probe.deliver(hop(server), ["a@x.test"], body=1)
@@ -560,6 +568,11 @@ def several_hosts():
         with Probe(f"smtp_fallback_relay=[127.0.0.1]:{port}", dns=names) as probe:
             outcomes, _ = probe.deliver(f"[127.0.0.9]:{port}", ["a@x.test"])
             check("smtp_fallback_relay", outcomes[0], RELAYED, "2.0.0", "^250")
+        with Probe("smtp_fallback_relay=[nothing.test]", dns=names) as probe:
+            outcomes, _ = probe.deliver(f"[127.0.0.9]:{port}", ["a@x.test"])
+            check("a fallback relay that does not exist", outcomes[0], DEFERRED, "4.4.1", "Connection refused")
+            outcomes, _ = probe.deliver("nothing.test", ["a@x.test"])
+            check("returns no mail", outcomes[0], DEFERRED, "4.3.5", "server configuration error")
         with Probe("smtp_mx_address_limit=2", dns=names) as probe:
             outcomes, dead = probe.deliver(f"multi.test:{port}", ["a@x.test"])
             t.is_(outcomes[0]["action"], DEFERRED, "smtp_mx_address_limit")
@@ -601,6 +614,19 @@ def reuse():
             outcomes, dead = probe.deliver(hop(server), ["b@x.test"])
             check(f"a kept connection that is {name}: a fresh one takes it", outcomes[0], RELAYED, "2.0.0", "^250")
             t.is_((outcomes[0]["use"], dead, len(server.connections)), ("1", "", 2), "without blame")
+    with Server({"RCPT": ["250 2.1.5 Ok", "451 4.2.0 grey"]}) as server, Probe() as probe:
+        probe.deliver(hop(server), ["a@x.test"])
+        outcomes, _ = probe.deliver(hop(server), ["b@x.test"])
+        check("a recipient deferred on a kept connection", outcomes[0], DEFERRED, "4.2.0", "451")
+        t.is_(len(server.connections), 1, "is not tried with the same host again")
+    server = Server({"MAIL": ["250 2.1.0 Ok", DROP]})
+    with server, Probe() as probe:
+        probe.deliver(hop(server), ["a@x.test"])
+        server.listener.shutdown(socket.SHUT_RDWR)
+        server.listener.close()
+        outcomes, dead = probe.deliver(hop(server), ["b@x.test"])
+        check("a kept connection that died with its server", outcomes[0], DEFERRED, "4.4.1", "Connection refused")
+        t.ok(dead, "is a dead host")
     with Server({"DOT": ["421 4.3.2 bye"]}) as server, Probe() as probe:
         probe.deliver(hop(server), ["a@x.test"])
         probe.deliver(hop(server), ["a@x.test"])
@@ -689,7 +715,32 @@ def daemon():
             t.ok(server.commands[0].startswith("LHLO "), "by LHLO", server.commands)
 
 
-for part in (daemon, plain, many_recipients, refusals, losses, needs, several_hosts, reuse, lmtp, ipv6):
+# ---- from smtpd to the next server
+
+def whole():
+    daemons = ("tern", "master", "log", "smtp", "smtpd", "cleanup", "qmgr", "lookup", "bounce", "local", "pickup")
+    if not all(t.program(name) for name in daemons):
+        print("# not all daemons are built: the whole way is not tried", flush=True)
+        return
+    with Server({"RCPT no@else.test": "550 5.1.1 unknown"}, ALL) as server, \
+            t.Instance(settings=[f"relayhost=[127.0.0.1]:{server.port}", "inet_interfaces=127.0.0.1"]) as tern:
+        tern.start()
+        with smtplib.SMTP("127.0.0.1", tern.smtp_port, timeout=20) as client:
+            client.sendmail("s@sender.test", ["a@else.test", "b@else.test"], b"Subject: whole\r\n\r\n.dots\r\n..\r\nend\r\n")
+            t.ok(t.wait_for(lambda: server.messages), "a message goes through")
+            t.ok(server.messages and server.messages[0].endswith(b"\r\n\r\n..dots\r\n...\r\nend\r\n"), "with its dots",
+                 server.messages)
+            t.ok(tern.wait_log("status=sent (250 2.0.0 Ok: queued as 1-0)", count=2), "both recipients are logged")
+            t.ok(tern.wait_log(": removed"), "and the message leaves the queue")
+            client.sendmail("s@sender.test", ["no@else.test"], b"Subject: bounce\r\n\r\nx\r\n")
+            t.ok(tern.wait_log("status=bounced (host 127.0.0.1[127.0.0.1] said: 550 5.1.1 unknown (in reply to RCPT TO command))"),
+                 "a refused recipient bounces")
+            t.ok(t.wait_for(lambda: len(server.messages) == 2), "and the notice goes out by the same way")
+            t.ok(len(server.messages) == 2 and b"diagnostic-code: smtp; 550 5.1.1 unknown" in server.messages[1].lower(),
+                 "with the diagnostic", server.messages[1:])
+
+
+for part in (whole, daemon, plain, many_recipients, refusals, losses, needs, several_hosts, reuse, lmtp, ipv6):
     print(f"# {part.__name__}", flush=True)
     part()
 shutil.rmtree(TOP, ignore_errors=True)

@@ -29,7 +29,8 @@ static inline void content_reference_line(struct str line, size_t limit, struct 
 
 static inline void content_reference(struct str text, size_t limit, struct buf *out) {
     struct str line;
-    while (str_cut(text, '\n', &line, &text)) content_reference_line(line, limit, out);
+    while (str_cut(text, '\n', &line, &text))
+        content_reference_line(line, limit, out);
     if (text.length) content_reference_line(text, limit, out);
     buf_append(out, STR(".\r\n"));
 }

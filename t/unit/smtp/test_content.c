@@ -65,7 +65,8 @@ static void test_reference(void **state) {
         size_t length = next_random() % sizeof text, done = 0;
         struct content_writer writer = {.line_limit = limits[next_random() % ARRAY_LENGTH(limits)]};
         struct buf out = buf_make(0), wanted = buf_make(0);
-        for (size_t i = 0; i < length; i++) text[i] = octets[next_random() % (sizeof octets - 1)];
+        for (size_t i = 0; i < length; i++)
+            text[i] = octets[next_random() % (sizeof octets - 1)];
         content_reference(str_make(text, length), writer.line_limit, &wanted);
         while (done < length) {
             size_t piece = 1 + next_random() % (length - done);

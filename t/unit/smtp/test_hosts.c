@@ -24,7 +24,8 @@ static size_t make_hosts(const char *text, struct host *hosts) {
 
 static void check_hosts(const struct host *hosts, size_t count, const char *wanted) {
     struct buf got = buf_make(0);
-    for (size_t i = 0; i < count; i++) buf_printf(&got, "%s%.*s", i ? " " : "", STR_ARGS(hosts[i].name));
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&got, "%s%.*s", i ? " " : "", STR_ARGS(hosts[i].name));
     assert_string_equal(buf_string(&got), wanted);
     buf_free(&got);
 }
@@ -82,7 +83,8 @@ static void test_chance(void **state) {
         assert_true(str_equal(hosts[3].name, STR("d4")));
         first[hosts[0].name.data[0] - 'a']++;
     }
-    for (size_t i = 0; i < 3; i++) assert_in_range(first[i], 850, 1150);
+    for (size_t i = 0; i < 3; i++)
+        assert_in_range(first[i], 850, 1150);
 }
 
 static bool is_named_self(const struct host *host, void *state) {
@@ -97,8 +99,11 @@ static void test_self(void **state) {
         bool found;
         const char *wanted;
     } loops[] = {
-        {"10:a4 20:b4", false, "a4 b4"},      {"10:self4 20:b4", true, ""},  {"10:a4 20:b4 20:self4 30:c4", true, "a4"},
-        {"10:a4 10:b4 20:self4", true, "a4 b4"}, {"", false, ""},
+        {"10:a4 20:b4", false, "a4 b4"},
+        {"10:self4 20:b4", true, ""},
+        {"10:a4 20:b4 20:self4 30:c4", true, "a4"},
+        {"10:a4 10:b4 20:self4", true, "a4 b4"},
+        {"", false, ""},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(loops); i++) {
         struct host hosts[16];

@@ -61,7 +61,8 @@ static void test_forms(void **state) {
         }
         if (next_hop.kind != cases[i].kind || next_hop.port != cases[i].port ||
             !str_equal(next_hop.host, str_from(cases[i].host)))
-            fail_msg("%s: kind %d host %.*s port %u", cases[i].text, (int)next_hop.kind, STR_ARGS(next_hop.host), next_hop.port);
+            fail_msg("%s: kind %d host %.*s port %u", cases[i].text, (int)next_hop.kind, STR_ARGS(next_hop.host),
+                     next_hop.port);
     }
 }
 

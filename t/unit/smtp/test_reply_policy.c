@@ -65,8 +65,8 @@ static void test_all_codes(void **state) {
     (void)state;
     for (unsigned stage = STAGE_GREETING; stage <= STAGE_QUIT; stage++) {
         for (unsigned code = 200; code < 600; code++) {
-            for (unsigned class = 0; class < 6; class++) {
-                struct status_code enhanced = {.class = (uint8_t)class, .subject = 1, .detail = 1};
+            for (unsigned class = 0; class < 6; class ++) {
+                struct status_code enhanced = {.class = (uint8_t) class, .subject = 1, .detail = 1};
                 struct reply_judgement judgement = reply_judge((enum smtp_stage)stage, code, enhanced, code % 2);
                 unsigned wanted = judgement.verdict == REPLY_GOOD ? 2 : judgement.verdict == REPLY_DEFER ? 4 : 5;
                 assert_int_equal(judgement.status.class, wanted);
