@@ -36,7 +36,7 @@ conf/tern.service: $(top_srcdir)/conf/tern.service.in Makefile
 install-data-hook:
 	@$(MKDIR_P) '$(DESTDIR)$(sysusersdir)'
 	$(INSTALL_DATA) $(srcdir)/conf/tern.sysusers '$(DESTDIR)$(sysusersdir)/tern.conf'
-uninstall-hook: uninstall-links
+uninstall-hook: uninstall-links uninstall-man-links
 	rm -f '$(DESTDIR)$(sysusersdir)/tern.conf'
 
 # After make install, as root, for the mail system of a whole machine: the accounts, and the group that

@@ -1,10 +1,12 @@
 # man
 # ternmap, ternalias, table types
-dist_man_MANS += man/ternmap.1 man/ternalias.1 man/tern-tables.5
+dist_man_MANS += man/ternmap.1 man/tern-tables.5
 # tern, master, log
 dist_man_MANS += man/tern.8 man/tern-master.8 man/tern-log.8
 # ternconf; the manual of parameters and the default file come from the table
 dist_man_MANS += man/ternconf.1 man/tern-master.cf.5
+# the queue
+dist_man_MANS += man/tern-queue.5
 nodist_man_MANS += man/tern-main.cf.5
 CLEANFILES += man/tern-main.cf.5 conf/main.cf.default
 man/tern-main.cf.5: ctl/ternman$(EXEEXT)
@@ -15,6 +17,14 @@ conf/main.cf.default: ctl/ternman$(EXEEXT)
 	@$(MKDIR_P) conf
 	$(AM_V_GEN)ctl/ternman$(EXEEXT) defaults >$@.tmp && mv $@.tmp $@
 # the queue commands and sendmail
-dist_man_MANS += man/sendmail.1 man/mailq.1 man/newaliases.1 man/ternqueue.1 man/ternsuper.1 man/terncat.1 man/ternlog.1 man/ternshape.1
+dist_man_MANS += man/sendmail.1 man/ternqueue.1 man/ternsuper.1 man/terncat.1 man/ternlog.1 man/ternshape.1
 # smtp
 dist_man_MANS += man/tern-smtp.8
+# Commands that are described on another's page
+install-data-hook: install-man-links
+install-man-links:
+	cd '$(DESTDIR)$(man1dir)' && rm -f mailq.1 newaliases.1 ternalias.1 && $(LN_S) sendmail.1 mailq.1 && \
+	    $(LN_S) ternmap.1 newaliases.1 && $(LN_S) ternmap.1 ternalias.1
+uninstall-man-links:
+	cd '$(DESTDIR)$(man1dir)' && rm -f mailq.1 newaliases.1 ternalias.1
+.PHONY: install-man-links uninstall-man-links

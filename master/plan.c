@@ -104,7 +104,7 @@ bool plan_receive(int socket, struct plan *plan, plan_report *report, void *argu
     } else if (got != (ssize_t)sizeof *packet) {
         failure_set(failure, "the process that reads the configuration ended before its time");
     } else {
-        bool sound = false; /* NOLINT(clang-analyzer-deadcode.DeadStores): what is no packet of ours stays so */
+        bool sound = false; /* what is no packet of ours stays so */
         switch ((enum plan_packet_type)packet->type) {
         case PLAN_SETTINGS:
             sound = settings_are_sound(&packet->u.settings);
@@ -121,7 +121,6 @@ bool plan_receive(int socket, struct plan *plan, plan_report *report, void *argu
             plan->refused = plan->refused || packet->type == PLAN_PROBLEM;
             break;
         case PLAN_END:
-            sound = true;
             plan->complete = !plan->refused && plan->settings.queue_directory[0] != '\0';
             if (!plan->complete)
                 failure_set(failure, "the configuration is not usable");

@@ -5,7 +5,7 @@
  * of what was given out is kept in a file (queue_directory/queue/id-ceiling),
  * reserved an hour ahead, so that neither a crash nor a clock set back by years
  * brings an ID twice.
- *   long form   10 characters of base 52 (no vowels) and "z" and 4 more: the
+ *   long form   10 characters of base 51 (no vowels) and "z" and 4 more: the
  *               form and the place of the "z" are those that Postfix's readers know
  *   short form  upper-case hexadecimal of the number in units of 128 us, 11 digits
  * (enable_long_queue_ids). Both fit \w+ and [0-9A-Za-z]{6,20}. */
