@@ -56,6 +56,7 @@ static bool copy_to_own_file(struct commit *commit, const char *name) {
     char bytes[65536];
     off_t offset = 0;
     for (ssize_t got; (got = pread(commit->pending->file, bytes, sizeof bytes, offset)) != 0; offset += got) {
+        errno = got > 0 ? ENOSPC : errno; /* what a short write means */
         if (got > 0 && pwrite(copy, bytes, (size_t)got, offset) == got) continue;
         failure_set_errno(&commit->failure, errno, "cannot copy the queue file");
         close(copy);
@@ -104,6 +105,19 @@ static bool write_envelope_and_header(struct commit *commit, int file) {
            write_at(file, str_make(bytes, sizeof bytes), 0, &commit->failure);
 }
 
+/* ---- 4. */
+
+/* Never over another message, whatever went wrong with the IDs. */
+static bool rename_into(int tmp, int folder, const char *name) {
+    if (renameat2(tmp, name, folder, name, RENAME_NOREPLACE) == 0) return true;
+    if (errno != EINVAL && errno != ENOSYS) return false; /* a file system that cannot: look, then rename */
+    if (faccessat(folder, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+        errno = EEXIST;
+        return false;
+    }
+    return renameat(tmp, name, folder, name) == 0;
+}
+
 /* ---- steps 1, 3, 4 and 5, on a helper thread */
 
 static void make_file_durable(void *argument) {
@@ -123,7 +137,7 @@ static void make_file_durable(void *argument) {
     int folder = commit->on_hold ? cleanup->hold : cleanup->new;
     if (!write_envelope_and_header(commit, file)) {
         unlinkat(cleanup->tmp, name, 0);
-    } else if (renameat(cleanup->tmp, name, folder, name) < 0) {
+    } else if (!rename_into(cleanup->tmp, folder, name)) {
         failure_set_errno(&commit->failure, errno, "cannot rename the queue file");
         unlinkat(cleanup->tmp, name, 0);
     } else if (fsync(file) < 0) {

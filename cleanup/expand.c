@@ -3,6 +3,7 @@
 #include "cleanup.h"
 #include "hash.h"
 
+#define ADDRESS_LIMIT 512 /* what later packets hold (ipc_messages.def, RECIPIENT) */
 #define EXPANSION_PATIENCE 30000 /* ms for one message's questions to lookup */
 
 struct expansion {
@@ -10,14 +11,29 @@ struct expansion {
     struct map *seen;
 };
 
+/* Whoever asked to be told of one way to an address is told of it (RFC 3461 section 4.1: none given is
+ * failure and delay). */
+static uint64_t join_notify(uint64_t one, uint64_t other) {
+    if (one == other) return one;
+    uint64_t joined = ((one ? one : NOTIFY_FAILURE | NOTIFY_DELAY) | (other ? other : NOTIFY_FAILURE | NOTIFY_DELAY)) & ~(uint64_t)NOTIFY_NEVER;
+    return joined ? joined : NOTIFY_NEVER;
+}
+
 /* Compared without regard to the domain's case; the local part as it is. */
 static bool add_once(struct expansion *expansion, const struct ipc_recipient *recipient) {
-    char key[600];
-    struct str address = str_slice(recipient->address, 0, sizeof key);
+    char key[ADDRESS_LIMIT];
+    struct str address = recipient->address;
+    if (address.length == 0 || address.length > sizeof key) return false;
     size_t at = str_find_last(address, '@');
     for (size_t i = 0; i < address.length; i++) key[i] = i > at ? ascii_lower(address.data[i]) : address.data[i];
     struct pending *result = expansion->result;
-    if (map_put(expansion->seen, str_make(key, address.length), result)) return true;
+    /* Kept is the number, for the rows move when they grow; and no map holds 0. */
+    uintptr_t kept = (uintptr_t)map_get(expansion->seen, str_make(key, address.length));
+    if (kept) {
+        struct ipc_recipient *known = &result->recipients[kept - 1];
+        known->notify = join_notify(known->notify, recipient->notify);
+        return true;
+    }
     if (result->recipient_count == result->recipient_room) {
         size_t room = result->recipient_room ? result->recipient_room * 2 : 8;
         struct ipc_recipient *grown = arena_allocate(result->arena, room, sizeof *grown);
@@ -27,6 +43,7 @@ static bool add_once(struct expansion *expansion, const struct ipc_recipient *re
         result->recipient_room = room;
     }
     result->recipients[result->recipient_count++] = *recipient;
+    map_put(expansion->seen, str_make(key, address.length), (void *)(uintptr_t)result->recipient_count);
     return true;
 }
 
@@ -46,7 +63,7 @@ static bool expand_one(struct cleanup *cleanup, struct expansion *expansion, con
         }
         good = add_once(expansion, &expanded);
     }
-    return (good && !bad) || failure_set(failure, "the expansion of a recipient is too large");
+    return (good && !bad) || failure_set(failure, "the expansion of a recipient is too large, or an address in it is");
 }
 
 bool cleanup_expand(struct cleanup *cleanup, struct pending *pending, struct failure *failure) {

@@ -1,5 +1,4 @@
 tern_PROGRAMS += cleanup/cleanup
-cleanup_cleanup_SOURCES = cleanup/cleanup.c cleanup/cleanup.h cleanup/open.c cleanup/expand.c cleanup/commit.c \
-	cleanup/directory_sync.c cleanup/directory_sync.h
+cleanup_cleanup_SOURCES = cleanup/cleanup.c cleanup/cleanup.h cleanup/open.c cleanup/expand.c cleanup/commit.c
 cleanup_cleanup_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE)
 cleanup_cleanup_LDADD = $(CLIENT_LINK)

@@ -20,7 +20,7 @@ install-conf:
 	    else echo " $(INSTALL_DATA) $(srcdir)/conf/$$file '$(DESTDIR)$(confdir)'"; \
 	        $(INSTALL_DATA) $(srcdir)/conf/$$file '$(DESTDIR)$(confdir)'/$$file || exit 1; fi; \
 	done
-uninstall-local: uninstall-conf
+uninstall-local: uninstall-conf uninstall-sysusers
 uninstall-conf:
 	-@for file in $(CONF_FILES); do \
 	    if cmp -s $(srcdir)/conf/$$file '$(DESTDIR)$(confdir)'/$$file; then rm -f '$(DESTDIR)$(confdir)'/$$file; fi; \
@@ -32,16 +32,17 @@ unitdir = $(prefix)/lib/systemd/system
 nodist_unit_DATA = conf/tern.service
 conf/tern.service: $(top_srcdir)/conf/tern.service.in Makefile
 	@$(MKDIR_P) conf
-	$(AM_V_GEN)$(SED) 's,@sbindir@,$(sbindir),g' $(top_srcdir)/conf/tern.service.in >$@.new && mv $@.new $@
-install-data-hook:
+	$(AM_V_GEN)$(SED) 's,[@]sbindir[@],$(sbindir),g' $(top_srcdir)/conf/tern.service.in >$@.new && mv $@.new $@
+install-data-local: install-sysusers
+install-sysusers:
 	@$(MKDIR_P) '$(DESTDIR)$(sysusersdir)'
 	$(INSTALL_DATA) $(srcdir)/conf/tern.sysusers '$(DESTDIR)$(sysusersdir)/tern.conf'
-uninstall-hook: uninstall-links uninstall-man-links
+uninstall-sysusers:
 	rm -f '$(DESTDIR)$(sysusersdir)/tern.conf'
 
 # After make install, as root, for the mail system of a whole machine: the accounts, and the group that
 # lets drop write into the drop folder while the server is down.
-.PHONY: install-privileges install-conf uninstall-conf install-links uninstall-links
+.PHONY: install-privileges install-conf uninstall-conf install-sysusers uninstall-sysusers
 install-privileges:
 	systemd-sysusers $(srcdir)/conf/tern.sysusers
 	chgrp tern-drop '$(DESTDIR)$(terndir)/drop'

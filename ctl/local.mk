@@ -74,9 +74,3 @@ install-compat-links:
 	    elif test -e $$name || test -h $$name; then echo "$$name is there, left alone"; \
 	    else $(LN_S) $$target $$name || exit 1; fi; done
 .PHONY: install-compat-links
-# The two names that everybody's fingers know
-install-exec-hook: install-links
-install-links:
-	cd '$(DESTDIR)$(sbindir)' && rm -f mailq newaliases && $(LN_S) sendmail mailq && $(LN_S) ternalias newaliases
-uninstall-links:
-	rm -f '$(DESTDIR)$(sbindir)/mailq' '$(DESTDIR)$(sbindir)/newaliases'

@@ -14,44 +14,48 @@
 
 /* ---- the configuration */
 
-static void print_lines(const struct buf *text) {
+static void print_lines(const char *prefix, const struct buf *text) {
     struct str rest = buf_str(text);
     struct str line;
     while (str_next_word(&rest, "\n", &line))
-        tern_complain("warning: %.*s", STR_ARGS(line));
+        tern_complain("%s%.*s", prefix, STR_ARGS(line));
+}
+
+/* What is wrong with main.cf itself is wrong for every row, and is not said again. */
+static void print_new_lines(const struct master_cf_row *row, const struct buf *text, const struct buf *known) {
+    struct str rest = buf_str(text);
+    struct str line;
+    while (str_next_word(&rest, "\n", &line))
+        if (str_find_str(buf_str(known), line) == STR_NONE)
+            tern_complain("service %.*s: %.*s", STR_ARGS(row->name), STR_ARGS(line));
 }
 
 /* A row's overrides are checked by loading the configuration with them, as master will. */
-static bool check_row(const struct tern *tern, const struct master_cf_row *row) {
-    struct config *config = NULL;
-    struct failure failure = {0};
-    bool good = config_load(tern->config_directory, row->overrides, row->override_count, SCOPE_ALL, &config, NULL,
-                            &failure);
-    if (!good)
-        tern_complain("service %.*s: %s", STR_ARGS(row->name), failure.text);
-    config_free(&config);
+static bool check_row(const struct tern *tern, const struct master_cf_row *row, const struct buf *known) {
+    struct buf errors = buf_make(CONFIG_FILE_MAX);
+    bool good = config_check(tern->config_directory, row->overrides, row->override_count, &errors, NULL);
+    print_new_lines(row, &errors, known);
+    buf_free(&errors);
     return good;
 }
 
 bool check_configuration(const struct tern *tern) {
+    struct buf errors = buf_make(CONFIG_FILE_MAX);
     struct buf warnings = buf_make(CONFIG_FILE_MAX);
-    struct config *config = NULL;
+    struct buf service_errors = buf_make(CONFIG_FILE_MAX);
     struct master_cf *services = NULL;
-    struct failure failure = {0};
-    bool good = config_load(tern->config_directory, NULL, 0, SCOPE_ALL, &config, &warnings, &failure);
-    print_lines(&warnings);
-    if (!good)
-        tern_complain("%s", failure.text);
-    if (!master_cf_load(tern->config_directory, &services, &failure)) {
-        tern_complain("%s", failure.text);
-        good = false;
-    }
-    for (size_t i = 0; good && services != NULL && i < services->count; i++)
+    bool good = config_check(tern->config_directory, NULL, 0, &errors, &warnings);
+    print_lines("warning: ", &warnings);
+    print_lines("", &errors);
+    good = master_cf_load_all(tern->config_directory, &services, &service_errors) && good;
+    print_lines("", &service_errors);
+    for (size_t i = 0; services != NULL && i < services->count; i++)
         if (services->rows[i].override_count > 0)
-            good = check_row(tern, &services->rows[i]);
+            good = check_row(tern, &services->rows[i], &errors) && good;
     master_cf_free(&services);
-    config_free(&config);
+    buf_free(&service_errors);
     buf_free(&warnings);
+    buf_free(&errors);
     return good;
 }
 

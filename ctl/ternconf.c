@@ -38,7 +38,7 @@ void ternconf_fatal(const char *format, ...) {
 struct config_sheet *ternconf_sheet(const struct ternconf *run) {
     struct config_sheet *sheet = NULL;
     struct failure failure = {0};
-    if (!config_sheet_load(run->directory, run->overrides, run->override_count, &sheet, &failure))
+    if (!config_sheet_load(run->directory, run->overrides, run->override_count, &sheet, NULL, &failure))
         ternconf_fatal("%s", failure.text);
     return sheet;
 }

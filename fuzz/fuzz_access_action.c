@@ -21,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (action.text.length + action.status.length > size) __builtin_trap();
     struct arena *arena = arena_create(1 << 20);
     struct restriction_list list = {NULL, 0};
-    if (restriction_list_parse(input, STR("check_client_access"), arena, &list) && list.count > RESTRICTION_LIST_MAX) __builtin_trap();
+    if (restriction_list_parse(input, STR("check_client_access"), arena, &list) && list.count > RESTRICTION_LIST_MAX)
+        __builtin_trap();
     arena_destroy(&arena);
     return 0;
 }

@@ -25,8 +25,10 @@ static void take_text(struct content_header *header, struct str text, struct buf
 }
 
 static void take_line_end(struct content_header *header, struct buf *stored) {
-    if (header->place == HEADER_IN_BODY) buf_append_char(stored, '\n');
-    else if (content_header_line_end(header, stored)) buf_append(stored, content_header_withheld(header));
+    if (header->place == HEADER_IN_BODY)
+        buf_append_char(stored, '\n');
+    else if (content_header_line_end(header, stored))
+        buf_append(stored, content_header_withheld(header));
 }
 
 static struct outcome take(struct str input, size_t step, bool dots, bool strict) {
@@ -53,8 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bool dots = data[0] & 1, strict = data[0] & 2;
     struct str input = str_make((const char *)data + 1, size - 1);
     struct outcome whole = take(input, SIZE_MAX, dots, strict), bytes = take(input, 1, dots, strict);
-    if (!str_equal(buf_str(&whole.stored), buf_str(&bytes.stored)) || whole.event != bytes.event || whole.used != bytes.used ||
-        whole.hops != bytes.hops)
+    if (!str_equal(buf_str(&whole.stored), buf_str(&bytes.stored)) || whole.event != bytes.event ||
+        whole.used != bytes.used || whole.hops != bytes.hops)
         __builtin_trap();
     if (whole.event == CONTENT_SCAN_DATA_END) {
         struct str taken = str_slice(input, 0, whole.used);

@@ -1,4 +1,5 @@
 /* LOOKUP_NAME and LOOKUP_DNS: what DNS says of clients and domains. */
+#include "dns_options.h"
 #include "domain.h"
 #include "lookup.h"
 
@@ -6,23 +7,9 @@
 
 /* ---- the resolver */
 
-/* "address", "[address]:port" or "address:port". */
-static bool read_server(struct str word, struct endpoint *server, struct failure *failure) {
-    if (endpoint_from_ip(word, 53, server)) return true;
-    if (word.length > 2 && word.data[0] == '[' && word.data[word.length - 1] == ']' &&
-        endpoint_from_ip(str_slice(word, 1, word.length - 1), 53, server))
-        return true;
-    return endpoint_parse(word, server, failure) || failure_prefix(failure, "dns_servers: %.*s", STR_ARGS(word));
-}
-
 bool lookup_open_resolver(struct lookup *lookup, struct failure *failure) {
-    const struct config *config = lookup->config;
-    struct resolver_options options = {.timeout = config->dns_timeout * 1000,
-                                       .attempts = (unsigned)config->dns_attempts,
-                                       .cache_entries = (size_t)config->dns_cache_limit};
-    struct str rest = config->dns_servers, word;
-    while (options.server_count < ARRAY_LENGTH(options.servers) && str_next_word(&rest, ", \t\r\n", &word))
-        if (!read_server(word, &options.servers[options.server_count++], failure)) return false;
+    struct resolver_options options;
+    if (!dns_options_read(lookup->config, &options, failure)) return false;
     lookup->resolver = resolver_create(&options, failure);
     return lookup->resolver != NULL;
 }

@@ -25,6 +25,7 @@ install-data-hook: install-man-links
 install-man-links:
 	cd '$(DESTDIR)$(man1dir)' && rm -f mailq.1 newaliases.1 ternalias.1 && $(LN_S) sendmail.1 mailq.1 && \
 	    $(LN_S) ternmap.1 newaliases.1 && $(LN_S) ternmap.1 ternalias.1
+uninstall-local: uninstall-man-links
 uninstall-man-links:
 	cd '$(DESTDIR)$(man1dir)' && rm -f mailq.1 newaliases.1 ternalias.1
 .PHONY: install-man-links uninstall-man-links

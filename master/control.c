@@ -1,7 +1,8 @@
 /* control: what a process tells master over the socket it was born with.
  *
  * A process may say that it is ready, how loaded it is, and that it wants to be
- * connected to another service that its row lists. Anything else, or a packet
+ * connected to another service that its row lists, or (if its row has that right) to
+ * a UNIX socket that the configuration names. Anything else, or a packet
  * that does not decode, costs it its life: it is no longer the program we started. */
 #include "master.h"
 
@@ -84,11 +85,16 @@ static int connect_to(const struct service *wanted, const struct service *caller
     return descriptor;
 }
 
-static void refuse(struct child *child, uint32_t serial, const char *text) {
-    struct ipc_failed failed = {.reply_code = 451, .status = STR("4.3.0"), .text = str_from(text)};
+static void refuse_with(struct child *child, uint32_t serial, unsigned reply_code, const char *status,
+                        const char *text) {
+    struct ipc_failed failed = {.reply_code = reply_code, .status = str_from(status), .text = str_from(text)};
     if (!control_send(child, IPC_FAILED, serial, &failed, -1))
         report(child->service->master, REPORT_WARNING, "service %s pid %d takes no answer: %s",
                child->service->row.name, (int)child->pid, text);
+}
+
+static void refuse(struct child *child, uint32_t serial, const char *text) {
+    refuse_with(child, serial, 451, "4.3.0", text);
 }
 
 static void handle_connect(struct child *child, uint32_t serial, const struct ipc_connect *request) {
@@ -121,6 +127,46 @@ static void handle_connect(struct child *child, uint32_t serial, const struct ip
     close(descriptor);
 }
 
+/* ---- CONNECT_PATH */
+
+/* By the kernel's words for it; a queue that is full (EAGAIN) is worth another question. */
+static void refuse_path(struct child *child, uint32_t serial, int error) {
+    if (error == EAGAIN)
+        refuse_with(child, serial, 421, "4.4.1", "the socket's queue is full");
+    else
+        refuse_with(child, serial, 451, failure_is_local(error) ? "4.3.0" : "4.4.1", strerror(error));
+}
+
+/* What master connects to it can reach as root, whatever the socket's permissions say: so only
+ * paths that the configuration names. Nothing is said on the connection; it is a stranger's. */
+static void handle_connect_path(struct child *child, uint32_t serial, const struct ipc_connect_path *request) {
+    struct service *caller = child->service;
+    struct master *master = caller->master;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (!caller->row.reaches_paths) {
+        report(master, REPORT_WARNING, "service %s pid %d asked for the UNIX socket %.*s, which is not for it",
+               caller->row.name, (int)child->pid, STR_ARGS(request->path));
+        refuse(child, serial, "not for this caller");
+        return;
+    }
+    if (!plan_paths_have(&master->sockets, request->path) || request->path.length >= sizeof address.sun_path) {
+        char text[400];
+        snprintf(text, sizeof text, "the configuration does not permit it: lmtp_unix_sockets = %.*s would",
+                 STR_ARGS(request->path));
+        refuse_with(child, serial, 451, "4.3.5", text);
+        return;
+    }
+    memcpy(address.sun_path, request->path.data, request->path.length);
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0 || connect(descriptor, (struct sockaddr *)&address, sizeof address) < 0)
+        refuse_path(child, serial, errno);
+    else if (!control_send(child, IPC_CONNECTED, serial, &(struct ipc_connected){}, descriptor))
+        report(master, REPORT_WARNING, "service %s pid %d does not take the connection to %s", caller->row.name,
+               (int)child->pid, address.sun_path);
+    if (descriptor >= 0)
+        close(descriptor);
+}
+
 /* ---- READY, LOAD */
 
 static void handle_ready(struct child *child) {
@@ -143,6 +189,7 @@ union message {
     struct ipc_ready ready;
     struct ipc_load load;
     struct ipc_connect connect;
+    struct ipc_connect_path connect_path;
     struct ipc_drain drain;
 };
 
@@ -162,6 +209,10 @@ static bool handle_packet(struct child *child, struct str packet) {
     }
     if (type == IPC_CONNECT && ipc_decode(packet, type, &message)) {
         handle_connect(child, serial, &message.connect);
+        return true;
+    }
+    if (type == IPC_CONNECT_PATH && ipc_decode(packet, type, &message)) {
+        handle_connect_path(child, serial, &message.connect_path);
         return true;
     }
     return false;

@@ -75,6 +75,7 @@ struct master {
     int start_report; /* pipe to `tern start`, -1 when told or none */
     enum master_state state;
     struct plan_settings settings;
+    struct plan_paths sockets; /* what children may be connected to outside */
     struct service *services;
     struct listener *listeners;
     struct log_pipe *log_pipes;

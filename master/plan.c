@@ -91,6 +91,33 @@ static bool add_row(struct plan *plan, const struct plan_row *row, int *descript
     return true;
 }
 
+bool plan_paths_have(const struct plan_paths *paths, struct str path) {
+    for (size_t i = 0; i < paths->count; i++)
+        if (str_equal(str_from(paths->paths[i]), path))
+            return true;
+    return false;
+}
+
+void plan_paths_free(struct plan_paths *paths) {
+    for (size_t i = 0; i < paths->count; i++)
+        MEMORY_FREE(paths->paths[i]);
+    MEMORY_FREE(paths->paths);
+    *paths = (struct plan_paths){0};
+}
+
+/* Several rows may name the same. */
+static bool add_path(struct plan_paths *paths, const char *path) {
+    if (path[0] == '\0' || strlen(path) >= sizeof ((struct sockaddr_un *)0)->sun_path)
+        return false;
+    if (plan_paths_have(paths, str_from(path)))
+        return true;
+    if (paths->count >= PLAN_PATH_LIMIT)
+        return false;
+    paths->paths = memory_resize(paths->paths, paths->count + 1, sizeof *paths->paths);
+    paths->paths[paths->count++] = memory_copy_string(str_from(path));
+    return true;
+}
+
 bool plan_receive(int socket, struct plan *plan, plan_report *report, void *argument, struct failure *failure) {
     struct plan_packet *packet = MEMORY_NEW(struct plan_packet);
     int descriptor;
@@ -120,6 +147,9 @@ bool plan_receive(int socket, struct plan *plan, plan_report *report, void *argu
                 report(packet->type == PLAN_PROBLEM, packet->u.text, argument);
             plan->refused = plan->refused || packet->type == PLAN_PROBLEM;
             break;
+        case PLAN_PATH:
+            sound = text_ends(packet->u.text, sizeof packet->u.text) && add_path(&plan->sockets, packet->u.text);
+            break;
         case PLAN_END:
             plan->complete = !plan->refused && plan->settings.queue_directory[0] != '\0';
             if (!plan->complete)
@@ -143,6 +173,7 @@ void plan_free(struct plan *plan) {
             close(plan->configurations[i]);
     MEMORY_FREE(plan->rows);
     MEMORY_FREE(plan->configurations);
+    plan_paths_free(&plan->sockets);
     *plan = (struct plan){0};
 }
 

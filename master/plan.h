@@ -15,6 +15,7 @@
 #define PLAN_TEXT_LIMIT 512
 #define PLAN_ENDPOINT_LIMIT 32
 #define PLAN_ROW_LIMIT 500
+#define PLAN_PATH_LIMIT 200
 
 enum plan_listen {
     PLAN_LISTEN_NONE,   /* no socket: the service listens to nobody (log) */
@@ -59,12 +60,20 @@ struct plan_row {
     bool is_public;                /* socket in public/, not private/ */
     bool always_runs;
     bool is_agent;                 /* what the peer word *agents stands for */
+    bool reaches_paths;            /* may be connected to the sockets of plan_paths */
     uint32_t endpoint_count;
     struct endpoint endpoints[PLAN_ENDPOINT_LIMIT];
 };
 
+/* The UNIX sockets outside that services may be connected to: what the configuration names. */
+struct plan_paths {
+    char **paths;
+    size_t count;
+};
+
 struct plan {
     struct plan_settings settings;
+    struct plan_paths sockets;
     struct plan_row *rows;
     int *configurations; /* sealed memory file of each row */
     size_t count;
@@ -72,7 +81,7 @@ struct plan {
     bool refused; /* the child said what is wrong, in problems */
 };
 
-enum plan_packet_type { PLAN_SETTINGS = 1, PLAN_ROW, PLAN_PROBLEM, PLAN_WARNING, PLAN_END };
+enum plan_packet_type { PLAN_SETTINGS = 1, PLAN_ROW, PLAN_PROBLEM, PLAN_WARNING, PLAN_PATH, PLAN_END };
 
 /* What travels: a type and one of these. */
 struct plan_packet {
@@ -92,6 +101,8 @@ MUST_USE bool plan_send(int socket, const struct plan_packet *packet, int descri
 /* Takes one packet. True: go on receiving; false: the end, good (plan->complete)
  * or not (failure or plan->refused). Waits if the socket blocks. */
 bool plan_receive(int socket, struct plan *plan, plan_report *report, void *argument, struct failure *failure);
+bool plan_paths_have(const struct plan_paths *paths, struct str path);
+void plan_paths_free(struct plan_paths *paths);
 /* Closes the configurations that are still in it and empties it. */
 void plan_free(struct plan *plan);
 

@@ -8,6 +8,7 @@
 #include "memory.h"
 #include "service_table.h"
 #include "str.h"
+#include "unix_paths.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,9 +59,16 @@ static const struct {
 
 #define READER_ACCOUNT "tern-queue"
 
+/* UNIX sockets already told to master. */
+struct sent_paths {
+    char *paths[PLAN_PATH_LIMIT];
+    size_t count;
+};
+
 struct reader {
     int socket;
     const char *config_directory; /* its name, for messages */
+    struct sent_paths *sent;
 };
 
 #define OPENED_DIRECTORY "." /* config_directory, entered before the privileges went */
@@ -191,10 +199,49 @@ static bool fill_row(struct plan_row *row, const struct line *line, const struct
     row->is_public = line->is_public;
     row->always_runs = program->always_runs;
     row->is_agent = program->is_agent;
+    row->reaches_paths = (rights->rights & RIGHT_NAMED_SOCKETS) != 0;
     if (good && line->is_inet)
         good = interfaces_of_service(config, line->name, row->endpoints, PLAN_ENDPOINT_LIMIT, &count, failure);
     row->endpoint_count = (uint32_t)count;
     return good;
+}
+
+/* ---- the UNIX sockets that services may be connected to */
+
+struct path_sending {
+    const struct reader *reader;
+    bool too_many;
+    bool good;
+};
+
+static void send_path(struct str path, void *context) {
+    struct path_sending *sending = context;
+    struct sent_paths *sent = sending->reader->sent;
+    for (size_t i = 0; i < sent->count; i++)
+        if (str_equal(str_from(sent->paths[i]), path))
+            return;
+    if (sent->count == PLAN_PATH_LIMIT) {
+        sending->too_many = true;
+        return;
+    }
+    struct plan_packet *packet = MEMORY_NEW(struct plan_packet);
+    packet->type = PLAN_PATH;
+    sent->paths[sent->count++] = memory_copy_string(path);
+    if (!put_text(packet->u.text, sizeof packet->u.text, path) || !plan_send(sending->reader->socket, packet, -1))
+        sending->good = false;
+    MEMORY_FREE(packet);
+}
+
+static bool send_paths(const struct reader *reader, const struct config *config, struct failure *failure) {
+    struct path_sending sending = {.reader = reader, .good = true};
+    for (size_t i = 0; i < parameter_count; i++) {
+        struct config_number scratch;
+        unix_paths_each(parameter_table[i].name, config_value(config, &parameter_table[i], &scratch), send_path,
+                        &sending);
+    }
+    if (sending.too_many)
+        return failure_set(failure, "the configuration names more than %d UNIX sockets", PLAN_PATH_LIMIT);
+    return sending.good || failure_set_errno(failure, errno, "master has gone");
 }
 
 static bool send_row(const struct reader *reader, const struct line *line, const struct program *program,
@@ -204,7 +251,7 @@ static bool send_row(const struct reader *reader, const struct line *line, const
     int descriptor = -1;
     packet->type = PLAN_ROW;
     bool good = load(reader, line->overrides, line->override_count, &config, NULL, failure) &&
-                fill_row(&packet->u.row, line, program, config, failure) &&
+                fill_row(&packet->u.row, line, program, config, failure) && send_paths(reader, config, failure) &&
                 config_seal(config, program->scope, &descriptor, failure);
     if (good && !plan_send(reader->socket, packet, descriptor))
         good = failure_set_errno(failure, errno, "master has gone");
@@ -347,7 +394,8 @@ static void default_signals(void) {
 }
 
 int plan_child(const char *config_directory, int socket) {
-    struct reader reader = {.socket = socket, .config_directory = config_directory};
+    static struct sent_paths sent;
+    struct reader reader = {.socket = socket, .config_directory = config_directory, .sent = &sent};
     struct failure failure = {0};
     default_signals();
     bool good = drop_privileges(config_directory, &failure);

@@ -110,6 +110,9 @@ bool reload_apply(struct master *master, struct plan *plan, struct failure *fail
             return false;
         }
     master->settings = plan->settings;
+    plan_paths_free(&master->sockets);
+    master->sockets = plan->sockets;
+    plan->sockets = (struct plan_paths){0};
     for (size_t i = 0; i < plan->count; i++)
         if (!commit_row(master, &plan->rows[i], &plan->configurations[i], failure))
             report(master, REPORT_ERROR, "service %s: %s", plan->rows[i].name, failure->text);

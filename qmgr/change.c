@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 /* ---- flush */
@@ -29,15 +30,18 @@ void control_flush(struct ipc_request *request, struct qmgr *qmgr) {
     const struct ipc_qmgr_flush *flush = request->message;
     wake_dead(qmgr);
     if (flush->queue_id.length) {
+        if (!qmgr_has_room(qmgr, true)) {
+            ipc_answer_failed(request, 451, "4.3.2", "as many messages as may be are active already: ask again later");
+            return;
+        }
         if (queue_id_is_valid(flush->queue_id)) message_activate(qmgr, flush->queue_id, true, true, true);
     } else {
         qmgr->flush_all = true;
-        qmgr->flush_started = clock_date() / CLOCK_SECOND;
+        qmgr->flush_started = clock_date();
         qmgr->flush_position = 0;
         qmgr->flush_id[0] = '\0';
         snprintf(qmgr->flush_site, sizeof qmgr->flush_site, "%.*s", STR_ARGS(flush->site));
-        qmgr->incoming_overflow = true;
-        task_queue_wake_one(&qmgr->incoming_wait);
+        incoming_again(qmgr, 0);
         task_queue_wake_one(&qmgr->deferred_wait);
     }
     struct ipc_done answer = {.empty_ = {}};
@@ -47,6 +51,8 @@ void control_flush(struct ipc_request *request, struct qmgr *qmgr) {
 /* ---- a message under way */
 
 void message_cancel_jobs(struct message *message) {
+    /* Being opened, resolved or finished: another task has it and obeys the wishes itself. */
+    if (message->unfinished == 0) return;
     /* The last one may end the pass and free the message, so the count is kept above zero meanwhile. */
     message->unfinished++;
     for (struct job *job = message->jobs; job; job = job->sibling) {
@@ -110,9 +116,20 @@ static bool append_expiry(int folder, const char *name) {
     return good;
 }
 
+/* Others run while it moves, and must leave it alone. */
+static bool move(struct qmgr *qmgr, int from, int to, const char *name) {
+    int error_number = 0;
+    if (from == to) return true;
+    map_put(qmgr->leaving, str_from(name), qmgr);
+    bool good = queue_move(qmgr, from, to, name, &error_number);
+    map_remove(qmgr->leaving, str_from(name));
+    if (!good) log_message_warning(str_from(name), "cannot be moved: %s", strerror(error_number));
+    return good;
+}
+
 /* To new/, where it is taken up as if it had just come. */
 static bool release(struct qmgr *qmgr, int folder, const char *name) {
-    if (renameat(folder, name, qmgr->new, name) < 0) return false;
+    if (!move(qmgr, folder, qmgr->new, name)) return false;
     deferred_forget(qmgr, str_from(name));
     incoming_note(qmgr, str_from(name), true);
     return true;
@@ -127,7 +144,7 @@ static bool change_resting(struct qmgr *qmgr, int folder, const char *name, enum
         log_message(queue_id, "removed");
         return true;
     case QUEUE_HOLD:
-        if (folder == qmgr->hold || renameat(folder, name, qmgr->hold, name) < 0) return false;
+        if (folder == qmgr->hold || !move(qmgr, folder, qmgr->hold, name)) return false;
         deferred_forget(qmgr, queue_id);
         log_message(queue_id, "placed on hold");
         return true;
@@ -147,16 +164,25 @@ static bool change_resting(struct qmgr *qmgr, int folder, const char *name, enum
     return false;
 }
 
-static bool exists(int folder, const char *name) {
-    return faccessat(folder, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+/* The lock keeps off a qmgr that drains after a reload: what it is still delivering cannot be changed here. */
+static bool change_locked(struct qmgr *qmgr, int folder, const char *name, int file, enum queue_change change) {
+    if (flock(file, LOCK_EX | LOCK_NB) == 0) return change_resting(qmgr, folder, name, change);
+    log_message_warning(str_from(name), "is still being delivered by a queue manager that is being replaced: not changed");
+    return false;
 }
 
 static bool change_one(struct qmgr *qmgr, const char *name, enum queue_change change) {
     struct message *message = map_get(qmgr->active, str_from(name));
     if (message) return change_active(message, change);
+    if (map_get(qmgr->leaving, str_from(name))) return false;
     const int folders[] = {qmgr->new, qmgr->cur, qmgr->hold};
-    for (size_t i = 0; i < ARRAY_LENGTH(folders); i++)
-        if (exists(folders[i], name)) return change_resting(qmgr, folders[i], name, change);
+    for (size_t i = 0; i < ARRAY_LENGTH(folders); i++) {
+        int file = openat(folders[i], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (file < 0) continue;
+        bool changed = change_locked(qmgr, folders[i], name, file, change);
+        close(file);
+        return changed;
+    }
     return false;
 }
 
@@ -170,17 +196,26 @@ static bool is_selected(struct str queues, const char *queue) {
     return false;
 }
 
-static uint64_t change_folder(struct qmgr *qmgr, int folder, enum queue_change change) {
-    uint64_t count = 0;
+/* The names that stand in a folder now, a NUL after each: what the changes bring in is not met again. */
+static void list_names(int folder, struct buf *names) {
     int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *listing = copy < 0 ? NULL : fdopendir(copy);
     if (!listing && copy >= 0) close(copy);
     for (struct dirent *entry; listing && (entry = readdir(listing)) != NULL;) {
-        if (!queue_id_is_valid(str_from(entry->d_name))) continue;
-        if (change_one(qmgr, entry->d_name, change)) count++;
-        if (count % 64 == 63) task_yield();
+        if (queue_id_is_valid(str_from(entry->d_name))) buf_append_bytes(names, entry->d_name, strlen(entry->d_name) + 1);
     }
     if (listing) closedir(listing);
+}
+
+static uint64_t change_folder(struct qmgr *qmgr, int folder, enum queue_change change) {
+    struct buf names = buf_make(0);
+    uint64_t count = 0, seen = 0;
+    list_names(folder, &names);
+    for (size_t at = 0; at < names.length && !qmgr->draining; at += strlen(names.data + at) + 1) {
+        if (change_one(qmgr, names.data + at, change)) count++;
+        if (++seen % 64 == 0) task_yield();
+    }
+    buf_free(&names);
     return count;
 }
 

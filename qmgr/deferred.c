@@ -5,7 +5,8 @@
  *
  * The order of the index and the files: the index is committed before a file moves
  * from new/ to cur/, so that all of cur/ is in the index; an entry without a file is
- * harmless and goes when it is met. Entries stay while their message is active. */
+ * harmless and goes when it is met. Entries stay while their message is active.
+ * An index that fails is thrown away and made anew from the files. */
 #include "qmgr.h"
 #include "log.h"
 #include <dirent.h>
@@ -15,6 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define LOOK_SECONDS 60      /* without a reason */
+#define REBUILD_PAUSE 60000  /* ms from one remaking of the index to the next, at least */
+
 int64_t next_attempt_after(const struct config *config, int64_t arrival, int64_t now) {
     int64_t wait = now - arrival;
     if (wait < config->minimal_backoff_time) wait = config->minimal_backoff_time;
@@ -22,10 +26,13 @@ int64_t next_attempt_after(const struct config *config, int64_t arrival, int64_t
     return now + wait;
 }
 
-/* ---- entries: "LAST-ATTEMPT domain domain ..." */
+/* ---- entries: "LAST-ATTEMPT domain domain ...", the date in microseconds; "*" as the first domain
+ * when there are more than fit */
 
-static void format_sites(const struct queue_envelope *envelope, int64_t now, struct buf *sites) {
-    buf_append_u64(sites, (uint64_t)now);
+#define SITES_SIZE ((size_t)380)
+static const char any_site[] = "*";
+
+static void format_domains(const struct queue_envelope *envelope, struct buf *sites) {
     struct str last = STR_EMPTY;
     for (size_t i = 0; i < envelope->recipient_count && !buf_overflowed(sites); i++) {
         const struct queue_recipient *recipient = &envelope->recipients[i];
@@ -39,30 +46,46 @@ static void format_sites(const struct queue_envelope *envelope, int64_t now, str
     }
 }
 
+static void format_sites(const struct queue_envelope *envelope, int64_t last_attempt, struct buf *sites) {
+    buf_append_u64(sites, (uint64_t)last_attempt);
+    size_t begin = sites->length;
+    format_domains(envelope, sites);
+    if (!buf_overflowed(sites)) return;
+    buf_truncate(sites, begin);
+    sites->overflow = false;
+    buf_printf(sites, " %s", any_site);
+}
+
 static void note_trouble(struct qmgr *qmgr, const struct failure *failure) {
-    if (!qmgr->index_broken) log_warning("%s; the index is made anew when qmgr starts again", failure->text);
+    if (!qmgr->index_broken) log_warning("%s; the index is made anew", failure->text);
     qmgr->index_broken = true;
+    task_queue_wake_one(&qmgr->deferred_wait);
 }
 
 bool deferred_put(struct qmgr *qmgr, struct message *message, int64_t when) {
     struct failure failure = {0};
-    if (!qmgr->schedule) return false; /* draining: the successor reads the date from the file */
-    struct buf sites = buf_make(380);
-    format_sites(&message->envelope, clock_date() / CLOCK_SECOND, &sites);
+    if (!qmgr->schedule) { /* draining, or the index cannot be made: the date is read from the file later */
+        if (!message->deferred && !qmgr->draining) incoming_again(qmgr, 10000);
+        return false;
+    }
+    struct buf sites = buf_make(SITES_SIZE);
+    format_sites(&message->envelope, clock_date(), &sites);
     bool good = schedule_put(qmgr->schedule, str_from(message->queue_id), when, buf_str(&sites), &failure) &&
                 schedule_commit(qmgr->schedule, &failure);
     buf_free(&sites);
     if (!good) note_trouble(qmgr, &failure);
+    if (good && when < qmgr->due_at) task_queue_wake_one(&qmgr->deferred_wait);
     if (message->deferred) return good;
-    if (good && renameat(qmgr->new, message->queue_id, qmgr->cur, message->queue_id) == 0) {
+    int error_number = 0;
+    if (good && queue_move(qmgr, qmgr->new, qmgr->cur, message->queue_id, &error_number)) {
         message->deferred = true;
         return true;
     }
     /* It stays in new/, where the next scan finds it: nothing is lost, only the wait is. */
     if (good)
-        log_message_warning(str_from(message->queue_id), "cannot move the queue file to cur: %s; tried again at the next queue run",
-                            strerror(errno));
-    qmgr->incoming_overflow = true;
+        log_message_warning(str_from(message->queue_id), "cannot move the queue file to cur: %s; tried again later",
+                            strerror(error_number));
+    incoming_again(qmgr, 10000);
     return false;
 }
 
@@ -78,39 +101,56 @@ struct rebuild {
     struct qmgr *qmgr;
     DIR *listing;
     size_t count;
+    bool failed; /* something may have been passed over */
     struct { char queue_id[QUEUE_ID_SIZE]; int64_t when; struct buf sites; } rows[256];
     bool end;
 };
 
 static void read_row(struct rebuild *rebuild, const char *name) {
     int file = openat(rebuild->qmgr->cur, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (file < 0) return;
+    if (file < 0 && errno == ENOENT) return;
     struct arena *arena = arena_create(0);
     struct queue_header header;
     struct queue_envelope envelope = {.next_attempt = 0};
     uint64_t events_end;
     /* What cannot be read is scheduled at once: taking it up then says what is wrong with it. */
-    bool good = queue_file_read(file, arena, &header, &envelope, &events_end, NULL);
+    bool good = file >= 0 && queue_file_read(file, arena, &header, &envelope, &events_end, NULL);
     size_t row = rebuild->count++;
     snprintf(rebuild->rows[row].queue_id, QUEUE_ID_SIZE, "%s", name);
     rebuild->rows[row].when = good ? envelope.next_attempt : 0;
-    rebuild->rows[row].sites = buf_make(380);
+    rebuild->rows[row].sites = buf_make(SITES_SIZE);
     if (good) format_sites(&envelope, 0, &rebuild->rows[row].sites);
     arena_destroy(&arena);
-    close(file);
+    if (file >= 0) close(file);
 }
 
 static void read_batch(void *argument) {
     struct rebuild *rebuild = argument;
     rebuild->count = 0;
     while (rebuild->count < ARRAY_LENGTH(rebuild->rows)) {
+        errno = 0;
         struct dirent *entry = readdir(rebuild->listing);
         if (!entry) {
+            rebuild->failed = errno != 0;
             rebuild->end = true;
             return;
         }
         if (queue_id_is_valid(str_from(entry->d_name))) read_row(rebuild, entry->d_name);
     }
+}
+
+static void put_rows(struct rebuild *rebuild) {
+    struct qmgr *qmgr = rebuild->qmgr;
+    struct failure failure = {0};
+    for (size_t i = 0; i < rebuild->count; i++) {
+        int64_t when;
+        struct str queue_id = str_from(rebuild->rows[i].queue_id);
+        if (qmgr->schedule && !schedule_find(qmgr->schedule, queue_id, &when) &&
+            !schedule_put(qmgr->schedule, queue_id, rebuild->rows[i].when, buf_str(&rebuild->rows[i].sites), &failure))
+            note_trouble(qmgr, &failure);
+        buf_free(&rebuild->rows[i].sites);
+    }
+    if (qmgr->schedule && !schedule_commit(qmgr->schedule, &failure)) note_trouble(qmgr, &failure);
 }
 
 static void rebuild_task(void *argument) {
@@ -121,23 +161,45 @@ static void rebuild_task(void *argument) {
     rebuild->qmgr = qmgr;
     int copy = openat(qmgr->cur, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     rebuild->listing = copy < 0 ? NULL : fdopendir(copy);
-    while (rebuild->listing && !rebuild->end && !qmgr->draining) {
+    rebuild->failed = !rebuild->listing;
+    if (!rebuild->listing && copy >= 0) close(copy);
+    while (rebuild->listing && !rebuild->end && !qmgr->draining && !qmgr->index_broken) {
         task_run_blocking(read_batch, rebuild);
-        for (size_t i = 0; i < rebuild->count && qmgr->schedule; i++) {
-            int64_t when;
-            struct str queue_id = str_from(rebuild->rows[i].queue_id);
-            if (!schedule_find(qmgr->schedule, queue_id, &when) &&
-                !schedule_put(qmgr->schedule, queue_id, rebuild->rows[i].when, buf_str(&rebuild->rows[i].sites), &failure))
-                note_trouble(qmgr, &failure);
-            buf_free(&rebuild->rows[i].sites);
-        }
+        put_rows(rebuild);
         total += rebuild->count;
-        if (qmgr->schedule && !schedule_commit(qmgr->schedule, &failure)) note_trouble(qmgr, &failure);
         task_queue_wake_one(&qmgr->deferred_wait);
     }
     if (rebuild->listing) closedir(rebuild->listing);
-    if (total) log_info("the schedule index was made anew from %zu deferred messages", total);
+    if (rebuild->failed) {
+        failure_set(&failure, "cannot read the queue folder cur");
+        note_trouble(qmgr, &failure);
+    }
+    /* Cut short, it is not said to be filled: whoever opens it next begins anew. */
+    if (rebuild->end && !rebuild->failed && !qmgr->index_broken && qmgr->schedule) {
+        if (!schedule_filled(qmgr->schedule, &failure)) note_trouble(qmgr, &failure);
+        if (total) log_info("the schedule index was made anew from %zu deferred messages", total);
+    }
+    qmgr->rebuilding = false;
     MEMORY_FREE(rebuild);
+}
+
+/* Opens the index and, if it is empty, begins to fill it. */
+static bool open_index(struct qmgr *qmgr, struct failure *failure) {
+    bool empty;
+    if (!schedule_open("schedule", str_from(qmgr->boot_identity), &qmgr->schedule, &empty, failure)) return false;
+    if (!empty) return true;
+    qmgr->rebuilding = task_start("rebuild", rebuild_task, qmgr);
+    return qmgr->rebuilding || failure_set(failure, "out of resources");
+}
+
+/* After an error nothing that stands in the index can be relied on. */
+static void repair_index(struct qmgr *qmgr) {
+    struct failure failure = {0};
+    if (!qmgr->index_broken || qmgr->rebuilding || qmgr->draining || deadline_left(qmgr->next_rebuild) > 0) return;
+    qmgr->next_rebuild = deadline_in(REBUILD_PAUSE);
+    schedule_discard(&qmgr->schedule);
+    qmgr->index_broken = !open_index(qmgr, &failure);
+    if (qmgr->index_broken) log_warning("%s; deferred mail waits until the index can be made", failure.text);
 }
 
 struct lock_call {
@@ -149,8 +211,7 @@ static void call_lock(void *argument) {
     while ((call->error_number = flock(call->folder, LOCK_EX) < 0 ? errno : 0) == EINTR) continue;
 }
 
-bool deferred_open(struct qmgr *qmgr, struct str boot_identity, struct failure *failure) {
-    bool empty;
+bool deferred_open(struct qmgr *qmgr, struct failure *failure) {
     if (mkdirat(qmgr->queue, "schedule", 0700) < 0 && errno != EEXIST)
         return failure_set_errno(failure, errno, "cannot make the folder of the schedule index");
     qmgr->index_lock = openat(qmgr->queue, "schedule", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -158,13 +219,12 @@ bool deferred_open(struct qmgr *qmgr, struct str boot_identity, struct failure *
     struct lock_call call = {.folder = qmgr->index_lock};
     task_run_blocking(call_lock, &call);
     if (call.error_number) return failure_set_errno(failure, call.error_number, "cannot lock the schedule index");
-    if (!schedule_open("schedule", boot_identity, &qmgr->schedule, &empty, failure)) return false;
-    if (empty && !task_start("rebuild", rebuild_task, qmgr)) return failure_set(failure, "out of resources");
-    return true;
+    return open_index(qmgr, failure);
 }
 
 void deferred_close(struct qmgr *qmgr) {
-    schedule_close(&qmgr->schedule);
+    if (qmgr->index_broken) schedule_discard(&qmgr->schedule);
+    else schedule_close(&qmgr->schedule);
     if (qmgr->index_lock >= 0) close(qmgr->index_lock);
     qmgr->index_lock = -1;
 }
@@ -175,7 +235,7 @@ static bool site_matches(const struct qmgr *qmgr, struct str sites) {
     if (!qmgr->flush_site[0]) return true;
     struct str word;
     while (str_next_word(&sites, " ", &word))
-        if (str_equal_nocase(word, str_from(qmgr->flush_site))) return true;
+        if (str_equal_nocase(word, str_from(qmgr->flush_site)) || str_equal(word, str_from(any_site))) return true;
     return false;
 }
 
@@ -188,7 +248,7 @@ static int64_t last_attempt_of(struct str sites) {
 /* Walks the whole index once from the flush position, taking up what was not tried since the flush began. */
 static void run_flush(struct qmgr *qmgr) {
     struct str sites;
-    while (qmgr->flush_all && qmgr_has_room(qmgr, true)) {
+    while (qmgr->flush_all && qmgr->schedule && qmgr_has_room(qmgr, true)) {
         if (!schedule_next(qmgr->schedule, &qmgr->flush_position, qmgr->flush_id, &sites)) {
             qmgr->flush_all = false;
             return;
@@ -198,27 +258,46 @@ static void run_flush(struct qmgr *qmgr) {
     }
 }
 
-/* Takes up what is due; returns how long until the next is, in ms. */
-static int64_t run_due(struct qmgr *qmgr) {
-    int64_t when = 0, now = clock_date() / CLOCK_SECOND;
-    char queue_id[QUEUE_ID_SIZE] = "";
+/* Takes up what is due, from where it ran out of room the last time (all before that is active, and
+ * walking over it for each message that ends would take the square of their number). Sets due_at. */
+static void run_due(struct qmgr *qmgr) {
+    int64_t now = clock_date() / CLOCK_SECOND;
+    char queue_id[QUEUE_ID_SIZE];
     struct str sites;
-    while (qmgr_has_room(qmgr, true)) {
-        if (!schedule_next(qmgr->schedule, &when, queue_id, &sites)) return 60000;
-        if (when > now) return (when - now) * 1000 < 60000 ? (when - now) * 1000 : 60000;
+    if (!qmgr->due_waits) {
+        qmgr->due_position = 0;
+        qmgr->due_id[0] = '\0';
+    }
+    qmgr->due_waits = qmgr->locked_met = false;
+    qmgr->due_at = now + LOOK_SECONDS;
+    while (qmgr->schedule && !qmgr->index_broken) {
+        if (!qmgr_has_room(qmgr, true)) {
+            qmgr->due_waits = true;
+            qmgr->due_at = now + 1;
+            return;
+        }
+        if (!schedule_next(qmgr->schedule, &qmgr->due_position, qmgr->due_id, &sites)) break;
+        if (qmgr->due_position > now) {
+            if (qmgr->due_position < qmgr->due_at) qmgr->due_at = qmgr->due_position;
+            break;
+        }
+        snprintf(queue_id, sizeof queue_id, "%s", qmgr->due_id);
         message_activate(qmgr, str_from(queue_id), true, true, false);
     }
-    return 1000;
+    if (qmgr->locked_met) qmgr->due_at = now + 1;
 }
 
 void deferred_task(void *argument) {
     struct qmgr *qmgr = argument;
     while (!qmgr->draining && !task_is_cancelled(task_current())) {
         struct failure failure = {0};
+        repair_index(qmgr);
         run_flush(qmgr);
-        int64_t wait = qmgr->flush_all ? 1000 : run_due(qmgr);
-        if (!schedule_commit(qmgr->schedule, &failure)) note_trouble(qmgr, &failure);
-        enum wait_result ignored = task_queue_wait(&qmgr->deferred_wait, deadline_in(wait));
+        if (!qmgr->flush_all) run_due(qmgr);
+        /* Taking up may have waited, and the successor have the index meanwhile. */
+        if (qmgr->schedule && !schedule_commit(qmgr->schedule, &failure)) note_trouble(qmgr, &failure);
+        int64_t wait = qmgr->flush_all || qmgr->index_broken ? 1000 : (qmgr->due_at - clock_date() / CLOCK_SECOND) * 1000;
+        enum wait_result ignored = task_queue_wait(&qmgr->deferred_wait, deadline_in(wait > 0 ? wait : 1));
         (void)ignored; /* due, or woken: look again */
     }
 }

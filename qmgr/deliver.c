@@ -176,6 +176,5 @@ void delivery_start(struct delivery delivery) {
     delivery.message->unfinished -= delivery.count;
     if (delivery.message->unfinished == 0) message_finish(delivery.message);
     MEMORY_FREE(kept);
-    delivery.destination->in_flight--;
-    delivery.destination->transport->in_flight--;
+    destination_place_freed(delivery.destination);
 }

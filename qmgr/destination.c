@@ -3,6 +3,10 @@
 #include "qmgr.h"
 #include <limits.h>
 
+/* What a DELIVER message holds (ipc_messages.def): all recipients, and what one takes besides its texts. */
+#define RECIPIENT_BYTES ((size_t)60000)
+#define RECIPIENT_FRAME ((size_t)20)
+
 /* ---- finding them */
 
 /* TRANSPORT_destination_..._limit where main.cf has it, else the default; 0 is no limit. */
@@ -21,6 +25,8 @@ struct transport *transport_find(struct qmgr *qmgr, struct str name) {
     transport->destinations = map_create();
     transport->concurrency_limit = transport_limit(config, transport, STR("destination_concurrency_limit"));
     transport->recipient_limit = transport_limit(config, transport, STR("destination_recipient_limit"));
+    transport->initial_concurrency = transport_limit(config, transport, STR("initial_destination_concurrency"));
+    transport->cohort_limit = transport_limit(config, transport, STR("destination_concurrency_failed_cohort_limit"));
     transport->limit = (unsigned)config->qmgr_transport_delivery_limit;
     bool own = str_equal(name, STR("error")) || str_equal(name, STR("retry")) || str_equal(name, STR("discard"));
     if (!own) transport->client = service_client(qmgr->service, transport->name, NULL, NULL);
@@ -50,6 +56,18 @@ static void destination_free_if_idle(struct destination *destination) {
     MEMORY_FREE(destination->nexthop);
     MEMORY_FREE(destination->dead_reason);
     MEMORY_FREE(destination);
+}
+
+/* Those that were dead when their last delivery ended, or lost their jobs without one. */
+void destinations_sweep(struct qmgr *qmgr) {
+    size_t at = 0;
+    struct str name;
+    void *value;
+    while (map_next(qmgr->transports, &at, &name, &value)) {
+        struct transport *transport = value;
+        size_t inner = 0;
+        while (map_next(transport->destinations, &inner, &name, &value)) destination_free_if_idle(value);
+    }
 }
 
 /* ---- rings: the entry after `turn` ... `turn` itself is next */
@@ -125,23 +143,25 @@ void destination_add_job(struct destination *destination, struct job *job) {
     job->destination = destination;
     job->line = line;
     job->next = NULL;
+    job->previous = line->last;
     if (line->last) line->last->next = job;
     else line->first = job;
     line->last = job;
     destination->jobs++;
-    if (destination->window <= 0)
-        destination->window = (double)job->message->qmgr->config->initial_destination_concurrency;
+    if (destination->window <= 0) {
+        unsigned limit = destination->transport->concurrency_limit, initial = destination->transport->initial_concurrency;
+        destination->window = initial < limit ? initial : limit;
+    }
     update_ready(destination);
 }
 
 void destination_remove_job(struct destination *destination, struct job *job) {
     struct sender_line *line = job->line;
     if (!line) return;
-    struct job *before = NULL;
-    for (struct job *at = line->first; at != job; at = at->next) before = at;
-    if (before) before->next = job->next;
+    if (job->previous) job->previous->next = job->next;
     else line->first = job->next;
-    if (line->last == job) line->last = before;
+    if (job->next) job->next->previous = job->previous;
+    else line->last = job->previous;
     job->line = NULL;
     destination->jobs--;
     if (!line->first) line_free(destination, line);
@@ -188,19 +208,29 @@ void destination_failed(struct destination *destination, struct str reason) {
         destination->failed_cohorts++;
         if (destination->window > 1) destination->window -= 1;
     }
-    if (destination->failed_cohorts >= (unsigned)qmgr->config->default_destination_concurrency_failed_cohort_limit)
+    if (destination->failed_cohorts >= destination->transport->cohort_limit)
         declare_dead(destination, qmgr, reason);
 }
 
 /* ---- turns */
+
+/* Recipients of a job that fit into one request, at most the transport's limit; at least one. */
+static size_t next_portion(const struct job *job, size_t limit) {
+    size_t count = 0, bytes = 0;
+    for (; count < limit && job->taken + count < job->count; count++) {
+        const struct queue_recipient *recipient = &job->message->envelope.recipients[job->indexes[job->taken + count]];
+        bytes += recipient->address.length + recipient->original.length + recipient->orcpt.length + RECIPIENT_FRAME;
+        if (count && bytes > RECIPIENT_BYTES) break;
+    }
+    return count;
+}
 
 /* The next recipients of the sender whose turn it is; the sender then goes to the end. */
 static struct delivery take_delivery(struct destination *destination) {
     struct sender_line *line = destination->turn;
     struct job *job = line->first;
     destination->turn = line->next;
-    size_t count = job->count - job->taken;
-    if (count > destination->transport->recipient_limit) count = destination->transport->recipient_limit;
+    size_t count = next_portion(job, destination->transport->recipient_limit);
     struct delivery delivery = {
         .message = job->message, .destination = destination, .indexes = job->indexes + job->taken, .count = count};
     job->taken += count;
@@ -220,11 +250,15 @@ void transport_dispatch(struct transport *transport) {
     }
 }
 
+void destination_place_freed(struct destination *destination) {
+    destination->in_flight--;
+    destination->transport->in_flight--;
+    update_ready(destination);
+}
+
 void destination_delivery_ended(struct destination *destination) {
     struct transport *transport = destination->transport;
-    destination->in_flight--;
-    transport->in_flight--;
-    update_ready(destination);
+    destination_place_freed(destination);
     destination_free_if_idle(destination);
     transport_dispatch(transport);
 }

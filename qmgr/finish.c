@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define BOUNCE_PATIENCE 120000 /* ms */
+#define NOTE_PAUSE 5000        /* ms between attempts to write down what was delivered */
 #define NOTICE_ROWS_LIMIT ((size_t)100000)
 
 static size_t count_state(const struct message *message, unsigned state) {
@@ -25,11 +26,7 @@ static size_t count_state(const struct message *message, unsigned state) {
 static void set_state(struct message *message, size_t index, unsigned state) {
     struct queue_recipient *recipient = &message->envelope.recipients[index];
     recipient->state = state;
-    struct queue_event event = {.type = EVENT_RECIPIENT, .index = index, .state = state, .action = recipient->action,
-                                .status = recipient->status, .reason = recipient->reason,
-                                .remote_mta = recipient->remote_mta, .diagnostic = recipient->diagnostic,
-                                .when = recipient->last_attempt};
-    message_event(message, &event);
+    message_note(message, index);
 }
 
 /* ---- 1. */
@@ -49,8 +46,7 @@ static void expire(struct message *message, int64_t now) {
         if (recipient->status.length == 0 || recipient->status.data[0] == '4') recipient->status = STR("4.4.7");
         if (recipient->reason.length == 0) recipient->reason = STR("message expired before it could be delivered");
         recipient->action = DELIVERY_FAILED;
-        bool notify = recipient->notify == NOTIFY_NONE || recipient->notify & NOTIFY_FAILURE;
-        set_state(message, i, notify ? QUEUE_RECIPIENT_FAILED : QUEUE_RECIPIENT_DONE);
+        set_state(message, i, message_owes_failure(message, recipient->notify) ? QUEUE_RECIPIENT_FAILED : QUEUE_RECIPIENT_DONE);
     }
 }
 
@@ -130,7 +126,7 @@ static bool pay_notice(struct message *message, enum notice_kind kind, unsigned 
 static void warn_of_delay(struct message *message, int64_t now) {
     struct queue_envelope *envelope = &message->envelope;
     int64_t after = message->qmgr->config->delay_warning_time;
-    if (after <= 0 || envelope->delay_notice || envelope->sender.length == 0) return;
+    if (after <= 0 || envelope->delay_notice || envelope->sender.length == 0 || message_is_postmaster_notice(message)) return;
     if (now - envelope->arrival / CLOCK_SECOND < after) return;
     struct buf rows = buf_make(0);
     uint32_t count = 0;
@@ -165,6 +161,17 @@ static void sync_events(struct message *message) {
                             strerror(call.error_number));
 }
 
+/* What was delivered and could not be written down (a full disk) would be delivered again at every
+ * attempt. So the message is not let go before it is. */
+static void note_all(struct message *message) {
+    while (message->unnoted && !message->qmgr->draining) {
+        if (task_sleep(NOTE_PAUSE) == WAIT_CANCELLED) return;
+        message->unnoted = false;
+        for (size_t i = 0; i < message->envelope.recipient_count && !message->unnoted; i++)
+            if (message->envelope.recipients[i].state != QUEUE_RECIPIENT_WAITING) message_note(message, i);
+    }
+}
+
 static void defer(struct message *message, int64_t now) {
     struct queue_envelope *envelope = &message->envelope;
     if (message->qmgr->draining && !message->tried) { /* cut short by the drain: the successor takes it up at once */
@@ -185,13 +192,16 @@ static int folder_of(const struct message *message) {
 static void remove_message(struct message *message, const char *word) {
     log_message(str_from(message->queue_id), "%s", word);
     if (message->deferred) deferred_forget(message->qmgr, str_from(message->queue_id));
-    queue_remove(message->qmgr, folder_of(message), str_from(message->queue_id));
+    queue_remove(message->qmgr, folder_of(message), str_from(message->queue_id), message->file);
+    message->file = -1; /* it is closed, and with it the lock gone, when the name is */
 }
 
 static bool put_on_hold(struct message *message, const char *why) {
     struct qmgr *qmgr = message->qmgr;
-    if (renameat(folder_of(message), message->queue_id, qmgr->hold, message->queue_id) < 0) {
-        log_message_warning(str_from(message->queue_id), "cannot be put on hold: %s", strerror(errno));
+    int error_number = 0;
+    sync_events(message);
+    if (!queue_move(qmgr, folder_of(message), qmgr->hold, message->queue_id, &error_number)) {
+        log_message_warning(str_from(message->queue_id), "cannot be put on hold: %s", strerror(error_number));
         return false;
     }
     log_message(str_from(message->queue_id), "%s", why);
@@ -199,36 +209,41 @@ static bool put_on_hold(struct message *message, const char *why) {
     return true;
 }
 
+/* Expiry and notices; true when nothing is owed to anybody. Others run meanwhile: an expiry may be wished then. */
+static bool settle_accounts(struct message *message, int64_t now) {
+    bool paid, expired;
+    do {
+        expired = message->wish_expire;
+        expire(message, now);
+        paid = pay_notice(message, NOTICE_FAILED, QUEUE_RECIPIENT_FAILED, now) &&
+               pay_notice(message, NOTICE_SUCCESS, QUEUE_RECIPIENT_DELIVERED, now);
+        if (count_state(message, QUEUE_RECIPIENT_WAITING) > 0) warn_of_delay(message, now);
+    } while (message->wish_expire && !expired);
+    return paid && count_state(message, QUEUE_RECIPIENT_WAITING) == 0;
+}
+
 /* A notice that cannot be delivered even to the postmaster waits for an operator: there is
  * nobody left to tell (lessons.md, durability 6). */
-static bool is_undeliverable_notice(const struct message *message) {
-    struct str sender = message->envelope.sender, local, domain;
-    return str_cut(sender, '@', &local, &domain) && str_equal_nocase(local, message->qmgr->config->double_bounce_sender) &&
-           str_equal_nocase(domain, message->qmgr->config->myhostname);
+static bool hold_for_operator(struct message *message) {
+    return count_state(message, QUEUE_RECIPIENT_FAILED) > 0 && message_is_postmaster_notice(message) &&
+           put_on_hold(message, "undeliverable postmaster notification: placed on hold");
 }
 
 static void finish_task(void *argument) {
     struct message *message = argument;
     int64_t now = clock_date() / CLOCK_SECOND;
-    if (message->wish_delete) {
-        remove_message(message, "removed");
-    } else {
+    bool removed = message->wish_delete, held = false;
+    if (!removed && message_is_postmaster_notice(message)) {
         expire(message, now);
-        bool failed = count_state(message, QUEUE_RECIPIENT_FAILED) > 0;
-        if (failed && is_undeliverable_notice(message)) {
-            if (put_on_hold(message, "undeliverable postmaster notification: placed on hold")) message_free(&message);
-            else { defer(message, now); message_free(&message); }
-            return;
-        }
-        bool paid = pay_notice(message, NOTICE_FAILED, QUEUE_RECIPIENT_FAILED, now) &&
-                    pay_notice(message, NOTICE_SUCCESS, QUEUE_RECIPIENT_DELIVERED, now);
-        if (paid && count_state(message, QUEUE_RECIPIENT_WAITING) == 0) {
-            remove_message(message, "removed");
-        } else {
-            warn_of_delay(message, now);
-            if (!message->wish_hold || !put_on_hold(message, "placed on hold")) defer(message, now);
-        }
+        held = hold_for_operator(message);
+        removed = !held && count_state(message, QUEUE_RECIPIENT_DONE) == message->envelope.recipient_count;
+    } else if (!removed) {
+        removed = settle_accounts(message, now);
     }
+    if (!removed && !held) note_all(message);
+    /* Wishes may have come in while this task waited. */
+    if (removed || (message->wish_delete && !held)) remove_message(message, "removed");
+    else if (!held && (!message->wish_hold || !put_on_hold(message, "placed on hold"))) defer(message, now);
     message_free(&message);
 }
 
@@ -238,8 +253,8 @@ void message_finish(struct message *message) {
         remove_message(message, "removed");
         message_free(&message);
     } else if (!task_start("finish", finish_task, message)) {
-        log_message_warning(str_from(message->queue_id), "out of resources: looked at again at the next queue run");
-        message->qmgr->incoming_overflow = true;
+        log_message_warning(str_from(message->queue_id), "out of resources: looked at again later");
+        incoming_again(message->qmgr, 1000);
         message_free(&message);
     }
 }

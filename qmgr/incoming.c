@@ -9,6 +9,7 @@
 
 #define INCOMING_LIMIT ((size_t)5000)
 #define FIRST_SECONDS 20 /* after the start new/ is scanned again and again */
+#define SCAN_PAUSE 1000  /* ms from one scan to the next, at least */
 
 struct incoming {
     struct incoming *next;
@@ -17,7 +18,9 @@ struct incoming {
 };
 
 void incoming_note(struct qmgr *qmgr, struct str queue_id, bool from_scan) {
-    if (!queue_id_is_valid(queue_id) || map_get(qmgr->active, queue_id)) return;
+    if (!queue_id_is_valid(queue_id) || map_get(qmgr->active, queue_id) || map_get(qmgr->leaving, queue_id) ||
+        map_get(qmgr->incoming_ids, queue_id))
+        return;
     if (qmgr->incoming_count >= INCOMING_LIMIT) {
         qmgr->incoming_overflow = true;
         return;
@@ -25,6 +28,7 @@ void incoming_note(struct qmgr *qmgr, struct str queue_id, bool from_scan) {
     struct incoming *incoming = MEMORY_NEW(struct incoming);
     snprintf(incoming->queue_id, sizeof incoming->queue_id, "%.*s", STR_ARGS(queue_id));
     incoming->from_scan = from_scan;
+    map_put(qmgr->incoming_ids, queue_id, incoming);
     if (qmgr->incoming_last) qmgr->incoming_last->next = incoming;
     else qmgr->incoming_first = incoming;
     qmgr->incoming_last = incoming;
@@ -32,12 +36,21 @@ void incoming_note(struct qmgr *qmgr, struct str queue_id, bool from_scan) {
     task_queue_wake_one(&qmgr->incoming_wait);
 }
 
+void incoming_again(struct qmgr *qmgr, int64_t milliseconds) {
+    deadline when = deadline_in(milliseconds);
+    if (qmgr->next_scan < when) qmgr->next_scan = when;
+    qmgr->incoming_overflow = true;
+    task_queue_wake_one(&qmgr->incoming_wait);
+}
+
 bool incoming_scan(struct qmgr *qmgr) {
     qmgr->incoming_overflow = false;
+    qmgr->next_scan = deadline_in(SCAN_PAUSE);
     int copy = openat(qmgr->new, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *listing = copy < 0 ? NULL : fdopendir(copy);
     if (!listing) {
         log_warning("cannot read the queue folder new: %s; mail that waits there is looked for again later", strerror(errno));
+        incoming_again(qmgr, 10000);
         if (copy >= 0) close(copy);
         return false;
     }
@@ -56,6 +69,7 @@ static struct incoming *take_first(struct qmgr *qmgr) {
     qmgr->incoming_first = incoming->next;
     if (!qmgr->incoming_first) qmgr->incoming_last = NULL;
     qmgr->incoming_count--;
+    map_remove(qmgr->incoming_ids, str_from(incoming->queue_id));
     return incoming;
 }
 
@@ -65,9 +79,12 @@ void incoming_task(void *argument) {
     while (!qmgr->draining && !task_is_cancelled(task_current())) {
         /* What cleanup told a predecessor in its last moment, and what that one still has locked. */
         if (clock_date() / CLOCK_SECOND < qmgr->started + FIRST_SECONDS) qmgr->incoming_overflow = true;
+        /* By the clock and not when nothing else comes, for on a busy day something always does. */
+        if (qmgr->incoming_overflow && qmgr->incoming_count < INCOMING_LIMIT / 2 && deadline_left(qmgr->next_scan) == 0)
+            incoming_scan(qmgr);
         if (!qmgr->incoming_first) {
-            enum wait_result woken = task_queue_wait(&qmgr->incoming_wait, deadline_in(1000));
-            if (woken == WAIT_TIMEOUT && qmgr->incoming_overflow) incoming_scan(qmgr);
+            enum wait_result ignored = task_queue_wait(&qmgr->incoming_wait, deadline_in(SCAN_PAUSE));
+            (void)ignored;
             continue;
         }
         if (!qmgr_has_room(qmgr, false)) {

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #define PORTION 40
-#define PORTION_BYTES ((size_t)50000)
+/* A listing holds 60000 bytes of messages: a row is begun below PORTION_BYTES and is no larger than the rest,
+ * for its recipients end with the one that passes RECIPIENTS_BYTES. */
+#define PORTION_BYTES ((size_t)26000)
 #define RECIPIENTS_BYTES ((size_t)30000)
 
 enum phase { PHASE_NEW = 'n', PHASE_DEFERRED = 'd', PHASE_HOLD = 'h', PHASE_END = 'e' };
@@ -80,7 +82,7 @@ static bool list_folder(struct listing *listing, int folder, const char *queue) 
 static bool list_deferred(struct listing *listing) {
     struct str sites;
     while (!is_full(listing)) {
-        if (!schedule_next(listing->qmgr->schedule, &listing->place, listing->queue_id, &sites)) return false;
+        if (!listing->qmgr->schedule || !schedule_next(listing->qmgr->schedule, &listing->place, listing->queue_id, &sites)) return false;
         add_message(listing, listing->qmgr->cur, listing->queue_id, "deferred");
     }
     return true;

@@ -6,10 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MESSAGE_ARENA_LIMIT ((size_t)512 << 20)
 #define RESOLVE_PATIENCE 60000 /* ms */
+#define FAULT_PAUSE 10000      /* ms until a file that a local fault kept from us is looked at again */
+#define EVENTS_ENOUGH ((size_t)16 << 20) /* bytes of events in a file from which on only what matters is noted */
 
 bool qmgr_has_room(const struct qmgr *qmgr, bool for_deferred) {
     size_t limit = (size_t)qmgr->config->qmgr_message_active_limit;
@@ -34,7 +37,7 @@ void message_free(struct message **message) {
     arena_destroy(&freed->arena);
     MEMORY_FREE(freed);
     task_queue_wake_one(&qmgr->active_wait);
-    task_queue_wake_one(&qmgr->deferred_wait);
+    if (qmgr->due_waits || qmgr->flush_all) task_queue_wake_one(&qmgr->deferred_wait);
 }
 
 /* ---- events */
@@ -69,8 +72,21 @@ static bool all_done(const struct message *message) {
     return true;
 }
 
+bool message_is_postmaster_notice(const struct message *message) {
+    struct str sender = message->envelope.sender, local, domain;
+    return str_cut(sender, '@', &local, &domain) && str_equal_nocase(local, message->qmgr->config->double_bounce_sender) &&
+           str_equal_nocase(domain, message->qmgr->config->myhostname);
+}
+
+/* NOTIFY speaks of notices to the sender. Notices themselves carry NOTIFY=NEVER: their failure is the
+ * postmaster's business, or the operator's. */
+bool message_owes_failure(const struct message *message, unsigned notify) {
+    return notify == NOTIFY_NONE || notify & NOTIFY_FAILURE || message->envelope.sender.length == 0 ||
+           message_is_postmaster_notice(message);
+}
+
 /* What is owed after this outcome (RFC 3461 section 5.2). */
-static unsigned state_after(const struct queue_recipient *recipient, unsigned action) {
+static unsigned state_after(const struct message *message, const struct queue_recipient *recipient, unsigned action) {
     unsigned notify = recipient->notify;
     switch ((enum delivery_action)action) {
     case DELIVERY_DELIVERED:
@@ -80,7 +96,7 @@ static unsigned state_after(const struct queue_recipient *recipient, unsigned ac
     case DELIVERY_RELAYED_DSN:
         return QUEUE_RECIPIENT_DONE;
     case DELIVERY_FAILED:
-        return notify == NOTIFY_NONE || notify & NOTIFY_FAILURE ? QUEUE_RECIPIENT_FAILED : QUEUE_RECIPIENT_DONE;
+        return message_owes_failure(message, notify) ? QUEUE_RECIPIENT_FAILED : QUEUE_RECIPIENT_DONE;
     case DELIVERY_DEFERRED:
         return QUEUE_RECIPIENT_WAITING;
     }
@@ -92,14 +108,38 @@ static struct str keep(struct message *message, struct str text) {
     return arena_copy(message->arena, text, &copy) ? copy : STR_EMPTY;
 }
 
+/* Texts matter as long as a notice or a listing may show them. */
+void message_note(struct message *message, size_t index) {
+    const struct queue_recipient *recipient = &message->envelope.recipients[index];
+    uint64_t begin = QUEUE_HEADER_SIZE + message->header.content_length + message->header.envelope_length;
+    struct queue_event event = {.type = EVENT_RECIPIENT, .index = index, .state = recipient->state,
+                                .action = recipient->action, .status = recipient->status, .when = recipient->last_attempt};
+    bool enough = message->events_end - begin > EVENTS_ENOUGH;
+    if (enough && recipient->state == QUEUE_RECIPIENT_WAITING) return;
+    if (!enough && recipient->state != QUEUE_RECIPIENT_DONE) {
+        event.reason = recipient->reason;
+        event.remote_mta = recipient->remote_mta;
+        event.diagnostic = recipient->diagnostic;
+    }
+    if (!message_event(message, &event) && recipient->state != QUEUE_RECIPIENT_WAITING) message->unnoted = true;
+}
+
+/* Waiting on for the same reason is no news; a bulk message that waits for days must not grow by it. */
+static bool is_news(const struct queue_recipient *before, const struct queue_recipient *after) {
+    return after->state != QUEUE_RECIPIENT_WAITING || before->state != QUEUE_RECIPIENT_WAITING ||
+           !str_equal(before->status, after->status) || !str_equal(before->reason, after->reason) ||
+           !str_equal(before->remote_mta, after->remote_mta) || !str_equal(before->diagnostic, after->diagnostic);
+}
+
 void message_outcome(struct message *message, const struct ipc_outcome *outcome) {
     if (outcome->index >= message->envelope.recipient_count) return;
     struct queue_recipient *recipient = &message->envelope.recipients[outcome->index];
     unsigned action = (unsigned)outcome->action;
     if (action == DELIVERY_FAILED && message->qmgr->config->soft_bounce) action = DELIVERY_DEFERRED;
     if (action == DELIVERY_DEFERRED) message->tried = true;
+    const struct queue_recipient before = *recipient;
     recipient->action = action;
-    recipient->state = state_after(recipient, action);
+    recipient->state = state_after(message, recipient, action);
     recipient->last_attempt = clock_date() / CLOCK_SECOND;
     recipient->status = keep(message, outcome->status);
     recipient->reason = keep(message, outcome->text);
@@ -107,11 +147,7 @@ void message_outcome(struct message *message, const struct ipc_outcome *outcome)
     recipient->diagnostic = keep(message, outcome->diagnostic);
     /* The last success needs no note: the file goes. */
     if (recipient->state == QUEUE_RECIPIENT_DONE && all_done(message)) return;
-    struct queue_event event = {.type = EVENT_RECIPIENT, .index = outcome->index, .state = recipient->state,
-                                .action = action, .status = recipient->status, .reason = recipient->reason,
-                                .remote_mta = recipient->remote_mta, .diagnostic = recipient->diagnostic,
-                                .when = recipient->last_attempt};
-    message_event(message, &event);
+    if (is_news(&before, recipient)) message_note(message, outcome->index);
 }
 
 /* ---- taking up */
@@ -120,10 +156,14 @@ void message_outcome(struct message *message, const struct ipc_outcome *outcome)
 static void set_aside(struct qmgr *qmgr, int folder, struct str queue_id, const char *why) {
     char name[QUEUE_ID_SIZE];
     snprintf(name, sizeof name, "%.*s", STR_ARGS(queue_id));
+    int error_number = 0;
     log_message_warning(queue_id, "%s: moved to the queue folder corrupt, not sent; look at it with terncat", why);
-    if (renameat(folder, name, qmgr->corrupt, name) < 0)
-        log_message_warning(queue_id, "cannot move it there: %s", strerror(errno));
-    deferred_forget(qmgr, queue_id);
+    if (queue_move(qmgr, folder, qmgr->corrupt, name, &error_number)) {
+        deferred_forget(qmgr, queue_id);
+        return;
+    }
+    log_message_warning(queue_id, "cannot move it there: %s", strerror(error_number));
+    incoming_again(qmgr, FAULT_PAUSE);
 }
 
 struct content_check {
@@ -138,22 +178,42 @@ static void check_content(void *argument) {
     check->good = queue_file_check_content(check->file, check->header, &check->failure);
 }
 
+/* Between opening and locking a draining predecessor may have moved or removed it. */
+static bool still_stands(const struct message *message, int folder) {
+    struct stat by_name, open_file;
+    return fstatat(folder, message->queue_id, &by_name, AT_SYMLINK_NOFOLLOW) == 0 && fstat(message->file, &open_file) == 0 &&
+           by_name.st_ino == open_file.st_ino && by_name.st_dev == open_file.st_dev &&
+           (open_file.st_nlink == 1 || !queue_has_other_name(message->qmgr, folder, message->queue_id));
+}
+
+enum opened { OPENED, OPENED_NOT, OPENED_LATER, OPENED_GONE };
+
+static enum opened open_and_lock(struct message *message, int folder) {
+    message->file = openat(folder, message->queue_id, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (message->file < 0) return errno == ENOENT ? OPENED_GONE : OPENED_NOT;
+    message->shared = openat(folder, message->queue_id, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (message->shared < 0) return errno == ENOENT ? OPENED_GONE : OPENED_NOT;
+    if (flock(message->file, LOCK_EX | LOCK_NB) < 0) return errno == EWOULDBLOCK ? OPENED_LATER : OPENED_NOT;
+    return still_stands(message, folder) ? OPENED : OPENED_LATER;
+}
+
 static bool open_message(struct message *message, int folder, bool check) {
+    struct qmgr *qmgr = message->qmgr;
     struct str queue_id = str_from(message->queue_id);
     struct failure failure = {0};
-    message->file = openat(folder, message->queue_id, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (message->file < 0 && errno == ENOENT) {
-        deferred_forget(message->qmgr, queue_id);
+    switch (open_and_lock(message, folder)) {
+    case OPENED:
+        break;
+    case OPENED_GONE: /* taken up twice, or removed; what is not in new/ may well stand in cur/ and in the index */
+        if (message->deferred) deferred_forget(qmgr, queue_id);
         return false;
-    }
-    if (message->file >= 0) message->shared = openat(folder, message->queue_id, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (message->file >= 0 && flock(message->file, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
-        message->qmgr->incoming_overflow = true; /* a draining predecessor is still delivering it */
+    case OPENED_LATER: /* a draining predecessor is still delivering it */
+        qmgr->locked_met = true;
+        incoming_again(qmgr, 1000);
         return false;
-    }
-    if (message->file < 0 || message->shared < 0) {
+    case OPENED_NOT:
         log_message_warning(queue_id, "cannot open the queue file: %s; tried again later", strerror(errno));
-        message->qmgr->incoming_overflow = true;
+        incoming_again(qmgr, FAULT_PAUSE);
         return false;
     }
     bool good = queue_file_read(message->file, message->arena, &message->header, &message->envelope, &message->events_end, &failure);
@@ -167,9 +227,9 @@ static bool open_message(struct message *message, int folder, bool check) {
     message->envelope.recipient_count = 0;
     if (failure.error_number) {
         log_message_warning(queue_id, "%s; tried again later", failure.text);
-        message->qmgr->incoming_overflow = true;
+        incoming_again(qmgr, FAULT_PAUSE);
     } else {
-        set_aside(message->qmgr, folder, queue_id, failure.text);
+        set_aside(qmgr, folder, queue_id, failure.text);
     }
     return false;
 }
@@ -212,11 +272,11 @@ static void settle_unresolved(struct message *message, size_t index, const char 
     message_outcome(message, &outcome);
 }
 
-static void resolve_one(struct message *message, size_t index, deadline until) {
+static void resolve_one(struct message *message, size_t index, deadline until, struct arena *arena) {
     struct queue_recipient *recipient = &message->envelope.recipients[index];
     struct ipc_lookup_resolved answer;
     struct failure failure = {0};
-    if (resolve_recipient(message->qmgr->resolve, recipient->address, message->envelope.sender, until, message->arena, &answer,
+    if (resolve_recipient(message->qmgr->resolve, recipient->address, message->envelope.sender, until, arena, &answer,
                           &failure) != RESOLVE_OK) {
         settle_unresolved(message, index, "4.3.0", DELIVERY_DEFERRED,
                           str_from(failure.text[0] ? failure.text : "address resolution does not answer"));
@@ -246,13 +306,27 @@ static void resolve_one(struct message *message, size_t index, deadline until) {
     add_to_job(message, destination, index);
 }
 
+/* An operator's wish, or the drain, came before the jobs were in line. */
+static bool is_cut_short(const struct message *message) {
+    return message->qmgr->draining || message->wish_delete || message->wish_hold || message->wish_expire;
+}
+
 static void resolve_all(struct message *message) {
     deadline until = deadline_in(RESOLVE_PATIENCE);
-    for (size_t i = 0; i < message->envelope.recipient_count; i++)
-        if (message->envelope.recipients[i].state == QUEUE_RECIPIENT_WAITING) resolve_one(message, i, until);
+    for (size_t i = 0; i < message->envelope.recipient_count && !is_cut_short(message); i++) {
+        if (message->envelope.recipients[i].state != QUEUE_RECIPIENT_WAITING) continue;
+        struct arena *arena = arena_create(0);
+        resolve_one(message, i, until, arena);
+        arena_destroy(&arena);
+    }
 }
 
 static void queue_jobs(struct message *message) {
+    if (is_cut_short(message)) {
+        for (struct job *job = message->jobs; job; job = job->sibling) job->destination->holds--;
+        message_finish(message);
+        return;
+    }
     for (struct job *job = message->jobs; job; job = job->sibling) message->unfinished += job->count;
     if (message->unfinished == 0) {
         message_finish(message);
@@ -271,11 +345,9 @@ static void queue_jobs(struct message *message) {
 
 static void activate_task(void *argument) {
     struct message *message = argument;
-    struct qmgr *qmgr = message->qmgr;
     log_message(str_from(message->queue_id), "from=<%.*s>, size=%llu, nrcpt=%zu (queue active)",
                 STR_ARGS(message->envelope.sender), (unsigned long long)message->header.content_length,
                 message->envelope.recipient_count);
-    qmgr->active_recipients += message->envelope.recipient_count;
     if (!message->envelope.force_expire) resolve_all(message);
     queue_jobs(message);
 }
@@ -297,12 +369,13 @@ void message_activate(struct qmgr *qmgr, struct str queue_id, bool deferred, boo
     snprintf(message->queue_id, sizeof message->queue_id, "%.*s", STR_ARGS(queue_id));
     map_put(qmgr->active, queue_id, message);
     bool good = open_message(message, deferred ? qmgr->cur : qmgr->new, recovered);
+    qmgr->active_recipients += message->envelope.recipient_count; /* message_free takes them off */
+    if (qmgr->draining) good = false; /* the successor's, as soon as the lock is gone */
     if (good && !is_due(message, flushed)) {
         deferred_put(qmgr, message, message->envelope.next_attempt);
         good = false;
     }
-    size_t recipients = message->envelope.recipient_count;
     if (good && task_start("activate", activate_task, message)) return;
-    qmgr->active_recipients += recipients; /* message_free takes them off */
+    if (good) incoming_again(qmgr, 1000); /* no stack to be had */
     message_free(&message);
 }

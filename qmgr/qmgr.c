@@ -8,6 +8,7 @@
  *   deferred.c     how the next attempt is chosen, and the schedule index
  *   list.c         mailq
  *   change.c       flush, hold, release, delete, expire; requeue.c
+ *   move.c         from one folder of the queue to another
  *   remove.c       queue files removed in batches
  *
  * It runs as tern-queue beneath queue_directory/queue and hands agents open
@@ -76,13 +77,17 @@ static bool start(struct service *service, struct failure *failure) {
     qmgr->started = clock_date() / CLOCK_SECOND;
     qmgr->active = map_create();
     qmgr->leaving = map_create();
+    qmgr->incoming_ids = map_create();
     qmgr->transports = map_create();
     qmgr->resolve = resolve_create(service, 0);
     qmgr->bounce = service_client(service, "bounce", NULL, NULL);
     qmgr->cleanup = service_client(service, "cleanup", NULL, NULL);
-    return open_folder(qmgr, "new", &qmgr->new, failure) && open_folder(qmgr, "cur", &qmgr->cur, failure) &&
-           open_folder(qmgr, "hold", &qmgr->hold, failure) && open_folder(qmgr, "corrupt", &qmgr->corrupt, failure) &&
-           deferred_open(qmgr, str_from(qmgr->boot_identity), failure) &&
+    if (!open_folder(qmgr, "new", &qmgr->new, failure) || !open_folder(qmgr, "cur", &qmgr->cur, failure) ||
+        !open_folder(qmgr, "hold", &qmgr->hold, failure) || !open_folder(qmgr, "corrupt", &qmgr->corrupt, failure))
+        return false;
+    const int folders[] = {qmgr->new, qmgr->cur, qmgr->hold, qmgr->corrupt};
+    for (size_t i = 0; i < ARRAY_LENGTH(folders); i++) qmgr->syncs[i].directory = folders[i];
+    return deferred_open(qmgr, failure) &&
            (task_start("incoming", incoming_task, qmgr) || failure_set(failure, "out of resources")) &&
            (task_start("deferred", deferred_task, qmgr) || failure_set(failure, "out of resources"));
 }
@@ -90,8 +95,13 @@ static bool start(struct service *service, struct failure *failure) {
 /* The queue run of master.cf's wake-up column: what a lost message from cleanup left in new/. */
 static void wake(struct service *service) {
     struct qmgr *qmgr = service_context(service);
-    qmgr->incoming_overflow = true;
-    task_queue_wake_one(&qmgr->incoming_wait);
+    incoming_again(qmgr, 0);
+}
+
+static void tick(struct service *service) {
+    struct qmgr *qmgr = service_context(service);
+    if (clock_date() / CLOCK_SECOND % 60 == 0) destinations_sweep(qmgr);
+    queue_remove_again(qmgr);
 }
 
 /* The successor takes the queue over at once: it gets the index, and every message but those
@@ -104,7 +114,10 @@ static void drain(struct service *service) {
     task_queue_wake_all(&qmgr->active_wait);
     messages_cut_short(qmgr);
     deferred_close(qmgr);
-    while (map_count(qmgr->active) > 0 || map_count(qmgr->leaving) > 0) task_sleep(20);
+    while (map_count(qmgr->active) > 0 || map_count(qmgr->leaving) > 0) {
+        queue_remove_again(qmgr);
+        task_sleep(20);
+    }
 }
 
 static const struct service_declaration declaration = {
@@ -113,6 +126,7 @@ static const struct service_declaration declaration = {
     .start = start,
     .session = session,
     .wake = wake,
+    .tick = tick,
     .drain = drain,
     .session_limit = 1000,
     .blocking_threads = 8,

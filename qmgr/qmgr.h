@@ -13,6 +13,7 @@
 #define TERN_QMGR_H
 
 #include "delivery.h"
+#include "directory_sync.h"
 #include "hash.h"
 #include "ipc.h"
 #include "queue_file.h"
@@ -57,7 +58,7 @@ struct transport {
     struct map *destinations;
     struct destination *turn;     /* ring of those ready */
     unsigned in_flight, limit;
-    unsigned concurrency_limit, recipient_limit;
+    unsigned concurrency_limit, recipient_limit, initial_concurrency, cohort_limit;
     bool deferred;                /* named in defer_transports */
 };
 
@@ -65,7 +66,7 @@ struct job {
     struct message *message;
     struct destination *destination;
     struct sender_line *line;
-    struct job *next;             /* in the line */
+    struct job *next, *previous;  /* in the line */
     struct job *sibling;          /* in the message */
     size_t *indexes;              /* recipient numbers */
     size_t count, room, taken;
@@ -84,9 +85,11 @@ struct message {
     bool perhaps_delivered;
     bool unsynced;       /* events were appended and not synced */
     bool tried;          /* some recipient was answered "later" in this pass */
+    bool unnoted;        /* an outcome could not be written down: it must be before the message is let go */
     int64_t activated;   /* microseconds */
     struct job *jobs;
-    size_t unfinished;   /* jobs' recipients not yet answered, and deliveries under way */
+    size_t unfinished;   /* jobs' recipients not yet answered, and deliveries under way; 0 before the jobs
+                          * are in line and after the last answer */
     /* operators' wishes, obeyed when the pass ends */
     bool wish_delete, wish_hold, wish_expire;
 };
@@ -97,27 +100,37 @@ struct qmgr {
     struct resolve *resolve;
     struct ipc_client *bounce, *cleanup;
     int queue, new, cur, hold, corrupt;
+    struct directory_sync syncs[4]; /* of new, cur, hold, corrupt */
     struct schedule *schedule;
     struct map *active;        /* queue ID to message */
-    struct map *leaving;       /* queue IDs whose files are being removed */
+    struct map *leaving;       /* queue IDs whose files are being removed or requeued: nobody else may touch them */
     struct map *transports;
     size_t active_recipients;
     /* incoming: IDs told by cleanup or found by a scan, in order; bounded */
     struct incoming *incoming_first, *incoming_last;
     size_t incoming_count;
+    struct map *incoming_ids;  /* the IDs that are noted */
     bool incoming_overflow;    /* more stand in new/ than were noted: scan again */
+    deadline next_scan;        /* not before */
     struct task_queue incoming_wait, active_wait, deferred_wait;
     int64_t started;           /* seconds */
+    /* what is due: where the walk stands that ran out of room, and when to look next */
+    int64_t due_position, due_at; /* seconds */
+    char due_id[24];
+    bool due_waits;            /* for room */
+    bool locked_met;           /* a draining predecessor still has something: look again soon */
     /* flush: everything scheduled up to here is due now */
     int64_t flush_position;
     char flush_id[24];
     bool flush_all;
-    int64_t flush_started;     /* seconds */
+    int64_t flush_started;     /* microseconds */
     char flush_site[256];
     /* removals gather for one helper call */
     struct removal *removals;
     bool removing;
-    bool index_broken;
+    bool index_broken;         /* to be made anew */
+    deadline next_rebuild;     /* not before */
+    bool rebuilding;
     int index_lock;            /* on the folder of the index: one qmgr at a time has it */
     bool draining;             /* the successor has the queue; only what is in flight is ended here */
     char boot_identity[64];
@@ -126,6 +139,8 @@ struct qmgr {
 /* incoming.c: what arrives */
 void incoming_note(struct qmgr *qmgr, struct str queue_id, bool from_scan);
 bool incoming_scan(struct qmgr *qmgr);
+/* Scans new/ again, but not before milliseconds have passed. */
+void incoming_again(struct qmgr *qmgr, int64_t milliseconds);
 void incoming_task(void *qmgr);
 
 /* message.c: taking up and letting go */
@@ -137,6 +152,12 @@ void message_free(struct message **message);
 bool qmgr_has_room(const struct qmgr *qmgr, bool for_deferred);
 /* Appends an event; the file is synced when the pass ends. False and logged on a local fault. */
 bool message_event(struct message *message, const struct queue_event *event);
+/* Writes a recipient's state down. */
+void message_note(struct message *message, size_t index);
+/* Whether a permanent failure of a recipient is to be told: to the sender, or to the postmaster. */
+bool message_owes_failure(const struct message *message, unsigned notify);
+/* A notice to the postmaster, of our own making: what fails with it is told to nobody. */
+bool message_is_postmaster_notice(const struct message *message);
 /* Marks a recipient's outcome in memory and file. */
 void message_outcome(struct message *message, const struct ipc_outcome *outcome);
 
@@ -150,6 +171,10 @@ void destination_failed(struct destination *destination, struct str reason);
 bool destination_is_dead(const struct destination *destination);
 /* A delivery's place is free again; may free the destination. */
 void destination_delivery_ended(struct destination *destination);
+/* The same for one that did not start; frees nothing and starts nothing. */
+void destination_place_freed(struct destination *destination);
+/* Forgets destinations that nothing waits for. */
+void destinations_sweep(struct qmgr *qmgr);
 /* Starts as many deliveries as windows allow. */
 void transport_dispatch(struct transport *transport);
 
@@ -170,7 +195,7 @@ void message_finish(struct message *message);
 /* deferred.c: the next attempt */
 int64_t next_attempt_after(const struct config *config, int64_t arrival, int64_t now);
 /* Waits for a predecessor to let go of the index. */
-bool deferred_open(struct qmgr *qmgr, struct str boot_identity, struct failure *failure);
+bool deferred_open(struct qmgr *qmgr, struct failure *failure);
 void deferred_close(struct qmgr *qmgr);
 void deferred_task(void *qmgr);
 bool deferred_put(struct qmgr *qmgr, struct message *message, int64_t when);
@@ -192,7 +217,18 @@ void messages_cut_short(struct qmgr *qmgr);
  * with, and removes the old one. */
 bool queue_requeue(struct qmgr *qmgr, int folder, struct str queue_id);
 
+/* move.c */
+/* Moves a message; durable when it returns. False: it stands where it stood. Waits, so the caller
+ * must have the message in active or in leaving. */
+MUST_USE bool queue_move(struct qmgr *qmgr, int from, int to, const char *name, int *error_number);
+/* After a crash in the middle of a move: true if the message stands in a folder that counts more;
+ * its name in this one is then removed. */
+bool queue_has_other_name(struct qmgr *qmgr, int folder, const char *name);
+
 /* remove.c */
-void queue_remove(struct qmgr *qmgr, int folder, struct str queue_id);
+/* file: the message's descriptor, which carries its lock; closed when the name is gone. */
+void queue_remove(struct qmgr *qmgr, int folder, struct str queue_id, int file);
+/* Goes on with what could not be removed. */
+void queue_remove_again(struct qmgr *qmgr);
 
 #endif

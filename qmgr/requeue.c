@@ -20,6 +20,15 @@ static bool copy_content(int file, uint64_t length, struct intake *intake) {
     return true;
 }
 
+/* A notice that is owed would be forgotten with the old file. */
+static bool owes_notice(const struct queue_envelope *envelope) {
+    for (size_t i = 0; i < envelope->recipient_count; i++) {
+        unsigned state = envelope->recipients[i].state;
+        if (state == QUEUE_RECIPIENT_FAILED || state == QUEUE_RECIPIENT_DELIVERED) return true;
+    }
+    return false;
+}
+
 static bool commit_copy(struct intake **intake, const struct queue_envelope *envelope, struct arena *arena,
                         struct intake_failure *failure) {
     struct ipc_recipient *recipients = arena_allocate(arena, envelope->recipient_count, sizeof *recipients);
@@ -45,7 +54,10 @@ static bool requeue_open_file(struct qmgr *qmgr, int file, struct arena *arena, 
     uint64_t events_end;
     struct intake *intake = NULL;
     struct intake_failure failure = {0};
-    if (!queue_file_read(file, arena, &header, &envelope, &events_end, NULL)) return false;
+    /* Its check sum is made anew, so an altered content must not get that far. */
+    if (!queue_file_read(file, arena, &header, &envelope, &events_end, NULL) || owes_notice(&envelope) ||
+        !queue_file_check_content(file, &header, NULL))
+        return false;
     if (!intake_open(qmgr->cleanup, header.content_length, deadline_in(REQUEUE_PATIENCE), &intake, &failure)) return false;
     snprintf(new_id, QUEUE_ID_SIZE, "%.*s", STR_ARGS(intake_queue_id(intake)));
     if (!copy_content(file, header.content_length, intake)) {
@@ -61,15 +73,18 @@ bool queue_requeue(struct qmgr *qmgr, int folder, struct str queue_id) {
     int file = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (file < 0) return false;
     struct arena *arena = arena_create(0);
+    map_put(qmgr->leaving, str_from(name), qmgr); /* others run meanwhile, and must neither deliver nor change it */
     bool good = requeue_open_file(qmgr, file, arena, new_id);
     arena_destroy(&arena);
     close(file);
     if (!good) {
+        map_remove(qmgr->leaving, str_from(name));
         log_message_warning(queue_id, "cannot be requeued now; it stays as it is");
         return false;
     }
     log_message(queue_id, "requeued as %s", new_id);
     unlinkat(folder, name, 0);
     deferred_forget(qmgr, queue_id);
+    map_remove(qmgr->leaving, str_from(name));
     return true;
 }

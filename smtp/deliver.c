@@ -231,15 +231,19 @@ static void try_another(struct delivery *delivery, struct str text) {
     if (before.permanent) trouble_set(&delivery->trouble, delivery->arena, "4.3.5", "server configuration error");
 }
 
+static bool may_try_another(const struct delivery *delivery) {
+    return is_waiting(delivery) && !delivery->trouble.last;
+}
+
 /* The next hop may be a list; then come the fallback relays. */
 static void try_destinations(struct delivery *delivery) {
     struct str list = delivery->request->nexthop, text;
     if (next_hop_list_next(&list, &text)) try_destination(delivery, text);
-    while (is_waiting(delivery) && next_hop_list_next(&list, &text))
+    while (may_try_another(delivery) && next_hop_list_next(&list, &text))
         try_another(delivery, text);
     if (delivery->smtp->settings.lmtp) return;
     list = delivery->smtp->config->smtp_fallback_relay;
-    while (is_waiting(delivery) && next_hop_list_next(&list, &text))
+    while (may_try_another(delivery) && next_hop_list_next(&list, &text))
         try_another(delivery, text);
 }
 

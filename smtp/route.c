@@ -134,6 +134,7 @@ static bool detects_loop(const struct search *search) {
 static void say_loop(struct search *search) {
     trouble_set(search->trouble, search->arena, "5.4.6", "mail for %.*s loops back to myself",
                 STR_ARGS(search->next_hop->host));
+    search->trouble->last = true; /* a fallback relay would only send it round again */
 }
 
 static void sort_records(struct dns_answer *answer) {

@@ -1,11 +1,13 @@
 /* See session.h. */
 #include "session.h"
 #include "log.h"
+#include "service.h"
 #include "smtp.h"
 #include "task.h"
 #include <errno.h>
 
-#define REPLY_LINE_MAX 4096
+#define REPLY_LINE_MAX      4096
+#define FULL_QUEUE_PATIENCE 60000 /* ms for a UNIX socket that takes no connection, if the configuration sets no limit */
 
 /* ---- replies */
 
@@ -59,14 +61,22 @@ static bool is_local_fault(int error_number) {
            error_number == ECANCELED;
 }
 
+/* A UNIX socket cannot be seen from the empty root: master makes the connection. */
+static int connect_local(struct smtp *smtp, const struct host *host, deadline until, struct failure *failure) {
+    if (smtp->service) return service_connect_path(smtp->service, host->address, until, failure);
+    return endpoint_connect(&host->endpoint, NULL, until, failure);
+}
+
 static int connect_to(struct smtp *smtp, const struct host *host, const char *relay, struct arena *arena,
                       struct trouble *trouble) {
     const struct endpoint *from =
         endpoint_is_ipv6(&host->endpoint) ? &smtp->settings.bind_ipv6 : &smtp->settings.bind_ipv4;
     deadline until = smtp->settings.connect_timeout ? deadline_in(smtp->settings.connect_timeout) : DEADLINE_NEVER;
     struct failure failure = {0};
-    bool bind = from->length && !endpoint_is_local(&host->endpoint);
-    int descriptor = endpoint_connect(&host->endpoint, bind ? from : NULL, until, &failure);
+    bool is_local = endpoint_is_local(&host->endpoint), bind = from->length && !is_local;
+    if (is_local && until == DEADLINE_NEVER) until = deadline_in(FULL_QUEUE_PATIENCE); /* the kernel sets no limit */
+    int descriptor = is_local ? connect_local(smtp, host, until, &failure)
+                              : endpoint_connect(&host->endpoint, bind ? from : NULL, until, &failure);
     if (descriptor < 0 && bind && failure.error_number == EADDRNOTAVAIL && !smtp->config->smtp_bind_address_enforce) {
         log_warning("%s: connecting from any address instead", failure.text);
         descriptor = endpoint_connect(&host->endpoint, NULL, until, &failure);
@@ -166,7 +176,7 @@ static bool say_hello(const struct greeting *greeting, bool wants_ehlo) {
         if (!exchange(greeting, stage, lmtp ? "LHLO" : "EHLO")) return false;
         if (connection->reply.code / 100 == 2) {
             learn_extensions(connection);
-            return !is_myself(greeting);
+            return lmtp || !is_myself(greeting); /* an LMTP server may well be on this host */
         }
         if (lmtp || connection->closing) return !refused(greeting, stage);
     }

@@ -13,6 +13,7 @@
  * else; the queue file comes with the request, read-only. */
 #include "config_load.h"
 #include "deliver.h"
+#include "dns_options.h"
 #include "log.h"
 #include "service.h"
 
@@ -44,11 +45,13 @@ static void session(struct service *service, int connection, unsigned listener) 
 /* What is read from files and asked of the system comes before the sandbox. */
 static bool prepare(struct service *service, struct failure *failure) {
     struct smtp *smtp = MEMORY_NEW(struct smtp);
-    struct resolver_options options = {0};
+    struct resolver_options options;
     service_set_context(service, smtp);
     smtp->config = service_config(service);
+    smtp->service = service;
     bool lmtp = str_equal(service_name(service), STR("lmtp")) || str_equal(smtp->config->smtp_protocol, STR("lmtp"));
     own_addresses_read(smtp->config, &smtp->own);
+    if (!dns_options_read(smtp->config, &options, failure)) return false;
     smtp->resolver = resolver_create(&options, failure);
     if (!smtp->resolver || !smtp_settings_read(smtp->config, lmtp, &smtp->settings, failure)) return false;
     if (smtp->settings.look_in_hosts && !config_read_file("/etc/hosts", HOSTS_FILE_MAX, &smtp->hosts_text, failure))

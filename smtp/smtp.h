@@ -34,8 +34,11 @@ struct own_addresses {
     size_t count;
 };
 
+struct service;
+
 struct smtp {
     const struct config *config;
+    struct service *service; /* by whom UNIX sockets are reached; NULL: directly */
     struct smtp_settings settings;
     struct resolver *resolver;
     struct own_addresses own;

@@ -11,7 +11,8 @@
 static bool ask(struct policy *policy, struct str table, struct str key, bool *found, struct str *value) {
     struct failure failure = {0};
     if (key.length == 0 || key.length > 500) return true;
-    if (resolve_match(policy->smtpd->resolve, table, key, deadline_in(SMTPD_LOOKUP_TIME), policy->arena, found, value, &failure) == RESOLVE_OK)
+    if (resolve_match(policy->smtpd->resolve, table, key, deadline_in(SMTPD_LOOKUP_TIME), policy->arena, found, value,
+                      &failure) == RESOLVE_OK)
         return true;
     (void)policy_lookup_failed(policy, key, &failure);
     return false;
@@ -50,7 +51,8 @@ static bool ask_address(struct policy *policy, struct str table, struct str addr
 }
 
 /* user+extension@domain, user@domain, domain and parents, user+extension@, user@ */
-static bool ask_mailbox(struct policy *policy, struct str table, const struct mail_address *address, bool *found, struct str *value) {
+static bool ask_mailbox(struct policy *policy, struct str table, const struct mail_address *address, bool *found,
+                        struct str *value) {
     struct str local = mail_address_local(address), domain = mail_address_domain(address), base, extension;
     bool extended = mail_address_split_extension(local, policy->config->recipient_delimiter, false, &base, &extension);
     struct buf key = buf_make(600);
@@ -76,9 +78,10 @@ static bool ask_mailbox(struct policy *policy, struct str table, const struct ma
 
 static enum verdict note(struct policy *policy, const char *verb, struct policy_subject subject, struct str text) {
     struct refusal empty = {0};
-    snprintf(empty.text, sizeof empty.text, "<%.*s>: %s%s%.*s", STR_ARGS(str_slice(subject.name, 0, 200)), subject.class,
-             text.length ? " " : "", STR_ARGS(text));
-    reply_log(policy->session, verb, policy->where, &empty, policy->sender, policy->recipient ? policy->recipient->text : NULL);
+    snprintf(empty.text, sizeof empty.text, "<%.*s>: %s%s%.*s", STR_ARGS(str_slice(subject.name, 0, 200)),
+             subject.class, text.length ? " " : "", STR_ARGS(text));
+    reply_log(policy->session, verb, policy->where, &empty, policy->sender,
+              policy->recipient ? policy->recipient->text : NULL);
     return VERDICT_DUNNO;
 }
 
@@ -86,7 +89,8 @@ static enum verdict hold(struct policy *policy, struct policy_subject subject, s
     struct transaction *transaction = policy->session->transaction;
     if (!transaction || policy->warn_only) return VERDICT_DUNNO;
     struct str reason = text.length ? str_slice(text, 0, 190) : STR("access table");
-    if (!arena_copy(transaction->arena, reason, &transaction->hold_reason)) transaction->hold_reason = STR("access table");
+    if (!arena_copy(transaction->arena, reason, &transaction->hold_reason))
+        transaction->hold_reason = STR("access table");
     return note(policy, "hold", subject, text.length ? text : STR("triggers HOLD action"));
 }
 
@@ -115,35 +119,51 @@ static enum verdict refuse(struct policy *policy, struct policy_subject subject,
     char given[16];
     struct str text = action->text.length ? action->text : code >= 500 ? STR("Access denied") : STR("Try again later");
     snprintf(given, sizeof given, "%.*s", STR_ARGS(action->status));
-    return policy_refuse_subject(policy, subject, (unsigned)code, action->status.length ? given : status, "%.*s", STR_ARGS(text));
+    return policy_refuse_subject(policy, subject, (unsigned)code, action->status.length ? given : status, "%.*s",
+                                 STR_ARGS(text));
 }
 
 static enum verdict act(struct policy *policy, struct policy_subject subject, struct str value) {
     struct access_action action = access_action_parse(value);
     struct str text = str_slice(action.text, 0, 300);
     switch (action.kind) {
-    case ACCESS_DUNNO: return VERDICT_DUNNO;
-    case ACCESS_OK: return VERDICT_PERMIT;
-    case ACCESS_REJECT: return refuse(policy, subject, policy->config->access_map_reject_code, "5.7.1", &action);
-    case ACCESS_DEFER: return refuse(policy, subject, policy->config->access_map_defer_code, "4.7.1", &action);
-    case ACCESS_CODE: return refuse(policy, subject, action.code, action.code >= 500 ? "5.7.1" : "4.7.1", &action);
+    case ACCESS_DUNNO:
+        return VERDICT_DUNNO;
+    case ACCESS_OK:
+        return VERDICT_PERMIT;
+    case ACCESS_REJECT:
+        return refuse(policy, subject, policy->config->access_map_reject_code, "5.7.1", &action);
+    case ACCESS_DEFER:
+        return refuse(policy, subject, policy->config->access_map_defer_code, "4.7.1", &action);
+    case ACCESS_CODE:
+        return refuse(policy, subject, action.code, action.code >= 500 ? "5.7.1" : "4.7.1", &action);
     case ACCESS_DEFER_IF_PERMIT:
     case ACCESS_DEFER_IF_REJECT:
-        return policy_tempfail(policy, action.kind == ACCESS_DEFER_IF_PERMIT ? STR("defer_if_permit") : STR("defer_if_reject"), "4.7.1",
-                               "<%.*s>: %s rejected: %.*s", STR_ARGS(str_slice(subject.name, 0, 200)), subject.class,
-                               STR_ARGS(text.length ? text : STR("Service unavailable")));
-    case ACCESS_HOLD: return hold(policy, subject, text);
-    case ACCESS_DISCARD: return discard(policy, subject, text);
-    case ACCESS_WARN: return note(policy, "warn", subject, text);
-    case ACCESS_INFO: return note(policy, "info", subject, text);
-    case ACCESS_PREPEND: return prepend(policy, subject, action.text);
-    case ACCESS_UNSUPPORTED: return policy_misconfigured(policy, "tern does not have the action of \"%.*s\"", STR_ARGS(str_slice(value, 0, 100)));
-    case ACCESS_RESTRICTIONS: return policy_evaluate_text(policy, action.text);
+        return policy_tempfail(policy,
+                               action.kind == ACCESS_DEFER_IF_PERMIT ? STR("defer_if_permit") : STR("defer_if_reject"),
+                               "4.7.1", "<%.*s>: %s rejected: %.*s", STR_ARGS(str_slice(subject.name, 0, 200)),
+                               subject.class, STR_ARGS(text.length ? text : STR("Service unavailable")));
+    case ACCESS_HOLD:
+        return hold(policy, subject, text);
+    case ACCESS_DISCARD:
+        return discard(policy, subject, text);
+    case ACCESS_WARN:
+        return note(policy, "warn", subject, text);
+    case ACCESS_INFO:
+        return note(policy, "info", subject, text);
+    case ACCESS_PREPEND:
+        return prepend(policy, subject, action.text);
+    case ACCESS_UNSUPPORTED:
+        return policy_misconfigured(policy, "tern does not have the action of \"%.*s\"",
+                                    STR_ARGS(str_slice(value, 0, 100)));
+    case ACCESS_RESTRICTIONS:
+        return policy_evaluate_text(policy, action.text);
     }
     return VERDICT_DUNNO;
 }
 
-static enum verdict decide(struct policy *policy, bool asked, bool found, struct str value, enum restriction_stage stage) {
+static enum verdict decide(struct policy *policy, bool asked, bool found, struct str value,
+                           enum restriction_stage stage) {
     if (!asked) return VERDICT_REJECT;
     return found ? act(policy, policy_subject_of(policy, stage), value) : VERDICT_DUNNO;
 }

@@ -47,7 +47,8 @@ struct access_action access_action_parse(struct str value) {
         if (!str_equal_nocase(word, words[i].word)) continue;
         action.kind = words[i].kind;
         if (action.kind == ACCESS_REJECT) take_status(&action, '5');
-        if (action.kind == ACCESS_DEFER || action.kind == ACCESS_DEFER_IF_PERMIT || action.kind == ACCESS_DEFER_IF_REJECT)
+        if (action.kind == ACCESS_DEFER || action.kind == ACCESS_DEFER_IF_PERMIT ||
+            action.kind == ACCESS_DEFER_IF_REJECT)
             take_status(&action, '4');
         return action;
     }
@@ -58,7 +59,9 @@ struct access_action access_action_parse(struct str value) {
         return action;
     }
     /* All digits: what makemap and relay databases hold for "yes". */
-    if (is_number(value)) action.kind = ACCESS_OK;
-    else action.text = value;
+    if (is_number(value))
+        action.kind = ACCESS_OK;
+    else
+        action.text = value;
     return action;
 }

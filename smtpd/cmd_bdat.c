@@ -37,11 +37,16 @@ static bool skip(struct session *session, uint64_t size, const struct refusal *r
 
 static bool may_come(const struct session *session, struct refusal *refusal) {
     const struct transaction *transaction = session->transaction;
-    if (!transaction) refusal_set(refusal, 503, "5.5.1", "Error: need MAIL command");
-    else if (transaction->chunks_refused) refusal_set(refusal, 503, "5.5.1", "Error: a chunk was refused, send RSET");
-    else if (transaction->recipient_count == 0 && transaction->refused_recipients) refusal_set(refusal, 554, "5.5.1", "Error: no valid recipients");
-    else if (transaction->recipient_count == 0) refusal_set(refusal, 503, "5.5.1", "Error: need RCPT command");
-    else return true;
+    if (!transaction)
+        refusal_set(refusal, 503, "5.5.1", "Error: need MAIL command");
+    else if (transaction->chunks_refused)
+        refusal_set(refusal, 503, "5.5.1", "Error: a chunk was refused, send RSET");
+    else if (transaction->recipient_count == 0 && transaction->refused_recipients)
+        refusal_set(refusal, 554, "5.5.1", "Error: no valid recipients");
+    else if (transaction->recipient_count == 0)
+        refusal_set(refusal, 503, "5.5.1", "Error: need RCPT command");
+    else
+        return true;
     return false;
 }
 

@@ -46,7 +46,8 @@ static void complete(struct session *session, struct transaction *transaction) {
     if (local.length == 0 || mail_address_domain(&transaction->sender).length > 0) return;
     transaction->sender_incomplete = true;
     struct mail_address whole;
-    if (mail_address_from_parts(local, session->smtpd->config->myorigin, address_flags(session) | MAIL_ADDRESS_UTF8, &whole) == MAIL_ADDRESS_OK)
+    if (mail_address_from_parts(local, session->smtpd->config->myorigin, address_flags(session) | MAIL_ADDRESS_UTF8,
+                                &whole) == MAIL_ADDRESS_OK)
         transaction->sender = whole;
 }
 
@@ -56,8 +57,11 @@ static void keep(struct session *session, const struct smtp_mail *mail) {
     transaction->sender = mail->sender;
     transaction->smtputf8 = mail->smtputf8;
     transaction->body = (uint8_t)mail->body;
-    transaction->return_content = mail->ret == SMTP_RET_FULL ? RETURN_FULL : mail->ret == SMTP_RET_HDRS ? RETURN_HEADERS : RETURN_NOT_GIVEN;
-    if (xtext_decode(&decoded, mail->envid) && !arena_copy(transaction->arena, buf_str(&decoded), &transaction->envelope_id))
+    transaction->return_content = mail->ret == SMTP_RET_FULL   ? RETURN_FULL
+                                  : mail->ret == SMTP_RET_HDRS ? RETURN_HEADERS
+                                                               : RETURN_NOT_GIVEN;
+    if (xtext_decode(&decoded, mail->envid) &&
+        !arena_copy(transaction->arena, buf_str(&decoded), &transaction->envelope_id))
         transaction->envelope_id = STR_EMPTY;
     buf_free(&decoded);
     complete(session, transaction);

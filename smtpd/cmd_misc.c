@@ -28,11 +28,14 @@ bool cmd_vrfy(struct session *session, struct str argument) {
     if (argument.length == 0) return reply(session, 501, "5.5.4", "Syntax: VRFY address");
     unsigned flags = MAIL_ADDRESS_LONG | MAIL_ADDRESS_LOCAL_ONLY | (config->smtputf8_enable ? MAIL_ADDRESS_UTF8 : 0U);
     /* RFC 6531 3.7.4.2: SMTPUTF8 may follow. */
-    if (config->smtputf8_enable && str_ends_nocase(argument, STR(" SMTPUTF8"))) argument = str_trim(str_slice(argument, 0, argument.length - 9));
+    if (config->smtputf8_enable && str_ends_nocase(argument, STR(" SMTPUTF8")))
+        argument = str_trim(str_slice(argument, 0, argument.length - 9));
     if (mail_address_parse_path(argument, flags, &address, &rest) != MAIL_ADDRESS_OK || rest.length > 0)
         return reply(session, 501, "5.1.3", "Bad recipient address syntax");
     bool incomplete = mail_address_domain(&address).length == 0;
-    if (incomplete && mail_address_from_parts(mail_address_local(&address), config->myorigin, flags, &whole) == MAIL_ADDRESS_OK) address = whole;
+    if (incomplete &&
+        mail_address_from_parts(mail_address_local(&address), config->myorigin, flags, &whole) == MAIL_ADDRESS_OK)
+        address = whole;
     if (!policy_rcpt(session, "VRFY", &address, incomplete)) return false;
     return reply(session, 252, "2.0.0", "%.*s", STR_ARGS(argument));
 }

@@ -12,7 +12,8 @@ bool transaction_add_recipient(struct transaction *transaction, struct str addre
         transaction->recipient_room = room;
     }
     struct ipc_recipient row = {.original = STR_EMPTY, .notify = notify, .index = transaction->recipient_count};
-    if (!arena_copy(transaction->arena, address, &row.address) || !arena_copy(transaction->arena, orcpt, &row.orcpt)) return false;
+    if (!arena_copy(transaction->arena, address, &row.address) || !arena_copy(transaction->arena, orcpt, &row.orcpt))
+        return false;
     transaction->recipients[transaction->recipient_count++] = row;
     return true;
 }
@@ -43,8 +44,8 @@ static bool below_rate(struct session *session) {
 static bool complete(struct session *session, struct mail_address *recipient) {
     struct mail_address whole;
     if (mail_address_domain(recipient).length > 0) return false;
-    if (mail_address_from_parts(mail_address_local(recipient), session->smtpd->config->myorigin, address_flags(session) | MAIL_ADDRESS_UTF8,
-                                &whole) == MAIL_ADDRESS_OK)
+    if (mail_address_from_parts(mail_address_local(recipient), session->smtpd->config->myorigin,
+                                address_flags(session) | MAIL_ADDRESS_UTF8, &whole) == MAIL_ADDRESS_OK)
         *recipient = whole;
     return true;
 }
@@ -55,7 +56,8 @@ static void decode_orcpt(const struct smtp_recipient *recipient, struct buf *orc
     buf_append(orcpt, recipient->orcpt_type);
     buf_append_char(orcpt, ';');
     bool utf8 = str_equal_nocase(recipient->orcpt_type, STR("utf-8"));
-    if (!(utf8 && utf8_address_decode(orcpt, recipient->orcpt)) && !xtext_decode(orcpt, recipient->orcpt)) buf_clear(orcpt);
+    if (!(utf8 && utf8_address_decode(orcpt, recipient->orcpt)) && !xtext_decode(orcpt, recipient->orcpt))
+        buf_clear(orcpt);
 }
 
 bool cmd_rcpt(struct session *session, struct str argument) {
@@ -70,7 +72,8 @@ bool cmd_rcpt(struct session *session, struct str argument) {
     decode_orcpt(&recipient, &orcpt);
     bool incomplete = complete(session, &recipient.recipient);
     bool good = policy_rcpt(session, "RCPT", &recipient.recipient, incomplete);
-    if (good && !transaction_add_recipient(transaction, mail_address_text(&recipient.recipient), buf_str(&orcpt), recipient.notify))
+    if (good && !transaction_add_recipient(transaction, mail_address_text(&recipient.recipient), buf_str(&orcpt),
+                                           recipient.notify))
         good = reply(session, 452, "4.5.3", "Error: too many recipients");
     buf_free(&orcpt);
     return good && reply(session, 250, "2.1.5", "Ok");

@@ -47,8 +47,10 @@ static bool take(struct claim *claim, const struct smtp_attribute *attribute, bo
     struct str name = attribute->name;
     uint16_t ignored;
     *known = true;
-    if (str_equal_nocase(name, STR("NAME"))) return take_name(attribute, &claim->client.name, &claim->client.name_status);
-    if (str_equal_nocase(name, STR("REVERSE_NAME"))) return take_name(attribute, &claim->client.reverse_name, &claim->client.reverse_status);
+    if (str_equal_nocase(name, STR("NAME")))
+        return take_name(attribute, &claim->client.name, &claim->client.name_status);
+    if (str_equal_nocase(name, STR("REVERSE_NAME")))
+        return take_name(attribute, &claim->client.reverse_name, &claim->client.reverse_status);
     if (str_equal_nocase(name, STR("ADDR"))) return take_address(claim, attribute);
     if (str_equal_nocase(name, STR("PORT"))) return take_port(attribute, &claim->client.port);
     if (str_equal_nocase(name, STR("DESTPORT"))) return take_port(attribute, &ignored);
@@ -72,10 +74,12 @@ static bool take_all(struct session *session, struct str argument, struct buf *v
     struct smtp_command_error error;
     size_t count = 0;
     bool known = true;
-    if (!smtp_parse_attributes(argument, values, attributes, &count, &error)) return reply_command_error(session, &error);
+    if (!smtp_parse_attributes(argument, values, attributes, &count, &error))
+        return reply_command_error(session, &error);
     for (size_t i = 0; i < count; i++) {
         if (take(claim, &attributes[i], &known)) continue;
-        return reply(session, 501, "5.5.4", "%s: %.*s", known ? "Bad attribute value" : "Unknown attribute", STR_ARGS(attributes[i].name));
+        return reply(session, 501, "5.5.4", "%s: %.*s", known ? "Bad attribute value" : "Unknown attribute",
+                     STR_ARGS(attributes[i].name));
     }
     return true;
 }

@@ -8,8 +8,8 @@ static struct str *slot(struct forwarded *forwarded, struct str name) {
         struct str name;
         struct str *slot;
     } slots[] = {
-        {STR("NAME"), &forwarded->name},   {STR("ADDR"), &forwarded->address},      {STR("PORT"), &forwarded->port},
-        {STR("HELO"), &forwarded->helo},   {STR("PROTO"), &forwarded->protocol},    {STR("IDENT"), &forwarded->identity},
+        {STR("NAME"), &forwarded->name},     {STR("ADDR"), &forwarded->address},   {STR("PORT"), &forwarded->port},
+        {STR("HELO"), &forwarded->helo},     {STR("PROTO"), &forwarded->protocol}, {STR("IDENT"), &forwarded->identity},
         {STR("SOURCE"), &forwarded->source},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(slots); i++)
@@ -21,7 +21,7 @@ static struct forwarded *forwarded_of(struct session *session) {
     if (session->forwarded) return session->forwarded;
     struct forwarded *forwarded = MEMORY_NEW(struct forwarded);
     forwarded->arena = arena_create(65536);
-    struct str *const all[] = {&forwarded->name, &forwarded->address, &forwarded->port, &forwarded->helo,
+    struct str *const all[] = {&forwarded->name,     &forwarded->address,  &forwarded->port,  &forwarded->helo,
                                &forwarded->protocol, &forwarded->identity, &forwarded->source};
     for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
         *all[i] = STR_EMPTY;
@@ -54,7 +54,8 @@ bool cmd_xforward(struct session *session, struct str argument) {
     }
     bool good = true;
     for (size_t i = 0; good && i < count; i++)
-        good = keep(session, &attributes[i]) || reply(session, 501, "5.5.4", "Bad attribute: %.*s", STR_ARGS(attributes[i].name));
+        good = keep(session, &attributes[i]) ||
+               reply(session, 501, "5.5.4", "Bad attribute: %.*s", STR_ARGS(attributes[i].name));
     buf_free(&values);
     return good && reply(session, 250, "2.0.0", "Ok");
 }

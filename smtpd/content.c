@@ -60,9 +60,11 @@ static void log_client(const struct session *session, const struct content *cont
     struct buf line = buf_make(0);
     buf_printf(&line, "client=%.*s", STR_ARGS(session->client.label));
     if (session->client.login.length) buf_printf(&line, ", sasl_username=%.*s", STR_ARGS(session->client.login));
-    if (forwarded && forwarded->identity.length) buf_printf(&line, ", orig_queue_id=%.*s", STR_ARGS(forwarded->identity));
+    if (forwarded && forwarded->identity.length)
+        buf_printf(&line, ", orig_queue_id=%.*s", STR_ARGS(forwarded->identity));
     if (forwarded && (forwarded->name.length || forwarded->address.length))
-        buf_printf(&line, ", orig_client=%.*s[%.*s]", STR_ARGS(forwarded->name.length ? forwarded->name : STR("unknown")),
+        buf_printf(&line, ", orig_client=%.*s[%.*s]",
+                   STR_ARGS(forwarded->name.length ? forwarded->name : STR("unknown")),
                    STR_ARGS(forwarded->address.length ? forwarded->address : STR("unknown")));
     log_message(content_queue_id(content), "%s", buf_string(&line));
     buf_free(&line);
@@ -73,7 +75,8 @@ static void append_trace(const struct session *session, struct content *content,
     const struct config *config = session->smtpd->config;
     struct mail_address only;
     bool single = transaction->recipient_count == 1 &&
-                  mail_address_from_internal(transaction->recipients[0].address, MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG, &only) == MAIL_ADDRESS_OK;
+                  mail_address_from_internal(transaction->recipients[0].address, MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG,
+                                             &only) == MAIL_ADDRESS_OK;
     int64_t now = clock_date() / CLOCK_SECOND;
     const struct received received = {
         .helo = buf_str(&session->helo),
@@ -110,11 +113,14 @@ static void begin(struct session *session, struct content *content, bool dots) {
     content->raw = session->transaction->body == SMTP_BODY_BINARYMIME;
     content->limit = (uint64_t)config->message_size_limit;
     content_scan_begin(&content->scan, dots, session->strict_newlines && !content->raw);
-    content_header_begin(&content->header, content->raw ? STR_EMPTY : config->message_drop_headers, (size_t)config->header_size_limit);
+    content_header_begin(&content->header, content->raw ? STR_EMPTY : config->message_drop_headers,
+                         (size_t)config->header_size_limit);
     struct buf trace = buf_make(0);
     append_trace(session, content, &trace);
-    if (content->raw) append_with_crlf(&content->out, buf_str(&trace));
-    else buf_append(&content->out, buf_str(&trace));
+    if (content->raw)
+        append_with_crlf(&content->out, buf_str(&trace));
+    else
+        buf_append(&content->out, buf_str(&trace));
     buf_free(&trace);
 }
 
@@ -156,8 +162,8 @@ static void add_missing_fields(struct session *session, struct content *content)
     if (content->raw || (!session->rewrites_headers && !config->always_add_missing_headers)) return;
     if (!header->has_from) {
         struct mail_address from = session->transaction->sender;
-        if (!mail_address_is_null(&from) ||
-            mail_address_from_parts(STR("MAILER-DAEMON"), config->myorigin, MAIL_ADDRESS_LONG, &from) == MAIL_ADDRESS_OK)
+        if (!mail_address_is_null(&from) || mail_address_from_parts(STR("MAILER-DAEMON"), config->myorigin,
+                                                                    MAIL_ADDRESS_LONG, &from) == MAIL_ADDRESS_OK)
             from_field_append(&content->out, STR_EMPTY, &from);
     }
     if (!header->has_date) date_field_append(&content->out, now, offset_minutes(now));
@@ -201,9 +207,8 @@ static void take_line_end(struct session *session, struct content *content) {
     }
 }
 
-static void check_size(struct session *session, struct content *content) {
+static void check_size(struct content *content) {
     if (content->limit == 0 || content->too_big || content->received <= content->limit) return;
-    (void)session;
     content->too_big = true;
     log_message_warning(content_queue_id(content), "queue file size limit exceeded");
     give_up(content);
@@ -213,12 +218,20 @@ static enum content_progress scan(struct session *session, struct content *conte
     struct str text;
     for (;;) {
         switch (content_scan_next(&content->scan, input, &text)) {
-        case CONTENT_SCAN_MORE: return CONTENT_MORE;
-        case CONTENT_SCAN_TEXT: take_text(session, content, text); break;
-        case CONTENT_SCAN_LINE_END: take_line_end(session, content); break;
-        case CONTENT_SCAN_DATA_END: return CONTENT_END;
-        case CONTENT_SCAN_BARE_CR: return CONTENT_BARE_CR;
-        case CONTENT_SCAN_BARE_LF: return CONTENT_BARE_LF;
+        case CONTENT_SCAN_MORE:
+            return CONTENT_MORE;
+        case CONTENT_SCAN_TEXT:
+            take_text(session, content, text);
+            break;
+        case CONTENT_SCAN_LINE_END:
+            take_line_end(session, content);
+            break;
+        case CONTENT_SCAN_DATA_END:
+            return CONTENT_END;
+        case CONTENT_SCAN_BARE_CR:
+            return CONTENT_BARE_CR;
+        case CONTENT_SCAN_BARE_LF:
+            return CONTENT_BARE_LF;
         }
         if (content->too_big) buf_clear(&content->out);
     }
@@ -253,7 +266,7 @@ enum content_progress content_take(struct session *session, struct str bytes, si
         progress = scan(session, content, &input);
     }
     *used = bytes.length - input.length;
-    check_size(session, content);
+    check_size(content);
     write_out(content);
     return progress;
 }
@@ -268,7 +281,8 @@ deadline content_deadline(const struct session *session, deadline until, size_t 
 
 void content_refuse_newline(struct session *session, bool is_cr) {
     unsigned code = (unsigned)session->smtpd->config->smtpd_forbid_bare_newline_reject_code;
-    log_info("bare <%s> received after %s from %.*s", is_cr ? "CR" : "LF", session->where, STR_ARGS(session->client.label));
+    log_info("bare <%s> received after %s from %.*s", is_cr ? "CR" : "LF", session->where,
+             STR_ARGS(session->client.label));
     session_reset(session);
     session->closing = true;
     reply(session, code, "5.5.2", "Error: bare <%s> received", is_cr ? "CR" : "LF");
@@ -309,10 +323,13 @@ static bool commit(struct session *session, struct content *content, struct refu
         .sender = mail_address_text(&transaction->sender),
         .envelope_id = transaction->envelope_id,
         .return_content = transaction->return_content,
-        .body = content->raw ? BODY_BINARY : content->eight_bit ? BODY_8BIT : BODY_7BIT,
+        .body = content->raw         ? BODY_BINARY
+                : content->eight_bit ? BODY_8BIT
+                                     : BODY_7BIT,
         .smtputf8 = transaction->smtputf8,
         .client_name = forwarded && forwarded->name.length ? forwarded->name : client->name,
-        .client_address = forwarded && forwarded->address.length ? str_slice(forwarded->address, 0, 64) : client->address,
+        .client_address =
+            forwarded && forwarded->address.length ? str_slice(forwarded->address, 0, 64) : client->address,
         .helo = forwarded && forwarded->helo.length ? forwarded->helo : buf_str(&session->helo),
         .protocol = forwarded && forwarded->protocol.length ? str_slice(forwarded->protocol, 0, 16) : protocol,
         .login = client->login,
@@ -337,8 +354,10 @@ static bool answer(struct session *session, bool accepted, const struct refusal 
     }
     for (size_t i = 0; i < transaction->recipient_count; i++) {
         struct str address = transaction->recipients[i].address;
-        if (accepted) reply(session, 250, "2.0.0", "<%.*s> Ok: queued as %s", STR_ARGS(address), queue_id);
-        else reply(session, refusal->code, refusal->status, "<%.*s> %s", STR_ARGS(address), refusal->text);
+        if (accepted)
+            reply(session, 250, "2.0.0", "<%.*s> Ok: queued as %s", STR_ARGS(address), queue_id);
+        else
+            reply(session, refusal->code, refusal->status, "<%.*s> %s", STR_ARGS(address), refusal->text);
     }
     return accepted;
 }
@@ -354,8 +373,10 @@ bool content_finish(struct session *session) {
     if (content->header.place != HEADER_IN_BODY && !content->too_big) add_missing_fields(session, content);
     write_out(content);
     bool accepted = may_be_accepted(session, content, &refusal);
-    if (!accepted || session->transaction->discard) give_up(content);
-    else accepted = commit(session, content, &refusal);
+    if (!accepted || session->transaction->discard)
+        give_up(content);
+    else
+        accepted = commit(session, content, &refusal);
     if (accepted) session->errors = session->junk = 0;
     return answer(session, accepted, &refusal);
 }

@@ -140,7 +140,8 @@ bool content_header_line_end(struct content_header *header, struct buf *out) {
     header->first_line = false;
     if (header->dropping) return false;
     /* A field that is cut keeps one line end, wherever it was cut. */
-    if (!header->cutting) buf_append_char(out, '\n');
+    if (!header->cutting)
+        buf_append_char(out, '\n');
     else if (header->field_bytes < SIZE_MAX) {
         if (header->field_bytes <= header->field_limit) buf_append_char(out, '\n');
         header->field_bytes = SIZE_MAX;

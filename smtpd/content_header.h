@@ -23,8 +23,8 @@ enum content_header_place {
 
 struct content_header {
     enum content_header_place place;
-    struct str drop;         /* names of fields to leave out, a list; borrowed */
-    size_t field_limit;      /* bytes of one field with its continuation lines */
+    struct str drop;    /* names of fields to leave out, a list; borrowed */
+    size_t field_limit; /* bytes of one field with its continuation lines */
     size_t field_bytes;
     bool dropping, cutting, is_message_id, first_line, open_field;
     char withheld[CONTENT_HEADER_NAME_MAX + 20]; /* the line so far, while it is not known what it is */

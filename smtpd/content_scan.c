@@ -86,10 +86,14 @@ enum content_event content_scan_next(struct content_scan *scan, struct str *inpu
         take(input, 1);
         scan->state = SCAN_DOT;
         return content_scan_next(scan, input, text);
-    case SCAN_DOT: return after_dot(scan, input, text);
-    case SCAN_DOT_CR: return after_dot_cr(scan, input, text);
-    case SCAN_TEXT: return in_text(scan, input, text);
-    case SCAN_CR: return after_cr(scan, input, text);
+    case SCAN_DOT:
+        return after_dot(scan, input, text);
+    case SCAN_DOT_CR:
+        return after_dot_cr(scan, input, text);
+    case SCAN_TEXT:
+        return in_text(scan, input, text);
+    case SCAN_CR:
+        return after_cr(scan, input, text);
     }
     return CONTENT_SCAN_MORE;
 }

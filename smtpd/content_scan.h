@@ -10,8 +10,8 @@
 #include "str.h"
 
 enum content_event {
-    CONTENT_SCAN_MORE,     /* the input is used up */
-    CONTENT_SCAN_TEXT,     /* *text is a piece of a line, dots removed; borrowed from the input, or static */
+    CONTENT_SCAN_MORE, /* the input is used up */
+    CONTENT_SCAN_TEXT, /* *text is a piece of a line, dots removed; borrowed from the input, or static */
     CONTENT_SCAN_LINE_END,
     CONTENT_SCAN_DATA_END, /* the final dot; only where dots count */
     CONTENT_SCAN_BARE_CR,  /* only when strict: a CR without LF */

@@ -17,11 +17,13 @@ bool host_list_has_table(struct str value) {
     return false;
 }
 
-bool host_list_open(struct host_list *list, const char *parameter, struct str value, unsigned flags, struct failure *failure) {
+bool host_list_open(struct host_list *list, const char *parameter, struct str value, unsigned flags,
+                    struct failure *failure) {
     list->parameter = str_from(parameter);
     list->value = value;
     list->literal = NULL;
-    return host_list_has_table(value) || match_list_open(value, flags, &list->literal, failure) || failure_prefix(failure, "%s", parameter);
+    return host_list_has_table(value) || match_list_open(value, flags, &list->literal, failure) ||
+           failure_prefix(failure, "%s", parameter);
 }
 
 static enum match_result ask(struct host_list *list, struct resolve *resolve, struct str key) {
@@ -29,12 +31,14 @@ static enum match_result ask(struct host_list *list, struct resolve *resolve, st
     struct str value;
     struct failure failure;
     bool found = false;
-    enum resolve_result result = resolve_match(resolve, list->parameter, key, deadline_in(LOOKUP_TIME), arena, &found, &value, &failure);
+    enum resolve_result result =
+        resolve_match(resolve, list->parameter, key, deadline_in(LOOKUP_TIME), arena, &found, &value, &failure);
     arena_destroy(&arena);
     return result != RESOLVE_OK ? MATCH_RETRY : found ? MATCH_YES : MATCH_NO;
 }
 
-enum match_result host_list_match(struct host_list *list, struct resolve *resolve, struct str name, struct str address) {
+enum match_result host_list_match(struct host_list *list, struct resolve *resolve, struct str name,
+                                  struct str address) {
     struct failure failure;
     if (list->literal) return match_list_host(list->literal, name, address, &failure);
     if (name.length == 0 || str_equal(name, STR("unknown"))) return ask(list, resolve, address);

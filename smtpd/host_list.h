@@ -16,9 +16,11 @@ struct host_list {
 };
 
 /* Blocking; before the sandbox. flags: enum match_list_flags. */
-MUST_USE bool host_list_open(struct host_list *list, const char *parameter, struct str value, unsigned flags, struct failure *failure);
+MUST_USE bool host_list_open(struct host_list *list, const char *parameter, struct str value, unsigned flags,
+                             struct failure *failure);
 /* name may be "unknown". MATCH_RETRY: a table did not answer. */
-MUST_USE enum match_result host_list_match(struct host_list *list, struct resolve *resolve, struct str name, struct str address);
+MUST_USE enum match_result host_list_match(struct host_list *list, struct resolve *resolve, struct str name,
+                                           struct str address);
 /* True if a list's text names a table ("type:name"), which only lookup can open. */
 bool host_list_has_table(struct str value);
 

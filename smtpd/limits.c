@@ -36,7 +36,8 @@ bool limits_key(const struct config *config, const struct endpoint *address, str
     bool good = endpoint_format_ip(address, &text) && ip_address_parse(buf_str(&text), &prefix);
     buf_free(&text);
     if (!good) return false;
-    size_t bits = (size_t)(prefix.is_ipv6 ? config->smtpd_client_ipv6_prefix_length : config->smtpd_client_ipv4_prefix_length);
+    size_t bits =
+        (size_t)(prefix.is_ipv6 ? config->smtpd_client_ipv6_prefix_length : config->smtpd_client_ipv4_prefix_length);
     for (size_t i = 0; i < (prefix.is_ipv6 ? 16 : 4); i++) {
         size_t kept = bits > i * 8 ? bits - i * 8 : 0;
         unsigned mask = kept >= 8 ? 0xff : 0xffU << (8 - kept) & 0xff;
@@ -61,9 +62,12 @@ static struct counted *client_of(struct limits *limits, struct str key) {
 
 static int64_t limit_of(const struct limits *limits, enum limited_event event) {
     switch (event) {
-    case LIMITED_CONNECTION: return limits->config->smtpd_client_connection_rate_limit;
-    case LIMITED_MESSAGE: return limits->config->smtpd_client_message_rate_limit;
-    case LIMITED_RECIPIENT: return limits->config->smtpd_client_recipient_rate_limit;
+    case LIMITED_CONNECTION:
+        return limits->config->smtpd_client_connection_rate_limit;
+    case LIMITED_MESSAGE:
+        return limits->config->smtpd_client_message_rate_limit;
+    case LIMITED_RECIPIENT:
+        return limits->config->smtpd_client_recipient_rate_limit;
     }
     return 0;
 }

@@ -27,17 +27,25 @@ static const struct {
 
 struct policy_subject policy_subject_of(const struct policy *policy, enum restriction_stage stage) {
     switch (stage) {
-    case STAGE_CLIENT: return (struct policy_subject){policy->session->client.label, "Client host"};
-    case STAGE_HELO: return (struct policy_subject){buf_str(&policy->session->helo), "Helo command"};
+    case STAGE_CLIENT:
+        return (struct policy_subject){policy->session->client.label, "Client host"};
+    case STAGE_HELO:
+        return (struct policy_subject){buf_str(&policy->session->helo), "Helo command"};
     case STAGE_SENDER:
-        return (struct policy_subject){policy->sender ? mail_address_text(policy->sender) : STR_EMPTY, "Sender address"};
+        return (struct policy_subject){policy->sender ? mail_address_text(policy->sender) : STR_EMPTY,
+                                       "Sender address"};
     case STAGE_RELAY:
     case STAGE_RECIPIENT:
-        return (struct policy_subject){policy->recipient ? mail_address_text(policy->recipient) : STR_EMPTY, "Recipient address"};
-    case STAGE_DATA: return (struct policy_subject){STR("DATA"), "Data command"};
-    case STAGE_END: return (struct policy_subject){STR("END-OF-MESSAGE"), "End-of-data"};
-    case STAGE_ETRN: return (struct policy_subject){policy->domain, "Etrn command"};
-    case STAGE_COUNT: break;
+        return (struct policy_subject){policy->recipient ? mail_address_text(policy->recipient) : STR_EMPTY,
+                                       "Recipient address"};
+    case STAGE_DATA:
+        return (struct policy_subject){STR("DATA"), "Data command"};
+    case STAGE_END:
+        return (struct policy_subject){STR("END-OF-MESSAGE"), "End-of-data"};
+    case STAGE_ETRN:
+        return (struct policy_subject){policy->domain, "Etrn command"};
+    case STAGE_COUNT:
+        break;
     }
     return (struct policy_subject){STR_EMPTY, "Command"};
 }
@@ -68,14 +76,15 @@ enum verdict policy_refuse(struct policy *policy, unsigned code, const char *sta
     return refuse(policy, code, status, text);
 }
 
-enum verdict policy_refuse_subject(struct policy *policy, struct policy_subject subject, unsigned code, const char *status,
-                                   const char *format, ...) {
+enum verdict policy_refuse_subject(struct policy *policy, struct policy_subject subject, unsigned code,
+                                   const char *status, const char *format, ...) {
     char reason[SMTPD_TEXT_MAX];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
-    return policy_refuse(policy, code, status, "<%.*s>: %s rejected: %s", STR_ARGS(str_slice(subject.name, 0, 200)), subject.class, reason);
+    return policy_refuse(policy, code, status, "<%.*s>: %s rejected: %s", STR_ARGS(str_slice(subject.name, 0, 200)),
+                         subject.class, reason);
 }
 
 enum verdict policy_tempfail(struct policy *policy, struct str action, const char *status, const char *format, ...) {
@@ -87,7 +96,8 @@ enum verdict policy_tempfail(struct policy *policy, struct str action, const cha
     if (str_equal(action, STR("permit"))) return VERDICT_PERMIT;
     if (str_equal(action, STR("defer"))) return refuse(policy, 450, status, text);
     if (str_equal(action, STR("reject"))) return refuse(policy, 550, status, text);
-    struct policy_deferral *deferral = str_equal(action, STR("defer_if_reject")) ? &policy->if_reject : &policy->if_permit;
+    struct policy_deferral *deferral =
+        str_equal(action, STR("defer_if_reject")) ? &policy->if_reject : &policy->if_permit;
     if (deferral->active) return VERDICT_DUNNO;
     deferral->active = true;
     refusal_set(&deferral->refusal, 450, status, "%s", text);
@@ -95,7 +105,8 @@ enum verdict policy_tempfail(struct policy *policy, struct str action, const cha
 }
 
 enum verdict policy_lookup_failed(struct policy *policy, struct str what, const struct failure *failure) {
-    log_warning("%.*s: lookup of <%.*s> failed: %s", STR_ARGS(policy->session->client.label), STR_ARGS(str_slice(what, 0, 200)), failure->text);
+    log_warning("%.*s: lookup of <%.*s> failed: %s", STR_ARGS(policy->session->client.label),
+                STR_ARGS(str_slice(what, 0, 200)), failure->text);
     policy->warn_only = false;
     return policy_refuse(policy, 451, "4.3.0", "<%.*s>: Temporary lookup failure", STR_ARGS(str_slice(what, 0, 200)));
 }
@@ -114,6 +125,7 @@ enum verdict policy_misconfigured(struct policy *policy, const char *format, ...
 static const struct ipc_lookup_resolved *ask_route(struct policy *policy, struct policy_route *route,
                                                    const struct mail_address *address) {
     struct failure failure = {0};
+    if (!address) return NULL;
     if (!route->asked) {
         struct str sender = policy->sender ? mail_address_text(policy->sender) : STR_EMPTY;
         route->asked = true;
@@ -144,7 +156,8 @@ static enum verdict evaluate_word(struct policy *policy, struct str name) {
         if (config_user_value(policy->config, name, &value)) return policy_evaluate_text(policy, value);
         return policy_misconfigured(policy, "the restriction class %.*s is not defined", STR_ARGS(name));
     }
-    return policy_misconfigured(policy, "tern does not have the restriction \"%.*s\"", STR_ARGS(str_slice(name, 0, 100)));
+    return policy_misconfigured(policy, "tern does not have the restriction \"%.*s\"",
+                                STR_ARGS(str_slice(name, 0, 100)));
 }
 
 static enum verdict evaluate(struct policy *policy, const struct restriction_list *list) {
@@ -153,7 +166,8 @@ static enum verdict evaluate(struct policy *policy, const struct restriction_lis
         const struct restriction_item *item = &list->items[i];
         bool outer = policy->warn_only;
         policy->warn_only = outer || item->warn_only;
-        verdict = item->restriction ? item->restriction->check(policy, item->argument) : evaluate_word(policy, item->name);
+        verdict =
+            item->restriction ? item->restriction->check(policy, item->argument) : evaluate_word(policy, item->name);
         policy->warn_only = outer;
     }
     return verdict;
@@ -161,7 +175,8 @@ static enum verdict evaluate(struct policy *policy, const struct restriction_lis
 
 enum verdict policy_evaluate_text(struct policy *policy, struct str text) {
     struct restriction_list list;
-    if (policy->depth >= DEPTH_MAX) return policy_misconfigured(policy, "restrictions within restrictions are too deep");
+    if (policy->depth >= DEPTH_MAX)
+        return policy_misconfigured(policy, "restrictions within restrictions are too deep");
     if (!restriction_list_parse(text, STR_EMPTY, policy->arena, &list))
         return policy_misconfigured(policy, "bad list of restrictions: %.*s", STR_ARGS(str_slice(text, 0, 100)));
     policy->depth++;
@@ -235,7 +250,8 @@ static bool run_delayed(struct policy *policy) {
     if (!run_stage(policy, STAGE_CLIENT) || !run_stage(policy, STAGE_HELO)) return false;
     if (!policy->sender) return true;
     if (!run_stage(policy, STAGE_SENDER)) return false;
-    return !policy->config->smtpd_reject_unlisted_sender || restriction_unlisted_sender(policy, STR_EMPTY) != VERDICT_REJECT;
+    return !policy->config->smtpd_reject_unlisted_sender ||
+           restriction_unlisted_sender(policy, STR_EMPTY) != VERDICT_REJECT;
 }
 
 static bool run_recipient(struct policy *policy) {
@@ -258,7 +274,8 @@ bool policy_rcpt(struct session *session, const char *where, const struct mail_a
 static void single_recipient(struct policy *policy, struct mail_address *room) {
     const struct transaction *transaction = policy->session->transaction;
     if (transaction->recipient_count != 1) return;
-    if (mail_address_from_internal(transaction->recipients[0].address, MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG, room) == MAIL_ADDRESS_OK)
+    if (mail_address_from_internal(transaction->recipients[0].address, MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG, room) ==
+        MAIL_ADDRESS_OK)
         policy->recipient = room;
 }
 
@@ -290,7 +307,10 @@ bool policy_etrn(struct session *session, struct str domain) {
 
 static bool list_refuses_strangers(const struct restriction_list *list) {
     static const struct str words[] = {
-        STR_INIT("reject_unauth_destination"), STR_INIT("defer_unauth_destination"), STR_INIT("reject"), STR_INIT("defer"),
+        STR_INIT("reject_unauth_destination"),
+        STR_INIT("defer_unauth_destination"),
+        STR_INIT("reject"),
+        STR_INIT("defer"),
         STR_INIT("defer_if_permit"),
     };
     for (size_t i = 0; i < list->count; i++)
@@ -315,8 +335,8 @@ static void prepare_stage(struct smtpd *smtpd, enum restriction_stage stage, str
     }
     for (size_t i = 0; i < list->count; i++) {
         if (list->items[i].restriction || is_class(smtpd->config, list->items[i].name)) continue;
-        log_warning("%s: tern does not have the restriction \"%.*s\"; where it is reached, mail is deferred", stages[stage].parameter,
-                    STR_ARGS(list->items[i].name));
+        log_warning("%s: tern does not have the restriction \"%.*s\"; where it is reached, mail is deferred",
+                    stages[stage].parameter, STR_ARGS(list->items[i].name));
     }
 }
 
@@ -330,8 +350,12 @@ void policy_prepare(struct smtpd *smtpd) {
     prepare_stage(smtpd, STAGE_DATA, config->smtpd_data_restrictions);
     prepare_stage(smtpd, STAGE_END, config->smtpd_end_of_data_restrictions);
     prepare_stage(smtpd, STAGE_ETRN, config->smtpd_etrn_restrictions);
-    if (list_refuses_strangers(&smtpd->restrictions[STAGE_RELAY]) || list_refuses_strangers(&smtpd->restrictions[STAGE_RECIPIENT])) return;
-    log_warning("neither smtpd_relay_restrictions nor smtpd_recipient_restrictions has reject_unauth_destination or its like: "
-                "\"permit_mynetworks, reject_unauth_destination\" is used for smtpd_relay_restrictions, so that this is no open relay");
+    if (list_refuses_strangers(&smtpd->restrictions[STAGE_RELAY]) ||
+        list_refuses_strangers(&smtpd->restrictions[STAGE_RECIPIENT]))
+        return;
+    log_warning(
+        "neither smtpd_relay_restrictions nor smtpd_recipient_restrictions has reject_unauth_destination or its like: "
+        "\"permit_mynetworks, reject_unauth_destination\" is used for smtpd_relay_restrictions, so that this is no "
+        "open relay");
     prepare_stage(smtpd, STAGE_RELAY, STR("permit_mynetworks, reject_unauth_destination"));
 }

@@ -27,10 +27,10 @@ struct policy {
     const char *where; /* RCPT, ...: for the log */
     enum restriction_stage stage;
     const struct mail_address *sender, *recipient; /* NULL: not known at this stage */
-    bool recipient_incomplete; /* came without a domain */
-    bool unlisted_checked;     /* reject_unlisted_recipient stood in a list */
-    struct str domain;         /* ETRN's */
-    struct refusal refusal;    /* with VERDICT_REJECT */
+    bool recipient_incomplete;                     /* came without a domain */
+    bool unlisted_checked;                         /* reject_unlisted_recipient stood in a list */
+    struct str domain;                             /* ETRN's */
+    struct refusal refusal;                        /* with VERDICT_REJECT */
     struct policy_deferral if_permit, if_reject;
     struct policy_route sender_route, recipient_route;
     bool warn_only;
@@ -45,11 +45,13 @@ struct policy_subject {
 struct policy_subject policy_subject_of(const struct policy *policy, enum restriction_stage stage);
 
 /* Refuses: code and status are made to agree. Under warn_if_reject only a log line, and DUNNO. */
-enum verdict policy_refuse(struct policy *policy, unsigned code, const char *status, const char *format, ...) PRINTF_LIKE(4, 5);
-enum verdict policy_refuse_subject(struct policy *policy, struct policy_subject subject, unsigned code, const char *status,
-                                   const char *format, ...) PRINTF_LIKE(5, 6);
+enum verdict policy_refuse(struct policy *policy, unsigned code, const char *status, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+enum verdict policy_refuse_subject(struct policy *policy, struct policy_subject subject, unsigned code,
+                                   const char *status, const char *format, ...) PRINTF_LIKE(5, 6);
 /* What a restriction does that could not be evaluated: an action word of *_tempfail_action. */
-enum verdict policy_tempfail(struct policy *policy, struct str action, const char *status, const char *format, ...) PRINTF_LIKE(4, 5);
+enum verdict policy_tempfail(struct policy *policy, struct str action, const char *status, const char *format, ...)
+    PRINTF_LIKE(4, 5);
 /* 451 4.3.0 Temporary lookup failure, with the reason in the log. */
 enum verdict policy_lookup_failed(struct policy *policy, struct str what, const struct failure *failure);
 /* 451 4.3.5, with the reason in the log. */

@@ -16,8 +16,10 @@ static void slow_down(struct session *session) {
     if (session->closing || session->connection_lost) return;
     /* What was said before goes out now: who pipelines garbage is to see why it gets slow. */
     enum stream_result result = stream_flush(session->stream);
-    if (result != STREAM_OK) session_broken(session, result, -1);
-    else task_sleep(config->smtpd_error_sleep_time * 1000);
+    if (result != STREAM_OK)
+        session_broken(session, result, -1);
+    else
+        task_sleep(config->smtpd_error_sleep_time * 1000);
 }
 
 /* Faults of ours are not the client's errors. */
@@ -61,8 +63,11 @@ bool reply_refusal(struct session *session, const struct refusal *refusal) {
 bool reply_command_error(struct session *session, const struct smtp_command_error *error) {
     struct buf status = buf_make(0);
     status_code_append(&status, error->status);
-    if (error->what.length == 0) reply(session, error->reply_code, buf_string(&status), "%s", error->text);
-    else reply(session, error->reply_code, buf_string(&status), "%s: %.*s", error->text, STR_ARGS(str_slice(error->what, 0, 200)));
+    if (error->what.length == 0)
+        reply(session, error->reply_code, buf_string(&status), "%s", error->text);
+    else
+        reply(session, error->reply_code, buf_string(&status), "%s: %.*s", error->text,
+              STR_ARGS(str_slice(error->what, 0, 200)));
     buf_free(&status);
     return false;
 }
@@ -83,7 +88,8 @@ void reply_log(struct session *session, const char *verb, const char *where, con
     buf_printf(&line, "%s: %s from %.*s: ", verb, where, STR_ARGS(session->client.label));
     if (refusal->code) {
         bool soft = refusal->code >= 500 && session->smtpd->config->soft_bounce;
-        buf_printf(&line, "%u %c%s ", soft ? refusal->code - 100 : refusal->code, soft ? '4' : refusal->status[0], refusal->status + 1);
+        buf_printf(&line, "%u %c%s ", soft ? refusal->code - 100 : refusal->code, soft ? '4' : refusal->status[0],
+                   refusal->status + 1);
     }
     buf_append(&line, str_from(refusal->text));
     buf_append_char(&line, ';');

@@ -43,7 +43,8 @@ static bool add(struct restriction_list *list, struct arena *arena, struct restr
     return true;
 }
 
-bool restriction_list_parse(struct str text, struct str table_word, struct arena *arena, struct restriction_list *list) {
+bool restriction_list_parse(struct str text, struct str table_word, struct arena *arena,
+                            struct restriction_list *list) {
     struct restriction_list found = {NULL, 0};
     struct str word;
     bool unbalanced = false, warn = false;
@@ -52,7 +53,8 @@ bool restriction_list_parse(struct str text, struct str table_word, struct arena
             warn = true;
             continue;
         }
-        struct restriction_item item = {.restriction = restriction_find(word), .name = word, .argument = STR_EMPTY, .warn_only = warn};
+        struct restriction_item item = {
+            .restriction = restriction_find(word), .name = word, .argument = STR_EMPTY, .warn_only = warn};
         if (!item.restriction && is_table(word) && table_word.length > 0) {
             item.argument = word;
             item.name = table_word;

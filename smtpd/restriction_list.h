@@ -38,6 +38,7 @@ struct restriction_list {
 /* Splits at blanks and commas; {} keeps a word with blanks together. table_word: the name of
  * the restriction that a lone type:name means; empty: none. Texts are borrowed, items live in
  * the arena. False for too many words, an argument that is missing or unbalanced braces. */
-MUST_USE bool restriction_list_parse(struct str text, struct str table_word, struct arena *arena, struct restriction_list *list);
+MUST_USE bool restriction_list_parse(struct str text, struct str table_word, struct arena *arena,
+                                     struct restriction_list *list);
 
 #endif

@@ -21,17 +21,20 @@ static enum verdict dunno(struct policy *policy, struct str argument) {
 
 static enum verdict reject(struct policy *policy, struct str argument) {
     (void)argument;
-    return policy_refuse_subject(policy, policy_subject_of(policy, policy->stage), (unsigned)policy->config->reject_code, "5.7.1", "Access denied");
+    return policy_refuse_subject(policy, policy_subject_of(policy, policy->stage),
+                                 (unsigned)policy->config->reject_code, "5.7.1", "Access denied");
 }
 
 static enum verdict defer(struct policy *policy, struct str argument) {
     (void)argument;
-    return policy_refuse_subject(policy, policy_subject_of(policy, policy->stage), (unsigned)policy->config->defer_code, "4.3.2", "Try again later");
+    return policy_refuse_subject(policy, policy_subject_of(policy, policy->stage), (unsigned)policy->config->defer_code,
+                                 "4.3.2", "Try again later");
 }
 
 static enum verdict defer_if(struct policy *policy, const char *action) {
     struct policy_subject subject = policy_subject_of(policy, policy->stage);
-    return policy_tempfail(policy, str_from(action), "4.3.0", "<%.*s>: %s rejected: %s requested", STR_ARGS(subject.name), subject.class, action);
+    return policy_tempfail(policy, str_from(action), "4.3.0", "<%.*s>: %s rejected: %s requested",
+                           STR_ARGS(subject.name), subject.class, action);
 }
 static enum verdict defer_if_permit(struct policy *policy, struct str argument) {
     (void)argument;
@@ -44,7 +47,8 @@ static enum verdict defer_if_reject(struct policy *policy, struct str argument) 
 
 static enum verdict sleep_seconds(struct policy *policy, struct str argument) {
     uint64_t seconds = 0;
-    if (!str_to_u64(argument, 600, &seconds)) return policy_misconfigured(policy, "sleep: not a number of seconds up to 600");
+    if (!str_to_u64(argument, 600, &seconds))
+        return policy_misconfigured(policy, "sleep: not a number of seconds up to 600");
     task_sleep((int64_t)seconds * 1000);
     return VERDICT_DUNNO;
 }
@@ -56,9 +60,12 @@ static enum verdict permit_mynetworks(struct policy *policy, struct str argument
     struct smtpd *smtpd = policy->session->smtpd;
     const struct client *client = &policy->session->client;
     switch (host_list_match(&smtpd->networks, smtpd->resolve, STR_EMPTY, client->address)) {
-    case MATCH_YES: return VERDICT_PERMIT;
-    case MATCH_NO: return VERDICT_DUNNO;
-    case MATCH_RETRY: break;
+    case MATCH_YES:
+        return VERDICT_PERMIT;
+    case MATCH_NO:
+        return VERDICT_DUNNO;
+    case MATCH_RETRY:
+        break;
     }
     return policy_lookup_failed(policy, client->address, &(struct failure){.text = "mynetworks"});
 }
@@ -79,7 +86,8 @@ static enum verdict permit_sasl_authenticated(struct policy *policy, struct str 
 
 static enum verdict reject_plaintext_session(struct policy *policy, struct str argument) {
     (void)argument;
-    return policy_refuse(policy, (unsigned)policy->config->plaintext_reject_code, "5.7.1", "Session encryption is required");
+    return policy_refuse(policy, (unsigned)policy->config->plaintext_reject_code, "5.7.1",
+                         "Session encryption is required");
 }
 
 static enum verdict refuse_name(struct policy *policy, enum name_status status, const char *what) {
@@ -104,7 +112,8 @@ static enum verdict judge_helo(struct policy *policy, bool need_qualified) {
     if (subject.name.length == 0) return VERDICT_DUNNO;
     switch (smtp_helo_classify(subject.name, true)) {
     case SMTP_HELO_FQDN:
-    case SMTP_HELO_LITERAL: return VERDICT_DUNNO;
+    case SMTP_HELO_LITERAL:
+        return VERDICT_DUNNO;
     case SMTP_HELO_NAME:
         if (!need_qualified) return VERDICT_DUNNO;
         break;
@@ -113,10 +122,12 @@ static enum verdict judge_helo(struct policy *policy, bool need_qualified) {
     case SMTP_HELO_BAD_LITERAL:
     case SMTP_HELO_ADDRESS:
         if (!need_qualified)
-            return policy_refuse_subject(policy, subject, (unsigned)policy->config->invalid_hostname_reject_code, "5.5.2", "Invalid name");
+            return policy_refuse_subject(policy, subject, (unsigned)policy->config->invalid_hostname_reject_code,
+                                         "5.5.2", "Invalid name");
         break;
     }
-    return policy_refuse_subject(policy, subject, (unsigned)policy->config->non_fqdn_reject_code, "5.5.2", "need fully-qualified hostname");
+    return policy_refuse_subject(policy, subject, (unsigned)policy->config->non_fqdn_reject_code, "5.5.2",
+                                 "need fully-qualified hostname");
 }
 static enum verdict reject_invalid_helo_hostname(struct policy *policy, struct str argument) {
     (void)argument;
@@ -133,12 +144,15 @@ static enum verdict reject_unknown_helo_hostname(struct policy *policy, struct s
     struct failure failure = {0};
     unsigned result = 0;
     if (subject.name.length == 0 || subject.name.data[0] == '[') return VERDICT_DUNNO;
-    if (!domain_is_valid(subject.name, (unsigned)DOMAIN_UNDERSCORE | DOMAIN_TRAILING_DOT)) return judge_helo(policy, false);
-    if (resolve_domain(policy->smtpd->resolve, subject.name, deadline_in(SMTPD_LOOKUP_TIME), &result, &failure) != RESOLVE_OK)
+    if (!domain_is_valid(subject.name, (unsigned)DOMAIN_UNDERSCORE | DOMAIN_TRAILING_DOT))
+        return judge_helo(policy, false);
+    if (resolve_domain(policy->smtpd->resolve, subject.name, deadline_in(SMTPD_LOOKUP_TIME), &result, &failure) !=
+        RESOLVE_OK)
         return policy_tempfail(policy, policy->config->unknown_helo_hostname_tempfail_action, "4.7.1",
                                "<%.*s>: Helo command rejected: Host not found", STR_ARGS(subject.name));
     if (result != 1) return VERDICT_DUNNO;
-    return policy_refuse_subject(policy, subject, (unsigned)policy->config->unknown_hostname_reject_code, "4.7.1", "Host not found");
+    return policy_refuse_subject(policy, subject, (unsigned)policy->config->unknown_hostname_reject_code, "4.7.1",
+                                 "Host not found");
 }
 
 /* ---- addresses */
@@ -153,22 +167,25 @@ static enum verdict reject_non_fqdn_sender(struct policy *policy, struct str arg
     (void)argument;
     if (!policy->sender || mail_address_is_null(policy->sender)) return VERDICT_DUNNO;
     if (is_qualified(policy->sender, policy->session->transaction->sender_incomplete)) return VERDICT_DUNNO;
-    return policy_refuse_subject(policy, policy_subject_of(policy, STAGE_SENDER), (unsigned)policy->config->non_fqdn_reject_code, "5.5.2",
+    return policy_refuse_subject(policy, policy_subject_of(policy, STAGE_SENDER),
+                                 (unsigned)policy->config->non_fqdn_reject_code, "5.5.2",
                                  "need fully-qualified address");
 }
 
 static enum verdict reject_non_fqdn_recipient(struct policy *policy, struct str argument) {
     (void)argument;
     if (!policy->recipient) return VERDICT_DUNNO;
-    bool postmaster = policy->recipient_incomplete && str_equal_nocase(mail_address_local(policy->recipient), STR("postmaster"));
+    bool postmaster =
+        policy->recipient_incomplete && str_equal_nocase(mail_address_local(policy->recipient), STR("postmaster"));
     if (postmaster || is_qualified(policy->recipient, policy->recipient_incomplete)) return VERDICT_DUNNO;
-    return policy_refuse_subject(policy, policy_subject_of(policy, STAGE_RECIPIENT), (unsigned)policy->config->non_fqdn_reject_code, "5.5.2",
+    return policy_refuse_subject(policy, policy_subject_of(policy, STAGE_RECIPIENT),
+                                 (unsigned)policy->config->non_fqdn_reject_code, "5.5.2",
                                  "need fully-qualified address");
 }
 
 /* Does the domain take mail, as far as DNS says. Domains of our own are not asked for. */
-static enum verdict judge_domain(struct policy *policy, const struct mail_address *address, const struct ipc_lookup_resolved *route,
-                                 bool is_sender) {
+static enum verdict judge_domain(struct policy *policy, const struct mail_address *address,
+                                 const struct ipc_lookup_resolved *route, bool is_sender) {
     struct str domain = mail_address_domain(address);
     struct policy_subject subject = policy_subject_of(policy, is_sender ? STAGE_SENDER : STAGE_RECIPIENT);
     const char *status = is_sender ? "4.1.8" : "4.1.2";
@@ -183,7 +200,8 @@ static enum verdict judge_domain(struct policy *policy, const struct mail_addres
         return policy_refuse_subject(policy, subject, is_sender ? 550 : 556, is_sender ? "5.7.27" : "5.1.10",
                                      "Domain %.*s does not accept mail (nullMX)", STR_ARGS(domain));
     if (result != 1) return VERDICT_DUNNO;
-    return policy_refuse_subject(policy, subject, (unsigned)policy->config->unknown_address_reject_code, status, "Domain not found");
+    return policy_refuse_subject(policy, subject, (unsigned)policy->config->unknown_address_reject_code, status,
+                                 "Domain not found");
 }
 
 static enum verdict reject_unknown_sender_domain(struct policy *policy, struct str argument) {
@@ -205,7 +223,8 @@ static enum verdict reject_unknown_recipient_domain(struct policy *policy, struc
 static enum verdict is_authorised(struct policy *policy, bool *authorised) {
     const struct ipc_lookup_resolved *route = policy_recipient_route(policy);
     if (!route) return VERDICT_REJECT;
-    bool routed = (mail_address_traits(policy->recipient) & MAIL_ADDRESS_ROUTED) != 0 && !policy->config->allow_untrusted_routing;
+    bool routed =
+        (mail_address_traits(policy->recipient) & MAIL_ADDRESS_ROUTED) != 0 && !policy->config->allow_untrusted_routing;
     *authorised = route->address_class != CLASS_DEFAULT && !routed;
     return VERDICT_DUNNO;
 }
@@ -223,7 +242,8 @@ static enum verdict refuse_unauthorised(struct policy *policy, unsigned code, co
     if (!policy->recipient) return VERDICT_DUNNO;
     if (is_authorised(policy, &authorised) == VERDICT_REJECT) return VERDICT_REJECT;
     if (authorised) return VERDICT_DUNNO;
-    return policy_refuse(policy, code, status, "<%.*s>: Relay access denied", STR_ARGS(mail_address_text(policy->recipient)));
+    return policy_refuse(policy, code, status, "<%.*s>: Relay access denied",
+                         STR_ARGS(mail_address_text(policy->recipient)));
 }
 static enum verdict reject_unauth_destination(struct policy *policy, struct str argument) {
     (void)argument;
@@ -237,8 +257,8 @@ static enum verdict defer_unauth_destination(struct policy *policy, struct str a
 
 /* ---- addresses that do not exist */
 
-static enum verdict judge_listed(struct policy *policy, const struct ipc_lookup_resolved *route, struct policy_subject subject,
-                                 const char *status) {
+static enum verdict judge_listed(struct policy *policy, const struct ipc_lookup_resolved *route,
+                                 struct policy_subject subject, const char *status) {
     static const char *const tables[] = {
         [CLASS_LOCAL] = " in local recipient table",
         [CLASS_VIRTUAL_ALIAS] = " in virtual alias table",
@@ -281,17 +301,21 @@ enum verdict restriction_unlisted_sender(struct policy *policy, struct str argum
 static enum verdict reject_unauth_pipelining(struct policy *policy, struct str argument) {
     (void)argument;
     struct session *session = policy->session;
-    bool early = session->pipelined || (stream_pending(session->stream) > 0 && (!session->extended || policy->stage == STAGE_DATA));
+    bool early = session->pipelined ||
+                 (stream_pending(session->stream) > 0 && (!session->extended || policy->stage == STAGE_DATA));
     if (!early) return VERDICT_DUNNO;
-    return policy_refuse_subject(policy, policy_subject_of(policy, policy->stage), 503, "5.5.0", "Improper use of SMTP command pipelining");
+    return policy_refuse_subject(policy, policy_subject_of(policy, policy->stage), 503, "5.5.0",
+                                 "Improper use of SMTP command pipelining");
 }
 
 static enum verdict reject_multi_recipient_bounce(struct policy *policy, struct str argument) {
     (void)argument;
     const struct transaction *transaction = policy->session->transaction;
-    if (!policy->sender || !mail_address_is_null(policy->sender) || !transaction || transaction->recipient_count <= 1) return VERDICT_DUNNO;
-    return policy_refuse_subject(policy, policy_subject_of(policy, policy->stage), (unsigned)policy->config->multi_recipient_bounce_reject_code,
-                                 "5.5.3", "Multi-recipient bounce");
+    if (!policy->sender || !mail_address_is_null(policy->sender) || !transaction || transaction->recipient_count <= 1)
+        return VERDICT_DUNNO;
+    return policy_refuse_subject(policy, policy_subject_of(policy, policy->stage),
+                                 (unsigned)policy->config->multi_recipient_bounce_reject_code, "5.5.3",
+                                 "Multi-recipient bounce");
 }
 
 /* ---- the rows */
@@ -306,7 +330,7 @@ static const struct restriction rows[] = {
     {STR_INIT("permit_mynetworks"), false, permit_mynetworks},
     {STR_INIT("permit_inet_interfaces"), false, permit_inet_interfaces},
     {STR_INIT("permit_sasl_authenticated"), false, permit_sasl_authenticated},
-    {STR_INIT("permit_tls_clientcerts"), false, dunno},     /* no TLS yet, so no certificate */
+    {STR_INIT("permit_tls_clientcerts"), false, dunno}, /* no TLS yet, so no certificate */
     {STR_INIT("permit_tls_all_clientcerts"), false, dunno},
     {STR_INIT("reject_plaintext_session"), false, reject_plaintext_session},
     {STR_INIT("reject_unknown_client_hostname"), false, reject_unknown_client_hostname},

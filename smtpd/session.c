@@ -8,10 +8,10 @@
 #include "received.h"
 #include "smtpd.h"
 
-#define DRAIN_IDLE_TIME 60000 /* ms that a client has for a command once the process drains */
-#define LAST_WORD_TIME  5000  /* ms for the last reply to get out */
-#define LINGER_TIME     2000  /* ms, and bytes, that are read away after it */
-#define LINGER_BYTES    ((size_t)1 << 20)
+#define DRAIN_IDLE_TIME  60000 /* ms that a client has for a command once the process drains */
+#define LAST_WORD_TIME   5000  /* ms for the last reply to get out */
+#define LINGER_TIME      2000  /* ms, and bytes, that are read away after it */
+#define LINGER_BYTES     ((size_t)1 << 20)
 #define NAME_LOOKUP_TIME 30000
 
 /* ---- state */
@@ -36,14 +36,16 @@ struct str session_queue_id(const struct session *session) {
 }
 
 const char *session_protocol(const struct session *session, bool utf8) {
-    unsigned flags = (session->extended ? (unsigned)RECEIVED_EHLO : 0) | (session->smtpd->lmtp ? (unsigned)RECEIVED_LMTP : 0);
+    unsigned flags =
+        (session->extended ? (unsigned)RECEIVED_EHLO : 0) | (session->smtpd->lmtp ? (unsigned)RECEIVED_LMTP : 0);
     return received_protocol(utf8 ? flags | RECEIVED_UTF8 : flags);
 }
 
 int64_t session_timeout(const struct session *session) {
     const struct config *config = session->smtpd->config;
     int64_t most = config->smtpd_timeout * 1000;
-    if (smtpd_is_stressed(session->smtpd) && config->smtpd_stress_timeout * 1000 < most) most = config->smtpd_stress_timeout * 1000;
+    if (smtpd_is_stressed(session->smtpd) && config->smtpd_stress_timeout * 1000 < most)
+        most = config->smtpd_stress_timeout * 1000;
     if (service_is_draining(session->smtpd->service) && most > DRAIN_IDLE_TIME) most = DRAIN_IDLE_TIME;
     return most;
 }
@@ -52,8 +54,10 @@ int64_t session_timeout(const struct session *session) {
 
 static void log_end(const struct session *session, const char *what, int64_t bytes) {
     char after[60];
-    if (bytes >= 0) snprintf(after, sizeof after, "%s (%lld bytes)", session->where, (long long)bytes);
-    else snprintf(after, sizeof after, "%s", session->where);
+    if (bytes >= 0)
+        snprintf(after, sizeof after, "%s (%lld bytes)", session->where, (long long)bytes);
+    else
+        snprintf(after, sizeof after, "%s", session->where);
     log_message(session_queue_id(session), "%s after %s from %.*s", what, after, STR_ARGS(session->client.label));
 }
 
@@ -63,7 +67,8 @@ void session_broken(struct session *session, enum stream_result result, int64_t 
     session->closing = true;
     if (result == STREAM_TIMEOUT) {
         log_end(session, "timeout", bytes);
-        if (!said) reply(session, 421, "4.4.2", "%.*s Error: timeout exceeded", STR_ARGS(session->smtpd->config->myhostname));
+        if (!said)
+            reply(session, 421, "4.4.2", "%.*s Error: timeout exceeded", STR_ARGS(session->smtpd->config->myhostname));
     } else if (result == STREAM_CANCELLED) {
         if (!said) reply(session, 421, "4.3.2", "Service shutting down");
     } else {
@@ -90,7 +95,8 @@ bool session_refuse_pipelining(struct session *session) {
 static bool too_many_errors(struct session *session) {
     const struct config *config = session->smtpd->config;
     int64_t limit = config->smtpd_hard_error_limit;
-    if (smtpd_is_stressed(session->smtpd) && config->smtpd_stress_hard_error_limit < limit) limit = config->smtpd_stress_hard_error_limit;
+    if (smtpd_is_stressed(session->smtpd) && config->smtpd_stress_hard_error_limit < limit)
+        limit = config->smtpd_stress_hard_error_limit;
     if (session->errors < (uint64_t)limit) return false;
     log_end(session, "too many errors", -1);
     reply(session, 421, "4.7.0", "%.*s Error: too many errors", STR_ARGS(config->myhostname));
@@ -151,7 +157,8 @@ static void discard_extensions(struct session *session) {
     if (smtpd->config->smtpd_discard_ehlo_keyword_address_maps.length == 0) return;
     arena = arena_create(0);
     if (resolve_match(smtpd->resolve, STR("smtpd_discard_ehlo_keyword_address_maps"), session->client.address,
-                      deadline_in(SMTPD_LOOKUP_TIME), arena, &found, &value, &failure) == RESOLVE_OK && found)
+                      deadline_in(SMTPD_LOOKUP_TIME), arena, &found, &value, &failure) == RESOLVE_OK &&
+        found)
         session->discarded_extensions = smtpd_extension_bits(value);
     arena_destroy(&arena);
 }
@@ -160,8 +167,9 @@ static void discard_extensions(struct session *session) {
 static void choose_newlines(struct session *session) {
     struct smtpd *smtpd = session->smtpd;
     struct str mode = smtpd->config->smtpd_forbid_bare_newline;
-    session->strict_newlines = str_equal(mode, STR("reject")) &&
-                               host_list_match(&smtpd->newline_exclusions, smtpd->resolve, session->client.name, session->client.address) != MATCH_YES;
+    session->strict_newlines =
+        str_equal(mode, STR("reject")) && host_list_match(&smtpd->newline_exclusions, smtpd->resolve,
+                                                          session->client.name, session->client.address) != MATCH_YES;
     stream_accept_bare_lf(session->stream, !session->strict_newlines);
 }
 
@@ -173,8 +181,8 @@ static void leave_limits(struct session *session) {
 
 static bool refuse_connection(struct session *session, const char *what, uint64_t count) {
     limits_log(session, what, count);
-    reply(session, 421, "4.7.0", "%.*s Error: too many connections from %.*s", STR_ARGS(session->smtpd->config->myhostname),
-          STR_ARGS(session->client.address));
+    reply(session, 421, "4.7.0", "%.*s Error: too many connections from %.*s",
+          STR_ARGS(session->smtpd->config->myhostname), STR_ARGS(session->client.address));
     return false;
 }
 
@@ -185,12 +193,15 @@ static bool enter_limits(struct session *session) {
     uint64_t count = 0;
     leave_limits(session);
     if (endpoint_from_ip(session->client.address, 0, &address) &&
-        host_list_match(&smtpd->event_exceptions, smtpd->resolve, session->client.name, session->client.address) != MATCH_YES &&
+        host_list_match(&smtpd->event_exceptions, smtpd->resolve, session->client.name, session->client.address) !=
+            MATCH_YES &&
         limits_key(smtpd->config, &address, &key))
         session->rate_key = str_make(memory_copy_string(buf_str(&key)), key.length);
     buf_free(&key);
-    if (!limits_enter(smtpd->limits, session->rate_key, &count)) return refuse_connection(session, "Connection concurrency", count);
-    if (!limits_count(smtpd->limits, session->rate_key, LIMITED_CONNECTION, &count)) return refuse_connection(session, "Connection rate", count);
+    if (!limits_enter(smtpd->limits, session->rate_key, &count))
+        return refuse_connection(session, "Connection concurrency", count);
+    if (!limits_count(smtpd->limits, session->rate_key, LIMITED_CONNECTION, &count))
+        return refuse_connection(session, "Connection rate", count);
     return true;
 }
 
@@ -202,13 +213,23 @@ bool session_set_client(struct session *session, const struct client *client) {
     return enter_limits(session);
 }
 
+/* Names of this machine are no business of DNS (RFC 6303 4.2, RFC 6761 6.3). */
+static bool name_loopback(const struct session *session, struct client *client) {
+    if (!endpoint_is_loopback(&session->peer)) return false;
+    if (!str_equal(client->address, STR("127.0.0.1")) && !str_equal(client->address, STR("::1"))) return true;
+    client->name = client->reverse_name = STR("localhost");
+    client->name_status = client->reverse_status = NAME_VERIFIED;
+    return true;
+}
+
 /* The verified name; "unknown" as long as DNS does not say otherwise. */
 static void find_name(struct session *session, struct client *client, struct arena *arena) {
     struct failure failure = {0};
     struct str name = STR_EMPTY, unverified = STR_EMPTY;
     client->name_status = client->reverse_status = NAME_UNKNOWN;
-    if (!session->smtpd->config->smtpd_peername_lookup) return;
-    if (resolve_client_name(session->smtpd->resolve, client->address, deadline_in(NAME_LOOKUP_TIME), arena, &name, &unverified, &failure) != RESOLVE_OK) {
+    if (!session->smtpd->config->smtpd_peername_lookup || name_loopback(session, client)) return;
+    if (resolve_client_name(session->smtpd->resolve, client->address, deadline_in(NAME_LOOKUP_TIME), arena, &name,
+                            &unverified, &failure) != RESOLVE_OK) {
         client->name_status = client->reverse_status = NAME_UNDECIDED;
         return;
     }
@@ -225,7 +246,8 @@ static void find_name(struct session *session, struct client *client, struct are
 static bool identify(struct session *session) {
     struct arena *arena = arena_create(65536);
     struct buf address = buf_make(0);
-    struct client client = {.name = STR("unknown"), .reverse_name = STR("unknown"), .address = STR("127.0.0.1"), .login = STR_EMPTY};
+    struct client client = {
+        .name = STR("unknown"), .reverse_name = STR("unknown"), .address = STR("127.0.0.1"), .login = STR_EMPTY};
     if (endpoint_is_local(&session->peer)) { /* a UNIX socket: whoever may connect is of this machine */
         client.name = client.reverse_name = STR("localhost");
     } else {
@@ -236,8 +258,10 @@ static bool identify(struct session *session) {
     }
     struct smtpd *smtpd = session->smtpd;
     bool good = session_set_client(session, &client);
-    session->xclient_allowed = host_list_match(&smtpd->xclient_hosts, smtpd->resolve, client.name, client.address) == MATCH_YES;
-    session->xforward_allowed = host_list_match(&smtpd->xforward_hosts, smtpd->resolve, client.name, client.address) == MATCH_YES;
+    session->xclient_allowed =
+        host_list_match(&smtpd->xclient_hosts, smtpd->resolve, client.name, client.address) == MATCH_YES;
+    session->xforward_allowed =
+        host_list_match(&smtpd->xforward_hosts, smtpd->resolve, client.name, client.address) == MATCH_YES;
     buf_free(&address);
     arena_destroy(&arena);
     log_info("connect from %.*s", STR_ARGS(session->client.label));
@@ -278,18 +302,25 @@ void session_greet(struct session *session) {
 /* A line that is none. */
 static void bad_line(struct session *session, enum stream_result result) {
     switch (result) {
-    case STREAM_TOO_LONG: reply(session, 500, "5.5.2", "Error: line too long"); return;
-    case STREAM_NUL: reply(session, 500, "5.5.2", "Error: NUL in command"); return;
+    case STREAM_TOO_LONG:
+        reply(session, 500, "5.5.2", "Error: line too long");
+        return;
+    case STREAM_NUL:
+        reply(session, 500, "5.5.2", "Error: NUL in command");
+        return;
     case STREAM_BARE_CR:
     case STREAM_BARE_LF:
-        if (session->strict_newlines) content_refuse_newline(session, result == STREAM_BARE_CR);
-        else reply(session, 500, "5.5.2", "Error: bad syntax");
+        if (session->strict_newlines)
+            content_refuse_newline(session, result == STREAM_BARE_CR);
+        else
+            reply(session, 500, "5.5.2", "Error: bad syntax");
         return;
     case STREAM_OK:
     case STREAM_EOF:
     case STREAM_TIMEOUT:
     case STREAM_CANCELLED:
-    case STREAM_ERROR: break;
+    case STREAM_ERROR:
+        break;
     }
     session_broken(session, result, -1);
 }
@@ -300,8 +331,10 @@ static void converse(struct session *session) {
         deadline until = deadline_in(session_timeout(session));
         stream_set_deadline(session->stream, until < session->ends ? until : session->ends);
         enum stream_result result = stream_read_line(session->stream, &line);
-        if (result == STREAM_OK) command_dispatch(session, line);
-        else bad_line(session, result);
+        if (result == STREAM_OK)
+            command_dispatch(session, line);
+        else
+            bad_line(session, result);
     }
 }
 

@@ -28,15 +28,22 @@
 #define NESTED    "Error: MAIL transaction in progress"
 
 const struct command smtpd_commands[] = {
-    {"HELO", ANY_STATE, COMMAND_LAST | COMMAND_JUNK | COMMAND_SMTP, cmd_helo, "", "HELO hostname: begin, without extensions"},
-    {"EHLO", ANY_STATE, COMMAND_LAST | COMMAND_JUNK | COMMAND_SMTP, cmd_ehlo, "", "EHLO hostname: begin, and be told what is offered"},
-    {"LHLO", ANY_STATE, COMMAND_LAST | COMMAND_JUNK | COMMAND_LMTP, cmd_lhlo, "", "LHLO hostname: begin, and be told what is offered"},
+    {"HELO", ANY_STATE, COMMAND_LAST | COMMAND_JUNK | COMMAND_SMTP, cmd_helo, "",
+     "HELO hostname: begin, without extensions"},
+    {"EHLO", ANY_STATE, COMMAND_LAST | COMMAND_JUNK | COMMAND_SMTP, cmd_ehlo, "",
+     "EHLO hostname: begin, and be told what is offered"},
+    {"LHLO", ANY_STATE, COMMAND_LAST | COMMAND_JUNK | COMMAND_LMTP, cmd_lhlo, "",
+     "LHLO hostname: begin, and be told what is offered"},
     {"XCLIENT", NO_MAIL, COMMAND_LAST, cmd_xclient, NESTED, "XCLIENT attribute=value...: speak for another client"},
     {"XFORWARD", NO_MAIL, 0, cmd_xforward, NESTED, "XFORWARD attribute=value...: say where the next message came from"},
-    {"MAIL", SESSION_GREETED, 0, cmd_mail, "Error: nested MAIL command", "MAIL FROM:<address> [parameters]: begin a message"},
-    {"RCPT", SESSION_MAIL | SESSION_RCPT, 0, cmd_rcpt, "Error: need MAIL command", "RCPT TO:<address> [parameters]: add a recipient"},
-    {"DATA", SESSION_RCPT, COMMAND_LAST, cmd_data, "Error: need RCPT command", "DATA: send the content, end with a dot alone"},
-    {"BDAT", ANY_STATE, 0, cmd_bdat, "", "BDAT size [LAST]: send the content in chunks"}, /* its bytes come in any state */
+    {"MAIL", SESSION_GREETED, 0, cmd_mail, "Error: nested MAIL command",
+     "MAIL FROM:<address> [parameters]: begin a message"},
+    {"RCPT", SESSION_MAIL | SESSION_RCPT, 0, cmd_rcpt, "Error: need MAIL command",
+     "RCPT TO:<address> [parameters]: add a recipient"},
+    {"DATA", SESSION_RCPT, COMMAND_LAST, cmd_data, "Error: need RCPT command",
+     "DATA: send the content, end with a dot alone"},
+    {"BDAT", ANY_STATE, 0, cmd_bdat, "",
+     "BDAT size [LAST]: send the content in chunks"}, /* its bytes come in any state */
     {"RSET", ANY_STATE, COMMAND_JUNK, cmd_rset, "", "RSET: forget the message"},
     {"NOOP", ANY_STATE, COMMAND_JUNK | COMMAND_LAST, cmd_noop, "", "NOOP: do nothing"},
     {"VRFY", ANY_STATE, COMMAND_JUNK | COMMAND_LAST, cmd_vrfy, "", "VRFY address: would mail be taken for it"},
@@ -54,13 +61,22 @@ static bool always(const struct session *session) {
     (void)session;
     return true;
 }
-static bool if_vrfy(const struct session *session) { return !session->smtpd->config->disable_vrfy_command; }
-static bool if_utf8(const struct session *session) { return session->smtpd->config->smtputf8_enable; }
-static bool if_xclient(const struct session *session) { return session->xclient_allowed; }
-static bool if_xforward(const struct session *session) { return session->xforward_allowed; }
+static bool if_vrfy(const struct session *session) {
+    return !session->smtpd->config->disable_vrfy_command;
+}
+static bool if_utf8(const struct session *session) {
+    return session->smtpd->config->smtputf8_enable;
+}
+static bool if_xclient(const struct session *session) {
+    return session->xclient_allowed;
+}
+static bool if_xforward(const struct session *session) {
+    return session->xforward_allowed;
+}
 
 static void size_argument(const struct session *session, struct buf *line) {
-    if (session->smtpd->config->message_size_limit) buf_printf(line, " %lld", (long long)session->smtpd->config->message_size_limit);
+    if (session->smtpd->config->message_size_limit)
+        buf_printf(line, " %lld", (long long)session->smtpd->config->message_size_limit);
 }
 static void xclient_argument(const struct session *session, struct buf *line) {
     (void)session;
@@ -118,8 +134,10 @@ static enum session_state effective_state(const struct session *session) {
 
 static bool out_of_sequence(struct session *session, const struct command *command, enum session_state state) {
     if (state == SESSION_CHUNKS) return reply(session, 503, "5.5.1", "Error: command not allowed between chunks");
-    if (state == SESSION_NEW) return reply(session, 503, "5.5.1", "Error: send %s first", session->smtpd->lmtp ? "LHLO" : "HELO/EHLO");
-    bool all_refused = session->transaction && session->transaction->refused_recipients && command->states == SESSION_RCPT;
+    if (state == SESSION_NEW)
+        return reply(session, 503, "5.5.1", "Error: send %s first", session->smtpd->lmtp ? "LHLO" : "HELO/EHLO");
+    bool all_refused =
+        session->transaction && session->transaction->refused_recipients && command->states == SESSION_RCPT;
     if (all_refused) return reply(session, 554, "5.5.1", "Error: no valid recipients");
     return reply(session, 503, "5.5.1", "%s", command->sequence_error);
 }
@@ -128,7 +146,8 @@ static bool out_of_sequence(struct session *session, const struct command *comma
 static void count_junk(struct session *session, const struct command *command) {
     const struct config *config = session->smtpd->config;
     int64_t limit = config->smtpd_junk_command_limit;
-    if (smtpd_is_stressed(session->smtpd) && config->smtpd_stress_junk_command_limit < limit) limit = config->smtpd_stress_junk_command_limit;
+    if (smtpd_is_stressed(session->smtpd) && config->smtpd_stress_junk_command_limit < limit)
+        limit = config->smtpd_stress_junk_command_limit;
     if ((command->flags & COMMAND_JUNK) && session->junk++ >= (uint64_t)limit) session->errors++;
 }
 
@@ -137,7 +156,8 @@ static bool run(struct session *session, const struct command *command, struct s
         return reply(session, 503, "5.7.0", "Error: access denied for %.*s", STR_ARGS(session->client.label));
     enum session_state state = effective_state(session);
     if (!(command->states & (unsigned)state)) return out_of_sequence(session, command, state);
-    if ((command->flags & COMMAND_LAST) && stream_pending(session->stream) > 0 && session_refuse_pipelining(session)) return false;
+    if ((command->flags & COMMAND_LAST) && stream_pending(session->stream) > 0 && session_refuse_pipelining(session))
+        return false;
     return command->handle(session, argument);
 }
 
@@ -158,7 +178,8 @@ static void unknown_command(struct session *session, struct str verb, struct str
         return;
     }
     if (smtp_command_is_foreign(verb) || list_has(session->smtpd->config->smtpd_forbidden_commands, verb)) {
-        log_warning("non-SMTP command from %.*s: %s", STR_ARGS(session->client.label), log_text(shown, sizeof shown, str_slice(line, 0, 100)));
+        log_warning("non-SMTP command from %.*s: %s", STR_ARGS(session->client.label),
+                    log_text(shown, sizeof shown, str_slice(line, 0, 100)));
         session->closing = true;
         reply(session, 221, "2.7.0", "Error: I can break rules, too. Goodbye.");
         return;
@@ -187,7 +208,8 @@ void command_dispatch(struct session *session, struct str line) {
 }
 
 bool smtpd_is_stressed(const struct smtpd *smtpd) {
-    return (uint64_t)smtpd->sessions * 100 > (uint64_t)smtpd->session_limit * (uint64_t)smtpd->config->smtpd_stress_threshold_percent;
+    return (uint64_t)smtpd->sessions * 100 >
+           (uint64_t)smtpd->session_limit * (uint64_t)smtpd->config->smtpd_stress_threshold_percent;
 }
 
 /* ---- start */
@@ -224,11 +246,16 @@ static bool prepare(struct service *service, struct failure *failure) {
     unsigned parents = MATCH_LIST_PARENT;
     return find_own_addresses(smtpd, failure) &&
            host_list_open(&smtpd->networks, "mynetworks", config->mynetworks, MATCH_LIST_ADDRESSES, failure) &&
-           host_list_open(&smtpd->xclient_hosts, "smtpd_authorized_xclient_hosts", config->smtpd_authorized_xclient_hosts, parents, failure) &&
-           host_list_open(&smtpd->xforward_hosts, "smtpd_authorized_xforward_hosts", config->smtpd_authorized_xforward_hosts, parents, failure) &&
-           host_list_open(&smtpd->proxy_hosts, "smtpd_upstream_proxy_hosts", config->smtpd_upstream_proxy_hosts, MATCH_LIST_ADDRESSES, failure) &&
-           host_list_open(&smtpd->event_exceptions, "smtpd_client_event_limit_exceptions", config->smtpd_client_event_limit_exceptions, parents, failure) &&
-           host_list_open(&smtpd->newline_exclusions, "smtpd_forbid_bare_newline_exclusions", config->smtpd_forbid_bare_newline_exclusions, parents, failure);
+           host_list_open(&smtpd->xclient_hosts, "smtpd_authorized_xclient_hosts",
+                          config->smtpd_authorized_xclient_hosts, parents, failure) &&
+           host_list_open(&smtpd->xforward_hosts, "smtpd_authorized_xforward_hosts",
+                          config->smtpd_authorized_xforward_hosts, parents, failure) &&
+           host_list_open(&smtpd->proxy_hosts, "smtpd_upstream_proxy_hosts", config->smtpd_upstream_proxy_hosts,
+                          MATCH_LIST_ADDRESSES, failure) &&
+           host_list_open(&smtpd->event_exceptions, "smtpd_client_event_limit_exceptions",
+                          config->smtpd_client_event_limit_exceptions, parents, failure) &&
+           host_list_open(&smtpd->newline_exclusions, "smtpd_forbid_bare_newline_exclusions",
+                          config->smtpd_forbid_bare_newline_exclusions, parents, failure);
 }
 
 static bool start(struct service *service, struct failure *failure) {

@@ -34,7 +34,17 @@ struct refusal {
 
 /* ---- the process */
 
-enum restriction_stage { STAGE_CLIENT, STAGE_HELO, STAGE_SENDER, STAGE_RELAY, STAGE_RECIPIENT, STAGE_DATA, STAGE_END, STAGE_ETRN, STAGE_COUNT };
+enum restriction_stage {
+    STAGE_CLIENT,
+    STAGE_HELO,
+    STAGE_SENDER,
+    STAGE_RELAY,
+    STAGE_RECIPIENT,
+    STAGE_DATA,
+    STAGE_END,
+    STAGE_ETRN,
+    STAGE_COUNT
+};
 
 struct limits;
 
@@ -97,11 +107,11 @@ struct session {
     deadline ends;
     uint32_t succeeded[SMTPD_COMMANDS_MAX], tried[SMTPD_COMMANDS_MAX], unknown;
     uint32_t errors, junk, discarded_extensions;
-    uint8_t greeting;      /* enum session_state without a transaction: NEW or GREETED */
-    bool extended;         /* EHLO or LHLO */
-    bool closing;          /* after this reply */
-    bool connection_lost;  /* nothing can be said any more */
-    bool pipelined;        /* sent ahead where it must not (logged once) */
+    uint8_t greeting;     /* enum session_state without a transaction: NEW or GREETED */
+    bool extended;        /* EHLO or LHLO */
+    bool closing;         /* after this reply */
+    bool connection_lost; /* nothing can be said any more */
+    bool pipelined;       /* sent ahead where it must not (logged once) */
     bool xclient_allowed, xforward_allowed, strict_newlines, rewrites_headers;
     struct refusal *denied; /* every command but QUIT is refused; NULL */
 };
@@ -136,32 +146,32 @@ struct transaction {
     struct mail_address sender;
     bool sender_incomplete; /* came without a domain */
     bool smtputf8;
-    bool discard;           /* an access table said DISCARD */
+    bool discard; /* an access table said DISCARD */
     bool refused_recipients;
-    bool chunks;            /* BDAT has begun */
-    bool chunks_refused;    /* a chunk was refused: the rest is read and refused too */
-    uint8_t body;           /* enum smtp_body */
+    bool chunks;         /* BDAT has begun */
+    bool chunks_refused; /* a chunk was refused: the rest is read and refused too */
+    uint8_t body;        /* enum smtp_body */
     enum return_content return_content;
     struct str envelope_id, hold_reason;
     struct buf prepended; /* header lines of PREPEND */
     struct ipc_recipient *recipients;
     size_t recipient_count, recipient_room, overshoot;
     struct content *content; /* from DATA or the first BDAT */
-    const char *answered;    /* LMTP: not used before content ends */
 };
 
 struct transaction *transaction_begin(struct session *session);
 void transaction_free(struct transaction **transaction);
 /* False: out of the room that a transaction may take. */
-MUST_USE bool transaction_add_recipient(struct transaction *transaction, struct str address, struct str orcpt, unsigned notify);
+MUST_USE bool transaction_add_recipient(struct transaction *transaction, struct str address, struct str orcpt,
+                                        unsigned notify);
 
 /* ---- smtpd.c: the command and extension tables */
 
 enum command_flag {
-    COMMAND_LAST = 1,  /* must be the last of a pipelined group (RFC 2920 3.1) */
-    COMMAND_JUNK = 2,  /* counted against smtpd_junk_command_limit */
-    COMMAND_SMTP = 4,  /* not in LMTP */
-    COMMAND_LMTP = 8,  /* only in LMTP */
+    COMMAND_LAST = 1, /* must be the last of a pipelined group (RFC 2920 3.1) */
+    COMMAND_JUNK = 2, /* counted against smtpd_junk_command_limit */
+    COMMAND_SMTP = 4, /* not in LMTP */
+    COMMAND_LMTP = 8, /* only in LMTP */
 };
 
 struct command {
@@ -169,7 +179,7 @@ struct command {
     unsigned states; /* set of enum session_state in which the handler may run */
     unsigned flags;
     bool (*handle)(struct session *session, struct str argument); /* true: a 2xx or 3xx was said */
-    const char *sequence_error; /* said in any other state */
+    const char *sequence_error;                                   /* said in any other state */
     const char *help;
 };
 extern const struct command smtpd_commands[];

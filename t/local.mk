@@ -7,9 +7,11 @@ check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 endif
 
-# The scripts around it; end-to-end tests are found by name, as t/run_e2e finds them.
+# The scripts around it; end-to-end tests are found by name, as t/run_e2e finds them. The script check
+# cannot stand in EXTRA_DIST: to make that is to run the tests.
 EXTRA_DIST += t/lint t/run_e2e t/adapters t/e2e/dialogues
 dist-hook:
+	cp -fp $(srcdir)/check $(distdir)/check
 	$(MKDIR_P) $(distdir)/t/e2e
 	cp -fp $(srcdir)/t/e2e/*.py $(distdir)/t/e2e/
 

@@ -33,6 +33,17 @@ static bool has_control(struct str physical) {
     return false;
 }
 
+/* Goes on behind a bad line and what continues it, for a caller that wants to know of all of them. */
+static enum config_lines_result skip_bad(struct config_lines *lines, size_t offset, size_t number) {
+    do {
+        offset += physical_line(lines->text, offset).length;
+        number++;
+    } while (continues(physical_line(lines->text, offset)));
+    lines->offset = offset;
+    lines->number = number;
+    return CONFIG_LINES_BAD;
+}
+
 enum config_lines_result config_lines_next(struct config_lines *lines, struct config_line *line,
                                            struct failure *failure) {
     struct config_line found = {.text = STR_EMPTY};
@@ -48,13 +59,13 @@ enum config_lines_result config_lines_next(struct config_lines *lines, struct co
                 break;
             if (has_control(physical)) {
                 failure_set(failure, "line %zu: a control character; only printable text may stand here", number + 1);
-                return CONFIG_LINES_BAD;
+                return skip_bad(lines, offset, number);
             }
             if (!any && continues(physical)) {
                 failure_set(failure,
                             "line %zu: begins with white space but continues nothing; a name begins in the first column",
                             number + 1);
-                return CONFIG_LINES_BAD;
+                return skip_bad(lines, offset, number);
             }
             if (!any)
                 found = (struct config_line){.number = number + 1, .begin = offset};

@@ -38,6 +38,10 @@ MUST_USE bool config_evaluate(struct str text, const char *file, const struct co
  * exists) and evaluates it; config_directory is set to the directory. Blocking. */
 MUST_USE bool config_load(const char *directory, const struct config_override *overrides, size_t override_count,
                           unsigned scope, struct config **config, struct buf *warnings, struct failure *failure);
+/* The same for the sake of what it finds: every error and every warning, a line each. True if
+ * there is no error. Blocking. */
+MUST_USE bool config_check(const char *directory, const struct config_override *overrides, size_t override_count,
+                           struct buf *errors, struct buf *warnings);
 /* The directory that MAIL_CONFIG names, else the built-in one. */
 const char *config_default_directory(void);
 /* Reads a whole file of at most limit bytes. Blocking. */

@@ -25,6 +25,7 @@ struct config_sheet {
     struct map *undefined; /* names that were looked up and are nowhere set */
     unsigned depth;        /* of defaults that need other values */
     bool lenient;          /* names that are set nowhere do not matter now */
+    struct buf *errors;    /* gets what is wrong with values, if it is given; else the first ends it */
 };
 
 static struct str keep(struct arena *arena, struct str text) {
@@ -56,12 +57,9 @@ static void add_override(struct config_sheet *sheet, const struct config_overrid
     buf_free(&squeezed);
 }
 
-bool config_sheet_create(struct str text, const char *file, const struct config_system *machine,
-                         const struct config_override *overrides, size_t override_count, struct config_sheet **sheet,
-                         struct failure *failure) {
-    struct main_cf *main_cf;
-    if (!main_cf_parse(text, file, &main_cf, failure))
-        return false;
+/* The sheet takes main_cf over. */
+static struct config_sheet *make_sheet(struct main_cf *main_cf, const char *file, const struct config_system *machine,
+                                       const struct config_override *overrides, size_t override_count) {
     struct config_sheet *made = ARENA_NEW(main_cf->arena, struct config_sheet);
     made->main_cf = main_cf;
     made->arena = main_cf->arena;
@@ -78,8 +76,25 @@ bool config_sheet_create(struct str text, const char *file, const struct config_
         add(made, main_cf->settings[i].name, main_cf->settings[i].value, main_cf->settings[i].line);
     for (size_t i = 0; i < override_count; i++)
         add_override(made, &overrides[i]);
-    *sheet = made;
+    return made;
+}
+
+bool config_sheet_create(struct str text, const char *file, const struct config_system *machine,
+                         const struct config_override *overrides, size_t override_count, struct config_sheet **sheet,
+                         struct failure *failure) {
+    struct main_cf *main_cf;
+    if (!main_cf_parse(text, file, &main_cf, failure))
+        return false;
+    *sheet = make_sheet(main_cf, file, machine, overrides, override_count);
     return true;
+}
+
+void config_sheet_create_all(struct str text, const char *file, const struct config_system *machine,
+                             const struct config_override *overrides, size_t override_count,
+                             struct config_sheet **sheet, struct buf *errors) {
+    struct main_cf *main_cf;
+    main_cf_parse_all(text, file, &main_cf, errors);
+    *sheet = make_sheet(main_cf, file, machine, overrides, override_count);
 }
 
 void config_sheet_free(struct config_sheet **sheet) {
@@ -352,6 +367,11 @@ void config_sheet_warnings(struct config_sheet *sheet, struct buf *warnings) {
 
 /* ---- evaluation */
 
+/* After a failure: true if the rest is looked at all the same, for what else is wrong. */
+static bool go_on(struct config_sheet *sheet, const struct failure *failure) {
+    return sheet->errors && buf_printf(sheet->errors, "%s\n", failure->text);
+}
+
 static bool evaluate_rows(struct config_sheet *sheet, unsigned scope, struct config *config, struct failure *failure) {
     bool done = true;
     for (size_t i = 0; done && i < parameter_count; i++) {
@@ -362,6 +382,7 @@ static bool evaluate_rows(struct config_sheet *sheet, unsigned scope, struct con
         done = config_sheet_value(sheet, parameter, &value, failure);
         if (done && !config_value_store(config, parameter, buf_str(&value), failure))
             done = blame(sheet, parameter->name, failure);
+        done = done || go_on(sheet, failure);
         buf_free(&value);
     }
     return done;
@@ -396,7 +417,7 @@ static bool evaluate_extra(struct config_sheet *sheet, unsigned scope, struct co
     while (done && str_next_word(&classes, ", \t", &word)) {
         const struct entry *entry = find(sheet, word);
         if (entry && !parameter_find(word))
-            done = add_extra(sheet, entry, NULL, &extra, failure);
+            done = add_extra(sheet, entry, NULL, &extra, failure) || go_on(sheet, failure);
     }
     for (size_t i = 0; done && i < sheet->count; i++) {
         const struct entry *entry = &sheet->entries[i];
@@ -405,7 +426,7 @@ static bool evaluate_extra(struct config_sheet *sheet, unsigned scope, struct co
             continue;
         const struct parameter *kind = transport_parameter_fallback(row);
         if (kind && (kind->scope & scope & SCOPE_ALL))
-            done = add_extra(sheet, entry, kind, &extra, failure);
+            done = add_extra(sheet, entry, kind, &extra, failure) || go_on(sheet, failure);
     }
     if (done)
         config->extra = keep(config->arena, buf_str(&extra));
@@ -422,4 +443,13 @@ bool config_sheet_evaluate(struct config_sheet *sheet, unsigned scope, struct co
     }
     *config = made;
     return true;
+}
+
+void config_sheet_errors(struct config_sheet *sheet, struct buf *errors) {
+    struct config *config = NULL;
+    struct failure failure = {0};
+    sheet->errors = errors;
+    (void)!config_sheet_evaluate(sheet, SCOPE_ALL, &config, &failure);
+    sheet->errors = NULL;
+    config_free(&config);
 }

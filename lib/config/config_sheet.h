@@ -14,9 +14,14 @@ struct config_sheet;
 MUST_USE bool config_sheet_create(struct str text, const char *file, const struct config_system *machine,
                                   const struct config_override *overrides, size_t override_count,
                                   struct config_sheet **sheet, struct failure *failure);
-/* The same from DIRECTORY/main.cf, which may be missing if the directory is there. Blocking. */
+/* The same, but settings that are wrong are left out and said in errors, a line each. */
+void config_sheet_create_all(struct str text, const char *file, const struct config_system *machine,
+                             const struct config_override *overrides, size_t override_count,
+                             struct config_sheet **sheet, struct buf *errors);
+/* The same from DIRECTORY/main.cf, which may be missing if the directory is there. errors may be NULL:
+ * then the first line that is wrong is the failure. Blocking. */
 MUST_USE bool config_sheet_load(const char *directory, const struct config_override *overrides, size_t override_count,
-                                struct config_sheet **sheet, struct failure *failure);
+                                struct config_sheet **sheet, struct buf *errors, struct failure *failure);
 void config_sheet_free(struct config_sheet **sheet);
 
 /* The settings as the text has them. */
@@ -47,5 +52,7 @@ void config_sheet_warnings(struct config_sheet *sheet, struct buf *warnings);
 /* Makes a struct config of what scope may see. */
 MUST_USE bool config_sheet_evaluate(struct config_sheet *sheet, unsigned scope, struct config **config,
                                     struct failure *failure);
+/* Adds a line to errors for each value that is wrong; what every parameter would be made of is tried. */
+void config_sheet_errors(struct config_sheet *sheet, struct buf *errors);
 
 #endif

@@ -36,6 +36,7 @@ struct parser {
     size_t capacity;
     struct main_cf_setting *settings; /* grown; moved to the arena at the end */
     size_t count;
+    struct buf *errors; /* gets every error, if it is given; else the first ends it */
 };
 
 static void parser_add(struct parser *parser, struct str name, struct str value, size_t line) {
@@ -82,16 +83,19 @@ static bool parser_run(struct parser *parser, struct str text, const char *file,
             done = failure_set(failure, "%s, line %zu: more than %d settings", file, line.number, MAIN_CF_SETTINGS_MAX);
         else
             parser_add(parser, name, value, line.number);
+        if (!done && parser->errors)
+            done = buf_printf(parser->errors, "%s\n", failure->text);
     }
     config_lines_finish(&lines);
     return done;
 }
 
-bool main_cf_parse(struct str text, const char *file, struct main_cf **main_cf, struct failure *failure) {
+static bool parse(struct str text, const char *file, struct main_cf **main_cf, struct buf *errors,
+                  struct failure *failure) {
     struct arena *arena = arena_create(0);
     struct main_cf *made = ARENA_NEW(arena, struct main_cf);
     made->arena = arena;
-    struct parser parser = {.main_cf = made, .index = map_create()};
+    struct parser parser = {.main_cf = made, .index = map_create(), .errors = errors};
 
     bool done = parser_run(&parser, text, file, failure);
     if (done && parser.count > 0) {
@@ -107,6 +111,17 @@ bool main_cf_parse(struct str text, const char *file, struct main_cf **main_cf, 
     }
     *main_cf = made;
     return true;
+}
+
+bool main_cf_parse(struct str text, const char *file, struct main_cf **main_cf, struct failure *failure) {
+    return parse(text, file, main_cf, NULL, failure);
+}
+
+void main_cf_parse_all(struct str text, const char *file, struct main_cf **main_cf, struct buf *errors) {
+    struct failure failure = {0};
+    /* errors may be full: what was read up to there is not to be had then, and there is enough to mend. */
+    if (!parse(text, file, main_cf, errors, &failure) && !main_cf_parse(STR_EMPTY, file, main_cf, &failure))
+        memory_exhausted(0);
 }
 
 void main_cf_free(struct main_cf **main_cf) {

@@ -23,6 +23,8 @@ struct main_cf {
 
 /* Parses the text. On failure the text of failure is "FILE, line N: ...". */
 MUST_USE bool main_cf_parse(struct str text, const char *file, struct main_cf **main_cf, struct failure *failure);
+/* The same, but lines that are wrong are left out and said in errors, a line each. */
+void main_cf_parse_all(struct str text, const char *file, struct main_cf **main_cf, struct buf *errors);
 void main_cf_free(struct main_cf **main_cf);
 
 /* Cuts "name = value" at the first = and trims both; false with what is wrong. */

@@ -238,43 +238,51 @@ static const struct master_cf_row *find_same(const struct master_cf_row *rows, s
     return NULL;
 }
 
-/* Parses all lines into rows, which hold MASTER_CF_ROWS_MAX. */
-static bool parse_rows(struct str text, struct arena *arena, struct master_cf_row *rows, size_t *count,
-                       struct failure *failure) {
+/* Adds a line's row to rows, which hold MASTER_CF_ROWS_MAX. */
+static bool add_row(const struct config_line *line, struct arena *arena, struct master_cf_row *rows, size_t *count,
+                    struct failure *failure) {
+    struct master_cf_row row = {.line = 0};
+    bool done = master_cf_parse_row(line->text, arena, &row, failure);
+    const struct master_cf_row *same = done ? find_same(rows, *count, &row) : NULL;
+    if (same)
+        done = failure_set(failure, "the service %.*s/%.*s stands already in line %zu", STR_ARGS(row.name),
+                           STR_ARGS(master_cf_type_name(row.type)), same->line);
+    else if (done && *count == MASTER_CF_ROWS_MAX)
+        done = failure_set(failure, "more than %d services", MASTER_CF_ROWS_MAX);
+    if (!done)
+        return failure_prefix(failure, "line %zu", line->number);
+    row.line = line->number;
+    rows[(*count)++] = row;
+    return true;
+}
+
+/* Parses all lines into rows. The first that is wrong ends it, unless errors is given. */
+static bool parse_rows(struct str text, const char *file, struct arena *arena, struct master_cf_row *rows,
+                       size_t *count, struct buf *errors, struct failure *failure) {
     struct config_lines lines;
     struct config_line line;
-    enum config_lines_result result = CONFIG_LINES_LINE;
+    enum config_lines_result result;
     bool done = true;
 
     config_lines_start(&lines, text);
-    while (done && (result = config_lines_next(&lines, &line, failure)) == CONFIG_LINES_LINE) {
-        struct master_cf_row row;
-        done = master_cf_parse_row(line.text, arena, &row, failure);
-        const struct master_cf_row *same = done ? find_same(rows, *count, &row) : NULL;
-        if (same)
-            done = failure_set(failure, "the service %.*s/%.*s stands already in line %zu", STR_ARGS(row.name),
-                               STR_ARGS(master_cf_type_name(row.type)), same->line);
-        else if (done && *count == MASTER_CF_ROWS_MAX)
-            done = failure_set(failure, "more than %d services", MASTER_CF_ROWS_MAX);
-        if (!done) {
-            failure_prefix(failure, "line %zu", line.number);
-            break;
-        }
-        row.line = line.number;
-        rows[(*count)++] = row;
+    while (done && (result = config_lines_next(&lines, &line, failure)) != CONFIG_LINES_END) {
+        done = result == CONFIG_LINES_LINE && add_row(&line, arena, rows, count, failure);
+        if (!done && errors)
+            done = buf_printf(errors, "%s, %s\n", file, failure->text);
     }
     config_lines_finish(&lines);
-    return done && result != CONFIG_LINES_BAD;
+    return done;
 }
 
-bool master_cf_parse(struct str text, const char *file, struct master_cf **master_cf, struct failure *failure) {
+static bool parse(struct str text, const char *file, struct master_cf **master_cf, struct buf *errors,
+                  struct failure *failure) {
     struct arena *arena = arena_create(0);
     struct master_cf *made = ARENA_NEW(arena, struct master_cf);
     struct master_cf_row *rows = memory_allocate(MASTER_CF_ROWS_MAX, sizeof(*rows));
     struct failure reason = {0};
 
     made->arena = arena;
-    bool done = parse_rows(text, arena, rows, &made->count, &reason);
+    bool done = parse_rows(text, file, arena, rows, &made->count, errors, &reason);
     if (done && made->count > 0) {
         made->rows = arena_allocate(arena, made->count, sizeof(*rows));
         memcpy(made->rows, rows, made->count * sizeof(*rows));
@@ -288,15 +296,32 @@ bool master_cf_parse(struct str text, const char *file, struct master_cf **maste
     return true;
 }
 
-bool master_cf_load(const char *directory, struct master_cf **master_cf, struct failure *failure) {
+bool master_cf_parse(struct str text, const char *file, struct master_cf **master_cf, struct failure *failure) {
+    return parse(text, file, master_cf, NULL, failure);
+}
+
+static bool load(const char *directory, struct master_cf **master_cf, struct buf *errors, struct failure *failure) {
     struct buf path = buf_make(4096), text = buf_make(CONFIG_FILE_MAX);
     buf_printf(&path, "%s/master.cf", directory);
     bool done = buf_overflowed(&path) ? failure_set(failure, "the name of the directory is too long")
                                       : config_read_file(buf_string(&path), CONFIG_FILE_MAX, &text, failure) &&
-                                            master_cf_parse(buf_str(&text), buf_string(&path), master_cf, failure);
+                                            parse(buf_str(&text), buf_string(&path), master_cf, errors, failure);
     buf_free(&path);
     buf_free(&text);
     return done;
+}
+
+bool master_cf_load(const char *directory, struct master_cf **master_cf, struct failure *failure) {
+    return load(directory, master_cf, NULL, failure);
+}
+
+bool master_cf_load_all(const char *directory, struct master_cf **master_cf, struct buf *errors) {
+    struct failure failure = {0};
+    size_t before = errors->length;
+    *master_cf = NULL;
+    if (!load(directory, master_cf, errors, &failure))
+        buf_printf(errors, "%s\n", failure.text);
+    return errors->length == before;
 }
 
 void master_cf_free(struct master_cf **master_cf) {

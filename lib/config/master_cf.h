@@ -62,6 +62,9 @@ MUST_USE bool master_cf_parse(struct str text, const char *file, struct master_c
                               struct failure *failure);
 /* Reads and parses DIRECTORY/master.cf. Blocking. */
 MUST_USE bool master_cf_load(const char *directory, struct master_cf **master_cf, struct failure *failure);
+/* The same, but lines that are wrong are left out and said in errors, a line each. False if the file
+ * cannot be read or a line was wrong; the others are in *master_cf (NULL if there are none). Blocking. */
+MUST_USE bool master_cf_load_all(const char *directory, struct master_cf **master_cf, struct buf *errors);
 void master_cf_free(struct master_cf **master_cf);
 
 struct str master_cf_type_name(enum master_cf_type type);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #define CEILING_NAME "id-ceiling"
@@ -35,18 +36,21 @@ static bool write_ceiling(int directory, uint64_t ceiling, struct failure *failu
     return failure_set_errno(failure, good ? errno : reason, "cannot write %s", CEILING_NAME);
 }
 
-static bool reserve(struct queue_id_source *source, uint64_t from, struct failure *failure) {
-    if (!write_ceiling(source->directory, from + RESERVE, failure)) return false;
-    source->ceiling = from + RESERVE;
-    return true;
+/* Takes the next hour of numbers that no other process has, nor ever had. *from may go up. */
+static bool reserve(struct queue_id_source *source, uint64_t *from, struct failure *failure) {
+    if (flock(source->directory, LOCK_EX) < 0) return failure_set_errno(failure, errno, "cannot lock %s", CEILING_NAME);
+    uint64_t before = read_ceiling(source->directory);
+    /* A ceiling ahead of the clock: another process's, one that was not used up, or a clock that went back. */
+    if (before > *from) *from = before;
+    bool good = write_ceiling(source->directory, *from + RESERVE, failure);
+    flock(source->directory, LOCK_UN);
+    if (good) source->ceiling = *from + RESERVE;
+    return good;
 }
 
 bool queue_id_open(struct queue_id_source *source, int directory, bool long_form, struct failure *failure) {
-    uint64_t now = (uint64_t)clock_date(), before = read_ceiling(directory);
-    *source = (struct queue_id_source){.directory = directory, .long_form = long_form, .last = now};
-    /* A ceiling ahead of the clock is a reservation that was not used up, or a clock that went back. */
-    if (before > now) source->last = before;
-    return reserve(source, source->last, failure);
+    *source = (struct queue_id_source){.directory = directory, .long_form = long_form, .last = (uint64_t)clock_date()};
+    return reserve(source, &source->last, failure);
 }
 
 static void format_base(uint64_t number, unsigned digits, char *to) {
@@ -59,7 +63,12 @@ bool queue_id_next(struct queue_id_source *source, char id[QUEUE_ID_SIZE], struc
     uint64_t step = source->long_form ? 1 : 128;
     uint64_t next = (uint64_t)clock_date();
     if (next / step <= source->last / step) next = source->last + step;
-    if (next >= source->ceiling && !reserve(source, next, failure)) return false;
+    /* Short IDs count in steps, so a range that another process had must not end in the middle of one. */
+    if (next + step > source->ceiling) {
+        next += step;
+        if (!reserve(source, &next, failure)) return false;
+        next += step;
+    }
     source->last = next;
     if (source->long_form) {
         format_base(next / 1000000, 6, id);

@@ -4,7 +4,8 @@
  * or one more than the last if the clock stood still or went back. The ceiling
  * of what was given out is kept in a file (queue_directory/queue/id-ceiling),
  * reserved an hour ahead, so that neither a crash nor a clock set back by years
- * brings an ID twice.
+ * brings an ID twice. Each process reserves hours of its own, so that several may
+ * give out IDs at once.
  *   long form   10 characters of base 51 (no vowels) and "z" and 4 more: the
  *               form and the place of the "z" are those that Postfix's readers know
  *   short form  upper-case hexadecimal of the number in units of 128 us, 11 digits

@@ -1,7 +1,11 @@
 /* The schedule index on LMDB: see schedule.h.
  *
- * Three databases: "time" (date and ID to sites), "id" (ID to date), "meta"
- * (identity of the boot that wrote it, and whether it was closed). */
+ * Two databases: "time" (date and ID to sites) and "id" (ID to date). What the index is worth
+ * stands beside them in the file "state", so that LMDB never looks at pages that a power cut
+ * may have torn:
+ *   filling BOOT  made in that boot and not yet complete
+ *   filled BOOT   complete; good while that boot lasts
+ *   closed        complete and synced; good until somebody opens it */
 #include "schedule.h"
 #include "clock.h"
 #include "memory.h"
@@ -18,10 +22,15 @@
 struct schedule {
     MDB_env *environment;
     MDB_txn *transaction; /* open while there are changes */
-    MDB_dbi by_time, by_id, meta;
+    MDB_dbi by_time, by_id;
     size_t count;
+    bool filled;
+    char *folder;
     char boot_identity[64];
 };
+
+#define STATE_NAME "state"
+#define STATE_NEW_NAME "state.new"
 
 static bool lmdb_failure(struct failure *failure, int code, const char *doing) {
     failure_set(failure, "schedule index: %s: %s", doing, mdb_strerror(code));
@@ -64,28 +73,76 @@ bool schedule_commit(struct schedule *schedule, struct failure *failure) {
 static void abandon(struct schedule *schedule) {
     if (schedule->transaction) mdb_txn_abort(schedule->transaction);
     schedule->transaction = NULL;
-    mdb_env_close(schedule->environment);
+    if (schedule->environment) mdb_env_close(schedule->environment);
     schedule->environment = NULL;
 }
 
-static bool set_meta(struct schedule *schedule, struct str name, struct str text, struct failure *failure) {
-    if (!begin(schedule, failure)) return false;
-    MDB_val key = value_of(name), value = value_of(text);
-    int code = mdb_put(schedule->transaction, schedule->meta, &key, &value, 0);
-    return code == 0 || lmdb_failure(failure, code, "cannot write");
+static void schedule_free(struct schedule *schedule) {
+    abandon(schedule);
+    MEMORY_FREE(schedule->folder);
+    MEMORY_FREE(schedule);
 }
 
+/* ---- the state */
+
+static int open_folder(const char *folder) {
+    return open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+static bool write_state_in(int directory, struct str text, struct failure *failure) {
+    int file = openat(directory, STATE_NEW_NAME, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file < 0) return failure_set_errno(failure, errno, "schedule index: cannot write its state");
+    errno = ENOSPC; /* what a short write means */
+    bool good = write(file, text.data, text.length) == (ssize_t)text.length && fsync(file) == 0;
+    int reason = errno;
+    close(file);
+    if (good && renameat(directory, STATE_NEW_NAME, directory, STATE_NAME) == 0 && fsync(directory) == 0) return true;
+    return failure_set_errno(failure, good ? errno : reason, "schedule index: cannot write its state");
+}
+
+/* Durable before it returns: what comes after may harm what the state before promised. */
+static bool write_state(const struct schedule *schedule, const char *word, struct failure *failure) {
+    char text[96];
+    snprintf(text, sizeof text, "%s %s", word, schedule->boot_identity);
+    int directory = open_folder(schedule->folder);
+    if (directory < 0) return failure_set_errno(failure, errno, "schedule index: cannot open its folder");
+    bool good = write_state_in(directory, str_from(text), failure);
+    close(directory);
+    return good;
+}
+
+/* Usable: complete, and written in this boot (the kernel has every page) or closed in order. */
+static bool is_fresh(const struct schedule *schedule) {
+    char bytes[96], filled[96];
+    int directory = open_folder(schedule->folder);
+    int file = directory < 0 ? -1 : openat(directory, STATE_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t length = file < 0 ? 0 : read(file, bytes, sizeof bytes);
+    if (file >= 0) close(file);
+    if (directory >= 0) close(directory);
+    struct str state = str_make(bytes, length > 0 ? (size_t)length : 0);
+    snprintf(filled, sizeof filled, "filled %s", schedule->boot_identity);
+    return str_equal(state, str_from(filled)) || str_starts(state, STR("closed "));
+}
+
+static void remove_files(const char *folder) {
+    int directory = open_folder(folder);
+    if (directory < 0) return;
+    unlinkat(directory, "data.mdb", 0);
+    unlinkat(directory, "lock.mdb", 0);
+    close(directory);
+}
+
+/* ---- opening and closing */
+
 static bool open_environment(struct schedule *schedule, const char *folder, struct failure *failure) {
-    if (mkdir(folder, 0700) < 0 && errno != EEXIST) return failure_set_errno(failure, errno, "cannot make %s", folder);
     int code = mdb_env_create(&schedule->environment);
     if (code) return lmdb_failure(failure, code, "cannot start");
-    mdb_env_set_maxdbs(schedule->environment, 3);
+    mdb_env_set_maxdbs(schedule->environment, 2);
     mdb_env_set_mapsize(schedule->environment, SCHEDULE_MAP_SIZE);
     code = mdb_env_open(schedule->environment, folder, MDB_NOSYNC | MDB_NOLOCK | MDB_NOTLS | MDB_NORDAHEAD, 0600);
     if (code == 0) code = mdb_txn_begin(schedule->environment, NULL, 0, &schedule->transaction);
     if (code == 0) code = mdb_dbi_open(schedule->transaction, "time", MDB_CREATE, &schedule->by_time);
     if (code == 0) code = mdb_dbi_open(schedule->transaction, "id", MDB_CREATE, &schedule->by_id);
-    if (code == 0) code = mdb_dbi_open(schedule->transaction, "meta", MDB_CREATE, &schedule->meta);
     MDB_stat status;
     if (code == 0) code = mdb_stat(schedule->transaction, schedule->by_id, &status);
     if (code) {
@@ -97,58 +154,54 @@ static bool open_environment(struct schedule *schedule, const char *folder, stru
     return true;
 }
 
-/* Usable: written in this boot (the kernel has every page), or closed in order. */
-static bool is_fresh(struct schedule *schedule) {
-    MDB_val key = value_of(STR("boot")), boot, state;
-    if (mdb_get(schedule->transaction, schedule->meta, &key, &boot) != 0) return false;
-    if (str_equal(str_make(boot.mv_data, boot.mv_size), str_from(schedule->boot_identity))) return true;
-    key = value_of(STR("state"));
-    return mdb_get(schedule->transaction, schedule->meta, &key, &state) == 0 &&
-           str_equal(str_make(state.mv_data, state.mv_size), STR("closed"));
-}
-
-static void remove_files(const char *folder) {
-    int directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (directory < 0) return;
-    unlinkat(directory, "data.mdb", 0);
-    unlinkat(directory, "lock.mdb", 0);
-    close(directory);
+static bool open_kept_or_new(struct schedule *schedule, bool *fresh, struct failure *failure) {
+    if (mkdir(schedule->folder, 0700) < 0 && errno != EEXIST)
+        return failure_set_errno(failure, errno, "cannot make %s", schedule->folder);
+    /* A word that promises less comes first: whatever happens from here on, it is not believed too much. */
+    *fresh = is_fresh(schedule) && write_state(schedule, "filled", NULL) && open_environment(schedule, schedule->folder, NULL);
+    if (*fresh) return true;
+    if (!write_state(schedule, "filling", failure)) return false;
+    remove_files(schedule->folder);
+    return open_environment(schedule, schedule->folder, failure);
 }
 
 bool schedule_open(const char *folder, struct str boot_identity, struct schedule **schedule, bool *empty,
                    struct failure *failure) {
     struct schedule *made = MEMORY_NEW(struct schedule);
     snprintf(made->boot_identity, sizeof made->boot_identity, "%.*s", STR_ARGS(boot_identity));
-    bool fresh = open_environment(made, folder, NULL) && is_fresh(made);
-    if (!fresh) {
-        if (made->environment) abandon(made);
-        remove_files(folder);
-        made->count = 0;
-        if (!open_environment(made, folder, failure)) {
-            MEMORY_FREE(made);
-            return false;
-        }
-    }
-    if (!set_meta(made, STR("boot"), str_from(made->boot_identity), failure) ||
-        !set_meta(made, STR("state"), STR("open"), failure) || !schedule_commit(made, failure)) {
-        abandon(made);
-        MEMORY_FREE(made);
+    made->folder = memory_copy_string(str_from(folder));
+    if (!open_kept_or_new(made, &made->filled, failure) || !schedule_commit(made, failure)) {
+        schedule_free(made);
         return false;
     }
-    *empty = !fresh;
+    *empty = !made->filled;
     *schedule = made;
     return true;
+}
+
+bool schedule_filled(struct schedule *schedule, struct failure *failure) {
+    schedule->filled = schedule_commit(schedule, failure) && write_state(schedule, "filled", failure);
+    return schedule->filled;
 }
 
 void schedule_close(struct schedule **schedule) {
     struct schedule *closing = *schedule;
     if (!closing) return;
     *schedule = NULL;
-    if (schedule_commit(closing, NULL) && mdb_env_sync(closing->environment, 1) == 0 &&
-        set_meta(closing, STR("state"), STR("closed"), NULL) && schedule_commit(closing, NULL))
-        mdb_env_sync(closing->environment, 1);
+    bool good = schedule_commit(closing, NULL) && closing->filled && mdb_env_sync(closing->environment, 1) == 0;
     abandon(closing);
-    MEMORY_FREE(closing);
+    if (good) (void)!write_state(closing, "closed", NULL);
+    schedule_free(closing);
+}
+
+void schedule_discard(struct schedule **schedule) {
+    struct schedule *discarded = *schedule;
+    if (!discarded) return;
+    *schedule = NULL;
+    abandon(discarded);
+    (void)!write_state(discarded, "filling", NULL);
+    remove_files(discarded->folder);
+    schedule_free(discarded);
 }
 
 /* Takes the entry out of both databases if it is there. */

@@ -2,9 +2,9 @@
  *
  * An LMDB environment in queue/schedule/, a cache of what the files in cur/ say:
  * it may be deleted at any time and is then rebuilt. It is not synced (a crash of
- * a process cannot harm it, a power cut can): it carries the boot's identity and
- * is thrown away when that boot did not end in schedule_close. One process, one
- * thread. Changes gather in one transaction until schedule_commit. */
+ * a process cannot harm it, a power cut can): beside it stands the boot's identity,
+ * and it is thrown away when that boot did not end in schedule_close, or when it
+ * had not been filled (schedule_filled). One process, one thread. Changes gather in one transaction until schedule_commit. */
 #ifndef TERN_SCHEDULE_H
 #define TERN_SCHEDULE_H
 
@@ -15,10 +15,14 @@
 struct schedule;
 
 /* Opens (or makes) the index in a folder, relative to the working directory.
- * *empty: it was absent, damaged or stale and must be filled from cur/. */
+ * *empty: it was absent, damaged, stale or never filled: fill it from cur/, then call schedule_filled. */
 MUST_USE bool schedule_open(const char *folder, struct str boot_identity, struct schedule **schedule, bool *empty,
                             struct failure *failure);
-/* Syncs, marks it clean, frees it. */
+/* All of cur/ is in it. Until this was said, the next schedule_open begins anew. */
+MUST_USE bool schedule_filled(struct schedule *schedule, struct failure *failure);
+/* Throws away what is in the index and its files, frees it: after an error; schedule_open begins anew. */
+void schedule_discard(struct schedule **schedule);
+/* Syncs, marks it clean if it was filled, frees it. */
 void schedule_close(struct schedule **schedule);
 
 /* Sets a message's next attempt (seconds); sites: its recipients' domains, space separated, for flushing by site. */

@@ -128,6 +128,13 @@ static bool take_notification(struct connection *connection, const struct ipc_pa
     return decoded;
 }
 
+static bool is_well_formed(const struct ipc_packet *packet) {
+    struct arena *arena = arena_create(0);
+    bool good = ipc_packet_decode(packet, arena) != NULL;
+    arena_destroy(&arena);
+    return good;
+}
+
 /* Late answers, to askers that have given up, are dropped. */
 static bool take_answer(struct connection *connection, const struct ipc_packet *packet) {
     struct asker *asker = connection->askers[packet->serial % BUCKETS];
@@ -137,7 +144,12 @@ static bool take_answer(struct connection *connection, const struct ipc_packet *
     if (wanted) message = ipc_packet_decode(packet, asker->arena);
     if (!message) {
         if (packet->descriptor >= 0) close(packet->descriptor);
-        return !wanted;
+        if (!wanted) return true;
+        if (!is_well_formed(packet)) return false;
+        /* The asker's arena is full: its own trouble, not the connection's. */
+        asker->state = ASKER_LOST;
+        task_queue_wake_all(&asker->wake);
+        return true;
     }
     asker->reply = (struct ipc_reply){packet->type, message, packet->descriptor};
     asker->state = ASKER_ANSWERED;

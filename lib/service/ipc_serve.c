@@ -108,8 +108,12 @@ static bool start_request(struct ipc_peer *peer, struct ipc_packet *packet) {
         return false;
     }
     if (!task_start_held("request", run_request, handling, &handling->task)) {
+        bool told = packet->serial == 0;
         ipc_answer_failed(&handling->request, 451, "4.3.0", "out of resources");
         handling_end(handling);
+        /* What was told and not asked (recipients ahead of a commit) may not get lost in silence:
+         * then nothing that was said on this connection counts any more. */
+        return !told;
     }
     return true;
 }

@@ -7,6 +7,7 @@ lib_service_libservice_a_SOURCES += lib/service/ipc_serve.c
 lib_service_libservice_a_SOURCES += lib/service/ipc_client.c
 lib_service_libservice_a_SOURCES += lib/service/ipc_blocking.c
 lib_service_libservice_a_SOURCES += lib/service/delivery.h
+lib_service_libservice_a_SOURCES += lib/service/dns_options.c lib/service/dns_options.h
 lib_service_libservice_a_SOURCES += lib/service/service_table.c lib/service/service_table.h lib/service/services.def lib/service/rights.h
 lib_service_libservice_a_SOURCES += lib/service/start_arguments.c lib/service/start_arguments.h
 lib_service_libservice_a_SOURCES += lib/service/sandbox.c lib/service/sandbox.h

@@ -17,6 +17,7 @@ enum {
     SESSION_STACKS_IDLE = 64,
     ACCEPT_AT_ONCE = 16,       /* connections taken per wake-up, so that other processes get theirs */
     ACCEPT_PAUSE_MS = 1000,    /* after an accept that failed for lack of resources */
+    FULL_QUEUE_PAUSE_MS = 20,  /* before a UNIX socket is tried again whose queue was full */
     ABANDONED_GRACE_S = 5,     /* from master's end to ours, at most */
     LEAVE_GRACE_S = 10,        /* from the last session's end to the process's, at most */
 };
@@ -284,6 +285,32 @@ int service_connect(struct service *service, struct str name, deadline until, st
         result = ipc_ask(service->control, IPC_CONNECT, &wanted, -1, IPC_CONNECTED, until, arena, &reply, failure);
     arena_destroy(&arena);
     return result == IPC_OK ? reply.descriptor : -1;
+}
+
+/* One question to master. *again: the socket's queue was full. */
+static int ask_for_path(struct service *service, struct str path, deadline until, bool *again, struct failure *failure) {
+    struct arena *arena = arena_create(0);
+    struct ipc_connect_path wanted = {.path = path};
+    struct ipc_reply reply = {.descriptor = -1};
+    enum ipc_result result =
+        ipc_ask(service->control, IPC_CONNECT_PATH, &wanted, -1, IPC_CONNECTED, until, arena, &reply, failure);
+    *again = result == IPC_REFUSED && ((const struct ipc_failed *)reply.message)->reply_code == 421;
+    arena_destroy(&arena);
+    return result == IPC_OK ? reply.descriptor : -1;
+}
+
+int service_connect_path(struct service *service, struct str path, deadline until, struct failure *failure) {
+    bool again = true;
+    int descriptor = -1;
+    if (!(service->row->rights & RIGHT_NAMED_SOCKETS)) {
+        failure_set(failure, "%s has no business with UNIX sockets", service->row->program);
+        return -1;
+    }
+    while (again) {
+        descriptor = ask_for_path(service, path, until, &again, failure);
+        if (again && (deadline_left(until) == 0 || task_sleep(FULL_QUEUE_PAUSE_MS) == WAIT_CANCELLED)) break;
+    }
+    return descriptor;
 }
 
 static int connect_peer(void *argument, deadline until, struct failure *failure) {

@@ -69,6 +69,11 @@ void *service_context(const struct service *service);
 struct ipc_client *service_client(struct service *service, const char *name, ipc_handler *on_notify, void *notify_context);
 /* The raw connector behind it: a connected descriptor to a service, or -1. Task context. */
 int service_connect(struct service *service, struct str name, deadline until, struct failure *failure);
+/* A stream connection to a UNIX socket outside, made by master and handed over; or -1. Only
+ * for services with RIGHT_NAMED_SOCKETS, and only to paths that the configuration names (see
+ * master/unix_paths.h); no HELLO is sent. A socket whose queue is full is tried until the
+ * deadline. Task context. */
+int service_connect_path(struct service *service, struct str path, deadline until, struct failure *failure);
 /* The row's root directory, opened by the skeleton, from prepare() on: queue_directory/queue
  * for services whose root is QUEUE, and so on; -1 for those that see /. Always open
  * files beneath it: in a private instance the process's own / is not it. */

@@ -6,22 +6,27 @@
         tern.start()
         t.ok(tern.run("status").returncode == 0, "status says running")
 
-The programs come from the build directory in TERN_BUILD (default: the current
-directory), uninstalled: the daemons are copied into one directory of the
-instance. Only the standard library; only loopback."""
+The programs come from where tern is installed, in TERN_PREFIX, or else from the
+build directory in TERN_BUILD (default: the current directory), uninstalled: the
+daemons are copied into one directory of the instance. Only the standard library;
+only loopback."""
 
 import os
 import pathlib
 import pwd
+import re
 import shutil
+import smtplib
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 BUILD = pathlib.Path(os.environ.get("TERN_BUILD", ".")).resolve()
-DAEMONS = ["master", "smtpd", "cleanup", "qmgr", "smtp", "local", "bounce", "pickup", "lookup", "log"]
+PREFIX = pathlib.Path(os.environ["TERN_PREFIX"]).resolve() if os.environ.get("TERN_PREFIX") else None
+DAEMONS = ["master", "smtpd", "cleanup", "qmgr", "smtp", "local", "bounce", "pickup", "lookup", "log", "drop"]
 COMMANDS = ["tern", "ternconf", "ternmap", "ternalias", "ternqueue", "ternsuper", "terncat", "sendmail"]
 
 _count = 0
@@ -75,12 +80,26 @@ def wait_for(condition, seconds=10.0, pause=0.02):
 
 
 def program(name):
-    """A command or daemon of the build."""
-    for folder in ("ctl", name, "."):
-        path = BUILD / folder / name
+    """A command or daemon: the installed one, or that of the build."""
+    places = [BUILD / folder for folder in ("ctl", name, ".")]
+    if PREFIX:
+        places = [PREFIX / "sbin", PREFIX / "libexec" / "tern"] + places
+    for folder in places:
+        path = folder / name
         if path.is_file() and os.access(path, os.X_OK):
             return path
     return None
+
+
+def need(*names):
+    """Skips the whole test if one of these programs is not built."""
+    missing = [name for name in names if not program(name)]
+    if missing:
+        skip_all("not built: " + ", ".join(missing))
+
+
+def is_root():
+    return os.geteuid() == 0
 
 
 def alive(pid):
@@ -113,6 +132,103 @@ def free_port_base():
         except OSError:
             continue
     raise RuntimeError("no free ports")
+
+
+TRACE = re.compile(rb"(?:(?:Return-Path|Delivered-To|X-Original-To|Received):[^\n]*\n(?:[ \t][^\n]*\n)*)*", re.I)
+
+
+def without_trace(raw):
+    """A delivered message without the header fields that delivery puts before it."""
+    return raw[TRACE.match(raw).end():]
+
+
+def wire(content):
+    """Content with LF as it goes over the wire."""
+    return content.replace(b"\n", b"\r\n")
+
+
+class Sink:
+    """A next hop on loopback: an SMTP server in threads that keeps what it gets in
+    .messages, as (sender, [recipients], content with LF).
+
+    answer(stage, text): called before each answer, with stage one of connect, helo,
+    mail, rcpt, data, dot; returns the reply to give, "drop" to hang up, or None for yes."""
+
+    def __init__(self, answer=None, port=0):
+        self.answer = answer or (lambda stage, text: None)
+        self.messages = []
+        self.connections = 0
+        self.listener = socket.create_server(("127.0.0.1", port), reuse_port=False, backlog=100)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        with connection:
+            try:
+                self._dialogue(connection, connection.makefile("rb"))
+            except (OSError, ConnectionError):
+                pass
+
+    def _say(self, connection, stage, text, good):
+        reply = self.answer(stage, text) or good
+        if reply == "drop":
+            raise ConnectionError
+        connection.sendall(reply.encode() + b"\r\n")
+        return reply[0] in "23"
+
+    def _dialogue(self, connection, lines):
+        sender, recipients = "", []
+        if not self._say(connection, "connect", "", "220 sink.test ESMTP"):
+            return
+        for line in lines:
+            text = line.decode("latin-1").strip()
+            verb = text[:4].upper()
+            if verb in ("EHLO", "LHLO"):
+                self._say(connection, "helo", text, "250-sink.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n"
+                                                    "250-SIZE 100000000\r\n250 ENHANCEDSTATUSCODES")
+            elif verb == "MAIL":
+                sender, recipients = text[text.index("<") + 1:text.index(">")], []
+                self._say(connection, "mail", sender, "250 2.1.0 ok")
+            elif verb == "RCPT":
+                recipient = text[text.index("<") + 1:text.index(">")]
+                if self._say(connection, "rcpt", recipient, "250 2.1.5 ok"):
+                    recipients.append(recipient)
+            elif verb == "DATA" and not recipients:
+                connection.sendall(b"554 5.5.1 no valid recipients\r\n")
+            elif verb == "DATA" and self._say(connection, "data", "", "354 go on"):
+                content = []
+                for line in lines:
+                    if line == b".\r\n":
+                        break
+                    content.append(line[1:] if line[:1] == b"." else line)
+                else:
+                    return
+                message = (sender, recipients, b"".join(content).replace(b"\r\n", b"\n"))
+                if self._say(connection, "dot", sender, "250 2.0.0 kept"):
+                    self.messages.append(message)
+            elif verb == "QUIT":
+                connection.sendall(b"221 2.0.0 bye\r\n")
+                return
+            elif verb in ("RSET", "NOOP", "HELO"):
+                connection.sendall(b"250 2.0.0 ok\r\n")
+            elif verb != "DATA":
+                connection.sendall(b"502 5.5.1 no\r\n")
+
+    def close(self):
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.listener.close()
 
 
 class Instance:
@@ -212,6 +328,48 @@ class Instance:
         except OSError:
             return ""
 
+    def stored(self, user):
+        """The messages of a virtual mailbox, as bytes."""
+        return [path.read_bytes() for path in self.mailbox(user)]
+
+    def wait_stored(self, user, count=1, seconds=15.0):
+        """Waits until a mailbox has that many messages; returns them."""
+        wait_for(lambda: len(self.mailbox(user)) >= count, seconds)
+        return self.stored(user)
+
+    def queued(self, *folders):
+        """The queue IDs in these folders of the queue (default: all that hold messages)."""
+        found = []
+        for folder in folders or ("new", "cur", "hold"):
+            path = self.spool / "queue" / folder
+            if path.is_dir():
+                found += [name for name in os.listdir(path) if not name.startswith(".")]
+        return sorted(found)
+
+    def wait_empty(self, seconds=15.0):
+        """Waits until nothing is queued."""
+        return wait_for(lambda: not self.queued("tmp", "new", "cur", "hold"), seconds)
+
+    # ---- sending
+
+    def smtp(self, source=None, port=None, timeout=20):
+        """An SMTP session, greeted."""
+        session = smtplib.SMTP("127.0.0.1", port or self.smtp_port, local_hostname="client.test", timeout=timeout,
+                               source_address=(source, 0) if source else None)
+        session.ehlo()
+        return session
+
+    def send(self, sender, recipients, content, **options):
+        """Sends content (bytes, LF) in a session of its own; the exceptions of bad replies are smtplib's."""
+        with self.smtp(**options) as session:
+            session.sendmail(sender, recipients, wire(content))
+
+    def file(self, name, text):
+        """Writes a file in the configuration directory; its path."""
+        path = self.etc / name
+        path.write_text(text)
+        return path
+
     def wait_log(self, text, seconds=10.0, count=1):
         return wait_for(lambda: self.log().count(text) >= count, seconds)
 
@@ -234,6 +392,9 @@ class Instance:
     def close(self):
         if self in Instance.alive:
             Instance.alive.remove(self)
+        faults = re.findall(r"^.*(?:ERROR: \w+Sanitizer|runtime error:|panic:).*$", self.log(), re.M)
+        if faults:
+            ok(False, "no daemon had a fault", "\n".join(faults[:5]))
         left = self.pids()
         try:
             self.stop()

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "config_load.h"
+#include "config_sheet.h"
 #include "config_value.h"
 #include "memory.h"
 
@@ -296,11 +297,57 @@ static void test_nearest(void **state) {
     assert_null(parameter_nearest(STR("")));
 }
 
+/* ---- everything that is wrong, not only the first */
+
+static void test_errors(void **state) {
+    (void)state;
+    static const char text[] = "myhostname = a.example\n"
+                               "smtpd_timeout = soon\n"
+                               "= nothing\n"
+                               "soft_bounce = maybe\n"
+                               "bad name = x\n"
+                               "foo_destination_concurrency_limit = abc\n"
+                               "mydomain = b.example\n";
+    static const char *const expected[] = {
+        "main.cf, line 2: smtpd_timeout: ", "main.cf, line 3: no name",
+        "main.cf, line 4: soft_bounce: ",   "main.cf, line 5: \"bad name\"",
+        "main.cf, line 6: foo_destination_concurrency_limit: ",
+    };
+    struct buf errors = buf_make(0);
+    struct config_sheet *sheet;
+    struct str value;
+    config_sheet_create_all(str_from(text), "main.cf", &machine, NULL, 0, &sheet, &errors);
+    assert_true(config_sheet_explicit(sheet, STR("mydomain"), &value));
+    config_sheet_errors(sheet, &errors);
+    config_sheet_free(&sheet);
+    struct str rest = buf_str(&errors), line;
+    size_t lines = 0;
+    for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++)
+        if (str_find_str(buf_str(&errors), str_from(expected[i])) == STR_NONE)
+            fail_msg("no \"%s\" in:\n%s", expected[i], buf_string(&errors));
+    while (str_next_word(&rest, "\n", &line))
+        lines++;
+    assert_int_equal(lines, sizeof(expected) / sizeof(*expected));
+    buf_free(&errors);
+}
+
+static void test_no_errors(void **state) {
+    (void)state;
+    struct buf errors = buf_make(0);
+    struct config_sheet *sheet;
+    config_sheet_create_all(STR("smtpd_timeout = 5m\n"), "main.cf", &machine, NULL, 0, &sheet, &errors);
+    config_sheet_errors(sheet, &errors);
+    config_sheet_free(&sheet);
+    assert_int_equal(errors.length, 0);
+    buf_free(&errors);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),     cmocka_unit_test(test_defaults), cmocka_unit_test(test_values),
         cmocka_unit_test(test_overrides), cmocka_unit_test(test_extra),    cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_seal),      cmocka_unit_test(test_decode_refuses), cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_errors),    cmocka_unit_test(test_no_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

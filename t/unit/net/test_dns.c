@@ -323,6 +323,7 @@ static void serve_tcp(void *argument) {
     struct server *server = argument;
     while (task_wait_readable(server->tcp, DEADLINE_NEVER) == WAIT_READY) {
         int descriptor = accept(server->tcp, NULL, NULL);
+        if (descriptor < 0 && errno == EBADF) return;
         if (descriptor < 0) continue;
         serve_connection(server, descriptor);
         task_forget_descriptor(descriptor);
@@ -332,11 +333,16 @@ static void serve_tcp(void *argument) {
 
 static void server_start(struct server *server, size_t number) {
     *server = (struct server){.number = number};
-    CHECK(endpoint_from_ip(STR("127.0.0.1"), 0, &server->endpoint));
-    server->udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    CHECK(bind(server->udp, &server->endpoint.address.any, server->endpoint.length) == 0);
-    CHECK(endpoint_of_self(server->udp, &server->endpoint));
-    server->tcp = endpoint_listen(&server->endpoint, 10, NULL);
+    /* A port that is free for UDP may be taken for TCP. */
+    for (int attempt = 0; attempt < 50; attempt++) {
+        CHECK(endpoint_from_ip(STR("127.0.0.1"), 0, &server->endpoint));
+        server->udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        CHECK(bind(server->udp, &server->endpoint.address.any, server->endpoint.length) == 0);
+        CHECK(endpoint_of_self(server->udp, &server->endpoint));
+        server->tcp = endpoint_listen(&server->endpoint, 10, NULL);
+        if (server->tcp >= 0) break;
+        close(server->udp);
+    }
     CHECK(server->tcp >= 0);
     CHECK(task_start_held("server-udp", serve_udp, server, &server->tasks[0]));
     CHECK(task_start_held("server-tcp", serve_tcp, server, &server->tasks[1]));

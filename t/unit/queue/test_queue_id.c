@@ -44,6 +44,30 @@ static void check_form(bool long_form) {
 static void test_long(void **state) { (void)state; check_form(true); }
 static void test_short(void **state) { (void)state; check_form(false); }
 
+/* Two processes of cleanup give out IDs at once, over the ends of their ranges. */
+static void check_two(bool long_form) {
+    char name[] = "/tmp/tern-id-XXXXXX", id[QUEUE_ID_SIZE];
+    int folder = make_folder(name), other = openat(folder, ".", O_RDONLY | O_DIRECTORY);
+    struct map *seen = map_create();
+    struct queue_id_source sources[2];
+    assert_true(queue_id_open(&sources[0], folder, long_form, NULL) && queue_id_open(&sources[1], other, long_form, NULL));
+    for (unsigned i = 0; i < 4000; i++) {
+        struct queue_id_source *source = &sources[i & 1];
+        if (i % 500 < 2) source->last = source->ceiling - 100 * (i % 7); /* an hour has gone by */
+        assert_true(queue_id_next(source, id, NULL));
+        assert_null(map_put(seen, str_from(id), seen));
+    }
+    map_destroy(&seen);
+    close(other);
+    remove_folder(folder, name);
+}
+
+static void test_two(void **state) {
+    (void)state;
+    check_two(true);
+    check_two(false);
+}
+
 static void test_clock_set_back(void **state) {
     (void)state;
     char name[] = "/tmp/tern-id-XXXXXX", id[QUEUE_ID_SIZE];
@@ -74,7 +98,7 @@ static void test_validity(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_long), cmocka_unit_test(test_short),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_long), cmocka_unit_test(test_short), cmocka_unit_test(test_two),
                                        cmocka_unit_test(test_clock_set_back), cmocka_unit_test(test_validity)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@ static int setup(void **state) {
 static int teardown(void **state) {
     unlink("schedule/data.mdb");
     unlink("schedule/lock.mdb");
+    unlink("schedule/state");
     rmdir("schedule");
     return chdir("/") == 0 && rmdir(*state) == 0 ? 0 : -1;
 }
@@ -56,17 +57,19 @@ static bool reopen(const char *boot, size_t *count) {
     bool empty;
     assert_true(schedule_open("schedule", str_from(boot), &schedule, &empty, NULL));
     *count = schedule_count(schedule);
+    if (empty) assert_true(schedule_filled(schedule, NULL));
     schedule_close(&schedule);
     return empty;
 }
 
 /* A child that writes and dies without closing, as a killed qmgr does. */
-static void write_and_die(const char *boot) {
+static void write_and_die(const char *boot, bool fill) {
     pid_t child = fork();
     if (child == 0) {
         struct schedule *schedule;
         bool empty;
         bool good = schedule_open("schedule", str_from(boot), &schedule, &empty, NULL) &&
+                    (!fill || !empty || schedule_filled(schedule, NULL)) &&
                     schedule_put(schedule, STR("DDDDDD"), 1, STR("0"), NULL) && schedule_commit(schedule, NULL);
         _exit(good ? 0 : 1);
     }
@@ -79,13 +82,54 @@ static void test_boots(void **state) {
     (void)state;
     size_t count;
     assert_true(reopen("boot1", &count));
-    write_and_die("boot1");
+    write_and_die("boot1", true);
     assert_false(reopen("boot1", &count)); /* same boot: kept */
     assert_int_equal(count, 1);
     assert_false(reopen("boot2", &count)); /* closed in order before: kept */
     assert_int_equal(count, 1);
-    write_and_die("boot3");
+    write_and_die("boot3", true);
     assert_true(reopen("boot4", &count)); /* another boot, not closed: thrown away */
+    assert_int_equal(count, 0);
+}
+
+/* What was never filled is not believed: not after a kill in the middle, not after an orderly close. */
+static void test_half_filled(void **state) {
+    (void)state;
+    size_t count;
+    struct schedule *schedule;
+    bool empty;
+    write_and_die("boot1", false);
+    assert_true(reopen("boot1", &count));
+    assert_int_equal(count, 0);
+    assert_false(reopen("boot1", &count));
+    assert_true(unlink("schedule/state") == 0);
+    assert_true(schedule_open("schedule", STR("boot1"), &schedule, &empty, NULL) && empty);
+    assert_true(schedule_put(schedule, STR("EEEEEE"), 1, STR("0"), NULL));
+    schedule_close(&schedule);
+    assert_true(reopen("boot1", &count));
+    assert_int_equal(count, 0);
+}
+
+/* An index that was closed and opened again is stale after a power cut, however little was written. */
+static void test_open_is_noted(void **state) {
+    (void)state;
+    size_t count;
+    assert_true(reopen("boot1", &count));
+    write_and_die("boot2", true);
+    assert_true(reopen("boot3", &count));
+}
+
+static void test_discard(void **state) {
+    (void)state;
+    struct schedule *schedule;
+    bool empty;
+    size_t count;
+    assert_true(schedule_open("schedule", STR("boot1"), &schedule, &empty, NULL) && empty);
+    assert_true(schedule_filled(schedule, NULL));
+    assert_true(schedule_put(schedule, STR("EEEEEE"), 1, STR("0"), NULL));
+    schedule_discard(&schedule);
+    assert_null(schedule);
+    assert_true(reopen("boot1", &count));
     assert_int_equal(count, 0);
 }
 
@@ -97,12 +141,15 @@ static void test_damage(void **state) {
     assert_non_null(file);
     for (unsigned i = 0; i < 8192; i++) fputc('x', file);
     fclose(file);
-    assert_true(reopen("boot1", &count));
+    assert_true(reopen("boot1", &count)); /* LMDB refuses it */
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_order, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_boots, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_half_filled, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_open_is_noted, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_discard, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_damage, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

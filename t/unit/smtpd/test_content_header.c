@@ -58,7 +58,8 @@ static const struct row rows[] = {
     {"From me Mon Nov 1\nTo: a@b\n\n", "Mailbox-Line: From me Mon Nov 1\nTo: a@b\n#", 0, ""},
     {"To: a@b\nFrom me Mon\n\n", "To: a@b\n#From me Mon\n\n", 0, ""},
     {" leading blank\nTo: a\n", "# leading blank\nTo: a\n", 0, ""},
-    {"X: 0123456789012345678901234567890123456789\n more\nY: z\n\n", "X: 01234567890123456789012345678\nY: z\n#", 0, ""},
+    {"X: 0123456789012345678901234567890123456789\n more\nY: z\n\n", "X: 01234567890123456789012345678\nY: z\n#", 0,
+     ""},
     {": empty name\n", "#: empty name\n", 0, ""},
 };
 

@@ -13,12 +13,27 @@ static void scan_piece(struct content_scan *scan, struct str piece, struct buf *
     struct str text;
     for (;;) {
         switch (content_scan_next(scan, &piece, &text)) {
-        case CONTENT_SCAN_MORE: *left = piece; return;
-        case CONTENT_SCAN_TEXT: buf_append(out, text); break;
-        case CONTENT_SCAN_LINE_END: buf_append_char(out, '|'); break;
-        case CONTENT_SCAN_DATA_END: buf_append(out, STR("END")); *left = piece; return;
-        case CONTENT_SCAN_BARE_CR: buf_append(out, STR("CR")); *left = piece; return;
-        case CONTENT_SCAN_BARE_LF: buf_append(out, STR("LF")); *left = piece; return;
+        case CONTENT_SCAN_MORE:
+            *left = piece;
+            return;
+        case CONTENT_SCAN_TEXT:
+            buf_append(out, text);
+            break;
+        case CONTENT_SCAN_LINE_END:
+            buf_append_char(out, '|');
+            break;
+        case CONTENT_SCAN_DATA_END:
+            buf_append(out, STR("END"));
+            *left = piece;
+            return;
+        case CONTENT_SCAN_BARE_CR:
+            buf_append(out, STR("CR"));
+            *left = piece;
+            return;
+        case CONTENT_SCAN_BARE_LF:
+            buf_append(out, STR("LF"));
+            *left = piece;
+            return;
         }
     }
 }
@@ -62,7 +77,8 @@ static void check(const struct row *row, bool strict, size_t cut) {
     struct str left;
     content_scan_begin(&scan, true, strict);
     scan_piece(&scan, str_slice(row->input, 0, cut), &out, &left);
-    bool ended = out.length >= 2 && (str_ends(buf_str(&out), STR("END")) || str_ends(buf_str(&out), STR("CR")) || str_ends(buf_str(&out), STR("LF")));
+    bool ended = out.length >= 2 && (str_ends(buf_str(&out), STR("END")) || str_ends(buf_str(&out), STR("CR")) ||
+                                     str_ends(buf_str(&out), STR("LF")));
     if (!ended) scan_piece(&scan, str_from_offset(row->input, cut), &out, &left);
     for (size_t i = 0; i < out.length; i++)
         if (out.data[i] == '\0') out.data[i] = '?';

@@ -96,11 +96,13 @@ static void test_lists(void **state) {
             char data[300];
             size_t used;
         } out = {{0}, 0};
-        assert_int_equal(restriction_list_parse(str_from(lists[i].text), STR("check_client_access"), arena, &list), lists[i].good);
+        assert_int_equal(restriction_list_parse(str_from(lists[i].text), STR("check_client_access"), arena, &list),
+                         lists[i].good);
         for (size_t k = 0; k < list.count; k++) {
             const struct restriction_item *item = &list.items[k];
-            out.used += (size_t)snprintf(out.data + out.used, sizeof out.data - out.used, "%s%s%.*s=%.*s ", item->warn_only ? "!" : "",
-                                         item->restriction ? "" : "?", STR_ARGS(item->name), STR_ARGS(item->argument));
+            out.used += (size_t)snprintf(out.data + out.used, sizeof out.data - out.used, "%s%s%.*s=%.*s ",
+                                         item->warn_only ? "!" : "", item->restriction ? "" : "?", STR_ARGS(item->name),
+                                         STR_ARGS(item->argument));
         }
         assert_string_equal(out.data, lists[i].items);
         arena_destroy(&arena);
