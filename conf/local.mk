@@ -44,7 +44,7 @@ uninstall-sysusers:
 # lets drop write into the drop folder while the server is down.
 .PHONY: install-privileges install-conf uninstall-conf install-sysusers uninstall-sysusers
 install-privileges:
-	systemd-sysusers $(srcdir)/conf/tern.sysusers
+	systemd-sysusers '$(DESTDIR)$(sysusersdir)/tern.conf'
 	chgrp tern-drop '$(DESTDIR)$(terndir)/drop'
 	chmod 2755 '$(DESTDIR)$(terndir)/drop'
 	'$(DESTDIR)$(sbindir)/newaliases'

@@ -62,7 +62,8 @@ static void write_defaults(const struct plan *plan, struct buf *out) {
                "alias_database = $alias_maps\n"
                "virtual_mailbox_domains = $mydomain\n"
                "virtual_mailbox_base = %s/mail\n"
-               "virtual_mailbox_maps = texthash:%s/etc/users\n"
+               "virtual_mailbox_maps = texthash:%s/etc/users,\n"
+               "    inline:{ postmaster@$mydomain=$mydomain/postmaster/Maildir/ }\n"
                "virtual_uid_maps = static:%u\n"
                "virtual_gid_maps = static:%u\n",
                d, d, d, (unsigned)plan->mail_user, (unsigned)plan->mail_group);
@@ -131,8 +132,26 @@ static void write_master_cf(const struct plan *plan, struct buf *out) {
     }
 }
 
-static const char aliases_text[] = "# aliases: name: where to. Looked up for the domains in mydestination.\n"
-                                   "mailer-daemon: postmaster\n";
+/* Names that RFC 5321 section 4.5.1 and RFC 2142 ask for. */
+static const struct alias_row {
+    const char *name, *target;
+} alias_rows[] = {{"postmaster", NULL}, {"mailer-daemon", "postmaster"}, {"root", "postmaster"}, {"abuse", "postmaster"}};
+
+/* A NULL target is the postmaster's mailbox of the private domain. */
+static void append_target(const struct plan *plan, const struct alias_row *row, struct buf *out) {
+    if (row->target) buf_append(out, str_from(row->target));
+    else buf_printf(out, "postmaster@%s", plan->domain);
+}
+
+static void write_aliases(const struct plan *plan, struct buf *out) {
+    buf_append(out, STR("# aliases: name: where to. Looked up for the domains in mydestination; after a change: newaliases.\n"));
+    for (size_t i = 0; i < ARRAY_LENGTH(alias_rows); i++) {
+        buf_printf(out, "%s: ", alias_rows[i].name);
+        append_target(plan, &alias_rows[i], out);
+        buf_append_char(out, '\n');
+    }
+}
+
 static const char users_text[] = "# users: mailboxes, a line each: address, path below virtual_mailbox_base.\n"
                                  "# tern user add NAME@DOMAIN writes it.\n";
 
@@ -149,15 +168,21 @@ static bool write_file(const struct plan *plan, const char *name, struct str con
     return good;
 }
 
-/* What ternalias would make of aliases_text. */
+/* What ternalias would make of that. */
 static bool build_aliases(const struct plan *plan, struct failure *failure) {
     struct buf path = buf_make(4096);
     struct lmdb_build *build;
     buf_printf(&path, "%s/etc/aliases.lmdb", plan->directory);
     bool good = lmdb_build_start(buf_str(&path), false, &build, failure);
     if (good) {
-        good = lmdb_build_put(build, STR("mailer-daemon"), STR("postmaster"), 2, false, NULL) == LMDB_BUILD_NEW &&
-               lmdb_build_commit(build, 0644, (uid_t)-1, (gid_t)-1, false, failure);
+        struct buf target = buf_make(1024);
+        for (size_t i = 0; good && i < ARRAY_LENGTH(alias_rows); i++) {
+            buf_clear(&target);
+            append_target(plan, &alias_rows[i], &target);
+            good = lmdb_build_put(build, str_from(alias_rows[i].name), buf_str(&target), i + 2, false, NULL) == LMDB_BUILD_NEW;
+        }
+        buf_free(&target);
+        good = good && lmdb_build_commit(build, 0644, (uid_t)-1, (gid_t)-1, false, failure);
         lmdb_build_free(&build);
     }
     buf_free(&path);
@@ -167,15 +192,18 @@ static bool build_aliases(const struct plan *plan, struct failure *failure) {
 static bool write_configuration(const struct plan *plan, struct failure *failure) {
     struct buf main_cf = buf_make(FILE_LIMIT);
     struct buf master_cf = buf_make(FILE_LIMIT);
+    struct buf aliases = buf_make(FILE_LIMIT);
+    write_aliases(plan, &aliases);
     write_main_cf(plan, &main_cf);
     write_master_cf(plan, &master_cf);
     bool good = write_file(plan, "main.cf", buf_str(&main_cf), 0644, failure) &&
                 write_file(plan, "master.cf", buf_str(&master_cf), 0644, failure) &&
-                write_file(plan, "aliases", str_from(aliases_text), 0644, failure) && build_aliases(plan, failure) &&
+                write_file(plan, "aliases", buf_str(&aliases), 0644, failure) && build_aliases(plan, failure) &&
                 write_file(plan, "users", str_from(users_text), 0644, failure) &&
                 write_file(plan, "users.passwd", STR_EMPTY, 0600, failure);
     buf_free(&main_cf);
     buf_free(&master_cf);
+    buf_free(&aliases);
     return good;
 }
 

@@ -107,7 +107,7 @@ def listening(path):
     return t.wait_for(lambda: os.path.exists(path), 5)
 
 
-with t.Instance(settings=["mydestination=", "virtual_mailbox_domains=", "relay_domains=$mydomain, by.table, slow.test, absent.test, full.test",
+with t.Instance(settings=["mydestination=", "virtual_mailbox_domains=", "relay_domains=$mydomain, by.table, slow.test, absent.test, stale.test, full.test",
                           "relay_transport=smtp", "minimal_backoff_time=1s", "queue_run_delay=1s",
                           "transport_retry_time=1s"]) as tern:
     run = tern.top / "run"
@@ -117,6 +117,7 @@ with t.Instance(settings=["mydestination=", "virtual_mailbox_domains=", "relay_d
     table.write_text(f"by.table lmtp:unix:{run}/table\n")
     tern.set(f"transport_maps = texthash:{table}, inline:{{ {{ {tern.domain} = lmtp:unix:{run}/inline }},"
              f" {{ slow.test = lmtp:unix:private/slow }}, {{ absent.test = lmtp:unix:{run}/absent }},"
+             f" {{ stale.test = lmtp:unix:{run}/stale }},"
              f" {{ full.test = lmtp:unix:{run}/full }} }}")
     tern.start()
 
@@ -151,12 +152,11 @@ with t.Instance(settings=["mydestination=", "virtual_mailbox_domains=", "relay_d
     with LmtpServer(run / "absent") as server:
         tern.command("ternqueue", "-f")
         t.ok(t.wait_for(lambda: server.messages, 15), "and gets the message when it is")
-    os.unlink(run / "absent")
     stale = socket.socket(socket.AF_UNIX)
-    stale.bind(str(run / "absent"))
+    stale.bind(str(run / "stale"))
     stale.close()
-    send(tern, "dan@absent.test")
-    line = outcome(tern, "dan@absent.test")
+    send(tern, "dan@stale.test")
+    line = outcome(tern, "dan@stale.test")
     t.ok("status=deferred" in line and "Connection refused" in line, "a stale socket defers", line)
 
     # ---- slow, at a path relative to queue_directory
