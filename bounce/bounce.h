@@ -28,4 +28,7 @@ struct notice {
 MUST_USE bool notice_write(struct bounce *bounce, const struct ipc_bounce_send *request, int content, const struct notice *notice,
                            struct arena *arena, char queue_id[24], struct failure *failure);
 
+/* Where the header of a content ends (without the empty line), at most limit. False: it cannot be read. */
+MUST_USE bool notice_find_header_end(int content, uint64_t offset, uint64_t length, uint64_t limit, uint64_t *end);
+
 #endif

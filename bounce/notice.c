@@ -109,10 +109,11 @@ static bool write_human_text(const struct bounce *bounce, const struct notice *n
 
 /* ---- the returned message */
 
-/* Where the header ends: after its last line, without the empty one. */
-static bool find_header_end(int content, uint64_t offset, uint64_t length, uint64_t *end) {
+/* Where the header ends: after its last line, without the empty one; or at the limit, if there is no end before. */
+bool notice_find_header_end(int content, uint64_t offset, uint64_t length, uint64_t limit, uint64_t *end) {
     char bytes[8192];
     char before = '\n';
+    if (length > limit) length = limit;
     for (uint64_t done = 0; done < length;) {
         ssize_t got = pread(content, bytes, length - done < sizeof bytes ? (size_t)(length - done) : sizeof bytes, (off_t)(offset + done));
         if (got <= 0) return false;
@@ -177,7 +178,9 @@ static bool write_parts(struct bounce *bounce, const struct ipc_bounce_send *req
     uint64_t length = request->content_length;
     bool good = write_human_text(bounce, notice, report, &text);
     report->human_text = buf_str(&text);
-    if (good && notice->headers_only) good = find_header_end(content, request->content_offset, request->content_length, &length);
+    if (good && notice->headers_only) 
+        good = notice_find_header_end(content, request->content_offset, request->content_length,
+                                      (uint64_t)bounce->config->bounce_size_limit, &length);
     write_trace(bounce, intake_queue_id(intake), report->date, report->offset_minutes, &out);
     good = good && dsn_append_prefix(&out, report) && intake_write(intake, buf_str(&out)) &&
            copy_content(content, request->content_offset, length, intake);

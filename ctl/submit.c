@@ -2,6 +2,7 @@
 #include "submit.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -88,9 +89,15 @@ enum submit_result submit_message(const struct config *config, const struct ipc_
                                   struct failure *failure) {
     char path[1024];
     snprintf(path, sizeof path, "%s/public/pickup", config->queue_directory.data);
-    int socket = ipc_connect_path(path, failure);
-    if (socket < 0) return submit_to_drop(config, request, content, failure);
-    enum submit_result result = submit_to_pickup(socket, request, content, failure);
-    close(socket);
-    return result;
+    signal(SIGPIPE, SIG_IGN); /* drop, or pickup, may end early; that is told by the exit status */
+    /* A pickup that is being replaced does not take the message: its successor does. */
+    for (unsigned attempt = 0; attempt < 5; attempt++) {
+        *failure = (struct failure){0};
+        int socket = ipc_connect_path(path, failure);
+        if (socket < 0) return submit_to_drop(config, request, content, failure);
+        enum submit_result result = submit_to_pickup(socket, request, content, failure);
+        close(socket);
+        if (result != SUBMIT_RETRY || failure->error_number != EPIPE) return result;
+    }
+    return SUBMIT_RETRY;
 }

@@ -32,8 +32,20 @@ int tern_user(const struct tern *tern);
 /* Everything that can be wrong with the configuration, a line each on standard error.
  * False if master would not take it. */
 bool check_configuration(const struct tern *tern);
-/* Makes the directories that are missing, complains of those with a wrong owner or mode. */
-bool check_directories(const struct config *config);
+/* Makes the directories that are missing, complains of those with a wrong owner or mode. A
+ * mode that lets too many in makes it false only if strict; strictly, one that was missing
+ * from a spool that is there, or that lets too few in, is wrong too. */
+bool check_directories(const struct config *config, bool strict);
+
+/* ---- check_tables.c, check_queue.c, check_files.c: a line for each finding; true if there is none */
+/* Tables named in main.cf and master.cf of that directory, opened by the lookup service's user. */
+bool check_tables(const char *directory, const struct config *config);
+/* The queue below the working directory; repaired if no master runs. */
+bool check_queue(void);
+/* Owner and modes of the configuration's directory and the files in it. */
+bool check_configuration_files(const char *directory);
+/* The directories of the log and of virtual mailboxes. */
+bool check_places(const struct config *config);
 
 /* ---- tern_files.c: changing files so that a crash leaves the old or the new one */
 MUST_USE bool files_replace(const char *path, struct str content, mode_t mode, struct failure *failure);

@@ -101,7 +101,18 @@ static bool owner_of(const struct config *config, const struct directory *direct
     return true;
 }
 
-static bool check_directory(const struct config *config, const char *path, const struct directory *directory) {
+/* What the mode is against what it should be. */
+static bool check_directory_mode(const char *path, const struct stat *status, mode_t wanted, bool strict) {
+    mode_t mode = status->st_mode & 07777;
+    if ((mode & ~wanted) == 0 && (!strict || mode == wanted))
+        return true;
+    tern_complain("%s%s has mode %04o: %04o would be right", strict ? "" : "warning: ", path, (unsigned)mode,
+                  (unsigned)wanted);
+    return !strict;
+}
+
+static bool check_directory(const struct config *config, const char *path, const struct directory *directory,
+                            bool strict) {
     struct failure failure = {0};
     struct stat status;
     uid_t owner;
@@ -117,13 +128,15 @@ static bool check_directory(const struct config *config, const char *path, const
         return false;
     }
     if (status.st_uid != owner) {
-        tern_complain("%s belongs to user %u, not %u", path, (unsigned)status.st_uid, (unsigned)owner);
+        tern_complain("%s belongs to user %u: %u would be right", path, (unsigned)status.st_uid, (unsigned)owner);
         return false;
     }
-    if ((status.st_mode & 07777 & ~directory->mode) != 0)
-        tern_complain("warning: %s has mode %04o, more than %04o", path, (unsigned)(status.st_mode & 07777),
-                      (unsigned)directory->mode);
-    return true;
+    bool good = check_directory_mode(path, &status, directory->mode, strict);
+    if (strict && directory->group_drop && geteuid() == 0 && status.st_gid != group) {
+        tern_complain("%s belongs to group %u: %u would be right", path, (unsigned)status.st_gid, (unsigned)group);
+        good = false;
+    }
+    return good;
 }
 
 static bool check_log(const struct config *config) {
@@ -145,14 +158,30 @@ static bool check_log(const struct config *config) {
     return good;
 }
 
-bool check_directories(const struct config *config) {
+/* Whether there is a spool yet: of a new one nothing can be missing. */
+static bool is_set_up(const struct config *config) {
+    struct buf queue = buf_make(4096);
+    buf_printf(&queue, "%.*s/queue", STR_ARGS(config->queue_directory));
+    bool there = access(buf_string(&queue), F_OK) == 0;
+    buf_free(&queue);
+    return there;
+}
+
+static bool was_removed(const char *path) { return access(path, F_OK) < 0 && errno == ENOENT; }
+
+bool check_directories(const struct config *config, bool strict) {
+    bool look_for_removed = strict && is_set_up(config);
     bool good = true;
     for (size_t i = 0; i < ARRAY_LENGTH(directories); i++) {
         struct buf path = buf_make(4096);
         buf_append(&path, directories[i].base == BASE_QUEUE ? config->queue_directory : config->data_directory);
         if (directories[i].path[0] != '\0')
             buf_printf(&path, "/%s", directories[i].path);
-        good = check_directory(config, buf_string(&path), &directories[i]) && good;
+        bool removed = look_for_removed && was_removed(buf_string(&path));
+        good = check_directory(config, buf_string(&path), &directories[i], strict) && good;
+        if (removed && access(buf_string(&path), F_OK) == 0)
+            tern_complain("%s was missing and has been made", buf_string(&path));
+        good = good && !removed;
         buf_free(&path);
     }
     return check_log(config) && good;
@@ -161,7 +190,14 @@ bool check_directories(const struct config *config) {
 int tern_check(const struct tern *tern) {
     bool good = check_configuration(tern);
     struct config *config = good ? tern_load(tern) : NULL;
-    good = config != NULL && check_directories(config);
+    good = check_configuration_files(tern->config_directory) && good;
+    if (config == NULL)
+        return EXIT_FAILURE;
+    good = check_directories(config, true) && good;
+    good = check_places(config) && good;
+    good = check_tables(tern->config_directory, config) && good;
+    if (chdir(config->queue_directory.data) == 0)
+        good = check_queue() && good;
     config_free(&config);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -244,7 +244,7 @@ int tern_start(const struct tern *tern) {
     struct buf path = buf_make(4096);
     int status = EXIT_FAILURE;
     buf_printf(&path, "%.*s/master", STR_ARGS(config->daemon_directory));
-    if (!check_configuration(tern) || !check_directories(config))
+    if (!check_configuration(tern) || !check_directories(config, false))
         tern_complain("not started");
     else if (chdir(config->queue_directory.data) < 0)
         tern_complain("queue_directory %s: %s", config->queue_directory.data, strerror(errno));

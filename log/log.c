@@ -56,16 +56,29 @@ struct log_daemon {
     struct buf out;
     char *bytes; /* READ_SIZE */
     char host[HOST_LIMIT];
+    char tag[64]; /* of its own lines */
 };
 
 static struct log_daemon daemon_state; /* the one context this daemon has */
 
 /* ---- lines */
 
-static void flush(struct log_daemon *daemon) {
-    if (daemon->out.length > 0)
-        output_write(&daemon->output, buf_str(&daemon->out));
+static void write_out(struct log_daemon *daemon, bool *written) {
+    *written = daemon->out.length > 0 && output_write(&daemon->output, buf_str(&daemon->out));
     buf_clear(&daemon->out);
+}
+
+/* When writing works again, the log says what it lacks. */
+static void flush(struct log_daemon *daemon) {
+    bool written;
+    write_out(daemon, &written);
+    if (!written || daemon->output.lost == 0) return;
+    char text[80];
+    snprintf(text, sizeof text, "warning: %llu bytes of the log could not be written", (unsigned long long)daemon->output.lost);
+    struct record record = {.severity = RECORD_WARNING, .process = (uint64_t)getpid(), .text = str_from(text)};
+    daemon->output.lost = 0;
+    record_format(&daemon->frame, str_from(daemon->tag), &record, &daemon->out);
+    write_out(daemon, &written);
 }
 
 static int compare_waiting(const void *a, const void *b) {
@@ -195,6 +208,7 @@ static bool prepare(struct service *service, struct failure *failure) {
     daemon->frame.form = form_of(config);
     daemon->frame.facility = facility_number(config->syslog_facility);
     daemon->bytes = memory_allocate(1, READ_SIZE);
+    snprintf(daemon->tag, sizeof daemon->tag, "%.*s/log", STR_ARGS(config->syslog_name));
     return output_open(&daemon->output, config->maillog_file, failure);
 }
 
@@ -228,6 +242,8 @@ static void drain(struct service *service) {
 static void tick(struct service *service) {
     struct log_daemon *daemon = service_context(service);
     output_look_again(&daemon->output);
+    /* master starts the next one, and the lines wait in the pipes. */
+    if (daemon->output.deserted) loop_stop();
 }
 
 int main(int count, char **words) {

@@ -83,7 +83,7 @@ void output_look_again(struct output *output) {
     (void)!open_file(output, &ignored);
 }
 
-void output_write(struct output *output, struct str lines) {
+bool output_write(struct output *output, struct str lines) {
     while (lines.length > 0) {
         ssize_t written = output->is_syslog ? send(output->descriptor, lines.data, lines.length, MSG_NOSIGNAL)
                                             : write(output->descriptor, lines.data, lines.length);
@@ -91,8 +91,10 @@ void output_write(struct output *output, struct str lines) {
             continue;
         if (written <= 0) {
             output->lost += lines.length;
-            return;
+            output->deserted = output->is_syslog && (errno == ECONNREFUSED || errno == ENOTCONN || errno == ECONNRESET);
+            return false;
         }
         lines = str_from_offset(lines, (size_t)written);
     }
+    return true;
 }

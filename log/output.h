@@ -14,14 +14,15 @@ struct output {
     char name[256]; /* in the directory */
     dev_t device;
     ino_t inode;
-    uint64_t lost; /* bytes that could not be written since the last success */
+    uint64_t lost; /* bytes that could not be written and were not told of yet */
+    bool deserted; /* the system's logger has gone: only a new process can connect to the next */
 };
 
 /* Opens: an absolute path, "/dev/stdout", or empty for /dev/log. */
 MUST_USE bool output_open(struct output *output, struct str maillog_file, struct failure *failure);
 /* Opens the file anew if it was renamed or removed. */
 void output_look_again(struct output *output);
-/* Writes whole lines (one datagram for syslog). What cannot be written is counted as lost. */
-void output_write(struct output *output, struct str lines);
+/* Writes whole lines (one datagram for syslog). False: some could not be written, and are counted as lost. */
+bool output_write(struct output *output, struct str lines);
 
 #endif

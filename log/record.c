@@ -41,13 +41,18 @@ void record_set_time(struct record_frame *frame, int64_t date) {
     strftime(frame->iso, sizeof frame->iso, "%Y-%m-%dT%H:%M:%S%z", &local);
 }
 
-static bool is_control(char c) { return (unsigned char)c < 0x20 || c == 0x7f; }
+/* Whether the byte may not reach a terminal: C0, DEL, what is no UTF-8, and both bytes of C1 in UTF-8. */
+static bool is_control(struct str text, size_t i, bool utf8) {
+    unsigned char c = (unsigned char)text.data[i];
+    if (c < 0x20 || c == 0x7f || (!utf8 && c >= 0x80)) return true;
+    if (c == 0xc2) return (unsigned char)text.data[i + 1] < 0xa0; /* there is one, for it is UTF-8 */
+    return c < 0xa0 && i > 0 && (unsigned char)text.data[i - 1] == 0xc2 && c >= 0x80;
+}
 
 static void append_plain(struct buf *out, struct str text) {
     bool utf8 = str_is_utf8(text);
     for (size_t i = 0; i < text.length; i++) {
-        char c = text.data[i];
-        buf_append_char(out, is_control(c) || (!utf8 && (c & 0x80)) ? '?' : c);
+        buf_append_char(out, is_control(text, i, utf8) ? '?' : text.data[i]);
     }
 }
 
@@ -58,7 +63,7 @@ static void append_json(struct buf *out, struct str text) {
         char c = text.data[i];
         if (c == '"' || c == '\\')
             buf_append_char(out, '\\');
-        buf_append_char(out, is_control(c) || (!utf8 && (c & 0x80)) ? '?' : c);
+        buf_append_char(out, is_control(text, i, utf8) ? '?' : c);
     }
     buf_append_char(out, '"');
 }

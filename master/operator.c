@@ -56,21 +56,43 @@ static void tell_pids(struct operator_session *session) {
     buf_free(&text);
 }
 
+static const char *state_of(const struct service *service) {
+    if (service->retired)
+        return "ending";
+    if (service_processes(service, false) > 0)
+        return "running";
+    return service->failures > 0 ? "failing" : "idle"; /* idle: starts when it is needed */
+}
+
+/* "smtp (smtpd)    running   2 processes, 14 sessions" */
+static void tell_service(const struct service *service, struct buf *text) {
+    char name[2 * PLAN_NAME_LIMIT + 4];
+    unsigned processes = service_processes(service, false);
+    unsigned draining = service_processes(service, true) - processes;
+    uint64_t sessions = 0;
+    for (const struct child *child = service->children; child != NULL; child = child->next)
+        sessions += child->sessions;
+    if (strcmp(service->row.name, service->row.program) == 0)
+        snprintf(name, sizeof name, "%s", service->row.name);
+    else
+        snprintf(name, sizeof name, "%s (%s)", service->row.name, service->row.program);
+    buf_printf(text, "%-20s %-8s %u process%s, %llu session%s", name, state_of(service), processes,
+               processes == 1 ? "" : "es", (unsigned long long)sessions, sessions == 1 ? "" : "s");
+    if (draining > 0)
+        buf_printf(text, ", %u draining", draining);
+    if (service->failures > 0)
+        buf_printf(text, ", %u failure%s in a row", service->failures, service->failures == 1 ? "" : "s");
+    buf_append_char(text, '\n');
+}
+
 static void tell_status(struct operator_session *session) {
     static const char *const states[] = {"starting", "running", "stopping"};
     const struct master *master = session->master;
     struct buf text = buf_make(0);
-    buf_printf(&text, "master pid %d version %s %s, configuration %s\n", (int)getpid(), master->settings.version,
-               states[master->state], master->settings.config_directory);
-    for (const struct service *service = master->services; service != NULL; service = service->next) {
-        uint64_t sessions = 0;
-        for (const struct child *child = service->children; child != NULL; child = child->next)
-            sessions += child->sessions;
-        buf_printf(&text, "%s program %s processes %u draining %u sessions %llu failures %u\n", service->row.name,
-                   service->row.program, service_processes(service, false),
-                   service_processes(service, true) - service_processes(service, false), (unsigned long long)sessions,
-                   service->failures);
-    }
+    buf_printf(&text, "%-20s %-8s pid %d, version %s, configuration %s\n", "master", states[master->state],
+               (int)getpid(), master->settings.version, master->settings.config_directory);
+    for (const struct service *service = master->services; service != NULL; service = service->next)
+        tell_service(service, &text);
     buf_append(&text, STR("ok\n"));
     say(session, &text);
     buf_free(&text);

@@ -13,6 +13,7 @@
 
 #define MAGIC "tern-drop 1 "
 #define FIRST_LINE_LIMIT 64
+#define NOT_NOW_LIMIT 20 /* files that cannot be taken now, until a scan gives up: one alone may be at fault itself */
 
 /* Reads the packet; *content is where the message begins. */
 static bool read_packet(int file, struct arena *arena, struct ipc_pickup_submit *request, uint64_t *content) {
@@ -83,15 +84,15 @@ static void scan_task(void *argument) {
     int copy = openat(pickup->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *listing = copy < 0 ? NULL : fdopendir(copy);
     if (!listing && copy >= 0) close(copy);
-    bool going = true;
-    for (struct dirent *entry; listing && going && (entry = readdir(listing)) != NULL;) {
+    unsigned left = NOT_NOW_LIMIT;
+    for (struct dirent *entry; listing && left > 0 && (entry = readdir(listing)) != NULL;) {
         /* A dot: being written, or set aside. */
         if (entry->d_name[0] == '.') continue;
         enum take_result result = take_file(pickup, entry->d_name);
         if (result == TAKEN && unlinkat(pickup->folder, entry->d_name, 0) < 0)
             log_warning("cannot remove %s from the drop folder: %s; it will be sent again", entry->d_name, strerror(errno));
         if (result == UNUSABLE) set_aside(pickup, entry->d_name);
-        going = result != NOT_NOW;
+        if (result == NOT_NOW) left--;
     }
     if (listing) closedir(listing);
     pickup->scanning = false;

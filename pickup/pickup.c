@@ -10,13 +10,21 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+/* Only a sealed memory file: it cannot change while it is read, and reading it cannot hold up the others, as a
+ * file system made by the caller could. */
+static bool is_sealed(int file) {
+    int wanted = F_SEAL_WRITE | F_SEAL_SHRINK;
+    int seals = fcntl(file, F_GET_SEALS);
+    return seals >= 0 && (seals & wanted) == wanted;
+}
+
 static void submit(struct ipc_request *request, struct pickup *pickup) {
     struct submission submission = {.request = request->message, .file = request->descriptor,
                                     .uid = ipc_peer_uid(request->peer)};
     struct intake_failure failure = {0};
     char queue_id[24];
-    if (request->descriptor < 0) {
-        ipc_answer_failed(request, 550, "5.5.4", "no content came with the message");
+    if (request->descriptor < 0 || !is_sealed(request->descriptor)) {
+        ipc_answer_failed(request, 550, "5.5.4", "no content came with the message, or not in a sealed memory file");
     } else if (submission_take(pickup, &submission, request->arena, queue_id, &failure)) {
         struct ipc_pickup_accepted answer = {.queue_id = str_from(queue_id)};
         ipc_answer(request, IPC_PICKUP_ACCEPTED, &answer, -1);

@@ -158,7 +158,7 @@ static bool write_content(const struct pickup *pickup, const struct submission *
     struct buf begin = buf_make(0), out = buf_make(0);
     struct present present = {0};
     int64_t now = clock_date() / CLOCK_SECOND;
-    bool good = read_begin(submission, &begin);
+    bool good = read_begin(submission, &begin) || refuse(failure, 451, "4.3.0", "the content cannot be read", STR_EMPTY);
     struct str text = buf_str(&begin);
     /* An mbox separator line that some callers send first is no header field. */
     if (str_starts(text, STR("From "))) {

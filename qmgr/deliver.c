@@ -39,6 +39,7 @@ static void serve_own(struct delivery *delivery) {
     struct transport *transport = delivery->destination->transport;
     struct str name = str_from(transport->name), text = str_from(delivery->destination->nexthop), first, rest;
     bool failing = str_equal(name, STR("error")), discarding = str_equal(name, STR("discard"));
+    if (!failing && !discarding && !str_equal(name, STR("retry"))) text = STR("4.3.0 mail transport unavailable"); /* not in master.cf's reach */
     struct str status = failing ? STR("5.0.0") : discarding ? STR("2.0.0") : STR("4.0.0");
     if (str_cut(text, ' ', &first, &rest) && first.length >= 5 && first.length <= 11 && ascii_is_digit(first.data[0]) &&
         first.data[1] == '.') {

@@ -8,6 +8,7 @@
  *
  * A notice that cannot be written leaves its recipients owing, and the message deferred. */
 #include "qmgr.h"
+#include "delivery_log.h"
 #include "log.h"
 #include <errno.h>
 #include <unistd.h>
@@ -38,8 +39,11 @@ static void expire(struct message *message, int64_t now) {
     bool too_old = now - envelope->arrival / CLOCK_SECOND >= lifetime;
     if (!too_old && !envelope->force_expire && !message->wish_expire) return;
     if (count_state(message, QUEUE_RECIPIENT_WAITING) == 0) return;
-    log_message(str_from(message->queue_id), "from=<%.*s>, status=%s, returned to sender", STR_ARGS(envelope->sender),
+    struct buf sender = buf_make(1200);
+    delivery_log_address(&sender, envelope->sender);
+    log_message(str_from(message->queue_id), "from=<%s>, status=%s, returned to sender", buf_string(&sender),
                 too_old ? "expired" : "force-expired");
+    buf_free(&sender);
     for (size_t i = 0; i < envelope->recipient_count; i++) {
         struct queue_recipient *recipient = &envelope->recipients[i];
         if (recipient->state != QUEUE_RECIPIENT_WAITING) continue;

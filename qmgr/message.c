@@ -345,9 +345,11 @@ static void queue_jobs(struct message *message) {
 
 static void activate_task(void *argument) {
     struct message *message = argument;
-    log_message(str_from(message->queue_id), "from=<%.*s>, size=%llu, nrcpt=%zu (queue active)",
-                STR_ARGS(message->envelope.sender), (unsigned long long)message->header.content_length,
-                message->envelope.recipient_count);
+    struct buf sender = buf_make(1200);
+    delivery_log_address(&sender, message->envelope.sender);
+    log_message(str_from(message->queue_id), "from=<%s>, size=%llu, nrcpt=%zu (queue active)", buf_string(&sender),
+                (unsigned long long)message->header.content_length, message->envelope.recipient_count);
+    buf_free(&sender);
     if (!message->envelope.force_expire) resolve_all(message);
     queue_jobs(message);
 }

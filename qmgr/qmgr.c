@@ -7,6 +7,7 @@
  *   finish.c       the end of a pass: notices, removal, deferral
  *   deferred.c     how the next attempt is chosen, and the schedule index
  *   list.c         mailq
+ *   permission.c   who may ask for listing and flush
  *   change.c       flush, hold, release, delete, expire; requeue.c
  *   move.c         from one folder of the queue to another
  *   remove.c       queue files removed in batches
@@ -20,11 +21,17 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* Who may ask what: cleanup tells of new mail; anyone may list and flush; root and the
- * queue's own user may change. */
+/* Who may ask what: cleanup tells of new mail; accounts that are permitted may list and
+ * flush; root and the queue's own user may change, too. */
 static bool may_change(const struct ipc_request *request) {
     uint32_t uid = ipc_peer_uid(request->peer);
     return uid == 0 || uid == (uint32_t)geteuid();
+}
+
+/* A daemon that master connected is no account's. */
+static bool may(const struct ipc_request *request, const struct permission *permission) {
+    return may_change(request) || ipc_peer_service(request->peer).length > 0 ||
+           permission_has(permission, ipc_peer_uid(request->peer));
 }
 
 static void dispatch(struct ipc_request *request, void *context) {
@@ -34,6 +41,10 @@ static void dispatch(struct ipc_request *request, void *context) {
         if (str_equal(ipc_peer_service(request->peer), STR("cleanup"))) incoming_note(qmgr, notice->queue_id, false);
     } else if (qmgr->draining) {
         ipc_answer_failed(request, 451, "4.3.2", "the queue manager is being replaced, ask again");
+    } else if (request->type == IPC_QMGR_LIST && !may(request, &qmgr->may_list)) {
+        ipc_answer_failed(request, 550, "5.7.0", "not allowed to view the mail queue (authorized_mailq_users)");
+    } else if (request->type == IPC_QMGR_FLUSH && !may(request, &qmgr->may_flush)) {
+        ipc_answer_failed(request, 550, "5.7.0", "not allowed to flush the mail queue (authorized_flush_users)");
     } else if (request->type == IPC_QMGR_LIST) {
         control_list(request, qmgr);
     } else if (request->type == IPC_QMGR_FLUSH) {
@@ -50,7 +61,13 @@ static void session(struct service *service, int connection, unsigned listener) 
     ipc_serve(connection, 1000, dispatch, service_context(service));
 }
 
-/* Needs /proc, so before the sandbox closes. */
+static bool read_permissions(struct service *service, struct qmgr *qmgr, struct failure *failure) {
+    const struct config *config = service_config(service);
+    return permission_read(STR("authorized_mailq_users"), config->authorized_mailq_users, &qmgr->may_list, failure) &&
+           permission_read(STR("authorized_flush_users"), config->authorized_flush_users, &qmgr->may_flush, failure);
+}
+
+/* Needs /proc and the list of accounts, so before the sandbox closes. */
 static bool prepare(struct service *service, struct failure *failure) {
     struct qmgr *qmgr = MEMORY_NEW(struct qmgr);
     service_set_context(service, qmgr);
@@ -60,7 +77,7 @@ static bool prepare(struct service *service, struct failure *failure) {
     close(file);
     if (length < 36) return failure_set(failure, "the boot's identity is too short");
     qmgr->boot_identity[36] = '\0';
-    return true;
+    return read_permissions(service, qmgr, failure);
 }
 
 static bool open_folder(struct qmgr *qmgr, const char *name, int *folder, struct failure *failure) {

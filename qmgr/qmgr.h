@@ -16,6 +16,7 @@
 #include "directory_sync.h"
 #include "hash.h"
 #include "ipc.h"
+#include "permission.h"
 #include "queue_file.h"
 #include "queue_id.h"
 #include "resolve.h"
@@ -99,6 +100,7 @@ struct qmgr {
     const struct config *config;
     struct resolve *resolve;
     struct ipc_client *bounce, *cleanup;
+    struct permission may_list, may_flush;
     int queue, new, cur, hold, corrupt;
     struct directory_sync syncs[4]; /* of new, cur, hold, corrupt */
     struct schedule *schedule;

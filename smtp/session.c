@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #define REPLY_LINE_MAX      4096
-#define FULL_QUEUE_PATIENCE 60000 /* ms for a UNIX socket that takes no connection, if the configuration sets no limit */
+#define FULL_QUEUE_PATIENCE 60000 /* ms for a UNIX socket whose queue is full, if no limit is set */
 
 /* ---- replies */
 

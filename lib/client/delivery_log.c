@@ -1,5 +1,6 @@
 /* The delivery line: see delivery_log.h. */
 #include "delivery_log.h"
+#include "address.h"
 #include "clock.h"
 #include "log.h"
 
@@ -17,13 +18,31 @@ static void append_seconds(struct buf *line, int64_t microseconds) {
     else buf_append_u64(line, (uint64_t)(hundredths / 100));
 }
 
+void delivery_log_address(struct buf *out, struct str address) {
+    struct mail_address parsed;
+    unsigned flags = MAIL_ADDRESS_LOCAL_ONLY | MAIL_ADDRESS_LONG | MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_POSTMASTER;
+    if (mail_address_from_internal(address, flags, &parsed) == MAIL_ADDRESS_OK) {
+        mail_address_append_external(out, &parsed);
+        return;
+    }
+    for (size_t i = 0; i < address.length; i++) {
+        char c = address.data[i];
+        buf_append_char(out, c == '<' || c == '>' || c == ' ' || c == ',' ? '?' : c);
+    }
+}
+
 void delivery_log(struct str queue_id, const struct delivery_times *times, struct str address, struct str original,
                   const struct ipc_outcome *outcome) {
     struct buf line = buf_make(1900);
     int64_t now = clock_date();
     int64_t connection = (int64_t)outcome->connection_ms * 1000, transmission = (int64_t)outcome->transmission_ms * 1000;
-    buf_printf(&line, "to=<%.*s>, ", STR_ARGS(address));
-    if (original.length && !str_equal(original, address)) buf_printf(&line, "orig_to=<%.*s>, ", STR_ARGS(original));
+    buf_append(&line, STR("to=<"));
+    delivery_log_address(&line, address);
+    if (original.length && !str_equal(original, address)) {
+        buf_append(&line, STR(">, orig_to=<"));
+        delivery_log_address(&line, original);
+    }
+    buf_append(&line, STR(">, "));
     buf_printf(&line, "relay=%.*s, ", STR_ARGS(outcome->relay.length ? outcome->relay : STR("none")));
     if (outcome->connection_use > 1) buf_printf(&line, "conn_use=%d, ", (int)outcome->connection_use);
     buf_append(&line, STR("delay="));

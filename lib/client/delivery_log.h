@@ -10,6 +10,9 @@ struct delivery_times {
     int64_t arrival, activated, started; /* dates, microseconds: taken in, taken up by qmgr, given to the agent */
 };
 
+/* Appends an address as the log has it: in external form, so that no quoted local part can end the field and
+ * pretend to be others. */
+void delivery_log_address(struct buf *out, struct str address);
 /* One line for one recipient's outcome. */
 void delivery_log(struct str queue_id, const struct delivery_times *times, struct str address, struct str original,
                   const struct ipc_outcome *outcome);

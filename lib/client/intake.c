@@ -159,6 +159,8 @@ static bool commit(struct intake *intake, const struct intake_envelope *envelope
 bool intake_commit(struct intake **intake, const struct intake_envelope *envelope, deadline until,
                    struct intake_failure *failure) {
     bool good = commit(*intake, envelope, until, failure);
-    intake_free(intake);
+    /* Never asked to commit, cleanup still has the file; on a full disk that would help to keep it full. */
+    if ((*intake)->write_error != 0) intake_cancel(intake);
+    else intake_free(intake);
     return good;
 }

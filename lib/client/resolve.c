@@ -5,6 +5,7 @@
 
 #define CACHE_SECONDS 100
 #define CACHE_ENTRIES ((size_t)4096)
+#define CACHE_ANSWER_LIMIT ((size_t)8192) /* a large expansion is asked for each time: the cache is bounded in bytes too */
 
 struct cached {
     deadline expires;
@@ -35,6 +36,11 @@ static void forget_all(struct resolve *resolve) {
     while (resolve->oldest) forget(resolve, resolve->oldest, str_from(resolve->oldest->key));
 }
 
+/* What lookup had to tell in the meantime is not known. */
+static void on_loss(void *context) {
+    forget_all(context);
+}
+
 static void on_notify(struct ipc_request *request, void *context) {
     if (request->type == IPC_LOOKUP_CHANGED) forget_all(context);
 }
@@ -44,6 +50,7 @@ struct resolve *resolve_create(struct service *service, size_t cache_entries) {
     resolve->cache = map_create();
     resolve->limit = cache_entries ? cache_entries : CACHE_ENTRIES;
     resolve->lookup = service_client(service, "lookup", on_notify, resolve);
+    if (resolve->lookup) ipc_client_on_loss(resolve->lookup, on_loss, resolve);
     return resolve;
 }
 
@@ -55,7 +62,7 @@ void resolve_destroy(struct resolve **resolve) {
 }
 
 static void remember(struct resolve *resolve, struct str key, enum ipc_type type, const void *message) {
-    struct buf packet = buf_make(IPC_PACKET_LIMIT);
+    struct buf packet = buf_make(CACHE_ANSWER_LIMIT);
     /* A key with a NUL could not be found again by forget_all; addresses have none. */
     if (memchr(key.data, '\0', key.length) || !ipc_encode(type, 0, message, &packet)) {
         buf_free(&packet);

@@ -312,8 +312,8 @@ enum dns_result dns_client_name(struct resolver *resolver, const struct endpoint
     if (result != DNS_FOUND) return result;
     *unverified = answer.records[0].name;
     result = DNS_NO_DATA;
-    resolver->references++; /* its owner may go between the questions */
     /* NOLINTBEGIN(clang-analyzer-unix.Malloc): dns_lookup gives back only its own reference */
+    resolver->references++; /* its owner may go between the questions */
     for (size_t i = 0; i < answer.count && i < POINTERS_TRIED; i++) {
         enum dns_result verified = verify_name(resolver, answer.records[i].name, &plain, until, arena);
         if (verified == DNS_FOUND) {

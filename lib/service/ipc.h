@@ -166,6 +166,7 @@ MUST_USE enum ipc_result ipc_tell(struct ipc_client *client, enum ipc_type type,
 /* ---- without a loop: for command line tools; blocks */
 /* Connects to a public socket by path. */
 MUST_USE int ipc_connect_path(const char *path, struct failure *failure);
+/* IPC_UNREACHABLE with EPIPE in failure: the other side is leaving and did not take the request; connect anew. */
 MUST_USE enum ipc_result ipc_ask_blocking(int descriptor, enum ipc_type type, const void *message, int sent_descriptor,
                                           enum ipc_type expected, int64_t timeout_ms, struct arena *arena,
                                           struct ipc_reply *reply, struct failure *failure);

@@ -76,8 +76,10 @@ enum ipc_result ipc_ask_blocking(int descriptor, enum ipc_type type, const void 
         return IPC_UNREACHABLE;
     case IPC_TRANSFER_CANCELLED:
         return IPC_CANCELLED;
+    case IPC_TRANSFER_CLOSED: /* it was not taken: another connection may be tried */
+        failure_set_errno(failure, EPIPE, "connection lost");
+        return IPC_UNREACHABLE;
     case IPC_TRANSFER_AGAIN:
-    case IPC_TRANSFER_CLOSED:
     case IPC_TRANSFER_BROKEN:
         break;
     }

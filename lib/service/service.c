@@ -17,6 +17,7 @@ enum {
     SESSION_STACKS_IDLE = 64,
     ACCEPT_AT_ONCE = 16,       /* connections taken per wake-up, so that other processes get theirs */
     ACCEPT_PAUSE_MS = 1000,    /* after an accept that failed for lack of resources */
+    LOAD_PAUSE_MS = 1000,      /* between two reports of the number of sessions */
     FULL_QUEUE_PAUSE_MS = 20,  /* before a UNIX socket is tried again whose queue was full */
     ABANDONED_GRACE_S = 5,     /* from master's end to ours, at most */
     LEAVE_GRACE_S = 10,        /* from the last session's end to the process's, at most */
@@ -61,6 +62,8 @@ struct service {
     struct loop_timer *accept_again;
     bool load_reporting; /* a task is telling master */
     bool full_told;
+    unsigned sessions_told;
+    struct loop_timer *load_timer; /* until the number of sessions is told */
     struct peer_client *peers;
     bool started;
     bool draining;
@@ -99,20 +102,40 @@ static void check_end(struct service *service) {
 
 static bool is_full(const struct service *service) { return service->session_count >= service->session_limit; }
 
-/* Tells master of full and free again until what was told is what is. */
+static void load_changed(struct service *service);
+
+/* Tells master of the load; of full and free again until what was told is what is. */
 static void report_load(void *argument) {
     struct service *service = argument;
-    while (service->full_told != is_full(service) && !service->abandoned) {
+    do {
         struct ipc_load load = {.sessions = service->session_count, .full = is_full(service)};
-        if (ipc_tell(service->control, IPC_LOAD, &load, DEADLINE_NEVER, NULL) != IPC_OK) break;
+        if (ipc_tell(service->control, IPC_LOAD, &load, DEADLINE_NEVER, NULL) != IPC_OK) {
+            service->load_reporting = false;
+            return;
+        }
         service->full_told = load.full;
-    }
+        service->sessions_told = service->session_count;
+    } while (service->full_told != is_full(service) && !service->abandoned);
     service->load_reporting = false;
+    if (!service->abandoned) load_changed(service);
 }
 
+static void start_load_report(struct service *service) {
+    if (!service->load_reporting && !service->abandoned)
+        service->load_reporting = task_start("load report", report_load, service);
+}
+
+static void report_sessions(void *argument) {
+    struct service *service = argument;
+    loop_timer_stop(&service->load_timer);
+    if (service->sessions_told != service->session_count) start_load_report(service);
+}
+
+/* Full and free are told at once, since master acts on them; other numbers, for tern status, within a second. */
 static void load_changed(struct service *service) {
-    if (service->load_reporting || service->full_told == is_full(service)) return;
-    service->load_reporting = task_start("load report", report_load, service);
+    if (service->full_told != is_full(service)) start_load_report(service);
+    else if (service->sessions_told != service->session_count && !service->load_timer)
+        service->load_timer = loop_timer_start(LOAD_PAUSE_MS, 0, report_sessions, service);
 }
 
 /* ---- accepting */
@@ -288,7 +311,8 @@ int service_connect(struct service *service, struct str name, deadline until, st
 }
 
 /* One question to master. *again: the socket's queue was full. */
-static int ask_for_path(struct service *service, struct str path, deadline until, bool *again, struct failure *failure) {
+static int ask_for_path(struct service *service, struct str path, deadline until, bool *again,
+                        struct failure *failure) {
     struct arena *arena = arena_create(0);
     struct ipc_connect_path wanted = {.path = path};
     struct ipc_reply reply = {.descriptor = -1};
@@ -426,6 +450,7 @@ static void run_loop(struct service *service) {
     if (!service->abandoned) alarm(LEAVE_GRACE_S);
     listen_stop(service);
     loop_timer_stop(&service->ticker);
+    loop_timer_stop(&service->load_timer);
     service->abandoned = true; /* the end of the control connection is our own doing */
     peers_free(service);
     ipc_client_destroy(&service->control);

@@ -168,6 +168,7 @@ class Sink:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
@@ -276,6 +277,15 @@ class Instance:
             shutil.copy2(path, self.libexec / name)
 
     # ---- commands
+
+    def start_again(self):
+        """Starts it when master was killed, or waits until it runs again."""
+        if self.run("status").returncode != 0:
+            self.start()
+
+    def queue_tool(self, name, *arguments, **options):
+        """ternqueue, ternsuper, terncat with -c ETC."""
+        return self.command(name, "-c", self.etc, *arguments, **options)
 
     def _demote(self):
         account = pwd.getpwnam(self.user)

@@ -53,6 +53,8 @@ local     unix - n n - - local
 virtual   unix - n n - - virtual
 anvil     unix - - n - 1 anvil
 scache    unix - - n - 1 scache
+fails     unix - n n - - pipe
+  user=nobody argv=/bin/false
 postlog   unix-dgram n - n - 1 postlogd
 """
 
@@ -79,11 +81,11 @@ message_size_limit = {size_limit}
 virtual_mailbox_limit = 0
 virtual_mailbox_domains = postfix.test
 virtual_mailbox_base = {top}/mail
-virtual_mailbox_maps = regexp:{top}/etc/users
+virtual_mailbox_maps = texthash:{top}/etc/users
 virtual_minimum_uid = 1
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}
-transport_maps = inline:{{ {{boom@postfix.test=error:5.7.1 it will not do}} {{lina@example.test=lmtp:[127.0.0.1]:{tern_lmtp}}} {{example.test=smtp:[127.0.0.1]:{tern_smtp}}} }}
+transport_maps = inline:{{ {{boom@postfix.test=fails:}} {{lina@example.test=lmtp:[127.0.0.1]:{tern_lmtp}}} {{example.test=smtp:[127.0.0.1]:{tern_smtp}}} }}
 minimal_backoff_time = 2s
 queue_run_delay = 2s
 """
@@ -100,7 +102,8 @@ class Postfix:
         owner = pwd.getpwnam("postfix")
         os.chown(self.top / "data", owner.pw_uid, owner.pw_gid)
         os.chown(self.top / "mail", account.pw_uid, account.pw_gid)
-        (self.top / "etc" / "users").write_text("/^(u[0-9]+|ada|boom)@postfix\\.test$/ $1/Maildir/\n")
+        users = ["ada", "boom", *[f"u{i}" for i in range(USERS)]]
+        (self.top / "etc" / "users").write_text("".join(f"{x}@postfix.test {x}/Maildir/\n" for x in users))
         (self.top / "etc" / "main.cf").write_text(MAIN_CF.format(
             top=self.top, size_limit=SIZE_LIMIT, uid=account.pw_uid, gid=account.pw_gid, tern_smtp=tern.smtp_port,
             tern_lmtp=tern.lmtp_port))
@@ -130,7 +133,7 @@ class Postfix:
 
 
 def body(number):
-    return b"".join([b"Zeile %d: Gr\xc3\xbc\xc3\x9fe \xe4\xf6\xfc\r\n" % number, b".\r\n", b"..dots\r\n", b"x" * (number * 37 % 4000),
+    return b"".join([b"Zeile %d: Gr\xc3\xbc\xc3\x9fe \xe4\xf6\xfc\r\n" % number, b".\r\n", b"..dots\r\n", b"x" * (number * 37 % 900),
                      b"\r\n", b"end\r\n"])
 
 
@@ -210,8 +213,11 @@ def tern_to_postfix(tern, postfix):
     t.ok(not errors, f"tern takes {MESSAGES} messages", errors[:3])
     check_many("tern to Postfix", postfix.mailbox)
     print(f"# {MESSAGES} messages, {MESSAGES * RECIPIENTS} recipients, tern to Postfix: {time.monotonic() - started:.1f} s", flush=True)
-    uses = [int(x) for x in re.findall(r"disconnect from .* mail=(\d+)", postfix.log())]
-    t.ok(uses and max(uses) > 1, "connections to Postfix are used again", uses)
+
+    def most_used():
+        return max([int(x) for x in re.findall(r"disconnect from .* mail=(\d+)", postfix.log())], default=0)
+
+    t.ok(t.wait_for(lambda: most_used() > 1), "connections to Postfix are used again", most_used())
     t.ok(len(re.findall(r"postfix/smtpd\[\d+\]: [0-9A-Za-z]+: client=", postfix.log())) == MESSAGES,
          "each message goes in one transaction for all its recipients")
     t.ok(not re.search(r"improper command pipelining|too many errors|SMTPUTF8 is required|Protocol error|syntax error",
@@ -231,7 +237,7 @@ def tern_to_postfix(tern, postfix):
     check_notice(found, wanted[0], "Postfix refuses: tern's notice", Status=r"^5\.1\.1", Original_Envelope_Id="^first$",
                  Original_Recipient="rfc822; ?original@else.test", Remote_MTA="dns; ?(127|mx)", Diagnostic_Code="smtp; ?550 5.1.1",
                  Reporting_MTA="mail.example.test")
-    check_notice(found, wanted[1], "Postfix returns it later: its notice", Status=r"^5\.7\.1", Reporting_MTA="mx.postfix.test")
+    check_notice(found, wanted[1], "Postfix returns it later: its notice", Status=r"^5\.3\.0", Reporting_MTA="mx.postfix.test")
     check_notice(found, wanted[2], "NOTIFY=SUCCESS: Postfix tells of the delivery", Original_Envelope_Id="^second$",
                  Reporting_MTA="mx.postfix.test")
     check_notice(found, wanted[3], "larger than Postfix's SIZE: tern returns it", Status=r"^5\.3\.4", Reporting_MTA="mail.example.test")
@@ -264,7 +270,7 @@ def postfix_to_tern(tern, postfix):
               ("no-such@example.test", "failed"), ("lina@example.test", "delivered")]
     found = wait_notices(lambda: postfix.mailbox("ada"), wanted)
     check_notice(found, wanted[0], "tern refuses: Postfix's notice", Status=r"^5\.1\.1", Original_Envelope_Id="^third$",
-                 Remote_MTA="127.0.0.1", Diagnostic_Code="smtp; ?550 5.1.1 <nobody@example.test>: Recipient address rejected")
+                 Remote_MTA="127.0.0.1", Diagnostic_Code=r"smtp; ?550 5.1.1 <nobody@example.test>: Recipient address\s+rejected")
     check_notice(found, wanted[1], "NOTIFY=SUCCESS: tern tells of the delivery", Status=r"^2\.", Original_Envelope_Id="^fourth$",
                  Original_Recipient="rfc822; ?alias@else.test", Reporting_MTA="mail.example.test")
     check_notice(found, wanted[2], "tern returns it later: its notice", Status=r"^5\.7\.1", Original_Envelope_Id="^fifth$",
@@ -274,7 +280,7 @@ def postfix_to_tern(tern, postfix):
     t.ok(("silent@example.test", "failed") not in found, "NOTIFY=NEVER: silence")
     t.ok(t.wait_for(lambda: tern.mailbox("lina")) and b"\n\n.dot\nx\n" in tern.mailbox("lina")[0].read_bytes() and
          b"with LMTP" in tern.mailbox("lina")[0].read_bytes(), "Postfix's lmtp client is served")
-    t.ok(not re.search(r"non-SMTP|protocol error|Protocol error|lost connection|conversation with", postfix.log()),
+    t.ok(not re.search(r"non-SMTP|rotocol error|lost connection with|conversation with", postfix.log()),
          "Postfix has nothing to complain of", [x for x in postfix.log().splitlines() if "lost" in x or "rotocol" in x][:5])
 
 

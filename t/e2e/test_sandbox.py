@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""What the kernel says about every process of an instance run by root: who it is,
+what it may, and where its root directory is."""
+
+import os
+
+import tern_test as t
+
+t.need("tern", *t.DAEMONS)
+if not t.is_root():
+    t.skip_all("wants root: an ordinary user's instance has no accounts to become")
+
+# name: (account's suffix, None for root; root directory below queue_directory, "/" for all; sandboxed)
+ROLES = {
+    "master": (None, "/", False),
+    "smtpd": ("smtpd", "empty", True),
+    "cleanup": ("queue", "queue", True),
+    "qmgr": ("queue", "queue", True),
+    "smtp": ("smtp", "empty", True),
+    "local": (None, "/", True),
+    "local-commands": (None, "/", False),
+    "local-worker": ("mail", "/", True),
+    "bounce": ("bounce", "empty", True),
+    "pickup": ("pickup", "maildrop", True),
+    "lookup": ("lookup", "/", True),
+    "log": ("log", None, True),
+}
+# Root, but only to become somebody: what it takes to do that, and nothing else.
+FORKER_CAPABILITIES = {"chown", "dac_override", "kill", "setgid", "setuid"}
+CAPABILITY_NAMES = {0: "chown", 1: "dac_override", 2: "dac_read_search", 3: "fowner", 5: "kill", 6: "setgid", 7: "setuid"}
+
+
+def processes(tern):
+    """{name: [pid]} of all whose program lies in this instance."""
+    found = {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink(f"/proc/{entry}/exe").startswith(str(tern.libexec)):
+                with open(f"/proc/{entry}/comm") as file:
+                    found.setdefault(file.read().strip(), []).append(int(entry))
+        except OSError:
+            pass
+    return found
+
+
+def status(pid):
+    with open(f"/proc/{pid}/status") as file:
+        return {line.split(":", 1)[0]: line.split(":", 1)[1].split() for line in file}
+
+
+def capabilities(fields):
+    bits = int(fields["CapEff"][0], 16)
+    return {CAPABILITY_NAMES.get(bit, str(bit)) for bit in range(64) if bits >> bit & 1}
+
+
+def account(suffix):
+    import pwd
+    return 0 if suffix is None else pwd.getpwnam(f"tern-{suffix}").pw_uid
+
+
+def check(tern, name, pid):
+    suffix, root, locked = ROLES[name]
+    fields = status(pid)
+    t.is_([int(uid) for uid in fields["Uid"]], [account(suffix)] * 4, f"{name}: it runs as {suffix or 'root'}, and cannot change back")
+    groups = {int(group) for group in fields["Groups"]}
+    own = {int(group) for group in fields["Gid"]}
+    t.ok(len(own) == 1 and groups <= own | ({0} if suffix is None else set()), f"{name}: no groups but its own", (own, groups))
+    if suffix is not None:
+        t.ok(0 not in own, f"{name}: not root's group", own)
+        t.is_(capabilities(fields), set(), f"{name}: no capabilities")
+        for kind in ("CapPrm", "CapInh", "CapAmb"):
+            t.is_(int(fields[kind][0], 16), 0, f"{name}: {kind} is empty")
+    elif locked:
+        t.ok(capabilities(fields) <= FORKER_CAPABILITIES, f"{name}: only what becoming a user takes", capabilities(fields))
+    if locked:
+        t.is_(fields["NoNewPrivs"], ["1"], f"{name}: no new privileges")
+        t.is_(fields["Seccomp"], ["2"], f"{name}: a system call filter")
+    link = os.readlink(f"/proc/{pid}/root")
+    if root == "/":
+        t.is_(link, "/", f"{name}: it sees /")
+    else:
+        wanted = str(tern.spool / root) if root else str(tern.log_file.parent)
+        t.is_(link, wanted, f"{name}: its root directory")
+    if name not in ("master", "local-commands"):
+        open_paths = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        strange = [path for path in open_paths if path.startswith(str(tern.mail)) or path.endswith((".passwd", "shadow"))]
+        t.is_(strange, [], f"{name}: no open file that is none of its business")
+
+
+def main():
+    sink = t.Sink(lambda stage, text: "550 5.1.1 no" if stage == "rcpt" and text.startswith("no@") else None)
+    with t.Instance(settings=["disable_dns_lookups=yes", "smtp_host_lookup=native"]) as tern:
+        tern.set(f"relayhost = [127.0.0.1]:{sink.port}")
+        tern.add_user("anna")
+        tern.start()
+        # So that each kind of process runs: in, out, local, and back.
+        tern.send("anna@example.test", ["anna@example.test", "r@sink.test", "no@sink.test"], b"Subject: all\n\nx\n")
+        t.ok(tern.wait_stored("anna", 2), "a message and a bounce came")
+        tern.command("sendmail", "-C", tern.etc, "-i", "anna@example.test", input="Subject: s\n\nx\n")
+        t.ok(tern.wait_stored("anna", 3), "and one by sendmail")
+        found = processes(tern)
+        t.is_(sorted(set(found) - set(ROLES)), [], "no process of an unknown kind")
+        t.is_(sorted(set(ROLES) - set(found)), [], "every kind of process runs")
+        for name in sorted(found):
+            for pid in found[name]:
+                if name in ROLES:
+                    check(tern, name, pid)
+        kinds = {}
+        for name, pids in found.items():
+            for pid in pids:
+                kinds.setdefault(int(status(pid)["Uid"][0]), set()).add(name)
+        shared = {uid: names for uid, names in kinds.items() if uid != 0 and len(names) > 1 and names != {"cleanup", "qmgr"}}
+        t.is_(shared, {}, "no account has two kinds of process, but for the queue's")
+    sink.close()
+
+
+main()
+t.done()

@@ -1,0 +1,335 @@
+/* Messages taken up, and operators' wishes that come in the middle of it: while lookup is being asked, while jobs
+ * are in line, while the pass ends. A message is finished once, whenever the wish comes. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include "queue_fixture.h"
+#include "qmgr_fixture.h"
+
+static struct qmgr_fixture fixture;
+static struct queue_fixture queue;
+static struct delivery flying[10];
+static size_t flying_count, finished, forgotten, scans;
+static bool scheduled_in_time = true;
+static enum resolve_result resolve_result;
+static char transport_name[20];
+
+/* ---- what message.c and change.c ask of others */
+
+struct ipc_client *service_client(struct service *service, const char *name, ipc_handler *on_notify, void *context) {
+    (void)service, (void)on_notify, (void)context;
+    return str_equal(str_from(name), STR("smtp")) ? (struct ipc_client *)&fixture : NULL; /* never looked into */
+}
+
+enum resolve_result resolve_recipient(struct resolve *resolve, struct str address, struct str sender, deadline until,
+                                      struct arena *arena, struct ipc_lookup_resolved *answer, struct failure *failure) {
+    (void)resolve, (void)address, (void)sender, (void)until, (void)arena;
+    task_sleep(20);
+    *answer = (struct ipc_lookup_resolved){.known = true, .transport = str_from(transport_name), .nexthop = STR("a.test")};
+    if (resolve_result == RESOLVE_RETRY) failure_set(failure, "the table does not answer");
+    return resolve_result;
+}
+
+void delivery_start(struct delivery delivery) { flying[flying_count++] = delivery; }
+
+void job_settle(struct job *job, unsigned action, const char *status, const char *relay, struct str text) {
+    (void)job, (void)action, (void)status, (void)relay, (void)text;
+    fail();
+}
+
+void message_finish(struct message *message) {
+    finished++;
+    task_sleep(20); /* notices, syncs */
+    message_free(&message);
+}
+
+bool deferred_put(struct qmgr *qmgr, struct message *message, int64_t when) {
+    (void)qmgr, (void)message, (void)when;
+    return scheduled_in_time;
+}
+void deferred_forget(struct qmgr *qmgr, struct str queue_id) { (void)qmgr, (void)queue_id, forgotten++; }
+void incoming_again(struct qmgr *qmgr, int64_t milliseconds) { (void)qmgr, (void)milliseconds, scans++; }
+void incoming_note(struct qmgr *qmgr, struct str queue_id, bool from_scan) { (void)qmgr, (void)queue_id, (void)from_scan; }
+bool queue_requeue(struct qmgr *qmgr, int folder, struct str queue_id) {
+    (void)qmgr, (void)folder, (void)queue_id;
+    return false;
+}
+
+/* ---- the stage */
+
+static int setup(void **state) {
+    (void)state;
+    flying_count = finished = forgotten = scans = 0;
+    resolve_result = RESOLVE_OK;
+    snprintf(transport_name, sizeof transport_name, "smtp");
+    qmgr_fixture_make(&fixture, "");
+    if (!fixture_make(&queue) || !loop_create(NULL, NULL)) return -1;
+    const struct { const char *name; int *folder; } folders[] = {{"new", &fixture.qmgr.new}, {"cur", &fixture.qmgr.cur},
+        {"hold", &fixture.qmgr.hold}, {"corrupt", &fixture.qmgr.corrupt}};
+    for (size_t i = 0; i < ARRAY_LENGTH(folders); i++) {
+        *folders[i].folder = openat(queue.queue, folders[i].name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        fixture.qmgr.syncs[i].directory = *folders[i].folder;
+    }
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    loop_destroy();
+    close(fixture.qmgr.new), close(fixture.qmgr.cur), close(fixture.qmgr.hold), close(fixture.qmgr.corrupt);
+    fixture_remove(&queue);
+    qmgr_fixture_end(&fixture);
+    return 0;
+}
+
+static void add_file(const char *folder, const char *id) {
+    assert_true(fixture_add(&queue, &(struct fixture_message){folder, id, "s@x.test", "r@a.test", "", "text\n", NULL,
+                                                              clock_date() / CLOCK_SECOND}));
+}
+
+struct act {
+    const char *id;
+    bool deferred, recovered;
+    int64_t when; /* ms until the wish */
+    enum { NO_WISH, WISH, DRAIN } kind;
+    enum queue_change change;
+};
+
+static void act(void *argument) {
+    const struct act *scene = argument;
+    message_activate(&fixture.qmgr, str_from(scene->id), scene->deferred, scene->recovered, true);
+}
+
+static void wish(void *argument) {
+    const struct act *scene = argument;
+    task_sleep(scene->when);
+    struct message *message = map_get(fixture.qmgr.active, str_from(scene->id));
+    if (scene->kind == DRAIN) {
+        fixture.qmgr.draining = true;
+        messages_cut_short(&fixture.qmgr);
+    } else if (message) {
+        if (scene->change == QUEUE_DELETE) message->wish_delete = true;
+        if (scene->change == QUEUE_HOLD) message->wish_hold = true;
+        if (scene->change == QUEUE_EXPIRE) message->wish_expire = true;
+        message_cancel_jobs(message);
+    }
+}
+
+static void play(struct act *scene) {
+    assert_true(task_start("activate", act, scene));
+    if (scene->kind != NO_WISH) assert_true(task_start("wish", wish, scene));
+    loop_run();
+}
+
+/* ---- tables */
+
+static void test_wishes_at_any_moment(void **state) {
+    static const struct { int64_t when; unsigned kind; enum queue_change change; size_t flying; } rows[] = {
+        {0, NO_WISH, 0, 1},            /* nobody wishes anything: it is delivered */
+        {0, WISH, QUEUE_DELETE, 0},    /* while its content is being checked */
+        {10, WISH, QUEUE_DELETE, 0},   /* while lookup is being asked */
+        {10, WISH, QUEUE_HOLD, 0},     {10, WISH, QUEUE_EXPIRE, 0}, {10, DRAIN, 0, 0}, {0, DRAIN, 0, 0},
+        {25, WISH, QUEUE_DELETE, 1},   /* the delivery is in flight */
+        {25, DRAIN, 0, 1}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        if (i) assert_int_equal(setup(state), 0);
+        struct act scene = {.id = "AAAAAA1", .recovered = true, .when = rows[i].when, .kind = rows[i].kind, .change = rows[i].change};
+        add_file("new", scene.id);
+        play(&scene);
+        if (flying_count != rows[i].flying) fail_msg("row %zu: %zu deliveries", i, flying_count);
+        if (rows[i].flying) { /* it ends now */
+            struct message *message = flying[0].message;
+            assert_int_equal(finished, 0);
+            message->unfinished -= flying[0].count;
+            assert_int_equal(message->unfinished, 0);
+            destination_delivery_ended(flying[0].destination);
+            message_free(&message);
+        } else if (!(rows[i].kind == DRAIN && rows[i].when == 0)) { /* there it was never taken up */
+            assert_int_equal(finished, 1);
+        }
+        assert_int_equal(map_count(fixture.qmgr.active), 0);
+        assert_int_equal(fixture.qmgr.active_recipients, 0);
+        assert_int_equal(fixture_has(&queue, "new/AAAAAA1"), true);
+        if (i + 1 < ARRAY_LENGTH(rows)) teardown(state);
+    }
+}
+
+/* A wish that comes while the pass ends does not end it a second time. */
+static void test_wish_at_the_end(void **state) {
+    (void)state;
+    snprintf(transport_name, sizeof transport_name, "smtp");
+    resolve_result = RESOLVE_RETRY; /* answered at once: the pass ends after 20 ms, and takes 20 more */
+    struct act scene = {.id = "AAAAAA2", .when = 30, .kind = WISH, .change = QUEUE_DELETE};
+    add_file("new", scene.id);
+    play(&scene);
+    assert_int_equal(finished, 1);
+    assert_int_equal(map_count(fixture.qmgr.active), 0);
+}
+
+/* An ID that comes twice is no reason to forget that the message is deferred. */
+static void test_gone_from_new(void **state) {
+    (void)state;
+    struct act scene = {.id = "AAAAAA3"};
+    add_file("cur", scene.id);
+    play(&scene);
+    assert_int_equal(forgotten, 0);
+    struct act deferred = {.id = "AAAAAA4", .deferred = true};
+    play(&deferred);
+    assert_int_equal(forgotten, 1); /* an entry without a file */
+    assert_int_equal(finished + flying_count, 0);
+}
+
+static void test_locked_by_predecessor(void **state) {
+    (void)state;
+    struct act scene = {.id = "AAAAAA5"};
+    add_file("new", scene.id);
+    int file = openat(fixture.qmgr.new, scene.id, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(flock(file, LOCK_EX), 0);
+    play(&scene);
+    assert_int_equal(finished + flying_count, 0);
+    assert_int_equal(scans, 1);
+    assert_true(fixture.qmgr.locked_met);
+    close(file);
+}
+
+/* A crash in the middle of a move leaves two names: the folder that counts more keeps it. */
+static void test_two_names(void **state) {
+    (void)state;
+    static const struct { const char *other; bool deferred; const char *from, *stays, *goes; } rows[] = {
+        {"cur", false, "new", "cur/AAAAAA6", "new/AAAAAA6"}, {"hold", false, "new", "hold/AAAAAA6", "new/AAAAAA6"},
+        {"hold", true, "cur", "hold/AAAAAA6", "cur/AAAAAA6"}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        add_file(rows[i].other, "AAAAAA6");
+        assert_int_equal(linkat(queue.queue, rows[i].stays, queue.queue, rows[i].goes, 0), 0);
+        struct act scene = {.id = "AAAAAA6", .deferred = rows[i].deferred};
+        play(&scene);
+        assert_int_equal(finished + flying_count, 0);
+        assert_true(fixture_has(&queue, rows[i].stays));
+        assert_false(fixture_has(&queue, rows[i].goes));
+        assert_int_equal(unlinkat(queue.queue, rows[i].stays, 0), 0);
+    }
+}
+
+static void move_it(void *argument) {
+    int error_number = 0;
+    bool *good = argument;
+    *good = queue_move(&fixture.qmgr, fixture.qmgr.new, fixture.qmgr.cur, "AAAAAA7", &error_number) || (errno = error_number, false);
+}
+
+static void test_move(void **state) {
+    (void)state;
+    bool good = false;
+    add_file("new", "AAAAAA7");
+    assert_true(task_start("move", move_it, &good));
+    loop_run();
+    assert_true(good && fixture_has(&queue, "cur/AAAAAA7") && !fixture_has(&queue, "new/AAAAAA7"));
+    assert_int_equal(fixture.qmgr.syncs[1].synced, 1); /* cur/ was synced before the old name went */
+    add_file("new", "AAAAAA7"); /* another message of that name: nothing is overwritten */
+    assert_true(task_start("move", move_it, &good));
+    loop_run();
+    assert_false(good);
+    assert_true(fixture_has(&queue, "cur/AAAAAA7") && fixture_has(&queue, "new/AAAAAA7"));
+}
+
+static void test_damaged_is_set_aside(void **state) {
+    (void)state;
+    struct act scene = {.id = "AAAAAA8", .recovered = true};
+    add_file("new", scene.id);
+    assert_true(fixture_damage(&queue, "new/AAAAAA8", QUEUE_HEADER_SIZE));
+    play(&scene);
+    assert_true(fixture_has(&queue, "corrupt/AAAAAA8") && !fixture_has(&queue, "new/AAAAAA8"));
+    assert_int_equal(finished + flying_count, 0);
+}
+
+/* ---- what is written down */
+
+static uint64_t file_size(const char *id) {
+    int file = openat(fixture.qmgr.new, id, O_RDONLY | O_CLOEXEC);
+    uint64_t size = (uint64_t)lseek(file, 0, SEEK_END);
+    close(file);
+    return size;
+}
+
+static void test_owed_notices(void **state) {
+    (void)state;
+    static const struct { const char *sender; unsigned notify; unsigned action; unsigned state; } rows[] = {
+        {"s@x.test", NOTIFY_NONE, DELIVERY_FAILED, QUEUE_RECIPIENT_FAILED},
+        {"s@x.test", NOTIFY_NEVER, DELIVERY_FAILED, QUEUE_RECIPIENT_DONE},
+        {"s@x.test", NOTIFY_SUCCESS, DELIVERY_FAILED, QUEUE_RECIPIENT_DONE},
+        {"s@x.test", NOTIFY_FAILURE | NOTIFY_DELAY, DELIVERY_FAILED, QUEUE_RECIPIENT_FAILED},
+        {"", NOTIFY_NEVER, DELIVERY_FAILED, QUEUE_RECIPIENT_FAILED}, /* a notice: the postmaster is told (2bounce) */
+        {"double-bounce@mail.example.com", NOTIFY_NEVER, DELIVERY_FAILED, QUEUE_RECIPIENT_FAILED}, /* that one is held */
+        {"s@x.test", NOTIFY_SUCCESS, DELIVERY_DELIVERED, QUEUE_RECIPIENT_DELIVERED},
+        {"s@x.test", NOTIFY_SUCCESS, DELIVERY_RELAYED, QUEUE_RECIPIENT_DELIVERED},
+        {"s@x.test", NOTIFY_SUCCESS, DELIVERY_EXPANDED, QUEUE_RECIPIENT_DELIVERED},
+        {"s@x.test", NOTIFY_SUCCESS, DELIVERY_RELAYED_DSN, QUEUE_RECIPIENT_DONE},
+        {"s@x.test", NOTIFY_NONE, DELIVERY_DELIVERED, QUEUE_RECIPIENT_DONE},
+        {"s@x.test", NOTIFY_FAILURE, DELIVERY_RELAYED, QUEUE_RECIPIENT_DONE},
+        {"s@x.test", NOTIFY_NONE, DELIVERY_DEFERRED, QUEUE_RECIPIENT_WAITING},
+        {"s@x.test", NOTIFY_NONE, 8, QUEUE_RECIPIENT_WAITING}}; /* a word of no meaning is no success */
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct queue_recipient recipient = {.address = STR("r@a.test"), .notify = rows[i].notify};
+        struct message message = {.qmgr = &fixture.qmgr, .arena = arena_create(0), .file = open("/dev/null", O_WRONLY | O_CLOEXEC)};
+        message.envelope = (struct queue_envelope){.sender = str_from(rows[i].sender), .recipients = &recipient, .recipient_count = 1};
+        message_outcome(&message, &(struct ipc_outcome){.action = rows[i].action, .status = STR("4.0.0")});
+        if (recipient.state != rows[i].state) fail_msg("row %zu: state %u", i, recipient.state);
+        arena_destroy(&message.arena);
+        close(message.file);
+    }
+}
+
+static void test_waiting_does_not_grow_the_file(void **state) {
+    (void)state;
+    add_file("new", "AAAAAA9");
+    struct queue_recipient recipients[2] = {{.address = STR("r@a.test")}, {.address = STR("q@a.test")}};
+    struct message message = {.qmgr = &fixture.qmgr, .arena = arena_create(0), .file = openat(fixture.qmgr.new, "AAAAAA9", O_RDWR | O_CLOEXEC)};
+    message.envelope = (struct queue_envelope){.sender = STR("s@x.test"), .recipients = recipients, .recipient_count = 2};
+    message.events_end = file_size("AAAAAA9");
+    struct ipc_outcome later = {.action = DELIVERY_DEFERRED, .status = STR("4.4.1"), .text = STR("refused")};
+    message_outcome(&message, &later);
+    uint64_t size = file_size("AAAAAA9");
+    for (unsigned i = 0; i < 1000; i++) message_outcome(&message, &later);
+    assert_int_equal(file_size("AAAAAA9"), size);
+    later.text = STR("another reason");
+    message_outcome(&message, &later);
+    assert_true(file_size("AAAAAA9") > size);
+    /* Far too much already: what still waits is not noted, what is done is. */
+    message.events_end += (uint64_t)17 << 20;
+    uint64_t end = message.events_end;
+    later.text = STR("a third");
+    message_outcome(&message, &later);
+    assert_int_equal(message.events_end, end);
+    message_outcome(&message, &(struct ipc_outcome){.action = DELIVERY_DELIVERED, .status = STR("2.0.0"), .text = STR("sent")});
+    assert_true(message.events_end > end && message.events_end < end + 100);
+    arena_destroy(&message.arena);
+    close(message.file);
+}
+
+static void test_what_cannot_be_noted(void **state) {
+    (void)state;
+    struct queue_recipient recipients[2] = {{.address = STR("r@a.test")}, {.address = STR("q@a.test")}};
+    struct message message = {.qmgr = &fixture.qmgr, .arena = arena_create(0), .file = open("/dev/full", O_RDWR | O_CLOEXEC)};
+    message.envelope = (struct queue_envelope){.sender = STR("s@x.test"), .recipients = recipients, .recipient_count = 2};
+    message_outcome(&message, &(struct ipc_outcome){.action = DELIVERY_DEFERRED, .status = STR("4.4.1"), .text = STR("no")});
+    assert_false(message.unnoted);
+    message_outcome(&message, &(struct ipc_outcome){.action = DELIVERY_DELIVERED, .status = STR("2.0.0")});
+    assert_true(message.unnoted);
+    assert_int_equal(message.events_end, 0);
+    arena_destroy(&message.arena);
+    close(message.file);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {TEST(test_wishes_at_any_moment), TEST(test_wish_at_the_end), TEST(test_gone_from_new),
+                                       TEST(test_locked_by_predecessor), TEST(test_two_names), TEST(test_move),
+                                       TEST(test_damaged_is_set_aside), TEST(test_owed_notices),
+                                       TEST(test_waiting_does_not_grow_the_file), TEST(test_what_cannot_be_noted)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
