@@ -69,6 +69,7 @@ struct reader {
     int socket;
     const char *config_directory; /* its name, for messages */
     struct sent_paths *sent;
+    struct buf *override_values; /* all that -o of master.cf sets, comma separated */
 };
 
 #define OPENED_DIRECTORY "." /* config_directory, entered before the privileges went */
@@ -244,13 +245,41 @@ static bool send_paths(const struct reader *reader, const struct config *config,
     return sending.good || failure_set_errno(failure, errno, "master has gone");
 }
 
+/* Lookup serves the tables that its configuration names; those that only an override of another
+ * service names are added to lookup_tables. */
+static bool load_row(const struct reader *reader, const struct line *line, const struct program *program,
+                     struct config **config, struct failure *failure) {
+    if (program->scope != SCOPE_LOOKUP || reader->override_values->length == 0)
+        return load(reader, line->overrides, line->override_count, config, NULL, failure);
+    struct config_override *overrides = memory_allocate(line->override_count + 1, sizeof *overrides);
+    if (line->override_count > 0)
+        memcpy(overrides, line->overrides, line->override_count * sizeof *overrides);
+    overrides[line->override_count] =
+        (struct config_override){.name = STR("lookup_tables"), .value = buf_str(reader->override_values)};
+    bool good = load(reader, overrides, line->override_count + 1, config, NULL, failure);
+    MEMORY_FREE(overrides);
+    return good;
+}
+
+static void gather_override_values(const struct config *config, const struct master_cf *file, struct buf *values) {
+    buf_append(values, config->lookup_tables);
+    for (size_t i = 0; i < file->count; i++)
+        for (size_t j = 0; j < file->rows[i].override_count; j++) {
+            struct str value = file->rows[i].overrides[j].value;
+            if (str_find(value, ':') == STR_NONE)
+                continue;
+            buf_append(values, STR(", "));
+            buf_append(values, value);
+        }
+}
+
 static bool send_row(const struct reader *reader, const struct line *line, const struct program *program,
                      struct failure *failure) {
     struct plan_packet *packet = MEMORY_NEW(struct plan_packet);
     struct config *config = NULL;
     int descriptor = -1;
     packet->type = PLAN_ROW;
-    bool good = load(reader, line->overrides, line->override_count, &config, NULL, failure) &&
+    bool good = load_row(reader, line, program, &config, failure) &&
                 fill_row(&packet->u.row, line, program, config, failure) && send_paths(reader, config, failure) &&
                 config_seal(config, program->scope, &descriptor, failure);
     if (good && !plan_send(reader->socket, packet, descriptor))
@@ -361,8 +390,10 @@ static bool read_and_send(const struct reader *reader) {
     good = good && send_settings(reader, config, &failure) && master_cf_load(OPENED_DIRECTORY, &file, &failure);
     if (!good)
         say_failure(reader, STR_EMPTY, &failure);
-    else
+    else {
+        gather_override_values(config, file, reader->override_values);
         good = send_master_cf(reader, config, file);
+    }
     master_cf_free(&file);
     config_free(&config);
     buf_free(&warnings);
@@ -395,7 +426,9 @@ static void default_signals(void) {
 
 int plan_child(const char *config_directory, int socket) {
     static struct sent_paths sent;
-    struct reader reader = {.socket = socket, .config_directory = config_directory, .sent = &sent};
+    struct buf override_values = buf_make(CONFIG_FILE_MAX);
+    struct reader reader = {.socket = socket, .config_directory = config_directory, .sent = &sent,
+                            .override_values = &override_values};
     struct failure failure = {0};
     default_signals();
     bool good = drop_privileges(config_directory, &failure);
@@ -407,5 +440,6 @@ int plan_child(const char *config_directory, int socket) {
     end->type = PLAN_END;
     (void)!plan_send(socket, end, -1);
     MEMORY_FREE(end);
+    buf_free(&override_values);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,6 +1,7 @@
 /* echo_service: stands in for any daemon in t/e2e/test_master.py. Greets a TCP
  * connection with its service name and pid, sends every line back and logs it,
- * but for "connect NAME" (asks master for that service, says what came of it),
+ * but for "connect NAME" and "path NAME" (asks master for that service or UNIX
+ * socket, says what came of it),
  * and "full" and "free" (tells master so). Logs a wake-up as "woken".
  * Dies at the start with status 7 if the queue directory has a file named
  * crash-PROGRAM. It speaks to master by hand, without the service skeleton, so
@@ -60,13 +61,12 @@ static void take_connection(struct echo *echo, int listener) {
 }
 
 /* Asks master for a connection; what came of it, in words. */
-static void connect_to(struct str name, char *outcome, size_t size) {
+static void connect_to(enum ipc_type request, const void *question, char *outcome, size_t size) {
     char packet[4096];
-    struct ipc_connect question = {.service = name};
     enum ipc_type type = IPC_NOTHING;
     uint32_t serial;
     struct ipc_failed failed = {0};
-    tell_master(IPC_CONNECT, &question);
+    tell_master(request, question);
     ssize_t got = recv(INHERITED_CONTROL, packet, sizeof packet, 0); /* a descriptor that comes with it is let go */
     struct str answer = str_make(packet, got < 0 ? 0 : (size_t)got);
     if (!ipc_peek(answer, &type, &serial))
@@ -85,7 +85,12 @@ static void serve(struct echo *echo, int index) {
     if (got > 0) {
         struct str line = str_make(bytes, (size_t)got);
         if (str_starts(line, STR("connect "))) {
-            connect_to(str_trim(str_from_offset(line, 8)), outcome, sizeof outcome);
+            struct ipc_connect question = {.service = str_trim(str_from_offset(line, 8))};
+            connect_to(IPC_CONNECT, &question, outcome, sizeof outcome);
+            line = str_from(outcome);
+        } else if (str_starts(line, STR("path "))) {
+            struct ipc_connect_path question = {.path = str_trim(str_from_offset(line, 5))};
+            connect_to(IPC_CONNECT_PATH, &question, outcome, sizeof outcome);
             line = str_from(outcome);
         } else if (str_equal(line, STR("full\n")) || str_equal(line, STR("free\n"))) {
             echo->full = bytes[1] == 'u';

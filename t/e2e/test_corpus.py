@@ -189,7 +189,7 @@ class Message:
         self.content = kind(rng)
         self.utf8 = kind is unicode_header
         self.way = rng.choice(["data", "pieces", "bdat", "chunks"])
-        if kind is no_final_end and self.way in ("data", "pieces"):
+        if self.content and not self.content.endswith(b"\r\n") and self.way in ("data", "pieces"):
             self.way = "bdat"
         self.user = USERS[4] if self.utf8 else USERS[number % 4]
         self.local_client = number % 5 == 0   # then missing fields are added
