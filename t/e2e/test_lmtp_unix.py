@@ -107,14 +107,14 @@ def listening(path):
     return t.wait_for(lambda: os.path.exists(path), 5)
 
 
-with t.Instance(settings=["mydestination=", "virtual_mailbox_domains=", "relay_domains=$mydomain, by.table, slow.test, absent.test, stale.test, full.test",
+with t.Instance(settings=["mydestination=", "virtual_mailbox_domains=", "relay_domains=$mydomain, by.table, operator.test, slow.test, absent.test, stale.test, full.test",
                           "relay_transport=smtp", "minimal_backoff_time=1s", "queue_run_delay=1s",
                           "transport_retry_time=1s"]) as tern:
     run = tern.top / "run"
     run.mkdir()
     os.chmod(run, 0o700)
     table = tern.etc / "transport"
-    table.write_text(f"by.table lmtp:unix:{run}/table\n")
+    table.write_text(f"by.table lmtp:unix:{run}/table\noperator.test lmtp:unix:private/master\n")
     tern.set(f"transport_maps = texthash:{table}, inline:{{ {{ {tern.domain} = lmtp:unix:{run}/inline }},"
              f" {{ slow.test = lmtp:unix:private/slow }}, {{ absent.test = lmtp:unix:{run}/absent }},"
              f" {{ stale.test = lmtp:unix:{run}/stale }},"
@@ -143,6 +143,11 @@ with t.Instance(settings=["mydestination=", "virtual_mailbox_domains=", "relay_d
         t.is_(tern.run("reload").returncode, 0, "reload")
         sent = t.wait_for(lambda: server.messages, 15)
         t.ok(sent, "named in lmtp_unix_sockets it gets the deferred message", tern.log()[-2000:])
+
+    # ---- master's own socket is no mail server's
+    send(tern, "mal@operator.test")
+    line = outcome(tern, "mal@operator.test")
+    t.ok("status=deferred" in line and "does not permit it" in line, "nor may smtp reach what no setting names", line)
 
     # ---- absent, then there
     send(tern, "eve@absent.test")

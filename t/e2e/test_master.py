@@ -98,6 +98,7 @@ def connections_and_load(tern):
         t.ok(t.wait_for(lambda: tern.pid_of("cleanup")), "which is started by that")
         t.ok(ask("connect qmgr").startswith("failed"), "but not to qmgr, which is not for it")
         t.ok(ask("connect nothing").startswith("failed"), "nor to what does not exist")
+        t.is_(ask(f"path {tern.spool}/private/master"), "failed not for this caller", "nor to a UNIX socket outside: that is smtp's right")
         ask("full")
         t.ok(talk(tern.smtp_port)[0] != first.strip(), "a full process gets a companion")
     t.ok(tern.wait_log("woken"), "the wakeup column wakes")
