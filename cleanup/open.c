@@ -62,6 +62,10 @@ static int make_file(struct cleanup *cleanup, struct pending *pending, struct fa
 
 void cleanup_open(struct ipc_request *request, struct writer *writer) {
     struct cleanup *cleanup = writer->cleanup;
+    if (ipc_peer_is_draining(request->peer)) { /* it came in the last moment: the commit could not follow */
+        ipc_answer_failed(request, 421, "4.3.2", "cleanup is being replaced, ask the next one");
+        return;
+    }
     if (!disk_has_room(cleanup)) {
         ipc_answer_failed(request, 452, "4.3.1", "Insufficient system storage");
         return;

@@ -22,7 +22,8 @@ ctl_sendmail_LDADD = $(CLIENT_LINK)
 tern_PROGRAMS += ctl/drop
 ctl_drop_SOURCES = ctl/drop.c
 ctl_drop_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(PATHS_CPPFLAGS)
-# ternconf; ternman writes the manual of parameters and the default main.cf from the same table
+# ternconf; ternman writes the manual of parameters and the default main.cf from the same table, and the pages
+# of IPC messages and services from theirs
 sbin_PROGRAMS += ctl/ternconf
 ctl_ternconf_SOURCES = ctl/ternconf.c ctl/ternconf.h ctl/ternconf_main.c ctl/ternconf_services.c ctl/ternconf_edit.c \
 	ctl/ternconf_print.c ctl/ternconf_pattern.c ctl/ternconf_bounce.c bounce/template.c bounce/template.h
@@ -35,9 +36,9 @@ ctl_ternqueue_SOURCES = ctl/ternqueue.c ctl/queue_listing.c ctl/queue_listing.h 
 ctl_ternqueue_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE) $(JANSSON_CFLAGS) $(PATHS_CPPFLAGS)
 ctl_ternqueue_LDADD = $(SERVICE_LINK) $(JANSSON_LIBS)
 noinst_PROGRAMS += ctl/ternman
-ctl_ternman_SOURCES = ctl/ternman.c
-ctl_ternman_CPPFLAGS = $(AM_CPPFLAGS) $(CONFIG_INCLUDE) $(PATHS_CPPFLAGS)
-ctl_ternman_LDADD = $(CONFIG_LINK)
+ctl_ternman_SOURCES = ctl/ternman.c ctl/ternman.h ctl/ternman_service.c
+ctl_ternman_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE) $(PATHS_CPPFLAGS)
+ctl_ternman_LDADD = $(SERVICE_LINK)
 sbin_PROGRAMS += ctl/ternlog
 LOG_WRITER_SOURCES = ctl/log_writer.c ctl/log_writer.h log/record.c log/record.h
 ctl_ternlog_SOURCES = ctl/ternlog.c ctl/queue_tool.c ctl/queue_tool.h $(LOG_WRITER_SOURCES)

@@ -1,7 +1,10 @@
-/* ternman: writes from the table of parameters what people read about them.
+/* ternman: writes from tern's tables what people read about them.
  *
- *   ternman manual     the page tern-main.cf(5), in mdoc
- *   ternman defaults   a main.cf in which every default stands as a comment */
+ *   ternman manual     the page tern-main.cf(5), in mdoc, from the table of parameters
+ *   ternman defaults   a main.cf in which every default stands as a comment
+ *   ternman messages   the page tern-ipc(7), in mdoc (ternman_service.c)
+ *   ternman services   the page tern-services(7), in mdoc (ternman_service.c) */
+#include "ternman.h"
 #include "buf.h"
 #include "config_edit.h"
 #include "parameter.h"
@@ -11,7 +14,7 @@ static void put(struct str text) {
 }
 
 /* Text for mdoc: a backslash is \e, and no line may begin with a dot or quote. */
-static void put_mdoc(struct str text) {
+void put_mdoc(struct str text) {
     if (text.length > 0 && (text.data[0] == '.' || text.data[0] == '\''))
         printf("\\&");
     for (size_t i = 0; i < text.length; i++) {
@@ -26,7 +29,7 @@ static void put_mdoc(struct str text) {
 }
 
 /* Every sentence begins a line, as mdoc wants it. */
-static void put_sentences(struct str text) {
+void put_sentences(struct str text) {
     size_t end;
     while ((end = str_find_str(text, STR(". "))) != STR_NONE) {
         put_mdoc(str_slice(text, 0, end + 1));
@@ -37,7 +40,7 @@ static void put_sentences(struct str text) {
 }
 
 /* An argument of a macro: in quotes, where two stand for one. */
-static void put_argument(struct str text) {
+void put_argument(struct str text) {
     putchar('"');
     for (size_t i = 0; i < text.length; i++) {
         if (text.data[i] == '"')
@@ -182,13 +185,20 @@ static void write_defaults(void) {
 }
 
 int main(int count, char **arguments) {
-    if (count == 2 && strcmp(arguments[1], "manual") == 0) {
+    struct str page = count == 2 ? str_from(arguments[1]) : STR_EMPTY;
+    bool good = true;
+    if (str_equal(page, STR("manual"))) {
         write_manual();
-    } else if (count == 2 && strcmp(arguments[1], "defaults") == 0) {
+    } else if (str_equal(page, STR("defaults"))) {
         write_defaults();
+    } else if (str_equal(page, STR("messages"))) {
+        write_messages();
+    } else if (str_equal(page, STR("services"))) {
+        good = write_services();
+        if (!good) fprintf(stderr, "ternman: a service has a right that ternman_service.c has no name for\n");
     } else {
-        fprintf(stderr, "usage: ternman manual | defaults\n");
+        fprintf(stderr, "usage: ternman manual | defaults | messages | services\n");
         return EXIT_FAILURE;
     }
-    return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
+    return good && fflush(stdout) == 0 && !ferror(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -12,12 +12,23 @@ CLEANFILES += man/tern-main.cf.5 conf/main.cf.default
 man/tern-main.cf.5: ctl/ternman$(EXEEXT)
 	@$(MKDIR_P) man
 	$(AM_V_GEN)ctl/ternman$(EXEEXT) manual >$@.tmp && mv $@.tmp $@
+# the pages of IPC messages and of services come from their tables, too
+nodist_man_MANS += man/tern-ipc.7 man/tern-services.7
+CLEANFILES += man/tern-ipc.7 man/tern-services.7
+man/tern-ipc.7: ctl/ternman$(EXEEXT)
+	@$(MKDIR_P) man
+	$(AM_V_GEN)ctl/ternman$(EXEEXT) messages >$@.tmp && mv $@.tmp $@
+man/tern-services.7: ctl/ternman$(EXEEXT)
+	@$(MKDIR_P) man
+	$(AM_V_GEN)ctl/ternman$(EXEEXT) services >$@.tmp && mv $@.tmp $@
 nodist_pkgdata_DATA = conf/main.cf.default
 conf/main.cf.default: ctl/ternman$(EXEEXT)
 	@$(MKDIR_P) conf
 	$(AM_V_GEN)ctl/ternman$(EXEEXT) defaults >$@.tmp && mv $@.tmp $@
 # the queue commands and sendmail
 dist_man_MANS += man/sendmail.1 man/ternqueue.1 man/ternsuper.1 man/terncat.1 man/ternlog.1 man/ternshape.1
+# cleanup, qmgr, bounce, pickup
+dist_man_MANS += man/tern-cleanup.8 man/tern-qmgr.8 man/tern-bounce.8 man/tern-pickup.8
 # smtp
 dist_man_MANS += man/tern-smtp.8
 # Commands that are described on another's page

@@ -27,7 +27,7 @@ static bool refuse(struct intake_failure *failure, unsigned code, const char *st
 static bool refuse_result(struct intake_failure *failure, enum ipc_result result, const struct ipc_reply *reply) {
     if (result == IPC_REFUSED) {
         const struct ipc_failed *failed = reply->message;
-        failure->reply_code = (unsigned)failed->reply_code;
+        failure->reply_code = failed->reply_code == 421 ? 451 : (unsigned)failed->reply_code; /* 421 would end the client's session */
         snprintf(failure->status, sizeof failure->status, "%.*s", STR_ARGS(failed->status));
         snprintf(failure->text, sizeof failure->text, "%.*s", STR_ARGS(failed->text));
         return false;
@@ -40,8 +40,12 @@ bool intake_open(struct ipc_client *cleanup, uint64_t size_hint, deadline until,
     struct arena *arena = arena_create(0);
     struct ipc_cleanup_open request = {.size_hint = size_hint};
     struct ipc_reply reply = {.descriptor = -1};
-    enum ipc_result result =
-        ipc_ask(cleanup, IPC_CLEANUP_OPEN, &request, -1, IPC_CLEANUP_OPENED, until, arena, &reply, NULL);
+    enum ipc_result result = IPC_UNREACHABLE;
+    bool leaving = true; /* a cleanup that is being replaced says 421, and takes no more: the next send finds its successor */
+    for (unsigned attempt = 0; leaving && attempt < 3; attempt++) {
+        result = ipc_ask(cleanup, IPC_CLEANUP_OPEN, &request, -1, IPC_CLEANUP_OPENED, until, arena, &reply, NULL);
+        leaving = result == IPC_REFUSED && ((const struct ipc_failed *)reply.message)->reply_code == 421;
+    }
     bool good = result == IPC_OK;
     if (good) {
         const struct ipc_cleanup_opened *opened = reply.message;

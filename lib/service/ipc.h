@@ -124,6 +124,8 @@ void *ipc_peer_state(struct ipc_peer *peer);
  * queue file between CLEANUP_OPEN and CLEANUP_COMMIT. */
 void ipc_peer_hold(struct ipc_peer *peer);
 void ipc_peer_unhold(struct ipc_peer *peer);
+/* The peer can send no more: what would need a second request must not be begun. */
+bool ipc_peer_is_draining(const struct ipc_peer *peer);
 /* Draining begins: every ipc_serve of this process takes no new requests (the
  * peer's ipc_client then connects anew, to another process), answers what it has
  * and returns. The skeleton calls it. */

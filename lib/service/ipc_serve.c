@@ -64,6 +64,8 @@ void ipc_serve_drain(void) {
 
 void ipc_peer_hold(struct ipc_peer *peer) { peer->holds++; }
 
+bool ipc_peer_is_draining(const struct ipc_peer *peer) { return peer->draining; }
+
 void ipc_peer_unhold(struct ipc_peer *peer) {
     peer->holds--;
     drain_if_unheld(peer);

@@ -214,6 +214,7 @@ remote-control:
             raise RuntimeError("nsd does not run: " + (self.folder / "log").read_text(errors="replace"))
 
     def close(self):
+        """Once or more."""
         self.process.terminate()
         self.process.wait(10)
 
@@ -231,7 +232,7 @@ def free_port():
     raise RuntimeError("no free port")
 
 
-SICK = re.compile(r"panic|fatal:|Sanitizer|runtime error:|exited with status|killed by signal|terminated by signal|throttl")
+SICK = re.compile(r"panic:|fatal:|ERROR: \w+Sanitizer|runtime error:|exited with status|killed by signal")
 
 
 def check_health(tern, name="no daemon died or complained of itself"):

@@ -82,13 +82,19 @@ def open_idle(tern, number):
     return sessions, ""
 
 
-def good_client(tern, name):
-    """Its transactions' times in seconds: half of them on one connection, half on a new one each."""
+sent = 0
+
+
+def good_client(tern, name, seconds=0):
+    """TRANSACTIONS, and for so many seconds: every other one on a connection of its own."""
+    global sent
     times, refused = [], []
+    end = time.monotonic() + seconds
     content = b"Subject: x\r\n\r\n" + b"0123456789\r\n" * 100
     standing = peers.Client(tern.smtp_port)
-    for number in range(TRANSACTIONS):
+    while len(times) < TRANSACTIONS or time.monotonic() < end:
         started = time.monotonic()
+        number = len(times)
         client = standing if number % 2 else peers.Client(tern.smtp_port)
         reply = client.mail("good@client.example", [f"ada@{tern.domain}"], content)[-1]
         times.append(time.monotonic() - started)
@@ -96,8 +102,11 @@ def good_client(tern, name):
             refused.append(reply)
         if client is not standing:
             client.quit()
+        sent += 1
+        if seconds:
+            time.sleep(0.01)
     standing.quit()
-    print(f"# good client, {name}: median {statistics.median(times) * 1000:.1f} ms, worst {max(times) * 1000:.1f} ms", flush=True)
+    print(f"# good client, {name}: {len(times)} messages, median {statistics.median(times) * 1000:.1f} ms, worst {max(times) * 1000:.1f} ms", flush=True)
     t.ok(not refused and max(times) < WORST, f"a client does its work, {name}", (refused[:3], max(times)))
 
 
@@ -149,7 +158,7 @@ def slow_sessions(tern, sessions):
     slow, stop = sessions[:SLOW], threading.Event()
     thread = threading.Thread(target=drip, args=(slow, stop))
     thread.start()
-    good_client(tern, f"beside {SLOW} clients that send a byte a second as well")
+    good_client(tern, f"beside {SLOW} clients that send a byte a second as well", 4)
     stop.set()
     thread.join()
     t.is_(still_open(sessions), len(sessions), "they are borne with for smtpd_timeout")
@@ -168,7 +177,7 @@ def slow_content(tern):
     stop = threading.Event()
     thread = threading.Thread(target=drip, args=([x.socket for x in clients], stop))
     thread.start()
-    good_client(tern, "beside 100 that drip into their content")
+    good_client(tern, "beside 100 that drip into their content", 3)
     stop.set()
     thread.join()
     for client in clients:
@@ -196,6 +205,30 @@ def limits(tern, port):
         client.close()
 
 
+def full_service(tern, port, most):
+    """More clients than a service of one process has sessions: the rest waits its turn."""
+    clients = []
+    for i in range(most + 5):
+        client = socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(source_address(i), 0))
+        clients.append(client)
+    served = t.wait_for(lambda: len(select.select(clients, [], [], 0.2)[0]) >= most, 10)
+    t.ok(served, f"{most} clients are greeted at once")
+    t.is_(len(select.select(clients, [], [], 0.5)[0]), most, "and no more than there is room for")
+    for client in clients[:5]:
+        client.sendall(b"QUIT\r\n")
+    t.ok(t.wait_for(lambda: len(select.select(clients[most:], [], [], 0.2)[0]) == 5, 10), "who waited is served as others leave")
+    t.ok(all(x.recv(3) == b"220" for x in clients[most:]), "with a greeting")
+    for client in clients:
+        client.close()
+
+
+def several_processes(tern, port):
+    clients = [peers.Client(port, source=source_address(i)) for i in range(45)]
+    t.ok(all(x.greeting[0] == "220" for x in clients), "a service of several processes makes as many as it takes")
+    for client in clients:
+        client.quit()
+
+
 def main():
     room = 2 * (IDLE + SLOW + 200)
     settings = ["smtpd_peername_lookup=no", f"service_session_limit={room}", "smtpd_timeout=300s", "drain_time=1s"]
@@ -203,6 +236,9 @@ def main():
         limited = tern.port_base + 26
         tern.set(f"{limited} inet n - - - - smtpd\n  -o smtpd_client_connection_count_limit=10"
                  " -o smtpd_client_event_limit_exceptions=", "master.cf")
+        full, several = tern.port_base + 27, tern.port_base + 28
+        tern.set(f"{full} inet n - - - 1 smtpd\n  -o service_session_limit=20 -o smtpd_stress_threshold_percent=100", "master.cf")
+        tern.set(f"{several} inet n - - - 4 smtpd\n  -o service_session_limit=20 -o smtpd_stress_threshold_percent=100", "master.cf")
         tern.add_user("ada")
         tern.start()
         all_pids = sorted(pid for name, pid in tern.pids() if name not in ("local", "virtual", "smtp", "bounce"))
@@ -216,10 +252,11 @@ def main():
         good_client(tern, "when they have gone")
         print(f"# smtpd afterwards: {pss(smtpd_pids(tern))} KiB", flush=True)
         limits(tern, limited)
+        full_service(tern, full, 20)
+        several_processes(tern, several)
         now = sorted(pid for _, pid in tern.pids())
         t.ok(set(all_pids) <= set(now), "no process was replaced", (all_pids, now))
-        wanted = 5 * TRANSACTIONS
-        t.ok(t.wait_for(lambda: len(tern.mailbox("ada")) >= wanted, 20), "all mail of the good client has arrived",
+        t.ok(t.wait_for(lambda: len(tern.mailbox("ada")) >= sent, 20), "all mail of the good client has arrived",
              len(tern.mailbox("ada")))
         peers.check_health(tern)
 

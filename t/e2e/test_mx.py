@@ -271,11 +271,24 @@ def check_equal(tern):
     t.ok(sum(got) == number and min(got) > 0, "servers of equal preference share the mail", got)
 
 
+def check_without_names(tern, names):
+    """The name server is gone: what is known still goes out, the rest waits."""
+    names.close()
+    client = peers.Client(tern.smtp_port)
+    client.mail(SENDER, ["late@order.mx.test"], b"Subject: known\r\n\r\nx\r\n")
+    client.mail(SENDER, ["late@never-asked.mx.test"], b"Subject: unknown\r\n\r\nx\r\n")
+    client.quit()
+    t.ok(t.wait_for(lambda: "late@order.mx.test" in servers["good"].recipients(), 15), "without DNS: answers are remembered",
+         outcome_line(tern, "late@order.mx.test"))
+    line = t.wait_for(lambda: outcome_line(tern, "late@never-asked.mx.test"), 30)
+    t.ok("dsn=4.4.3, status=deferred" in line, "without DNS: unknown domains wait", line)
+
+
 def main():
     with t.Instance(settings=SETTINGS + ["smtp_connection_cache_on_demand=no"]) as tern:
         names = peers.NameServer(tern.top / "dns", {"mx.test": ZONE, "broken.test": None})
         try:
-            tern.set(f"dns_servers = [127.0.0.1]:{names.port}")
+            tern.set(f"dns_servers = [127.0.0.1]:{peers.free_port()}, [127.0.0.1]:{names.port}")   # the first is dead
             tern.set(SERVICES, "master.cf")
             tern.add_user("ada")
             tern.start()
@@ -284,6 +297,7 @@ def main():
             check_outcomes(tern)
             check_attempts(tern)
             check_equal(tern)
+            check_without_names(tern, names)
             print(f"# {time.monotonic() - started:.1f} s", flush=True)
             peers.check_health(tern)
         finally:

@@ -231,6 +231,7 @@ def tern_to_postfix(tern, postfix):
     client.mail("ada@example.test", ["u2@postfix.test"], b"Subject: large\r\n\r\n" + b"0123456789abcdef\r\n" * 20000)
     client.mail("ada@example.test", ["u3@postfix.test", "no-such@postfix.test", "u4@postfix.test"], b"Subject: some\r\n\r\nx\r\n")
     client.quit()
+    send_utf8(tern.smtp_port, "u5@postfix.test")
     wanted = [("nobody@postfix.test", "failed"), ("boom@postfix.test", "failed"), ("u1@postfix.test", "delivered"),
               ("u2@postfix.test", "failed"), ("no-such@postfix.test", "failed")]
     found = wait_notices(lambda: tern.mailbox("ada"), wanted)
@@ -246,6 +247,7 @@ def tern_to_postfix(tern, postfix):
          "the large one was not sent in vain")
     t.ok(tern.wait_log("to=<silent@postfix.test>") and ("silent@postfix.test", "failed") not in found, "NOTIFY=NEVER: silence")
     t.is_(len(found), len(wanted), "no other notice")
+    check_utf8("tern to Postfix", lambda: postfix.mailbox("u5"))
 
 
 def postfix_to_tern(tern, postfix):
@@ -266,6 +268,7 @@ def postfix_to_tern(tern, postfix):
     client.mail("ada@postfix.test", ["u3@example.test", "no-such@example.test", "u4@example.test"], b"Subject: some\r\n\r\nx\r\n")
     client.mail("ada@postfix.test", ["lina@example.test"], b"Subject: over LMTP\r\n\r\n.dot\r\nx\r\n", "", "NOTIFY=SUCCESS")
     client.quit()
+    send_utf8(postfix.port, "u5@example.test")
     wanted = [("nobody@example.test", "failed"), ("u1@example.test", "delivered"), ("boom@example.test", "failed"),
               ("no-such@example.test", "failed"), ("lina@example.test", "delivered")]
     found = wait_notices(lambda: postfix.mailbox("ada"), wanted)
@@ -278,10 +281,27 @@ def postfix_to_tern(tern, postfix):
     check_notice(found, wanted[3], "one of three recipients is refused", Status=r"^5\.1\.1")
     check_notice(found, wanted[4], "over LMTP", Status=r"^2\.")
     t.ok(("silent@example.test", "failed") not in found, "NOTIFY=NEVER: silence")
+    check_utf8("Postfix to tern", lambda: tern.mailbox("u5"))
     t.ok(t.wait_for(lambda: tern.mailbox("lina")) and b"\n\n.dot\nx\n" in tern.mailbox("lina")[0].read_bytes() and
          b"with LMTP" in tern.mailbox("lina")[0].read_bytes(), "Postfix's lmtp client is served")
     t.ok(not re.search(r"non-SMTP|rotocol error|lost connection with|conversation with", postfix.log()),
-         "Postfix has nothing to complain of", [x for x in postfix.log().splitlines() if "lost" in x or "rotocol" in x][:5])
+         "Postfix has nothing to complain of (2)", [x for x in postfix.log().splitlines() if "lost" in x or "rotocol" in x][:5])
+
+
+def send_utf8(port, recipient):
+    client = peers.Client(port)
+    client.mail("\u00e9lodie@client.example", [recipient], "Subject: gr\u00fc\u00dfe\r\nX-Utf8: yes\r\n\r\nx\r\n".encode(),
+                "BODY=8BITMIME SMTPUTF8")
+    client.quit()
+
+
+def check_utf8(name, mailbox):
+    def found():
+        return [x.read_bytes() for x in mailbox() if b"X-Utf8: yes" in x.read_bytes()]
+
+    t.ok(t.wait_for(found, 20) and all("Return-Path: <\u00e9lodie@client.example>".encode() in x and
+                                       "Subject: gr\u00fc\u00dfe\n".encode() in x and b"with UTF8SMTP" in x for x in found()),
+         f"{name}: SMTPUTF8", found())
 
 
 def load(tern):

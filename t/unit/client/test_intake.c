@@ -17,6 +17,7 @@ static struct {
     const char *file;      /* what is handed out instead of a memory file */
     unsigned refuse_code;  /* the commit is refused with this */
     bool leaves;           /* the connection ends at the commit */
+    unsigned replaced;     /* this many times a file is refused, for a successor is there */
     int content;
     struct task *server;
     size_t recipients, ahead, cancelled, opened;
@@ -37,7 +38,10 @@ static void count_rows(struct ipc_list list) {
 
 static void serve(struct ipc_request *request, void *context) {
     (void)context;
-    if (request->type == IPC_CLEANUP_OPEN) {
+    if (request->type == IPC_CLEANUP_OPEN && cleanup.replaced) {
+        cleanup.replaced--;
+        ipc_answer_failed(request, 421, "4.3.2", "is being replaced");
+    } else if (request->type == IPC_CLEANUP_OPEN) {
         int file = cleanup.file ? open(cleanup.file, O_WRONLY | O_CLOEXEC) : memfd_create("content", MFD_CLOEXEC);
         if (cleanup.content >= 0) close(cleanup.content);
         cleanup.content = fcntl(file, F_DUPFD_CLOEXEC, 0);
@@ -207,6 +211,19 @@ static void test_write_error(void **state) {
     assert_int_equal(cleanup.commit.content_length, 0);
 }
 
+static void test_replaced(void **state) {
+    (void)state;
+    cleanup.replaced = 1;
+    struct scene scene = {.parts = {"x\n"}, .recipients = 1};
+    play(&scene);
+    assert_true(scene.good);
+    cleanup.replaced = 9;
+    scene = (struct scene){.parts = {"x\n"}, .recipients = 1};
+    play(&scene);
+    assert_false(scene.opened);
+    assert_int_equal(scene.failure.reply_code, 451);
+}
+
 static void test_cancel(void **state) {
     (void)state;
     struct scene scene = {.parts = {"x\n"}, .cancel = true};
@@ -218,6 +235,6 @@ static void test_cancel(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {TEST(test_counts), TEST(test_many_recipients), TEST(test_refusals), TEST(test_write_error),
-                                       TEST(test_cancel)};
+                                       TEST(test_replaced), TEST(test_cancel)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

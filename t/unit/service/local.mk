@@ -15,3 +15,7 @@ UNIT_TESTS += t/unit/service/test_service
 t_unit_service_test_service_SOURCES = t/unit/service/test_service.c
 t_unit_service_test_service_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_service_test_service_LDADD = $(SERVICE_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/service/test_dns_options
+t_unit_service_test_dns_options_SOURCES = t/unit/service/test_dns_options.c
+t_unit_service_test_dns_options_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_service_test_dns_options_LDADD = $(SERVICE_LINK) $(CMOCKA_LIBS)
