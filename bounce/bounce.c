@@ -25,9 +25,12 @@ static bool has_class(const struct bounce *bounce, const char *name) {
 
 static const struct bounce_template *template_of(const struct bounce *bounce, enum notice_kind kind) {
     switch (kind) {
-    case NOTICE_FAILED: return &bounce->templates.failure;
-    case NOTICE_DELAYED: return &bounce->templates.delay;
-    case NOTICE_SUCCESS: return &bounce->templates.success;
+    case NOTICE_FAILED:
+        return &bounce->templates.failure;
+    case NOTICE_DELAYED:
+        return &bounce->templates.delay;
+    case NOTICE_SUCCESS:
+        return &bounce->templates.success;
     }
     return &bounce->templates.failure;
 }
@@ -45,12 +48,17 @@ static struct str with_origin(const struct bounce *bounce, struct str address, s
     return buf_str(out);
 }
 
-static bool write_to_postmaster(struct bounce *bounce, const struct ipc_bounce_send *request, int content, enum notice_kind kind,
-                                struct str recipient, struct arena *arena, char queue_id[24], struct failure *failure) {
+static bool write_to_postmaster(struct bounce *bounce, const struct ipc_bounce_send *request, int content,
+                                enum notice_kind kind, struct str recipient, struct arena *arena, char queue_id[24],
+                                struct failure *failure) {
     struct buf to = buf_make(600), from = buf_make(600);
-    buf_printf(&from, "%.*s@%.*s", STR_ARGS(bounce->config->double_bounce_sender), STR_ARGS(bounce->config->myhostname));
-    struct notice notice = {.kind = kind, .envelope_sender = buf_str(&from), .to = with_origin(bounce, recipient, &to),
-                            .template = template_of(bounce, kind), .headers_only = true};
+    buf_printf(&from, "%.*s@%.*s", STR_ARGS(bounce->config->double_bounce_sender),
+               STR_ARGS(bounce->config->myhostname));
+    struct notice notice = {.kind = kind,
+                            .envelope_sender = buf_str(&from),
+                            .to = with_origin(bounce, recipient, &to),
+                            .template = template_of(bounce, kind),
+                            .headers_only = true};
     bool good = notice_write(bounce, request, content, &notice, arena, queue_id, failure);
     buf_free(&to);
     buf_free(&from);
@@ -58,14 +66,15 @@ static bool write_to_postmaster(struct bounce *bounce, const struct ipc_bounce_s
 }
 
 /* The copies that notify_classes asks for; they are extra, so a failure is only logged. */
-static void write_copies(struct bounce *bounce, const struct ipc_bounce_send *request, int content, struct arena *arena) {
+static void write_copies(struct bounce *bounce, const struct ipc_bounce_send *request, int content,
+                         struct arena *arena) {
     char queue_id[24];
     struct failure failure = {0};
     bool failed = request->kind == NOTICE_FAILED && has_class(bounce, "bounce");
     bool delayed = request->kind == NOTICE_DELAYED && has_class(bounce, "delay");
     struct str recipient = failed ? bounce->config->bounce_notice_recipient : bounce->config->delay_notice_recipient;
-    if ((failed || delayed) &&
-        !write_to_postmaster(bounce, request, content, (enum notice_kind)request->kind, recipient, arena, queue_id, &failure))
+    if ((failed || delayed) && !write_to_postmaster(bounce, request, content, (enum notice_kind)request->kind,
+                                                    recipient, arena, queue_id, &failure))
         log_message_warning(request->queue_id, "the postmaster's copy of a notice cannot be written: %s", failure.text);
 }
 
@@ -79,14 +88,15 @@ static void send_notice(struct ipc_request *ipc, struct bounce *bounce) {
         return;
     }
     if (request->sender.length) {
-        struct notice notice = {.kind = (enum notice_kind)request->kind, .to = request->sender,
+        struct notice notice = {.kind = (enum notice_kind)request->kind,
+                                .to = request->sender,
                                 .template = template_of(bounce, (enum notice_kind)request->kind),
                                 .headers_only = headers_only(bounce, request)};
         good = notice_write(bounce, request, ipc->descriptor, &notice, ipc->arena, queue_id, &failure);
         if (good) write_copies(bounce, request, ipc->descriptor, ipc->arena);
     } else if (request->kind == NOTICE_FAILED && has_class(bounce, "2bounce")) {
-        good = write_to_postmaster(bounce, request, ipc->descriptor, NOTICE_FAILED, bounce->config->double_bounce_notice_recipient,
-                                   ipc->arena, queue_id, &failure);
+        good = write_to_postmaster(bounce, request, ipc->descriptor, NOTICE_FAILED,
+                                   bounce->config->double_bounce_notice_recipient, ipc->arena, queue_id, &failure);
     }
     if (good) {
         struct ipc_bounce_sent answer = {.queue_id = str_from(queue_id)};
@@ -97,8 +107,10 @@ static void send_notice(struct ipc_request *ipc, struct bounce *bounce) {
 }
 
 static void dispatch(struct ipc_request *request, void *context) {
-    if (request->type == IPC_BOUNCE_SEND) send_notice(request, context);
-    else ipc_answer_failed(request, 451, "4.3.0", "bounce does not serve %s", ipc_type_name(request->type));
+    if (request->type == IPC_BOUNCE_SEND)
+        send_notice(request, context);
+    else
+        ipc_answer_failed(request, 451, "4.3.0", "bounce does not serve %s", ipc_type_name(request->type));
 }
 
 static void session(struct service *service, int connection, unsigned listener) {

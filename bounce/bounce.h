@@ -18,15 +18,16 @@ struct bounce {
 /* One notice: who it goes to and in what form. */
 struct notice {
     enum notice_kind kind;
-    struct str envelope_sender;    /* empty for the null sender */
-    struct str to;                 /* internal form */
+    struct str envelope_sender; /* empty for the null sender */
+    struct str to;              /* internal form */
     const struct bounce_template *template;
     bool headers_only;
 };
 
 /* notice.c: writes one notice through cleanup. queue_id gets its ID. False: nothing is queued (failure). */
-MUST_USE bool notice_write(struct bounce *bounce, const struct ipc_bounce_send *request, int content, const struct notice *notice,
-                           struct arena *arena, char queue_id[24], struct failure *failure);
+MUST_USE bool notice_write(struct bounce *bounce, const struct ipc_bounce_send *request, int content,
+                           const struct notice *notice, struct arena *arena, char queue_id[24],
+                           struct failure *failure);
 
 /* Where the header of a content ends (without the empty line), at most limit. False: it cannot be read. */
 MUST_USE bool notice_find_header_end(int content, uint64_t offset, uint64_t length, uint64_t limit, uint64_t *end);

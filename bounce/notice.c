@@ -37,12 +37,17 @@ static int local_offset_minutes(int64_t seconds) {
 
 static enum dsn_action action_of(uint64_t action) {
     switch ((enum delivery_action)action) {
-    case DELIVERY_DELIVERED: return DSN_ACTION_DELIVERED;
+    case DELIVERY_DELIVERED:
+        return DSN_ACTION_DELIVERED;
     case DELIVERY_RELAYED:
-    case DELIVERY_RELAYED_DSN: return DSN_ACTION_RELAYED;
-    case DELIVERY_EXPANDED: return DSN_ACTION_EXPANDED;
-    case DELIVERY_DEFERRED: return DSN_ACTION_DELAYED;
-    case DELIVERY_FAILED: return DSN_ACTION_FAILED;
+    case DELIVERY_RELAYED_DSN:
+        return DSN_ACTION_RELAYED;
+    case DELIVERY_EXPANDED:
+        return DSN_ACTION_EXPANDED;
+    case DELIVERY_DEFERRED:
+        return DSN_ACTION_DELAYED;
+    case DELIVERY_FAILED:
+        return DSN_ACTION_FAILED;
     }
     return DSN_ACTION_FAILED;
 }
@@ -53,7 +58,9 @@ static bool fill_recipient(const struct ipc_bounce_send *request, enum notice_ki
     if (mail_address_from_internal(row->address, flags, final) != MAIL_ADDRESS_OK) return false;
     *recipient = (struct dsn_recipient){
         .final = final,
-        .action = kind == NOTICE_FAILED ? DSN_ACTION_FAILED : kind == NOTICE_DELAYED ? DSN_ACTION_DELAYED : action_of(row->action),
+        .action = kind == NOTICE_FAILED    ? DSN_ACTION_FAILED
+                  : kind == NOTICE_DELAYED ? DSN_ACTION_DELAYED
+                                           : action_of(row->action),
         .diagnostic = row->diagnostic.length ? row->diagnostic : row->text,
         .diagnostic_is_smtp = row->diagnostic.length > 0,
         .remote_mta = row->remote_mta,
@@ -90,16 +97,20 @@ static bool fill_recipients(const struct ipc_bounce_send *request, enum notice_k
 
 /* ---- the text part */
 
-static bool write_human_text(const struct bounce *bounce, const struct notice *notice, const struct dsn_report *report, struct buf *text) {
+static bool write_human_text(const struct bounce *bounce, const struct notice *notice, const struct dsn_report *report,
+                             struct buf *text) {
     const struct config *config = bounce->config;
     char hours[24], days[24], size[24];
     snprintf(hours, sizeof hours, "%lld", (long long)config->delay_warning_time / 3600);
     snprintf(days, sizeof days, "%lld", (long long)config->maximal_queue_lifetime / 86400);
     snprintf(size, sizeof size, "%lld", (long long)config->bounce_size_limit);
-    const struct bounce_word words[] = {
-        {"myhostname", config->myhostname}, {"mydomain", config->mydomain}, {"myorigin", config->myorigin},
-        {"mail_name", config->mail_name}, {"delay_warning_time_hours", str_from(hours)},
-        {"maximal_queue_lifetime_days", str_from(days)}, {"bounce_size_limit", str_from(size)}};
+    const struct bounce_word words[] = {{"myhostname", config->myhostname},
+                                        {"mydomain", config->mydomain},
+                                        {"myorigin", config->myorigin},
+                                        {"mail_name", config->mail_name},
+                                        {"delay_warning_time_hours", str_from(hours)},
+                                        {"maximal_queue_lifetime_days", str_from(days)},
+                                        {"bounce_size_limit", str_from(size)}};
     bounce_template_expand(notice->template->body, words, ARRAY_LENGTH(words), text);
     buf_append_char(text, '\n');
     for (size_t i = 0; i < report->recipient_count && text->length < 100000; i++)
@@ -115,7 +126,8 @@ bool notice_find_header_end(int content, uint64_t offset, uint64_t length, uint6
     char before = '\n';
     if (length > limit) length = limit;
     for (uint64_t done = 0; done < length;) {
-        ssize_t got = pread(content, bytes, length - done < sizeof bytes ? (size_t)(length - done) : sizeof bytes, (off_t)(offset + done));
+        ssize_t got = pread(content, bytes, length - done < sizeof bytes ? (size_t)(length - done) : sizeof bytes,
+                            (off_t)(offset + done));
         if (got <= 0) return false;
         for (ssize_t i = 0; i < got; i++) {
             if (bytes[i] == '\n' && before == '\n') {
@@ -133,7 +145,8 @@ bool notice_find_header_end(int content, uint64_t offset, uint64_t length, uint6
 static bool copy_content(int content, uint64_t offset, uint64_t length, struct intake *intake) {
     char bytes[32768], last = '\n';
     for (uint64_t done = 0; done < length;) {
-        ssize_t got = pread(content, bytes, length - done < sizeof bytes ? (size_t)(length - done) : sizeof bytes, (off_t)(offset + done));
+        ssize_t got = pread(content, bytes, length - done < sizeof bytes ? (size_t)(length - done) : sizeof bytes,
+                            (off_t)(offset + done));
         if (got <= 0 || !intake_write(intake, str_make(bytes, (size_t)got))) return false;
         last = bytes[got - 1];
         done += (uint64_t)got;
@@ -160,25 +173,31 @@ static void write_from(const struct bounce *bounce, const struct notice *notice,
     buf_printf(from, "%.*s@%.*s %.*s", STR_ARGS(before), STR_ARGS(bounce->config->myorigin), STR_ARGS(after));
 }
 
-static bool commit(const struct bounce *bounce, const struct notice *notice, const struct dsn_report *report, struct intake **intake,
-                   struct failure *failure) {
+static bool commit(const struct bounce *bounce, const struct notice *notice, const struct dsn_report *report,
+                   struct intake **intake, struct failure *failure) {
     struct ipc_recipient recipient = {.address = notice->to, .notify = NOTIFY_NEVER};
-    struct intake_envelope envelope = {.sender = notice->envelope_sender, .body = BODY_8BIT, .smtputf8 = dsn_needs_utf8(report),
-                                       .client_name = STR("localhost"), .client_address = STR("local"), .protocol = STR("local"),
-                                       .helo = bounce->config->myhostname, .message_id = report->message_id,
-                                       .recipients = &recipient, .recipient_count = 1};
+    struct intake_envelope envelope = {.sender = notice->envelope_sender,
+                                       .body = BODY_8BIT,
+                                       .smtputf8 = dsn_needs_utf8(report),
+                                       .client_name = STR("localhost"),
+                                       .client_address = STR("local"),
+                                       .protocol = STR("local"),
+                                       .helo = bounce->config->myhostname,
+                                       .message_id = report->message_id,
+                                       .recipients = &recipient,
+                                       .recipient_count = 1};
     struct intake_failure refused = {0};
     if (intake_commit(intake, &envelope, deadline_in(PATIENCE), &refused)) return true;
     return failure_set(failure, "%s", refused.text);
 }
 
-static bool write_parts(struct bounce *bounce, const struct ipc_bounce_send *request, int content, const struct notice *notice,
-                        struct dsn_report *report, struct intake *intake) {
+static bool write_parts(struct bounce *bounce, const struct ipc_bounce_send *request, int content,
+                        const struct notice *notice, struct dsn_report *report, struct intake *intake) {
     struct buf text = buf_make(200000), out = buf_make(0);
     uint64_t length = request->content_length;
     bool good = write_human_text(bounce, notice, report, &text);
     report->human_text = buf_str(&text);
-    if (good && notice->headers_only) 
+    if (good && notice->headers_only)
         good = notice_find_header_end(content, request->content_offset, request->content_length,
                                       (uint64_t)bounce->config->bounce_size_limit, &length);
     write_trace(bounce, intake_queue_id(intake), report->date, report->offset_minutes, &out);
@@ -191,8 +210,8 @@ static bool write_parts(struct bounce *bounce, const struct ipc_bounce_send *req
     return good;
 }
 
-bool notice_write(struct bounce *bounce, const struct ipc_bounce_send *request, int content, const struct notice *notice,
-                  struct arena *arena, char queue_id[24], struct failure *failure) {
+bool notice_write(struct bounce *bounce, const struct ipc_bounce_send *request, int content,
+                  const struct notice *notice, struct arena *arena, char queue_id[24], struct failure *failure) {
     struct intake *intake;
     struct intake_failure refused = {0};
     if (!intake_open(bounce->cleanup, request->content_length, deadline_in(PATIENCE), &intake, &refused))
@@ -202,29 +221,43 @@ bool notice_write(struct bounce *bounce, const struct ipc_bounce_send *request, 
     make_boundary(boundary, sizeof boundary);
     struct buf from = buf_make(1000), message_id = buf_make(400);
     struct mail_address sender;
-    bool has_sender = mail_address_from_internal(request->sender, MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG | MAIL_ADDRESS_NULL | MAIL_ADDRESS_LOCAL_ONLY,
-                                                 &sender) == MAIL_ADDRESS_OK;
+    bool has_sender =
+        mail_address_from_internal(request->sender,
+                                   MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG | MAIL_ADDRESS_NULL | MAIL_ADDRESS_LOCAL_ONLY,
+                                   &sender) == MAIL_ADDRESS_OK;
     int64_t now = clock_date() / CLOCK_SECOND;
     write_from(bounce, notice, &from);
     message_id_append(&message_id, now, str_from(queue_id), bounce->config->myhostname);
     bool to_postmaster = notice->envelope_sender.length > 0;
-    struct dsn_report report = {
-        .kind = notice->kind == NOTICE_FAILED ? DSN_FAILED : notice->kind == NOTICE_DELAYED ? DSN_DELAYED : DSN_SUCCESS,
-        .from = buf_str(&from), .to = notice->to,
-        .subject = to_postmaster && notice->template->postmaster_subject.length ? notice->template->postmaster_subject
-                                                                                : notice->template->subject,
-        .message_id = buf_str(&message_id), .date = now, .offset_minutes = local_offset_minutes(now),
-        .boundary = str_from(boundary), .human_charset = notice->template->charset,
-        .reporting_mta = bounce->config->myhostname, .original_envelope_id = request->envelope_id,
-        .arrival_date = (int64_t)request->arrival, .queue_id = request->queue_id, .sender = has_sender ? &sender : NULL,
-        .returned = notice->headers_only ? DSN_RETURN_HEADERS : DSN_RETURN_FULL,
-        .returned_has_utf8_headers = request->smtputf8, .returned_is_8bit = true};
+    struct dsn_report report = {.kind = notice->kind == NOTICE_FAILED    ? DSN_FAILED
+                                        : notice->kind == NOTICE_DELAYED ? DSN_DELAYED
+                                                                         : DSN_SUCCESS,
+                                .from = buf_str(&from),
+                                .to = notice->to,
+                                .subject = to_postmaster && notice->template->postmaster_subject.length
+                                               ? notice->template->postmaster_subject
+                                               : notice->template->subject,
+                                .message_id = buf_str(&message_id),
+                                .date = now,
+                                .offset_minutes = local_offset_minutes(now),
+                                .boundary = str_from(boundary),
+                                .human_charset = notice->template->charset,
+                                .reporting_mta = bounce->config->myhostname,
+                                .original_envelope_id = request->envelope_id,
+                                .arrival_date = (int64_t)request->arrival,
+                                .queue_id = request->queue_id,
+                                .sender = has_sender ? &sender : NULL,
+                                .returned = notice->headers_only ? DSN_RETURN_HEADERS : DSN_RETURN_FULL,
+                                .returned_has_utf8_headers = request->smtputf8,
+                                .returned_is_8bit = true};
     bool good = fill_recipients(request, notice->kind, arena, &report);
     if (!good) failure_set(failure, "none of the recipients can be named");
     if (good && !write_parts(bounce, request, content, notice, &report, intake))
         good = failure_set(failure, "the notice cannot be written");
-    if (good) good = commit(bounce, notice, &report, &intake, failure);
-    else intake_cancel(&intake);
+    if (good)
+        good = commit(bounce, notice, &report, &intake, failure);
+    else
+        intake_cancel(&intake);
     buf_free(&from);
     buf_free(&message_id);
     return good;

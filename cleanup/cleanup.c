@@ -41,11 +41,16 @@ static struct writer *writer_of(struct ipc_request *request, struct cleanup *cle
 
 static void dispatch(struct ipc_request *request, void *context) {
     struct writer *writer = writer_of(request, context);
-    if (request->type == IPC_CLEANUP_OPEN) cleanup_open(request, writer);
-    else if (request->type == IPC_CLEANUP_RECIPIENTS) cleanup_recipients(request, writer);
-    else if (request->type == IPC_CLEANUP_COMMIT) cleanup_commit(request, writer);
-    else if (request->type == IPC_CLEANUP_CANCEL) cleanup_cancel(request, writer);
-    else ipc_answer_failed(request, 451, "4.3.0", "cleanup does not serve %s", ipc_type_name(request->type));
+    if (request->type == IPC_CLEANUP_OPEN)
+        cleanup_open(request, writer);
+    else if (request->type == IPC_CLEANUP_RECIPIENTS)
+        cleanup_recipients(request, writer);
+    else if (request->type == IPC_CLEANUP_COMMIT)
+        cleanup_commit(request, writer);
+    else if (request->type == IPC_CLEANUP_CANCEL)
+        cleanup_cancel(request, writer);
+    else
+        ipc_answer_failed(request, 451, "4.3.0", "cleanup does not serve %s", ipc_type_name(request->type));
 }
 
 static void session(struct service *service, int connection, unsigned listener) {

@@ -24,8 +24,8 @@ struct cleanup {
 struct pending {
     struct pending *next;
     char queue_id[QUEUE_ID_SIZE];
-    int64_t arrival;   /* microseconds */
-    int file;          /* read-only: what the read lease is taken on */
+    int64_t arrival;     /* microseconds */
+    int file;            /* read-only: what the read lease is taken on */
     struct arena *arena; /* recipients sent ahead */
     struct ipc_recipient *recipients;
     size_t recipient_count, recipient_room;

@@ -157,13 +157,14 @@ static void make_file_durable(void *argument) {
 static bool pack_envelope(struct commit *commit) {
     const struct ipc_cleanup_commit *message = commit->message;
     struct pending *pending = commit->pending;
-    struct queue_recipient *recipients =
-        arena_allocate(pending->arena, pending->recipient_count, sizeof *recipients);
+    struct queue_recipient *recipients = arena_allocate(pending->arena, pending->recipient_count, sizeof *recipients);
     if (!recipients) return failure_set(&commit->failure, "too many recipients");
     for (size_t i = 0; i < pending->recipient_count; i++) {
         const struct ipc_recipient *from = &pending->recipients[i];
-        recipients[i] = (struct queue_recipient){
-            .address = from->address, .original = from->original, .orcpt = from->orcpt, .notify = (unsigned)from->notify};
+        recipients[i] = (struct queue_recipient){.address = from->address,
+                                                 .original = from->original,
+                                                 .orcpt = from->orcpt,
+                                                 .notify = (unsigned)from->notify};
     }
     struct queue_envelope envelope = {
         .queue_id = str_from(pending->queue_id),
@@ -184,7 +185,8 @@ static bool pack_envelope(struct commit *commit) {
         .recipient_count = pending->recipient_count,
     };
     commit->envelope = buf_make(QUEUE_ENVELOPE_LIMIT);
-    return queue_envelope_pack(&envelope, &commit->envelope) || failure_set(&commit->failure, "the envelope is too large");
+    return queue_envelope_pack(&envelope, &commit->envelope) ||
+           failure_set(&commit->failure, "the envelope is too large");
 }
 
 static void answer_failure(struct ipc_request *request, const struct commit *commit) {
@@ -234,8 +236,8 @@ void cleanup_commit(struct ipc_request *request, struct writer *writer) {
         ipc_answer_failed(request, 451, "4.3.0", "no such file is being written, or too many recipients");
         return;
     }
-    struct commit commit = {.cleanup = writer->cleanup, .pending = pending, .message = message,
-                            .on_hold = message->hold_reason.length > 0};
+    struct commit commit = {
+        .cleanup = writer->cleanup, .pending = pending, .message = message, .on_hold = message->hold_reason.length > 0};
     if (commit_message(&commit)) {
         log_committed(&commit);
         struct ipc_cleanup_committed answer = {.queue_id = str_from(pending->queue_id)};

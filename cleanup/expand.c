@@ -3,7 +3,7 @@
 #include "cleanup.h"
 #include "hash.h"
 
-#define ADDRESS_LIMIT 512 /* what later packets hold (ipc_messages.def, RECIPIENT) */
+#define ADDRESS_LIMIT      512   /* what later packets hold (ipc_messages.def, RECIPIENT) */
 #define EXPANSION_PATIENCE 30000 /* ms for one message's questions to lookup */
 
 struct expansion {
@@ -15,7 +15,8 @@ struct expansion {
  * failure and delay). */
 static uint64_t join_notify(uint64_t one, uint64_t other) {
     if (one == other) return one;
-    uint64_t joined = ((one ? one : NOTIFY_FAILURE | NOTIFY_DELAY) | (other ? other : NOTIFY_FAILURE | NOTIFY_DELAY)) & ~(uint64_t)NOTIFY_NEVER;
+    uint64_t joined = ((one ? one : NOTIFY_FAILURE | NOTIFY_DELAY) | (other ? other : NOTIFY_FAILURE | NOTIFY_DELAY)) &
+                      ~(uint64_t)NOTIFY_NEVER;
     return joined ? joined : NOTIFY_NEVER;
 }
 
@@ -25,7 +26,8 @@ static bool add_once(struct expansion *expansion, const struct ipc_recipient *re
     struct str address = recipient->address;
     if (address.length == 0 || address.length > sizeof key) return false;
     size_t at = str_find_last(address, '@');
-    for (size_t i = 0; i < address.length; i++) key[i] = i > at ? ascii_lower(address.data[i]) : address.data[i];
+    for (size_t i = 0; i < address.length; i++)
+        key[i] = i > at ? ascii_lower(address.data[i]) : address.data[i];
     struct pending *result = expansion->result;
     /* Kept is the number, for the rows move when they grow; and no map holds 0. */
     uintptr_t kept = (uintptr_t)map_get(expansion->seen, str_make(key, address.length));
@@ -51,7 +53,8 @@ static bool expand_one(struct cleanup *cleanup, struct expansion *expansion, con
                        deadline until, struct failure *failure) {
     struct ipc_lookup_expanded answer = {.addresses = {STR_EMPTY, 0}};
     struct arena *arena = expansion->result->arena;
-    if (resolve_expand(cleanup->resolve, recipient->address, until, arena, &answer, failure) != RESOLVE_OK) return false;
+    if (resolve_expand(cleanup->resolve, recipient->address, until, arena, &answer, failure) != RESOLVE_OK)
+        return false;
     size_t offset = 0;
     struct ipc_address_row row;
     bool bad = false, good = true;

@@ -9,7 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define RECIPIENT_LIMIT ((size_t)1000000)
+#define RECIPIENT_LIMIT     ((size_t)1000000)
 #define PENDING_ARENA_LIMIT ((size_t)256 << 20)
 
 /* Is there room for a message, before it hurts: queue_minfree bytes (or one and a half
@@ -45,7 +45,8 @@ static bool refuse_errno(struct ipc_request *request, int error_number, const ch
 static int make_file(struct cleanup *cleanup, struct pending *pending, struct failure *failure) {
     for (unsigned attempt = 0; attempt < 8; attempt++) {
         if (!queue_id_next(&cleanup->ids, pending->queue_id, failure)) return -1;
-        int writing = openat(cleanup->tmp, pending->queue_id, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        int writing =
+            openat(cleanup->tmp, pending->queue_id, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (writing < 0 && errno == EEXIST) continue; /* a stray file: the next ID then */
         if (writing < 0) break;
         pending->file = openat(cleanup->tmp, pending->queue_id, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);

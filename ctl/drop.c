@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAGIC "tern-drop 1 "
+#define MAGIC   "tern-drop 1 "
 #define LARGEST ((rlim_t)1 << 30)
 
 static void make_name(char *name, size_t size) {
@@ -77,8 +77,10 @@ int main(int argument_count, char **arguments) {
     char name[64];
     if (argument_count > 2) return EX_USAGE;
     /* A half-written file must not be left where nobody removes it: a signal waits for the end. */
-    static const int signals[] = {SIGINT, SIGHUP, SIGTERM, SIGQUIT, SIGPIPE, SIGXFSZ, SIGALRM, SIGUSR1, SIGUSR2, SIGTSTP};
-    for (size_t i = 0; i < ARRAY_LENGTH(signals); i++) signal(signals[i], SIG_IGN);
+    static const int signals[] = {SIGINT,  SIGHUP,  SIGTERM, SIGQUIT, SIGPIPE,
+                                  SIGXFSZ, SIGALRM, SIGUSR1, SIGUSR2, SIGTSTP};
+    for (size_t i = 0; i < ARRAY_LENGTH(signals); i++)
+        signal(signals[i], SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &limit);
     umask(0);
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

@@ -9,9 +9,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-int letter_add_recipient(struct letter *letter, struct str address, struct str orcpt, unsigned notify, struct failure *failure) {
+int letter_add_recipient(struct letter *letter, struct str address, struct str orcpt, unsigned notify,
+                         struct failure *failure) {
     struct ipc_recipient row = {.address = address, .orcpt = orcpt, .notify = notify};
-    if (ipc_list_add(IPC_ROW_RECIPIENT, &row, &letter->rows, &letter->recipient_count) && letter->rows.length < 150000) return EX_OK;
+    if (ipc_list_add(IPC_ROW_RECIPIENT, &row, &letter->rows, &letter->recipient_count) && letter->rows.length < 150000)
+        return EX_OK;
     failure_set(failure, "too many recipients, or one that is too long");
     return EX_DATAERR;
 }
@@ -21,11 +23,13 @@ int letter_add_recipients(struct letter *letter, struct str addresses, struct fa
     struct address_list_item item;
     int status = EX_OK;
     address_list_begin(&list, addresses, 0);
-    for (enum address_list_result result; status == EX_OK && (result = address_list_next(&list, &item)) != ADDRESS_LIST_END;) {
+    for (enum address_list_result result;
+         status == EX_OK && (result = address_list_next(&list, &item)) != ADDRESS_LIST_END;) {
         struct mail_address address;
         bool good = result == ADDRESS_LIST_ITEM &&
                     mail_address_from_parts(item.local, item.domain,
-                                            MAIL_ADDRESS_LOCAL_ONLY | MAIL_ADDRESS_LONG | MAIL_ADDRESS_UTF8, &address) == MAIL_ADDRESS_OK;
+                                            MAIL_ADDRESS_LOCAL_ONLY | MAIL_ADDRESS_LONG | MAIL_ADDRESS_UTF8,
+                                            &address) == MAIL_ADDRESS_OK;
         if (result == ADDRESS_LIST_TOO_MANY) {
             failure_set(failure, "too many recipients");
             status = EX_DATAERR;
@@ -85,7 +89,9 @@ int letter_read(struct letter *letter, struct failure *failure) {
 /* ---- -t */
 
 static bool is_recipient_field(struct str name, bool resent) {
-    if (resent) return str_equal_nocase(name, STR("Resent-To")) || str_equal_nocase(name, STR("Resent-Cc")) || str_equal_nocase(name, STR("Resent-Bcc"));
+    if (resent)
+        return str_equal_nocase(name, STR("Resent-To")) || str_equal_nocase(name, STR("Resent-Cc")) ||
+               str_equal_nocase(name, STR("Resent-Bcc"));
     return str_equal_nocase(name, STR("To")) || str_equal_nocase(name, STR("Cc")) || str_equal_nocase(name, STR("Bcc"));
 }
 
@@ -138,7 +144,8 @@ static int make_content_file(const struct letter *letter, struct failure *failur
         }
         left = str_from_offset(left, (size_t)written);
     }
-    if (file < 0) failure_set_errno(failure, errno, "cannot hold the message in memory");
+    if (file < 0)
+        failure_set_errno(failure, errno, "cannot hold the message in memory");
     else if (fcntl(file, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0) {
         failure_set_errno(failure, errno, "cannot seal the message");
         close(file);
@@ -154,16 +161,24 @@ int letter_submit(struct letter *letter, struct failure *failure) {
     }
     int content = make_content_file(letter, failure);
     if (content < 0) return EX_TEMPFAIL;
-    struct ipc_pickup_submit request = {
-        .sender = letter->sender, .null_sender = letter->null_sender, .full_name = letter->full_name, .envelope_id = letter->envelope_id,
-        .return_content = letter->return_content, .body = letter->body, .smtputf8 = letter->smtputf8,
-        .content_length = letter->content.length, .recipients = {buf_str(&letter->rows), letter->recipient_count}};
+    struct ipc_pickup_submit request = {.sender = letter->sender,
+                                        .null_sender = letter->null_sender,
+                                        .full_name = letter->full_name,
+                                        .envelope_id = letter->envelope_id,
+                                        .return_content = letter->return_content,
+                                        .body = letter->body,
+                                        .smtputf8 = letter->smtputf8,
+                                        .content_length = letter->content.length,
+                                        .recipients = {buf_str(&letter->rows), letter->recipient_count}};
     enum submit_result result = submit_message(letter->config, &request, content, failure);
     close(content);
     switch (result) {
-    case SUBMIT_OK: return EX_OK;
-    case SUBMIT_RETRY: return EX_TEMPFAIL;
-    case SUBMIT_REFUSED: return EX_DATAERR;
+    case SUBMIT_OK:
+        return EX_OK;
+    case SUBMIT_RETRY:
+        return EX_TEMPFAIL;
+    case SUBMIT_REFUSED:
+        return EX_DATAERR;
     }
     return EX_SOFTWARE;
 }

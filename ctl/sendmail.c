@@ -15,7 +15,7 @@ enum mode { MODE_SEND, MODE_SMTP, MODE_LIST, MODE_ALIASES, MODE_FLUSH, MODE_DAEM
 
 struct options {
     enum mode mode;
-    const char *directory;    /* -C */
+    const char *directory; /* -C */
     const char *flush_id, *flush_site;
     struct letter letter;
     const char **recipients;
@@ -39,23 +39,40 @@ static int on_ignored(struct options *options, const char *value, struct failure
 
 static int on_mode(struct options *options, const char *value, struct failure *failure) {
     switch (value[0]) {
-    case 'm': options->mode = MODE_SEND; return EX_OK;
-    case 's': options->mode = MODE_SMTP; return EX_OK;
-    case 'p': options->mode = MODE_LIST; return EX_OK;
-    case 'i': options->mode = MODE_ALIASES; return EX_OK;
+    case 'm':
+        options->mode = MODE_SEND;
+        return EX_OK;
+    case 's':
+        options->mode = MODE_SMTP;
+        return EX_OK;
+    case 'p':
+        options->mode = MODE_LIST;
+        return EX_OK;
+    case 'i':
+        options->mode = MODE_ALIASES;
+        return EX_OK;
     case 'd':
-    case 'l': options->mode = MODE_DAEMON; return EX_OK;
+    case 'l':
+        options->mode = MODE_DAEMON;
+        return EX_OK;
     case 'h':
-    case 'H': return EX_OK;
-    case 'v': options->mode = MODE_UNSUPPORTED; return EX_OK;
-    default: return usage(failure, "unknown mode -b", value);
+    case 'H':
+        return EX_OK;
+    case 'v':
+        options->mode = MODE_UNSUPPORTED;
+        return EX_OK;
+    default:
+        return usage(failure, "unknown mode -b", value);
     }
 }
 
 static int on_body(struct options *options, const char *value, struct failure *failure) {
-    if (str_equal_nocase(str_from(value), STR("7BIT"))) options->letter.body = 0;
-    else if (str_equal_nocase(str_from(value), STR("8BITMIME"))) options->letter.body = 1;
-    else return usage(failure, "-B takes 7BIT or 8BITMIME, not", value);
+    if (str_equal_nocase(str_from(value), STR("7BIT")))
+        options->letter.body = 0;
+    else if (str_equal_nocase(str_from(value), STR("8BITMIME")))
+        options->letter.body = 1;
+    else
+        return usage(failure, "-B takes 7BIT or 8BITMIME, not", value);
     return EX_OK;
 }
 
@@ -80,8 +97,10 @@ static int on_sender(struct options *options, const char *value, struct failure 
         return EX_OK;
     }
     unsigned flags = MAIL_ADDRESS_LOCAL_ONLY | MAIL_ADDRESS_LONG | MAIL_ADDRESS_UTF8;
-    struct str bare = text.data[0] == '<' && text.data[text.length - 1] == '>' ? str_slice(text, 1, text.length - 1) : text;
-    if (mail_address_parse(bare, flags, &address) != MAIL_ADDRESS_OK) return usage(failure, "the sender is not an address:", value);
+    struct str bare =
+        text.data[0] == '<' && text.data[text.length - 1] == '>' ? str_slice(text, 1, text.length - 1) : text;
+    if (mail_address_parse(bare, flags, &address) != MAIL_ADDRESS_OK)
+        return usage(failure, "the sender is not an address:", value);
     if (mail_address_traits(&address) & MAIL_ADDRESS_NON_ASCII) letter->smtputf8 = true;
     letter->null_sender = false;
     return arena_copy(letter->arena, mail_address_text(&address), &letter->sender) ? EX_OK : EX_OSERR;
@@ -106,8 +125,9 @@ static int on_aliases(struct options *options, const char *value, struct failure
 }
 
 static int on_notify(struct options *options, const char *value, struct failure *failure) {
-    return smtp_parse_notify(str_from(value), &options->letter.notify) ? EX_OK
-                                                                       : usage(failure, "-N takes never, or of success,failure,delay; not", value);
+    return smtp_parse_notify(str_from(value), &options->letter.notify)
+               ? EX_OK
+               : usage(failure, "-N takes never, or of success,failure,delay; not", value);
 }
 
 static int on_old_option(struct options *options, const char *value, struct failure *failure) {
@@ -124,10 +144,14 @@ static int on_long_option(struct options *options, const char *value, struct fai
 static int on_queue(struct options *options, const char *value, struct failure *failure) {
     (void)failure;
     options->mode = MODE_FLUSH;
-    if (value[0] == 'I') options->flush_id = value + 1;
-    else if (value[0] == 'R') options->flush_site = value + 1;
-    else if (value[0] == 'S') return usage(failure, "flushing by sender is not there: -q", value);
-    else if (ascii_is_digit(value[0])) options->mode = MODE_SEND; /* an interval: the queue manager has its own */
+    if (value[0] == 'I')
+        options->flush_id = value + 1;
+    else if (value[0] == 'R')
+        options->flush_site = value + 1;
+    else if (value[0] == 'S')
+        return usage(failure, "flushing by sender is not there: -q", value);
+    else if (ascii_is_digit(value[0]))
+        options->mode = MODE_SEND; /* an interval: the queue manager has its own */
     return EX_OK;
 }
 
@@ -266,8 +290,8 @@ static int send_message(struct options *options, struct failure *failure) {
 }
 
 /* Becomes another of tern's commands. */
-static int become(const struct config *config, const char *directory, const char *program, const char *option, const char *value,
-                  struct failure *failure) {
+static int become(const struct config *config, const char *directory, const char *program, const char *option,
+                  const char *value, struct failure *failure) {
     char path[1024];
     snprintf(path, sizeof path, "%s/%s", config->command_directory.data, program);
     char *arguments[8];
@@ -285,15 +309,20 @@ static int run(struct options *options, struct failure *failure) {
     const struct config *config = options->letter.config;
     const char *directory = options->directory ? options->directory : config_default_directory();
     switch (options->mode) {
-    case MODE_SEND: return send_message(options, failure);
-    case MODE_SMTP: return sendmail_smtp(config);
-    case MODE_LIST: return become(config, directory, "ternqueue", "-p", NULL, failure);
-    case MODE_ALIASES: return become(config, directory, "newaliases", NULL, NULL, failure);
+    case MODE_SEND:
+        return send_message(options, failure);
+    case MODE_SMTP:
+        return sendmail_smtp(config);
+    case MODE_LIST:
+        return become(config, directory, "ternqueue", "-p", NULL, failure);
+    case MODE_ALIASES:
+        return become(config, directory, "newaliases", NULL, NULL, failure);
     case MODE_FLUSH:
         if (options->flush_id) return become(config, directory, "ternqueue", "-i", options->flush_id, failure);
         if (options->flush_site) return become(config, directory, "ternqueue", "-s", options->flush_site, failure);
         return become(config, directory, "ternqueue", "-f", NULL, failure);
-    case MODE_DAEMON: return become(config, directory, "tern", "start", NULL, failure);
+    case MODE_DAEMON:
+        return become(config, directory, "tern", "start", NULL, failure);
     case MODE_UNSUPPORTED:
         failure_set(failure, "-bv is not there: there are no delivery probes");
         return EX_UNAVAILABLE;

@@ -9,7 +9,7 @@
 struct letter {
     const struct config *config;
     struct arena *arena;
-    struct str sender;       /* internal form; empty: the caller's own name */
+    struct str sender; /* internal form; empty: the caller's own name */
     bool null_sender;
     struct str full_name, envelope_id;
     unsigned return_content, notify, body;
@@ -25,7 +25,8 @@ struct letter {
 /* Adds a recipient in external or internal form; a comma list is accepted, as old callers write it. */
 int letter_add_recipients(struct letter *letter, struct str addresses, struct failure *failure);
 /* Adds one in internal form with DSN parameters. */
-int letter_add_recipient(struct letter *letter, struct str address, struct str orcpt, unsigned notify, struct failure *failure);
+int letter_add_recipient(struct letter *letter, struct str address, struct str orcpt, unsigned notify,
+                         struct failure *failure);
 /* Reads standard input to its end or to a lone dot. */
 int letter_read(struct letter *letter, struct failure *failure);
 /* -t: To, Cc and Bcc (or their Resent- kin) become recipients, Bcc goes. */

@@ -52,15 +52,19 @@ static void mail(struct dialogue *dialogue, struct str argument) {
     struct smtp_mail parsed;
     struct smtp_command_error error;
     struct letter *letter = &dialogue->letter;
-    if (dialogue->has_sender) say("503 5.5.1 Error: nested MAIL command");
-    else if (!smtp_parse_mail(argument, OFFERED, MAIL_ADDRESS_LOCAL_ONLY | MAIL_ADDRESS_LONG | MAIL_ADDRESS_UTF8, &parsed, &error)) say_error(&error);
+    if (dialogue->has_sender)
+        say("503 5.5.1 Error: nested MAIL command");
+    else if (!smtp_parse_mail(argument, OFFERED, MAIL_ADDRESS_LOCAL_ONLY | MAIL_ADDRESS_LONG | MAIL_ADDRESS_UTF8,
+                              &parsed, &error))
+        say_error(&error);
     else {
         struct buf envid = buf_make(100);
         dialogue->has_sender = arena_copy(letter->arena, mail_address_text(&parsed.sender), &letter->sender);
         letter->null_sender = mail_address_is_null(&parsed.sender);
         letter->smtputf8 = parsed.smtputf8;
         letter->return_content = (unsigned)parsed.ret;
-        if (xtext_decode(&envid, parsed.envid)) dialogue->has_sender = arena_copy(letter->arena, buf_str(&envid), &letter->envelope_id);
+        if (xtext_decode(&envid, parsed.envid))
+            dialogue->has_sender = arena_copy(letter->arena, buf_str(&envid), &letter->envelope_id);
         buf_free(&envid);
         say(dialogue->has_sender ? "250 2.1.0 Ok" : "452 4.3.0 Out of memory");
     }
@@ -71,12 +75,17 @@ static void rcpt(struct dialogue *dialogue, struct str argument) {
     struct smtp_command_error error;
     struct failure failure = {0};
     unsigned flags = MAIL_ADDRESS_LOCAL_ONLY | MAIL_ADDRESS_LONG | (dialogue->letter.smtputf8 ? MAIL_ADDRESS_UTF8 : 0);
-    if (!dialogue->has_sender) say("503 5.5.1 Error: need MAIL command");
-    else if (!smtp_parse_rcpt(argument, OFFERED, flags, &parsed, &error)) say_error(&error);
+    if (!dialogue->has_sender)
+        say("503 5.5.1 Error: need MAIL command");
+    else if (!smtp_parse_rcpt(argument, OFFERED, flags, &parsed, &error))
+        say_error(&error);
     else {
         struct buf orcpt = buf_make(600);
-        if (parsed.orcpt.length && (buf_printf(&orcpt, "%.*s;", STR_ARGS(parsed.orcpt_type)), !utf8_address_decode(&orcpt, parsed.orcpt))) buf_clear(&orcpt);
-        int status = letter_add_recipient(&dialogue->letter, mail_address_text(&parsed.recipient), buf_str(&orcpt), parsed.notify, &failure);
+        if (parsed.orcpt.length &&
+            (buf_printf(&orcpt, "%.*s;", STR_ARGS(parsed.orcpt_type)), !utf8_address_decode(&orcpt, parsed.orcpt)))
+            buf_clear(&orcpt);
+        int status = letter_add_recipient(&dialogue->letter, mail_address_text(&parsed.recipient), buf_str(&orcpt),
+                                          parsed.notify, &failure);
         buf_free(&orcpt);
         say(status == EX_OK ? "250 2.1.5 Ok" : "452 4.5.3 Error: too many recipients");
     }
@@ -123,16 +132,23 @@ static bool serve(struct dialogue *dialogue, struct str verb, struct str argumen
         return false;
     }
     if (str_equal_nocase(verb, STR("DATA"))) return data(dialogue);
-    if (str_equal_nocase(verb, STR("EHLO"))) ehlo(dialogue);
-    else if (str_equal_nocase(verb, STR("HELO"))) say("250 Ok");
-    else if (str_equal_nocase(verb, STR("MAIL"))) mail(dialogue, argument);
-    else if (str_equal_nocase(verb, STR("RCPT"))) rcpt(dialogue, argument);
-    else if (str_equal_nocase(verb, STR("NOOP"))) say("250 2.0.0 Ok");
-    else if (str_equal_nocase(verb, STR("VRFY"))) say("252 2.0.0 Cannot VRFY user, but will accept the message");
+    if (str_equal_nocase(verb, STR("EHLO")))
+        ehlo(dialogue);
+    else if (str_equal_nocase(verb, STR("HELO")))
+        say("250 Ok");
+    else if (str_equal_nocase(verb, STR("MAIL")))
+        mail(dialogue, argument);
+    else if (str_equal_nocase(verb, STR("RCPT")))
+        rcpt(dialogue, argument);
+    else if (str_equal_nocase(verb, STR("NOOP")))
+        say("250 2.0.0 Ok");
+    else if (str_equal_nocase(verb, STR("VRFY")))
+        say("252 2.0.0 Cannot VRFY user, but will accept the message");
     else if (str_equal_nocase(verb, STR("RSET"))) {
         reset(dialogue);
         say("250 2.0.0 Ok");
-    } else say("502 5.5.2 Error: command not recognized");
+    } else
+        say("502 5.5.2 Error: command not recognized");
     return true;
 }
 
@@ -141,11 +157,14 @@ int sendmail_smtp(const struct config *config) {
     struct str line, verb, argument;
     char greeting[400];
     reset(&dialogue);
-    snprintf(greeting, sizeof greeting, "220 %.*s ESMTP %.*s", STR_ARGS(config->myhostname), STR_ARGS(config->mail_name));
+    snprintf(greeting, sizeof greeting, "220 %.*s ESMTP %.*s", STR_ARGS(config->myhostname),
+             STR_ARGS(config->mail_name));
     say(greeting);
     while (read_line(&dialogue, &line)) {
-        if (!smtp_command_split(line, &verb, &argument)) say("500 5.5.2 Error: bad syntax");
-        else if (!serve(&dialogue, verb, argument)) break;
+        if (!smtp_command_split(line, &verb, &argument))
+            say("500 5.5.2 Error: bad syntax");
+        else if (!serve(&dialogue, verb, argument))
+            break;
     }
     reset(&dialogue);
     arena_destroy(&dialogue.letter.arena);

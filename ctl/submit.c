@@ -12,11 +12,12 @@
 
 /* ---- the server runs */
 
-static enum submit_result submit_to_pickup(int socket, const struct ipc_pickup_submit *request, int content, struct failure *failure) {
+static enum submit_result submit_to_pickup(int socket, const struct ipc_pickup_submit *request, int content,
+                                           struct failure *failure) {
     struct arena *arena = arena_create(0);
     struct ipc_reply reply = {.descriptor = -1};
-    enum ipc_result result =
-        ipc_ask_blocking(socket, IPC_PICKUP_SUBMIT, request, content, IPC_PICKUP_ACCEPTED, PATIENCE, arena, &reply, failure);
+    enum ipc_result result = ipc_ask_blocking(socket, IPC_PICKUP_SUBMIT, request, content, IPC_PICKUP_ACCEPTED,
+                                              PATIENCE, arena, &reply, failure);
     enum submit_result submitted = result == IPC_OK ? SUBMIT_OK : SUBMIT_RETRY;
     if (result == IPC_REFUSED) {
         const struct ipc_failed *failed = reply.message;
@@ -66,8 +67,8 @@ static void become_drop(const struct config *config, int from) {
     _exit(EX_UNAVAILABLE);
 }
 
-static enum submit_result submit_to_drop(const struct config *config, const struct ipc_pickup_submit *request, int content,
-                                         struct failure *failure) {
+static enum submit_result submit_to_drop(const struct config *config, const struct ipc_pickup_submit *request,
+                                         int content, struct failure *failure) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) {
         failure_set_errno(failure, errno, "cannot make a pipe");
@@ -79,7 +80,8 @@ static enum submit_result submit_to_drop(const struct config *config, const stru
     bool fed = child > 0 && feed_drop(ends[1], request, content);
     close(ends[1]);
     int status = -1;
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
     if (fed && WIFEXITED(status) && WEXITSTATUS(status) == 0) return SUBMIT_OK;
     failure_set(failure, "the mail system is down and the drop folder cannot be used");
     return SUBMIT_RETRY;

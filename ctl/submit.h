@@ -7,13 +7,13 @@
 #include "ipc.h"
 
 enum submit_result {
-    SUBMIT_OK,       /* safe: in the queue, or synced in the drop folder */
-    SUBMIT_RETRY,    /* EX_TEMPFAIL */
-    SUBMIT_REFUSED,  /* pickup said no for good */
+    SUBMIT_OK,      /* safe: in the queue, or synced in the drop folder */
+    SUBMIT_RETRY,   /* EX_TEMPFAIL */
+    SUBMIT_REFUSED, /* pickup said no for good */
 };
 
 /* content: a file of request->content_length bytes, at offset 0. */
-MUST_USE enum submit_result submit_message(const struct config *config, const struct ipc_pickup_submit *request, int content,
-                                           struct failure *failure);
+MUST_USE enum submit_result submit_message(const struct config *config, const struct ipc_pickup_submit *request,
+                                           int content, struct failure *failure);
 
 #endif

@@ -19,10 +19,10 @@
 #include <unistd.h>
 
 #define PORT_BASE_DEFAULT 20000
-#define PORT_SMTP 25
-#define PORT_LMTP 24
-#define SETTING_LIMIT 200
-#define FILE_LIMIT ((size_t)256 * 1024)
+#define PORT_SMTP         25
+#define PORT_LMTP         24
+#define SETTING_LIMIT     200
+#define FILE_LIMIT        ((size_t)256 * 1024)
 
 struct plan {
     char *directory; /* absolute */
@@ -75,8 +75,7 @@ static bool is_set(const struct plan *plan, struct str wanted) {
     struct str name;
     struct str value;
     for (size_t i = 0; i < plan->setting_count; i++)
-        if (str_cut(str_from(plan->settings[i]), '=', &name, &value) && str_equal(str_trim(name), wanted))
-            return true;
+        if (str_cut(str_from(plan->settings[i]), '=', &name, &value) && str_equal(str_trim(name), wanted)) return true;
     return false;
 }
 
@@ -89,8 +88,7 @@ static void write_main_cf(const struct plan *plan, struct buf *out) {
     while (str_cut(rest, '\n', &line, &rest)) {
         struct str name = STR_EMPTY;
         struct str value = STR_EMPTY;
-        if (str_cut(line, '=', &name, &value) && is_set(plan, str_trim(name)))
-            continue;
+        if (str_cut(line, '=', &name, &value) && is_set(plan, str_trim(name))) continue;
         buf_append(out, line);
         buf_append_char(out, '\n');
     }
@@ -135,16 +133,21 @@ static void write_master_cf(const struct plan *plan, struct buf *out) {
 /* Names that RFC 5321 section 4.5.1 and RFC 2142 ask for. */
 static const struct alias_row {
     const char *name, *target;
-} alias_rows[] = {{"postmaster", NULL}, {"mailer-daemon", "postmaster"}, {"root", "postmaster"}, {"abuse", "postmaster"}};
+} alias_rows[] = {
+    {"postmaster", NULL}, {"mailer-daemon", "postmaster"}, {"root", "postmaster"}, {"abuse", "postmaster"}};
 
 /* A NULL target is the postmaster's mailbox of the private domain. */
 static void append_target(const struct plan *plan, const struct alias_row *row, struct buf *out) {
-    if (row->target) buf_append(out, str_from(row->target));
-    else buf_printf(out, "postmaster@%s", plan->domain);
+    if (row->target)
+        buf_append(out, str_from(row->target));
+    else
+        buf_printf(out, "postmaster@%s", plan->domain);
 }
 
 static void write_aliases(const struct plan *plan, struct buf *out) {
-    buf_append(out, STR("# aliases: name: where to. Looked up for the domains in mydestination; after a change: newaliases.\n"));
+    buf_append(
+        out,
+        STR("# aliases: name: where to. Looked up for the domains in mydestination; after a change: newaliases.\n"));
     for (size_t i = 0; i < ARRAY_LENGTH(alias_rows); i++) {
         buf_printf(out, "%s: ", alias_rows[i].name);
         append_target(plan, &alias_rows[i], out);
@@ -161,9 +164,8 @@ static bool write_file(const struct plan *plan, const char *name, struct str con
                        struct failure *failure) {
     struct buf path = buf_make(4096);
     buf_printf(&path, "%s/etc/%s", plan->directory, name);
-    bool good = access(buf_string(&path), F_OK) == 0
-                    ? failure_set(failure, "%s exists already", buf_string(&path))
-                    : files_replace(buf_string(&path), content, mode, failure);
+    bool good = access(buf_string(&path), F_OK) == 0 ? failure_set(failure, "%s exists already", buf_string(&path))
+                                                     : files_replace(buf_string(&path), content, mode, failure);
     buf_free(&path);
     return good;
 }
@@ -179,7 +181,8 @@ static bool build_aliases(const struct plan *plan, struct failure *failure) {
         for (size_t i = 0; good && i < ARRAY_LENGTH(alias_rows); i++) {
             buf_clear(&target);
             append_target(plan, &alias_rows[i], &target);
-            good = lmdb_build_put(build, str_from(alias_rows[i].name), buf_str(&target), i + 2, false, NULL) == LMDB_BUILD_NEW;
+            good = lmdb_build_put(build, str_from(alias_rows[i].name), buf_str(&target), i + 2, false, NULL) ==
+                   LMDB_BUILD_NEW;
         }
         buf_free(&target);
         good = good && lmdb_build_commit(build, 0644, (uid_t)-1, (gid_t)-1, false, failure);
@@ -219,15 +222,15 @@ static bool make_part(const struct plan *plan, const char *part, uid_t owner, gi
 static bool make_directories(const struct plan *plan, struct failure *failure) {
     uid_t own = geteuid();
     gid_t own_group = getegid();
-    return make_part(plan, "", own, own_group, 0755, failure) && make_part(plan, "/etc", own, own_group, 0755, failure) &&
+    return make_part(plan, "", own, own_group, 0755, failure) &&
+           make_part(plan, "/etc", own, own_group, 0755, failure) &&
            make_part(plan, "/mail", plan->mail_user, plan->mail_group, 0755, failure);
 }
 
 /* ---- who and what */
 
 static bool settle_accounts(struct plan *plan, struct failure *failure) {
-    if (geteuid() == 0 && !accounts_make(failure))
-        return false;
+    if (geteuid() == 0 && !accounts_make(failure)) return false;
     if (!accounts_find(ACCOUNT_OWNER, "mail", &plan->mail_user, &plan->mail_group))
         return failure_set(failure, "no owner for the mailboxes");
     const struct passwd *account = geteuid() == 0 ? NULL : getpwuid(geteuid());
@@ -257,8 +260,7 @@ static bool read_arguments(struct plan *plan, const struct tern *tern, const cha
     for (int i = 0; i < tern->argument_count; i++) {
         const char *argument = tern->arguments[i];
         if (argument[0] != '-') {
-            if (*directory != NULL)
-                return false;
+            if (*directory != NULL) return false;
             *directory = argument;
         } else if (i + 1 >= tern->argument_count || !read_option(plan, argument, tern->arguments[++i]))
             return false;

@@ -21,11 +21,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define READ_SIZE ((size_t)65536)
-#define LINE_LIMIT ((size_t)8192) /* longer ones are cut into several */
-#define HOST_LIMIT 256
-#define ORDER_MS 5
-#define WAITING_LIMIT ((size_t)1 << 20) /* bytes of lines that wait; then they are written at once */
+#define READ_SIZE      ((size_t)65536)
+#define LINE_LIMIT     ((size_t)8192) /* longer ones are cut into several */
+#define HOST_LIMIT     256
+#define ORDER_MS       5
+#define WAITING_LIMIT  ((size_t)1 << 20) /* bytes of lines that wait; then they are written at once */
 #define DATE_TOLERANCE (60 * CLOCK_SECOND)
 
 struct source {
@@ -40,7 +40,7 @@ struct source {
 struct waiting {
     const struct source *source;
     int64_t date;
-    size_t number; /* in order of reading */
+    size_t number;         /* in order of reading */
     size_t offset, length; /* in the daemon's texts */
 };
 
@@ -74,7 +74,8 @@ static void flush(struct log_daemon *daemon) {
     write_out(daemon, &written);
     if (!written || daemon->output.lost == 0) return;
     char text[80];
-    snprintf(text, sizeof text, "warning: %llu bytes of the log could not be written", (unsigned long long)daemon->output.lost);
+    snprintf(text, sizeof text, "warning: %llu bytes of the log could not be written",
+             (unsigned long long)daemon->output.lost);
     struct record record = {.severity = RECORD_WARNING, .process = (uint64_t)getpid(), .text = str_from(text)};
     daemon->output.lost = 0;
     record_format(&daemon->frame, str_from(daemon->tag), &record, &daemon->out);
@@ -88,7 +89,8 @@ static int compare_waiting(const void *a, const void *b) {
 }
 
 static void write_waiting(struct log_daemon *daemon, const struct waiting *waiting) {
-    struct record record = record_parse(str_slice(buf_str(&daemon->texts), waiting->offset, waiting->offset + waiting->length));
+    struct record record =
+        record_parse(str_slice(buf_str(&daemon->texts), waiting->offset, waiting->offset + waiting->length));
     record_set_time(&daemon->frame, waiting->date);
     record_format(&daemon->frame, waiting->source->tag, &record, &daemon->out);
     if (daemon->frame.form == RECORD_FORM_SYSLOG) /* a datagram a line */
@@ -98,8 +100,10 @@ static void write_waiting(struct log_daemon *daemon, const struct waiting *waiti
 /* Writes the lines dated up to a moment, in order; the others wait on. */
 static void write_until(struct log_daemon *daemon, int64_t until) {
     size_t done = 0;
-    if (daemon->waiting_count > 1) qsort(daemon->waiting, daemon->waiting_count, sizeof *daemon->waiting, compare_waiting);
-    while (done < daemon->waiting_count && daemon->waiting[done].date <= until) write_waiting(daemon, &daemon->waiting[done++]);
+    if (daemon->waiting_count > 1)
+        qsort(daemon->waiting, daemon->waiting_count, sizeof *daemon->waiting, compare_waiting);
+    while (done < daemon->waiting_count && daemon->waiting[done].date <= until)
+        write_waiting(daemon, &daemon->waiting[done++]);
     flush(daemon);
     daemon->waiting_count -= done;
     if (daemon->waiting_count == 0) {
@@ -118,8 +122,7 @@ static void on_timer(void *argument) {
 
 static void add_line(struct source *source, struct str line) {
     struct log_daemon *daemon = source->daemon;
-    if (line.length == 0)
-        return;
+    if (line.length == 0) return;
     if (daemon->waiting_count == daemon->waiting_room) {
         daemon->waiting_room = daemon->waiting_room ? daemon->waiting_room * 2 : 64;
         daemon->waiting = memory_resize(daemon->waiting, daemon->waiting_room, sizeof *daemon->waiting);
@@ -127,8 +130,11 @@ static void add_line(struct source *source, struct str line) {
     /* A service that lies about the date may put its own lines in the wrong place, but not for long. */
     int64_t now = clock_date(), date = record_parse(line).date;
     if (date > now || date < now - DATE_TOLERANCE) date = now;
-    daemon->waiting[daemon->waiting_count] = (struct waiting){
-        .source = source, .date = date, .number = daemon->lines_read++, .offset = daemon->texts.length, .length = line.length};
+    daemon->waiting[daemon->waiting_count] = (struct waiting){.source = source,
+                                                              .date = date,
+                                                              .number = daemon->lines_read++,
+                                                              .offset = daemon->texts.length,
+                                                              .length = line.length};
     daemon->waiting_count++;
     buf_append(&daemon->texts, line);
     if (daemon->texts.length >= WAITING_LIMIT) write_until(daemon, INT64_MAX);
@@ -154,12 +160,10 @@ static void take_lines(struct source *source, struct str bytes) {
 /* One read; false when nothing (more) is there. */
 static bool read_source(struct source *source) {
     ssize_t got = read(source->descriptor, source->daemon->bytes, READ_SIZE);
-    if (got < 0 && errno == EINTR)
-        return true;
+    if (got < 0 && errno == EINTR) return true;
     if (got == 0) /* the service is gone for good */
         loop_watch_stop(&source->watch);
-    if (got <= 0)
-        return false;
+    if (got <= 0) return false;
     take_lines(source, str_make(source->daemon->bytes, (size_t)got));
     return true;
 }
@@ -175,25 +179,23 @@ static void source_readable(int descriptor, void *argument) {
 /* ---- the daemon */
 
 static unsigned facility_number(struct str name) {
-    static const char *const names[] = {"kern",   "user",   "mail",   "daemon", "auth",   "syslog", "lpr",    "news",
-                                        "uucp",   "cron",   "authpriv", "ftp",  "",       "",       "",       "",
-                                        "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"};
+    static const char *const names[] = {"kern",   "user",   "mail",   "daemon", "auth",     "syslog",
+                                        "lpr",    "news",   "uucp",   "cron",   "authpriv", "ftp",
+                                        "",       "",       "",       "",       "local0",   "local1",
+                                        "local2", "local3", "local4", "local5", "local6",   "local7"};
     for (unsigned i = 0; i < ARRAY_LENGTH(names); i++)
-        if (str_equal(name, str_from(names[i])))
-            return i;
+        if (str_equal(name, str_from(names[i]))) return i;
     return 2; /* mail */
 }
 
 static enum record_form form_of(const struct config *config) {
-    if (str_equal(config->log_format, STR("json")))
-        return RECORD_FORM_JSON;
+    if (str_equal(config->log_format, STR("json"))) return RECORD_FORM_JSON;
     return config->maillog_file.length == 0 ? RECORD_FORM_SYSLOG : RECORD_FORM_TEXT;
 }
 
 /* The log's host is the first label of the machine's name, as syslog has it. */
 static void read_host(struct log_daemon *daemon) {
-    if (gethostname(daemon->host, sizeof daemon->host - 1) < 0)
-        daemon->host[0] = '\0';
+    if (gethostname(daemon->host, sizeof daemon->host - 1) < 0) daemon->host[0] = '\0';
     daemon->host[strcspn(daemon->host, ".")] = '\0';
     daemon->frame.host = str_from(daemon->host[0] != '\0' ? daemon->host : "localhost");
 }
@@ -225,7 +227,8 @@ static bool start(struct service *service, struct failure *failure) {
     struct log_daemon *daemon = service_context(service);
     (void)failure;
     for (size_t i = 0; i < daemon->source_count; i++)
-        daemon->sources[i].watch = loop_watch_readable(daemon->sources[i].descriptor, source_readable, &daemon->sources[i]);
+        daemon->sources[i].watch =
+            loop_watch_readable(daemon->sources[i].descriptor, source_readable, &daemon->sources[i]);
     return true;
 }
 
@@ -233,7 +236,8 @@ static bool start(struct service *service, struct failure *failure) {
 static void drain(struct service *service) {
     struct log_daemon *daemon = service_context(service);
     for (size_t i = 0; i < daemon->source_count; i++) {
-        while (read_source(&daemon->sources[i])) continue;
+        while (read_source(&daemon->sources[i]))
+            continue;
         loop_watch_stop(&daemon->sources[i].watch);
     }
     write_until(daemon, INT64_MAX);
@@ -247,8 +251,13 @@ static void tick(struct service *service) {
 }
 
 int main(int count, char **words) {
-    static const struct service_declaration declaration = {
-        .program = "log", .survives_master = true, .prepare = prepare, .start = start, .tick = tick, .drain = drain, .session_limit = 1};
+    static const struct service_declaration declaration = {.program = "log",
+                                                           .survives_master = true,
+                                                           .prepare = prepare,
+                                                           .start = start,
+                                                           .tick = tick,
+                                                           .drain = drain,
+                                                           .session_limit = 1};
     struct start_arguments arguments = {0};
     struct failure failure = {0};
     if (!start_arguments_read(count, words, &arguments, &failure)) {

@@ -11,22 +11,20 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LOG_MODE 0640
+#define LOG_MODE    0640
 #define SYSLOG_PATH "/dev/log"
 
 static bool open_file(struct output *output, struct failure *failure) {
     struct stat status;
     int descriptor =
         openat(output->directory, output->name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, LOG_MODE);
-    if (descriptor < 0)
-        return failure_set_errno(failure, errno, "maillog_file %s", output->name);
+    if (descriptor < 0) return failure_set_errno(failure, errno, "maillog_file %s", output->name);
     if (fstat(descriptor, &status) < 0) {
         failure_set_errno(failure, errno, "maillog_file %s", output->name);
         close(descriptor);
         return false;
     }
-    if (output->descriptor >= 0)
-        close(output->descriptor);
+    if (output->descriptor >= 0) close(output->descriptor);
     output->descriptor = descriptor;
     output->device = status.st_dev;
     output->inode = status.st_ino;
@@ -53,8 +51,7 @@ static bool open_syslog(struct output *output, struct failure *failure) {
     struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SYSLOG_PATH};
     output->is_syslog = true;
     output->descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (output->descriptor < 0)
-        return failure_set_errno(failure, errno, "socket");
+    if (output->descriptor < 0) return failure_set_errno(failure, errno, "socket");
     if (connect(output->descriptor, (struct sockaddr *)&address, sizeof address) < 0)
         return failure_set_errno(failure, errno, "maillog_file is empty and the system's logger does not answer at %s",
                                  SYSLOG_PATH);
@@ -63,8 +60,7 @@ static bool open_syslog(struct output *output, struct failure *failure) {
 
 bool output_open(struct output *output, struct str maillog_file, struct failure *failure) {
     *output = (struct output){.descriptor = -1, .directory = -1};
-    if (maillog_file.length == 0)
-        return open_syslog(output, failure);
+    if (maillog_file.length == 0) return open_syslog(output, failure);
     if (str_equal(maillog_file, STR("/dev/stdout"))) {
         output->descriptor = STDOUT_FILENO;
         return true;
@@ -74,8 +70,7 @@ bool output_open(struct output *output, struct str maillog_file, struct failure 
 
 void output_look_again(struct output *output) {
     struct stat status;
-    if (!output->is_file || output->directory < 0)
-        return;
+    if (!output->is_file || output->directory < 0) return;
     if (fstatat(output->directory, output->name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
         status.st_dev == output->device && status.st_ino == output->inode)
         return;
@@ -87,8 +82,7 @@ bool output_write(struct output *output, struct str lines) {
     while (lines.length > 0) {
         ssize_t written = output->is_syslog ? send(output->descriptor, lines.data, lines.length, MSG_NOSIGNAL)
                                             : write(output->descriptor, lines.data, lines.length);
-        if (written < 0 && errno == EINTR)
-            continue;
+        if (written < 0 && errno == EINTR) continue;
         if (written <= 0) {
             output->lost += lines.length;
             output->deserted = output->is_syslog && (errno == ECONNREFUSED || errno == ENOTCONN || errno == ECONNRESET);

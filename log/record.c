@@ -9,8 +9,8 @@
 
 /* By syslog's number; the text of a line begins with the word and a colon, but for info's. */
 static const struct str severity_words[] = {
-    STR_INIT("panic"), STR_INIT("panic"),   STR_INIT("fatal"), STR_INIT("error"),
-    STR_INIT("warning"), STR_INIT("notice"), STR_INIT("info"), STR_INIT("debug"),
+    STR_INIT("panic"),   STR_INIT("panic"),  STR_INIT("fatal"), STR_INIT("error"),
+    STR_INIT("warning"), STR_INIT("notice"), STR_INIT("info"),  STR_INIT("debug"),
 };
 
 struct record record_parse(struct str line) {
@@ -34,8 +34,7 @@ struct record record_parse(struct str line) {
 void record_set_time(struct record_frame *frame, int64_t date) {
     time_t second = (time_t)(date / CLOCK_SECOND);
     struct tm local;
-    if (second == frame->second || localtime_r(&second, &local) == NULL)
-        return;
+    if (second == frame->second || localtime_r(&second, &local) == NULL) return;
     frame->second = second;
     strftime(frame->traditional, sizeof frame->traditional, "%b %e %H:%M:%S", &local);
     strftime(frame->iso, sizeof frame->iso, "%Y-%m-%dT%H:%M:%S%z", &local);
@@ -61,8 +60,7 @@ static void append_json(struct buf *out, struct str text) {
     buf_append_char(out, '"');
     for (size_t i = 0; i < text.length; i++) {
         char c = text.data[i];
-        if (c == '"' || c == '\\')
-            buf_append_char(out, '\\');
+        if (c == '"' || c == '\\') buf_append_char(out, '\\');
         buf_append_char(out, is_control(text, i, utf8) ? '?' : c);
     }
     buf_append_char(out, '"');

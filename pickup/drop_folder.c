@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAGIC "tern-drop 1 "
+#define MAGIC            "tern-drop 1 "
 #define FIRST_LINE_LIMIT 64
-#define NOT_NOW_LIMIT 20 /* files that cannot be taken now, until a scan gives up: one alone may be at fault itself */
+#define NOT_NOW_LIMIT    20 /* files that cannot be taken now, until a scan gives up: one alone may be at fault itself */
 
 /* Reads the packet; *content is where the message begins. */
 static bool read_packet(int file, struct arena *arena, struct ipc_pickup_submit *request, uint64_t *content) {
@@ -51,7 +51,8 @@ static enum take_result take_open_file(struct pickup *pickup, int file, const ch
         char queue_id[24];
         result = submission_take(pickup, &submission, arena, queue_id, &failure) ? TAKEN : NOT_NOW;
         if (result == NOT_NOW && failure.reply_code >= 500) {
-            log_warning("dropped message %s of uid %u is refused: %s; renamed to .%s, nobody is told", name, status.st_uid, failure.text, name);
+            log_warning("dropped message %s of uid %u is refused: %s; renamed to .%s, nobody is told", name,
+                        status.st_uid, failure.text, name);
             result = UNUSABLE;
         }
     }
@@ -64,7 +65,8 @@ static void set_aside(struct pickup *pickup, const char *name) {
     char hidden[300];
     snprintf(hidden, sizeof hidden, ".%s", name);
     log_warning("file %s in the drop folder is no message: renamed to %s", name, hidden);
-    if (renameat(pickup->folder, name, pickup->folder, hidden) < 0) log_warning("cannot rename %s: %s", name, strerror(errno));
+    if (renameat(pickup->folder, name, pickup->folder, hidden) < 0)
+        log_warning("cannot rename %s: %s", name, strerror(errno));
 }
 
 static enum take_result take_file(struct pickup *pickup, const char *name) {
@@ -90,7 +92,8 @@ static void scan_task(void *argument) {
         if (entry->d_name[0] == '.') continue;
         enum take_result result = take_file(pickup, entry->d_name);
         if (result == TAKEN && unlinkat(pickup->folder, entry->d_name, 0) < 0)
-            log_warning("cannot remove %s from the drop folder: %s; it will be sent again", entry->d_name, strerror(errno));
+            log_warning("cannot remove %s from the drop folder: %s; it will be sent again", entry->d_name,
+                        strerror(errno));
         if (result == UNUSABLE) set_aside(pickup, entry->d_name);
         if (result == NOT_NOW) left--;
     }

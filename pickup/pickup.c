@@ -19,8 +19,8 @@ static bool is_sealed(int file) {
 }
 
 static void submit(struct ipc_request *request, struct pickup *pickup) {
-    struct submission submission = {.request = request->message, .file = request->descriptor,
-                                    .uid = ipc_peer_uid(request->peer)};
+    struct submission submission = {
+        .request = request->message, .file = request->descriptor, .uid = ipc_peer_uid(request->peer)};
     struct intake_failure failure = {0};
     char queue_id[24];
     if (request->descriptor < 0 || !is_sealed(request->descriptor)) {
@@ -34,8 +34,10 @@ static void submit(struct ipc_request *request, struct pickup *pickup) {
 }
 
 static void dispatch(struct ipc_request *request, void *context) {
-    if (request->type == IPC_PICKUP_SUBMIT) submit(request, context);
-    else ipc_answer_failed(request, 550, "5.5.1", "pickup does not serve %s", ipc_type_name(request->type));
+    if (request->type == IPC_PICKUP_SUBMIT)
+        submit(request, context);
+    else
+        ipc_answer_failed(request, 550, "5.5.1", "pickup does not serve %s", ipc_type_name(request->type));
 }
 
 /* One message at a time for each caller: a user's flood waits behind itself. */

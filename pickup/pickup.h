@@ -10,22 +10,22 @@ struct pickup {
     struct service *service;
     const struct config *config;
     struct ipc_client *cleanup;
-    int folder;      /* the drop folder; -1 if there is none */
+    int folder; /* the drop folder; -1 if there is none */
     bool scanning;
 };
 
 /* A message as it was handed in. */
 struct submission {
     const struct ipc_pickup_submit *request;
-    int file;          /* content begins at offset */
+    int file; /* content begins at offset */
     uint64_t offset;
-    uint32_t uid;      /* who handed it in, as the kernel says */
+    uint32_t uid; /* who handed it in, as the kernel says */
 };
 
 /* submission.c: adds trace and missing headers and commits. True: safe, queue_id has its
  * ID. False: failure has the reply. */
-MUST_USE bool submission_take(struct pickup *pickup, const struct submission *submission, struct arena *arena, char queue_id[24],
-                              struct intake_failure *failure);
+MUST_USE bool submission_take(struct pickup *pickup, const struct submission *submission, struct arena *arena,
+                              char queue_id[24], struct intake_failure *failure);
 
 /* drop_folder.c: takes in all that stands there. In a task. */
 void drop_folder_scan(struct pickup *pickup);

@@ -12,21 +12,24 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE 60000 /* ms for cleanup */
+#define PATIENCE    60000                /* ms for cleanup */
 #define HEADER_READ ((size_t)256 * 1024) /* how far missing fields are looked for */
-#define PART ((size_t)32768)
+#define PART        ((size_t)32768)
 
-static bool refuse(struct intake_failure *failure, unsigned code, const char *status, const char *text, struct str about) {
+static bool refuse(struct intake_failure *failure, unsigned code, const char *status, const char *text,
+                   struct str about) {
     failure->reply_code = code;
     snprintf(failure->status, sizeof failure->status, "%s", status);
-    snprintf(failure->text, sizeof failure->text, "%s%s%s", text, about.length ? ": " : "", about.length ? LOG_TEXT(about) : "");
+    snprintf(failure->text, sizeof failure->text, "%s%s%s", text, about.length ? ": " : "",
+             about.length ? LOG_TEXT(about) : "");
     return false;
 }
 
 /* ---- envelope */
 
 /* Internal form, with the origin if it has no domain. */
-static bool complete(const struct pickup *pickup, struct str text, bool smtputf8, struct arena *arena, struct str *address) {
+static bool complete(const struct pickup *pickup, struct str text, bool smtputf8, struct arena *arena,
+                     struct str *address) {
     struct mail_address parsed;
     unsigned flags = MAIL_ADDRESS_LOCAL_ONLY | MAIL_ADDRESS_LONG | (smtputf8 ? MAIL_ADDRESS_UTF8 : 0);
     if (mail_address_from_internal(text, flags, &parsed) != MAIL_ADDRESS_OK) return false;
@@ -38,8 +41,8 @@ static bool complete(const struct pickup *pickup, struct str text, bool smtputf8
     return good;
 }
 
-static bool fill_envelope(const struct pickup *pickup, const struct submission *submission, const char *user, struct arena *arena,
-                          struct intake_envelope *envelope, struct intake_failure *failure) {
+static bool fill_envelope(const struct pickup *pickup, const struct submission *submission, const char *user,
+                          struct arena *arena, struct intake_envelope *envelope, struct intake_failure *failure) {
     const struct ipc_pickup_submit *request = submission->request;
     struct str sender = request->sender.length ? request->sender : str_from(user);
     if (!request->null_sender && !complete(pickup, sender, request->smtputf8, arena, &envelope->sender))
@@ -49,7 +52,8 @@ static bool fill_envelope(const struct pickup *pickup, const struct submission *
     size_t offset = 0, count = 0;
     struct ipc_recipient row;
     bool bad = false;
-    while (count < request->recipients.count && ipc_list_next(request->recipients, IPC_ROW_RECIPIENT, &offset, &row, &bad)) {
+    while (count < request->recipients.count &&
+           ipc_list_next(request->recipients, IPC_ROW_RECIPIENT, &offset, &row, &bad)) {
         recipients[count] = row;
         if (!complete(pickup, row.address, request->smtputf8, arena, &recipients[count].address))
             return refuse(failure, 553, "5.1.3", "bad recipient address", row.address);
@@ -81,9 +85,12 @@ static void look_at_header(struct str begin, struct present *present, struct buf
     struct header_field field;
     header_begin(&reader, begin, begin.length ? begin.length : 1);
     while (header_next(&reader, &field) == HEADER_FIELD) {
-        if (str_equal_nocase(field.name, STR("From"))) present->from = true;
-        else if (str_equal_nocase(field.name, STR("Date"))) present->date = true;
-        else if (str_equal_nocase(field.name, STR("Received"))) present->hops++;
+        if (str_equal_nocase(field.name, STR("From")))
+            present->from = true;
+        else if (str_equal_nocase(field.name, STR("Date")))
+            present->date = true;
+        else if (str_equal_nocase(field.name, STR("Received")))
+            present->hops++;
         else if (str_equal_nocase(field.name, STR("Message-ID")) && !present->message_id) {
             present->message_id = true;
             header_append_unfolded(message_id, field.value);
@@ -104,15 +111,18 @@ static void write_trace(const struct pickup *pickup, uint32_t uid, struct str qu
     buf_append_char(out, '\n');
 }
 
-static void write_missing(const struct pickup *pickup, const struct submission *submission, const struct present *present,
-                          const struct intake_envelope *envelope, struct str queue_id, int64_t now, struct buf *out, struct buf *message_id) {
+static void write_missing(const struct pickup *pickup, const struct submission *submission,
+                          const struct present *present, const struct intake_envelope *envelope, struct str queue_id,
+                          int64_t now, struct buf *out, struct buf *message_id) {
     struct mail_address sender;
     if (!present->date) date_field_append(out, now, local_offset_minutes(now));
     if (!present->message_id) {
         message_id_append(message_id, now, queue_id, pickup->config->myhostname);
         message_id_field_append(out, now, queue_id, pickup->config->myhostname);
     }
-    if (!present->from && mail_address_from_internal(envelope->sender, MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG | MAIL_ADDRESS_LOCAL_ONLY, &sender) == MAIL_ADDRESS_OK)
+    if (!present->from &&
+        mail_address_from_internal(envelope->sender, MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG | MAIL_ADDRESS_LOCAL_ONLY,
+                                   &sender) == MAIL_ADDRESS_OK)
         from_field_append(out, submission->request->full_name, &sender);
 }
 
@@ -137,7 +147,8 @@ static bool copy_rest(const struct submission *submission, uint64_t from, struct
     char bytes[PART];
     for (uint64_t done = from; done < submission->request->content_length;) {
         uint64_t left = submission->request->content_length - done;
-        ssize_t got = pread(submission->file, bytes, left < PART ? (size_t)left : PART, (off_t)(submission->offset + done));
+        ssize_t got =
+            pread(submission->file, bytes, left < PART ? (size_t)left : PART, (off_t)(submission->offset + done));
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) return false;
         intake_write(intake, str_make(bytes, (size_t)got));
@@ -153,12 +164,14 @@ static bool needs_empty_line(struct str begin) {
     return kind != HEADER_LINE_FIELD && kind != HEADER_LINE_EMPTY;
 }
 
-static bool write_content(const struct pickup *pickup, const struct submission *submission, struct intake_envelope *envelope,
-                          struct intake *intake, struct buf *message_id, struct intake_failure *failure) {
+static bool write_content(const struct pickup *pickup, const struct submission *submission,
+                          struct intake_envelope *envelope, struct intake *intake, struct buf *message_id,
+                          struct intake_failure *failure) {
     struct buf begin = buf_make(0), out = buf_make(0);
     struct present present = {0};
     int64_t now = clock_date() / CLOCK_SECOND;
-    bool good = read_begin(submission, &begin) || refuse(failure, 451, "4.3.0", "the content cannot be read", STR_EMPTY);
+    bool good =
+        read_begin(submission, &begin) || refuse(failure, 451, "4.3.0", "the content cannot be read", STR_EMPTY);
     struct str text = buf_str(&begin);
     /* An mbox separator line that some callers send first is no header field. */
     if (str_starts(text, STR("From "))) {
@@ -174,7 +187,8 @@ static bool write_content(const struct pickup *pickup, const struct submission *
     char last = text.length ? text.data[text.length - 1] : '\n';
     intake_write(intake, buf_str(&out));
     intake_write(intake, text);
-    if (good && !copy_rest(submission, begin.length, intake, &last)) good = refuse(failure, 451, "4.3.0", "the content cannot be read", STR_EMPTY);
+    if (good && !copy_rest(submission, begin.length, intake, &last))
+        good = refuse(failure, 451, "4.3.0", "the content cannot be read", STR_EMPTY);
     if (last != '\n') intake_write(intake, STR("\n"));
     buf_free(&begin);
     buf_free(&out);
@@ -192,14 +206,19 @@ bool submission_take(struct pickup *pickup, const struct submission *submission,
         return refuse(failure, 552, "5.3.4", "message size exceeds message_size_limit", STR_EMPTY);
     snprintf(user, sizeof user, "%u", (unsigned)submission->uid); /* an empty root has no account file */
     if (!fill_envelope(pickup, submission, user, arena, &envelope, failure)) return false;
-    if (!intake_open(pickup->cleanup, submission->request->content_length, deadline_in(PATIENCE), &intake, failure)) return false;
+    if (!intake_open(pickup->cleanup, submission->request->content_length, deadline_in(PATIENCE), &intake, failure))
+        return false;
     snprintf(queue_id, 24, "%.*s", STR_ARGS(intake_queue_id(intake)));
     log_message(str_from(queue_id), "uid=%u from=<%.*s>", (unsigned)submission->uid, STR_ARGS(envelope.sender));
     struct buf message_id = buf_make(250);
     bool good = write_content(pickup, submission, &envelope, intake, &message_id, failure);
-    if (good) good = intake_commit(&intake, &envelope, deadline_in(PATIENCE), failure);
-    else intake_cancel(&intake);
+    if (good)
+        good = intake_commit(&intake, &envelope, deadline_in(PATIENCE), failure);
+    else
+        intake_cancel(&intake);
     buf_free(&message_id);
-    if (!good) log_message_warning(str_from(queue_id), "not accepted: %u %s %s; the caller is told", failure->reply_code, failure->status, failure->text);
+    if (!good)
+        log_message_warning(str_from(queue_id), "not accepted: %u %s %s; the caller is told", failure->reply_code,
+                            failure->status, failure->text);
     return good;
 }

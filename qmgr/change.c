@@ -75,7 +75,8 @@ void messages_cut_short(struct qmgr *qmgr) {
         void *value;
         while (!again && map_next(qmgr->active, &at, &name, &value)) {
             struct message *message = value;
-            for (struct job *job = message->jobs; job && !again; job = job->sibling) again = job->line != NULL;
+            for (struct job *job = message->jobs; job && !again; job = job->sibling)
+                again = job->line != NULL;
             if (!again) continue;
             size_t before = map_count(qmgr->active);
             message_cancel_jobs(message);
@@ -86,12 +87,19 @@ void messages_cut_short(struct qmgr *qmgr) {
 
 static bool change_active(struct message *message, enum queue_change change) {
     switch (change) {
-    case QUEUE_DELETE: message->wish_delete = true; break;
-    case QUEUE_HOLD: message->wish_hold = true; break;
+    case QUEUE_DELETE:
+        message->wish_delete = true;
+        break;
+    case QUEUE_HOLD:
+        message->wish_hold = true;
+        break;
     case QUEUE_EXPIRE:
-    case QUEUE_EXPIRE_RELEASE: message->wish_expire = true; break;
+    case QUEUE_EXPIRE_RELEASE:
+        message->wish_expire = true;
+        break;
     case QUEUE_REQUEUE:
-    case QUEUE_RELEASE: return false;
+    case QUEUE_RELEASE:
+        return false;
     }
     message_cancel_jobs(message);
     return true;
@@ -167,7 +175,8 @@ static bool change_resting(struct qmgr *qmgr, int folder, const char *name, enum
 /* The lock keeps off a qmgr that drains after a reload: what it is still delivering cannot be changed here. */
 static bool change_locked(struct qmgr *qmgr, int folder, const char *name, int file, enum queue_change change) {
     if (flock(file, LOCK_EX | LOCK_NB) == 0) return change_resting(qmgr, folder, name, change);
-    log_message_warning(str_from(name), "is still being delivered by a queue manager that is being replaced: not changed");
+    log_message_warning(str_from(name),
+                        "is still being delivered by a queue manager that is being replaced: not changed");
     return false;
 }
 
@@ -202,7 +211,8 @@ static void list_names(int folder, struct buf *names) {
     DIR *listing = copy < 0 ? NULL : fdopendir(copy);
     if (!listing && copy >= 0) close(copy);
     for (struct dirent *entry; listing && (entry = readdir(listing)) != NULL;) {
-        if (queue_id_is_valid(str_from(entry->d_name))) buf_append_bytes(names, entry->d_name, strlen(entry->d_name) + 1);
+        if (queue_id_is_valid(str_from(entry->d_name)))
+            buf_append_bytes(names, entry->d_name, strlen(entry->d_name) + 1);
     }
     if (listing) closedir(listing);
 }
@@ -222,7 +232,8 @@ static uint64_t change_folder(struct qmgr *qmgr, int folder, enum queue_change c
 static uint64_t change_all(struct qmgr *qmgr, enum queue_change change, struct str queues) {
     uint64_t count = 0;
     bool from_rest = change != QUEUE_RELEASE;
-    if (from_rest && (is_selected(queues, "incoming") || is_selected(queues, "active"))) count += change_folder(qmgr, qmgr->new, change);
+    if (from_rest && (is_selected(queues, "incoming") || is_selected(queues, "active")))
+        count += change_folder(qmgr, qmgr->new, change);
     if (from_rest && is_selected(queues, "deferred")) count += change_folder(qmgr, qmgr->cur, change);
     if (change != QUEUE_HOLD && is_selected(queues, "hold")) count += change_folder(qmgr, qmgr->hold, change);
     return count;
@@ -238,7 +249,9 @@ void control_change(struct ipc_request *request, struct qmgr *qmgr) {
     }
     struct ipc_qmgr_changed answer = {.count = 0};
     snprintf(name, sizeof name, "%.*s", STR_ARGS(wish->queue_id));
-    if (str_equal(wish->queue_id, STR("ALL"))) answer.count = change_all(qmgr, change, wish->queue);
-    else if (queue_id_is_valid(wish->queue_id)) answer.count = change_one(qmgr, name, change);
+    if (str_equal(wish->queue_id, STR("ALL")))
+        answer.count = change_all(qmgr, change, wish->queue);
+    else if (queue_id_is_valid(wish->queue_id))
+        answer.count = change_one(qmgr, name, change);
     ipc_answer(request, IPC_QMGR_CHANGED, &answer, -1);
 }

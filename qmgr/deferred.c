@@ -16,8 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOOK_SECONDS 60      /* without a reason */
-#define REBUILD_PAUSE 60000  /* ms from one remaking of the index to the next, at least */
+#define LOOK_SECONDS  60    /* without a reason */
+#define REBUILD_PAUSE 60000 /* ms from one remaking of the index to the next, at least */
 
 int64_t next_attempt_after(const struct config *config, int64_t arrival, int64_t now) {
     int64_t wait = now - arrival;
@@ -102,7 +102,11 @@ struct rebuild {
     DIR *listing;
     size_t count;
     bool failed; /* something may have been passed over */
-    struct { char queue_id[QUEUE_ID_SIZE]; int64_t when; struct buf sites; } rows[256];
+    struct {
+        char queue_id[QUEUE_ID_SIZE];
+        int64_t when;
+        struct buf sites;
+    } rows[256];
     bool end;
 };
 
@@ -208,7 +212,8 @@ struct lock_call {
 
 static void call_lock(void *argument) {
     struct lock_call *call = argument;
-    while ((call->error_number = flock(call->folder, LOCK_EX) < 0 ? errno : 0) == EINTR) continue;
+    while ((call->error_number = flock(call->folder, LOCK_EX) < 0 ? errno : 0) == EINTR)
+        continue;
 }
 
 bool deferred_open(struct qmgr *qmgr, struct failure *failure) {
@@ -223,8 +228,10 @@ bool deferred_open(struct qmgr *qmgr, struct failure *failure) {
 }
 
 void deferred_close(struct qmgr *qmgr) {
-    if (qmgr->index_broken) schedule_discard(&qmgr->schedule);
-    else schedule_close(&qmgr->schedule);
+    if (qmgr->index_broken)
+        schedule_discard(&qmgr->schedule);
+    else
+        schedule_close(&qmgr->schedule);
     if (qmgr->index_lock >= 0) close(qmgr->index_lock);
     qmgr->index_lock = -1;
 }
@@ -296,7 +303,8 @@ void deferred_task(void *argument) {
         if (!qmgr->flush_all) run_due(qmgr);
         /* Taking up may have waited, and the successor have the index meanwhile. */
         if (qmgr->schedule && !schedule_commit(qmgr->schedule, &failure)) note_trouble(qmgr, &failure);
-        int64_t wait = qmgr->flush_all || qmgr->index_broken ? 1000 : (qmgr->due_at - clock_date() / CLOCK_SECOND) * 1000;
+        int64_t wait =
+            qmgr->flush_all || qmgr->index_broken ? 1000 : (qmgr->due_at - clock_date() / CLOCK_SECOND) * 1000;
         enum wait_result ignored = task_queue_wait(&qmgr->deferred_wait, deadline_in(wait > 0 ? wait : 1));
         (void)ignored; /* due, or woken: look again */
     }

@@ -15,8 +15,7 @@ static void settle(const struct delivery *delivery, const struct ipc_outcome *ou
         struct ipc_outcome one = *outcome;
         one.index = delivery->indexes[i];
         const struct queue_recipient *recipient = &message->envelope.recipients[one.index];
-        if (log_it)
-            delivery_log(str_from(message->queue_id), &times, recipient->address, recipient->original, &one);
+        if (log_it) delivery_log(str_from(message->queue_id), &times, recipient->address, recipient->original, &one);
         message_outcome(message, &one);
     }
 }
@@ -39,7 +38,8 @@ static void serve_own(struct delivery *delivery) {
     struct transport *transport = delivery->destination->transport;
     struct str name = str_from(transport->name), text = str_from(delivery->destination->nexthop), first, rest;
     bool failing = str_equal(name, STR("error")), discarding = str_equal(name, STR("discard"));
-    if (!failing && !discarding && !str_equal(name, STR("retry"))) text = STR("4.3.0 mail transport unavailable"); /* not in master.cf's reach */
+    if (!failing && !discarding && !str_equal(name, STR("retry")))
+        text = STR("4.3.0 mail transport unavailable"); /* not in master.cf's reach */
     struct str status = failing ? STR("5.0.0") : discarding ? STR("2.0.0") : STR("4.0.0");
     if (str_cut(text, ' ', &first, &rest) && first.length >= 5 && first.length <= 11 && ascii_is_digit(first.data[0]) &&
         first.data[1] == '.') {
@@ -47,7 +47,9 @@ static void serve_own(struct delivery *delivery) {
         text = rest;
     }
     unsigned action = failing ? DELIVERY_FAILED : discarding ? DELIVERY_DELIVERED : DELIVERY_DEFERRED;
-    struct ipc_outcome outcome = {.action = action, .status = status, .relay = STR("none"),
+    struct ipc_outcome outcome = {.action = action,
+                                  .status = status,
+                                  .relay = STR("none"),
                                   .text = text.length ? text : STR("mail is not delivered here")};
     settle(delivery, &outcome, true);
 }
@@ -57,8 +59,11 @@ static void serve_own(struct delivery *delivery) {
 static bool pack_recipients(const struct delivery *delivery, struct buf *rows, uint32_t *count) {
     for (size_t i = 0; i < delivery->count; i++) {
         const struct queue_recipient *recipient = &delivery->message->envelope.recipients[delivery->indexes[i]];
-        struct ipc_recipient row = {.address = recipient->address, .original = recipient->original,
-                                    .orcpt = recipient->orcpt, .notify = recipient->notify, .index = delivery->indexes[i]};
+        struct ipc_recipient row = {.address = recipient->address,
+                                    .original = recipient->original,
+                                    .orcpt = recipient->orcpt,
+                                    .notify = recipient->notify,
+                                    .index = delivery->indexes[i]};
         if (!ipc_list_add(IPC_ROW_RECIPIENT, &row, rows, count)) return false;
     }
     return true;
@@ -94,8 +99,8 @@ static enum ipc_result ask_agent(const struct delivery *delivery, struct arena *
             .perhaps_delivered = message->perhaps_delivered,
             .recipients = {buf_str(&rows), count},
         };
-        result = ipc_ask(delivery->destination->transport->client, IPC_DELIVER, &request, message->shared, IPC_DELIVERED,
-                         deadline_in(AGENT_PATIENCE), arena, reply, failure);
+        result = ipc_ask(delivery->destination->transport->client, IPC_DELIVER, &request, message->shared,
+                         IPC_DELIVERED, deadline_in(AGENT_PATIENCE), arena, reply, failure);
     } else {
         failure_set(failure, "the recipients do not fit into a request");
     }
@@ -124,7 +129,8 @@ static void take_outcomes(const struct delivery *delivery, const struct ipc_deli
     for (size_t i = 0; i < delivery->count; i++) {
         if (answered[i]) continue;
         struct delivery one = {delivery->message, delivery->destination, &delivery->indexes[i], 1};
-        struct ipc_outcome missing = {.action = DELIVERY_DEFERRED, .status = STR("4.3.0"),
+        struct ipc_outcome missing = {.action = DELIVERY_DEFERRED,
+                                      .status = STR("4.3.0"),
                                       .text = STR("the delivery agent did not say what became of it")};
         settle(&one, &missing, true);
     }
@@ -140,14 +146,18 @@ static void deliver_by_agent(struct delivery *delivery) {
     if (result == IPC_OK) {
         const struct ipc_delivered *answer = reply.message;
         take_outcomes(delivery, answer);
-        if (answer->dead_host.length) destination_failed(destination, answer->dead_host);
-        else destination_succeeded(destination);
+        if (answer->dead_host.length)
+            destination_failed(destination, answer->dead_host);
+        else
+            destination_succeeded(destination);
     } else {
         /* It may have got through before the agent was lost: the next attempt looks for it first. */
         if (result != IPC_REFUSED) delivery->message->perhaps_delivered = true;
         struct buf text = buf_make(400);
         buf_printf(&text, "delivery agent %s unavailable: %s", destination->transport->name,
-                   result == IPC_REFUSED ? "it refused the request" : failure.text[0] ? failure.text : "connection lost");
+                   result == IPC_REFUSED ? "it refused the request"
+                   : failure.text[0]     ? failure.text
+                                         : "connection lost");
         struct ipc_outcome outcome = {.action = DELIVERY_DEFERRED, .status = STR("4.3.0"), .text = buf_str(&text)};
         settle(delivery, &outcome, true);
         buf_free(&text);
@@ -159,8 +169,10 @@ static void run_delivery(void *argument) {
     struct delivery *delivery = argument;
     struct message *message = delivery->message;
     struct destination *destination = delivery->destination;
-    if (destination->transport->client) deliver_by_agent(delivery);
-    else serve_own(delivery);
+    if (destination->transport->client)
+        deliver_by_agent(delivery);
+    else
+        serve_own(delivery);
     message->unfinished -= delivery->count;
     if (message->unfinished == 0) message_finish(message);
     MEMORY_FREE(delivery);

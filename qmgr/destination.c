@@ -50,7 +50,9 @@ struct destination *destination_find(struct transport *transport, struct str nex
 
 /* Nothing waits, nothing flies, and it is not known to be dead: forget it. */
 static void destination_free_if_idle(struct destination *destination) {
-    if (destination->jobs || destination->in_flight || destination->holds || destination->ready || destination_is_dead(destination)) return;
+    if (destination->jobs || destination->in_flight || destination->holds || destination->ready ||
+        destination_is_dead(destination))
+        return;
     map_remove(destination->transport->destinations, str_from(destination->nexthop));
     map_destroy(&destination->senders);
     MEMORY_FREE(destination->nexthop);
@@ -66,7 +68,8 @@ void destinations_sweep(struct qmgr *qmgr) {
     while (map_next(qmgr->transports, &at, &name, &value)) {
         struct transport *transport = value;
         size_t inner = 0;
-        while (map_next(transport->destinations, &inner, &name, &value)) destination_free_if_idle(value);
+        while (map_next(transport->destinations, &inner, &name, &value))
+            destination_free_if_idle(value);
     }
 }
 
@@ -134,8 +137,10 @@ static bool has_place(const struct destination *destination) {
 }
 
 static void update_ready(struct destination *destination) {
-    if (has_place(destination)) ring_add_destination(destination->transport, destination);
-    else ring_remove_destination(destination);
+    if (has_place(destination))
+        ring_add_destination(destination->transport, destination);
+    else
+        ring_remove_destination(destination);
 }
 
 void destination_add_job(struct destination *destination, struct job *job) {
@@ -144,12 +149,15 @@ void destination_add_job(struct destination *destination, struct job *job) {
     job->line = line;
     job->next = NULL;
     job->previous = line->last;
-    if (line->last) line->last->next = job;
-    else line->first = job;
+    if (line->last)
+        line->last->next = job;
+    else
+        line->first = job;
     line->last = job;
     destination->jobs++;
     if (destination->window <= 0) {
-        unsigned limit = destination->transport->concurrency_limit, initial = destination->transport->initial_concurrency;
+        unsigned limit = destination->transport->concurrency_limit,
+                 initial = destination->transport->initial_concurrency;
         destination->window = initial < limit ? initial : limit;
     }
     update_ready(destination);
@@ -158,10 +166,14 @@ void destination_add_job(struct destination *destination, struct job *job) {
 void destination_remove_job(struct destination *destination, struct job *job) {
     struct sender_line *line = job->line;
     if (!line) return;
-    if (job->previous) job->previous->next = job->next;
-    else line->first = job->next;
-    if (job->next) job->next->previous = job->previous;
-    else line->last = job->previous;
+    if (job->previous)
+        job->previous->next = job->next;
+    else
+        line->first = job->next;
+    if (job->next)
+        job->next->previous = job->previous;
+    else
+        line->last = job->previous;
     job->line = NULL;
     destination->jobs--;
     if (!line->first) line_free(destination, line);
@@ -208,8 +220,7 @@ void destination_failed(struct destination *destination, struct str reason) {
         destination->failed_cohorts++;
         if (destination->window > 1) destination->window -= 1;
     }
-    if (destination->failed_cohorts >= destination->transport->cohort_limit)
-        declare_dead(destination, qmgr, reason);
+    if (destination->failed_cohorts >= destination->transport->cohort_limit) declare_dead(destination, qmgr, reason);
 }
 
 /* ---- turns */

@@ -13,8 +13,8 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define BOUNCE_PATIENCE 120000 /* ms */
-#define NOTE_PAUSE 5000        /* ms between attempts to write down what was delivered */
+#define BOUNCE_PATIENCE   120000 /* ms */
+#define NOTE_PAUSE        5000   /* ms between attempts to write down what was delivered */
 #define NOTICE_ROWS_LIMIT ((size_t)100000)
 
 static size_t count_state(const struct message *message, unsigned state) {
@@ -50,20 +50,27 @@ static void expire(struct message *message, int64_t now) {
         if (recipient->status.length == 0 || recipient->status.data[0] == '4') recipient->status = STR("4.4.7");
         if (recipient->reason.length == 0) recipient->reason = STR("message expired before it could be delivered");
         recipient->action = DELIVERY_FAILED;
-        set_state(message, i, message_owes_failure(message, recipient->notify) ? QUEUE_RECIPIENT_FAILED : QUEUE_RECIPIENT_DONE);
+        set_state(message, i,
+                  message_owes_failure(message, recipient->notify) ? QUEUE_RECIPIENT_FAILED : QUEUE_RECIPIENT_DONE);
     }
 }
 
 /* ---- 2. */
 
-static bool pack_bounced(const struct message *message, unsigned state, unsigned need_notify, struct buf *rows, uint32_t *count) {
+static bool pack_bounced(const struct message *message, unsigned state, unsigned need_notify, struct buf *rows,
+                         uint32_t *count) {
     for (size_t i = 0; i < message->envelope.recipient_count && rows->length < NOTICE_ROWS_LIMIT; i++) {
         const struct queue_recipient *recipient = &message->envelope.recipients[i];
         if (recipient->state != state) continue;
         if (need_notify && recipient->notify != NOTIFY_NONE && !(recipient->notify & need_notify)) continue;
-        struct ipc_bounced row = {.address = recipient->address, .original = recipient->original, .orcpt = recipient->orcpt,
-                                  .status = recipient->status, .text = recipient->reason, .remote_mta = recipient->remote_mta,
-                                  .diagnostic = recipient->diagnostic, .action = recipient->action,
+        struct ipc_bounced row = {.address = recipient->address,
+                                  .original = recipient->original,
+                                  .orcpt = recipient->orcpt,
+                                  .status = recipient->status,
+                                  .text = recipient->reason,
+                                  .remote_mta = recipient->remote_mta,
+                                  .diagnostic = recipient->diagnostic,
+                                  .action = recipient->action,
                                   .last_attempt = (uint64_t)recipient->last_attempt};
         if (!ipc_list_add(IPC_ROW_BOUNCED, &row, rows, count)) return false;
     }
@@ -72,9 +79,12 @@ static bool pack_bounced(const struct message *message, unsigned state, unsigned
 
 static const char *notice_words(enum notice_kind kind, bool to_postmaster) {
     switch (kind) {
-    case NOTICE_FAILED: return to_postmaster ? "postmaster non-delivery notification" : "sender non-delivery notification";
-    case NOTICE_DELAYED: return "sender delay notification";
-    case NOTICE_SUCCESS: return "sender delivery status notification";
+    case NOTICE_FAILED:
+        return to_postmaster ? "postmaster non-delivery notification" : "sender non-delivery notification";
+    case NOTICE_DELAYED:
+        return "sender delay notification";
+    case NOTICE_SUCCESS:
+        return "sender delivery status notification";
     }
     return "notification";
 }
@@ -83,9 +93,14 @@ static bool ask_bounce(struct message *message, enum notice_kind kind, struct ip
     const struct queue_envelope *envelope = &message->envelope;
     struct str queue_id = str_from(message->queue_id);
     struct ipc_bounce_send request = {
-        .kind = kind, .queue_id = queue_id, .content_offset = QUEUE_HEADER_SIZE,
-        .content_length = message->header.content_length, .smtputf8 = envelope->smtputf8, .sender = envelope->sender,
-        .envelope_id = envelope->envelope_id, .return_content = envelope->return_content,
+        .kind = kind,
+        .queue_id = queue_id,
+        .content_offset = QUEUE_HEADER_SIZE,
+        .content_length = message->header.content_length,
+        .smtputf8 = envelope->smtputf8,
+        .sender = envelope->sender,
+        .envelope_id = envelope->envelope_id,
+        .return_content = envelope->return_content,
         .arrival = (uint64_t)(envelope->arrival / CLOCK_SECOND),
         .retry_until = (uint64_t)(envelope->arrival / CLOCK_SECOND + message->qmgr->config->maximal_queue_lifetime),
         .recipients = rows};
@@ -98,7 +113,8 @@ static bool ask_bounce(struct message *message, enum notice_kind kind, struct ip
     if (result == IPC_OK) {
         const struct ipc_bounce_sent *sent = reply.message;
         if (sent->queue_id.length)
-            log_message(queue_id, "%s: %.*s", notice_words(kind, envelope->sender.length == 0), STR_ARGS(sent->queue_id));
+            log_message(queue_id, "%s: %.*s", notice_words(kind, envelope->sender.length == 0),
+                        STR_ARGS(sent->queue_id));
     } else {
         const struct ipc_failed *failed = result == IPC_REFUSED ? reply.message : NULL;
         struct str why = failed ? failed->text : str_from(failure.text);
@@ -130,7 +146,8 @@ static bool pay_notice(struct message *message, enum notice_kind kind, unsigned 
 static void warn_of_delay(struct message *message, int64_t now) {
     struct queue_envelope *envelope = &message->envelope;
     int64_t after = message->qmgr->config->delay_warning_time;
-    if (after <= 0 || envelope->delay_notice || envelope->sender.length == 0 || message_is_postmaster_notice(message)) return;
+    if (after <= 0 || envelope->delay_notice || envelope->sender.length == 0 || message_is_postmaster_notice(message))
+        return;
     if (now - envelope->arrival / CLOCK_SECOND < after) return;
     struct buf rows = buf_make(0);
     uint32_t count = 0;
@@ -161,7 +178,8 @@ static void sync_events(struct message *message) {
     task_run_blocking(call_fsync, &call);
     message->unsynced = false;
     if (call.error_number)
-        log_message_warning(str_from(message->queue_id), "cannot sync the queue file: %s; a power cut now may deliver twice",
+        log_message_warning(str_from(message->queue_id),
+                            "cannot sync the queue file: %s; a power cut now may deliver twice",
                             strerror(call.error_number));
 }
 
@@ -246,8 +264,10 @@ static void finish_task(void *argument) {
     }
     if (!removed && !held) note_all(message);
     /* Wishes may have come in while this task waited. */
-    if (removed || (message->wish_delete && !held)) remove_message(message, "removed");
-    else if (!held && (!message->wish_hold || !put_on_hold(message, "placed on hold"))) defer(message, now);
+    if (removed || (message->wish_delete && !held))
+        remove_message(message, "removed");
+    else if (!held && (!message->wish_hold || !put_on_hold(message, "placed on hold")))
+        defer(message, now);
     message_free(&message);
 }
 

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #define INCOMING_LIMIT ((size_t)5000)
-#define FIRST_SECONDS 20 /* after the start new/ is scanned again and again */
-#define SCAN_PAUSE 1000  /* ms from one scan to the next, at least */
+#define FIRST_SECONDS  20   /* after the start new/ is scanned again and again */
+#define SCAN_PAUSE     1000 /* ms from one scan to the next, at least */
 
 struct incoming {
     struct incoming *next;
@@ -29,8 +29,10 @@ void incoming_note(struct qmgr *qmgr, struct str queue_id, bool from_scan) {
     snprintf(incoming->queue_id, sizeof incoming->queue_id, "%.*s", STR_ARGS(queue_id));
     incoming->from_scan = from_scan;
     map_put(qmgr->incoming_ids, queue_id, incoming);
-    if (qmgr->incoming_last) qmgr->incoming_last->next = incoming;
-    else qmgr->incoming_first = incoming;
+    if (qmgr->incoming_last)
+        qmgr->incoming_last->next = incoming;
+    else
+        qmgr->incoming_first = incoming;
     qmgr->incoming_last = incoming;
     qmgr->incoming_count++;
     task_queue_wake_one(&qmgr->incoming_wait);
@@ -49,7 +51,8 @@ bool incoming_scan(struct qmgr *qmgr) {
     int copy = openat(qmgr->new, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *listing = copy < 0 ? NULL : fdopendir(copy);
     if (!listing) {
-        log_warning("cannot read the queue folder new: %s; mail that waits there is looked for again later", strerror(errno));
+        log_warning("cannot read the queue folder new: %s; mail that waits there is looked for again later",
+                    strerror(errno));
         incoming_again(qmgr, 10000);
         if (copy >= 0) close(copy);
         return false;
@@ -57,8 +60,10 @@ bool incoming_scan(struct qmgr *qmgr) {
     for (struct dirent *entry; !qmgr->incoming_overflow && (entry = readdir(listing)) != NULL;) {
         struct str name = str_from(entry->d_name);
         if (name.data[0] == '.') continue;
-        if (queue_id_is_valid(name)) incoming_note(qmgr, name, true);
-        else log_warning("a foreign file stands in the queue folder new: %.*s; it is left alone", STR_ARGS(name));
+        if (queue_id_is_valid(name))
+            incoming_note(qmgr, name, true);
+        else
+            log_warning("a foreign file stands in the queue folder new: %.*s; it is left alone", STR_ARGS(name));
     }
     closedir(listing);
     return true;

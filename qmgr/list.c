@@ -9,7 +9,7 @@
 #define PORTION 40
 /* A listing holds 60000 bytes of messages: a row is begun below PORTION_BYTES and is no larger than the rest,
  * for its recipients end with the one that passes RECIPIENTS_BYTES. */
-#define PORTION_BYTES ((size_t)26000)
+#define PORTION_BYTES    ((size_t)26000)
 #define RECIPIENTS_BYTES ((size_t)30000)
 
 enum phase { PHASE_NEW = 'n', PHASE_DEFERRED = 'd', PHASE_HOLD = 'h', PHASE_END = 'e' };
@@ -20,7 +20,7 @@ struct listing {
     struct buf rows;
     uint32_t count;
     char phase;
-    int64_t place;      /* directory position, or a date */
+    int64_t place; /* directory position, or a date */
     char queue_id[QUEUE_ID_SIZE];
 };
 
@@ -28,7 +28,8 @@ static bool add_recipients(const struct queue_envelope *envelope, struct buf *ro
     for (size_t i = 0; i < envelope->recipient_count && rows->length < RECIPIENTS_BYTES; i++) {
         const struct queue_recipient *recipient = &envelope->recipients[i];
         if (recipient->state != QUEUE_RECIPIENT_WAITING && recipient->state != QUEUE_RECIPIENT_FAILED) continue;
-        struct ipc_queued_recipient row = {.address = recipient->address, .original = recipient->original, .reason = recipient->reason};
+        struct ipc_queued_recipient row = {
+            .address = recipient->address, .original = recipient->original, .reason = recipient->reason};
         if (!ipc_list_add(IPC_ROW_QUEUED_RECIPIENT, &row, rows, count)) return false;
     }
     return true;
@@ -47,9 +48,12 @@ static void add_message(struct listing *listing, int folder, const char *name, c
     if (queue_file_read(file, arena, &header, &envelope, &events_end, NULL) &&
         add_recipients(&envelope, &recipients, &recipient_count)) {
         bool active = map_get(listing->qmgr->active, str_from(name)) != NULL;
-        struct ipc_queued row = {.queue_id = str_from(name), .queue = str_from(active ? "active" : queue),
-                                 .arrival = (uint64_t)(envelope.arrival / CLOCK_SECOND), .size = header.content_length,
-                                 .forced_expire = envelope.force_expire, .sender = envelope.sender,
+        struct ipc_queued row = {.queue_id = str_from(name),
+                                 .queue = str_from(active ? "active" : queue),
+                                 .arrival = (uint64_t)(envelope.arrival / CLOCK_SECOND),
+                                 .size = header.content_length,
+                                 .forced_expire = envelope.force_expire,
+                                 .sender = envelope.sender,
                                  .recipients = {buf_str(&recipients), recipient_count}};
         if (!ipc_list_add(IPC_ROW_QUEUED, &row, &listing->rows, &listing->count)) listing->phase = PHASE_END;
     }
@@ -82,7 +86,9 @@ static bool list_folder(struct listing *listing, int folder, const char *queue) 
 static bool list_deferred(struct listing *listing) {
     struct str sites;
     while (!is_full(listing)) {
-        if (!listing->qmgr->schedule || !schedule_next(listing->qmgr->schedule, &listing->place, listing->queue_id, &sites)) return false;
+        if (!listing->qmgr->schedule ||
+            !schedule_next(listing->qmgr->schedule, &listing->place, listing->queue_id, &sites))
+            return false;
         add_message(listing, listing->qmgr->cur, listing->queue_id, "deferred");
     }
     return true;
@@ -110,12 +116,14 @@ void control_list(struct ipc_request *request, struct qmgr *qmgr) {
     const struct ipc_qmgr_list *ask = request->message;
     struct listing listing = {.qmgr = qmgr, .arena = request->arena, .rows = buf_make(0)};
     read_cursor(&listing, ask->after);
-    if (listing.phase == PHASE_NEW && !list_folder(&listing, qmgr->new, "incoming")) next_phase(&listing, PHASE_DEFERRED);
+    if (listing.phase == PHASE_NEW && !list_folder(&listing, qmgr->new, "incoming"))
+        next_phase(&listing, PHASE_DEFERRED);
     if (listing.phase == PHASE_DEFERRED && !list_deferred(&listing)) next_phase(&listing, PHASE_HOLD);
     if (listing.phase == PHASE_HOLD && !list_folder(&listing, qmgr->hold, "hold")) next_phase(&listing, PHASE_END);
     char cursor[64];
     snprintf(cursor, sizeof cursor, "%c %lld %s", listing.phase, (long long)listing.place, listing.queue_id);
-    struct ipc_qmgr_listed answer = {.cursor = str_from(cursor), .more = listing.phase != PHASE_END,
+    struct ipc_qmgr_listed answer = {.cursor = str_from(cursor),
+                                     .more = listing.phase != PHASE_END,
                                      .messages = {buf_str(&listing.rows), listing.count}};
     ipc_answer(request, IPC_QMGR_LISTED, &answer, -1);
     buf_free(&listing.rows);

@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #define MESSAGE_ARENA_LIMIT ((size_t)512 << 20)
-#define RESOLVE_PATIENCE 60000 /* ms */
-#define FAULT_PAUSE 10000      /* ms until a file that a local fault kept from us is looked at again */
-#define EVENTS_ENOUGH ((size_t)16 << 20) /* bytes of events in a file from which on only what matters is noted */
+#define RESOLVE_PATIENCE    60000              /* ms */
+#define FAULT_PAUSE         10000              /* ms until a file that a local fault kept from us is looked at again */
+#define EVENTS_ENOUGH       ((size_t)16 << 20) /* bytes of events in a file from which on only what matters is noted */
 
 bool qmgr_has_room(const struct qmgr *qmgr, bool for_deferred) {
     size_t limit = (size_t)qmgr->config->qmgr_message_active_limit;
@@ -60,7 +60,8 @@ bool message_event(struct message *message, const struct queue_event *event) {
     struct buf bytes = buf_make(0);
     bool good = queue_event_pack(event, &bytes) && append(message, buf_str(&bytes));
     if (!good)
-        log_message_warning(str_from(message->queue_id), "cannot note progress in the queue file: %s; a crash now may deliver twice",
+        log_message_warning(str_from(message->queue_id),
+                            "cannot note progress in the queue file: %s; a crash now may deliver twice",
                             strerror(errno));
     buf_free(&bytes);
     return good;
@@ -74,7 +75,8 @@ static bool all_done(const struct message *message) {
 
 bool message_is_postmaster_notice(const struct message *message) {
     struct str sender = message->envelope.sender, local, domain;
-    return str_cut(sender, '@', &local, &domain) && str_equal_nocase(local, message->qmgr->config->double_bounce_sender) &&
+    return str_cut(sender, '@', &local, &domain) &&
+           str_equal_nocase(local, message->qmgr->config->double_bounce_sender) &&
            str_equal_nocase(domain, message->qmgr->config->myhostname);
 }
 
@@ -112,8 +114,12 @@ static struct str keep(struct message *message, struct str text) {
 void message_note(struct message *message, size_t index) {
     const struct queue_recipient *recipient = &message->envelope.recipients[index];
     uint64_t begin = QUEUE_HEADER_SIZE + message->header.content_length + message->header.envelope_length;
-    struct queue_event event = {.type = EVENT_RECIPIENT, .index = index, .state = recipient->state,
-                                .action = recipient->action, .status = recipient->status, .when = recipient->last_attempt};
+    struct queue_event event = {.type = EVENT_RECIPIENT,
+                                .index = index,
+                                .state = recipient->state,
+                                .action = recipient->action,
+                                .status = recipient->status,
+                                .when = recipient->last_attempt};
     bool enough = message->events_end - begin > EVENTS_ENOUGH;
     if (enough && recipient->state == QUEUE_RECIPIENT_WAITING) return;
     if (!enough && recipient->state != QUEUE_RECIPIENT_DONE) {
@@ -181,8 +187,9 @@ static void check_content(void *argument) {
 /* Between opening and locking a draining predecessor may have moved or removed it. */
 static bool still_stands(const struct message *message, int folder) {
     struct stat by_name, open_file;
-    return fstatat(folder, message->queue_id, &by_name, AT_SYMLINK_NOFOLLOW) == 0 && fstat(message->file, &open_file) == 0 &&
-           by_name.st_ino == open_file.st_ino && by_name.st_dev == open_file.st_dev &&
+    return fstatat(folder, message->queue_id, &by_name, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstat(message->file, &open_file) == 0 && by_name.st_ino == open_file.st_ino &&
+           by_name.st_dev == open_file.st_dev &&
            (open_file.st_nlink == 1 || !queue_has_other_name(message->qmgr, folder, message->queue_id));
 }
 
@@ -216,7 +223,8 @@ static bool open_message(struct message *message, int folder, bool check) {
         incoming_again(qmgr, FAULT_PAUSE);
         return false;
     }
-    bool good = queue_file_read(message->file, message->arena, &message->header, &message->envelope, &message->events_end, &failure);
+    bool good = queue_file_read(message->file, message->arena, &message->header, &message->envelope,
+                                &message->events_end, &failure);
     if (good && check) {
         struct content_check call = {.file = message->shared, .header = &message->header};
         task_run_blocking(check_content, &call);
@@ -250,7 +258,8 @@ static bool job_add(struct message *message, struct job *job, size_t index) {
 /* A recipient for which there is no memory stays waiting: the next pass has it. */
 static void add_to_job(struct message *message, struct destination *destination, size_t index) {
     struct job *job = message->jobs;
-    while (job && job->destination != destination) job = job->sibling;
+    while (job && job->destination != destination)
+        job = job->sibling;
     if (job) {
         job_add(message, job, index);
         return;
@@ -264,8 +273,10 @@ static void add_to_job(struct message *message, struct destination *destination,
     message->jobs = job;
 }
 
-static void settle_unresolved(struct message *message, size_t index, const char *status, unsigned action, struct str text) {
-    struct ipc_outcome outcome = {.index = index, .action = action, .status = str_from(status), .relay = STR("none"), .text = text};
+static void settle_unresolved(struct message *message, size_t index, const char *status, unsigned action,
+                              struct str text) {
+    struct ipc_outcome outcome = {
+        .index = index, .action = action, .status = str_from(status), .relay = STR("none"), .text = text};
     struct delivery_times times = {message->envelope.arrival, message->activated, clock_date()};
     const struct queue_recipient *recipient = &message->envelope.recipients[index];
     delivery_log(str_from(message->queue_id), &times, recipient->address, recipient->original, &outcome);
@@ -323,11 +334,13 @@ static void resolve_all(struct message *message) {
 
 static void queue_jobs(struct message *message) {
     if (is_cut_short(message)) {
-        for (struct job *job = message->jobs; job; job = job->sibling) job->destination->holds--;
+        for (struct job *job = message->jobs; job; job = job->sibling)
+            job->destination->holds--;
         message_finish(message);
         return;
     }
-    for (struct job *job = message->jobs; job; job = job->sibling) message->unfinished += job->count;
+    for (struct job *job = message->jobs; job; job = job->sibling)
+        message->unfinished += job->count;
     if (message->unfinished == 0) {
         message_finish(message);
         return;
@@ -356,7 +369,8 @@ static void activate_task(void *argument) {
 
 /* The file knows better than the index when a predecessor noted an attempt while it drained. */
 static bool is_due(const struct message *message, bool flushed) {
-    return flushed || message->envelope.force_expire || message->envelope.next_attempt <= clock_date() / CLOCK_SECOND + 1;
+    return flushed || message->envelope.force_expire ||
+           message->envelope.next_attempt <= clock_date() / CLOCK_SECOND + 1;
 }
 
 void message_activate(struct qmgr *qmgr, struct str queue_id, bool deferred, bool recovered, bool flushed) {
@@ -372,7 +386,7 @@ void message_activate(struct qmgr *qmgr, struct str queue_id, bool deferred, boo
     map_put(qmgr->active, queue_id, message);
     bool good = open_message(message, deferred ? qmgr->cur : qmgr->new, recovered);
     qmgr->active_recipients += message->envelope.recipient_count; /* message_free takes them off */
-    if (qmgr->draining) good = false; /* the successor's, as soon as the lock is gone */
+    if (qmgr->draining) good = false;                             /* the successor's, as soon as the lock is gone */
     if (good && !is_due(message, flushed)) {
         deferred_put(qmgr, message, message->envelope.next_attempt);
         good = false;

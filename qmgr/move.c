@@ -10,8 +10,8 @@
 
 static bool is_same_file(int folder, int other, const char *name) {
     struct stat one, two;
-    return fstatat(folder, name, &one, AT_SYMLINK_NOFOLLOW) == 0 && fstatat(other, name, &two, AT_SYMLINK_NOFOLLOW) == 0 &&
-           one.st_ino == two.st_ino && one.st_dev == two.st_dev;
+    return fstatat(folder, name, &one, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstatat(other, name, &two, AT_SYMLINK_NOFOLLOW) == 0 && one.st_ino == two.st_ino && one.st_dev == two.st_dev;
 }
 
 static struct directory_sync *sync_of(struct qmgr *qmgr, int folder) {
@@ -24,7 +24,8 @@ static struct directory_sync *sync_of(struct qmgr *qmgr, int folder) {
 bool queue_move(struct qmgr *qmgr, int from, int to, const char *name, int *error_number) {
     bool linked = linkat(from, name, to, name, 0) == 0 || (errno == EEXIST && is_same_file(from, to, name));
     /* A file system without links: then the rename must do. */
-    bool renamed = !linked && (errno == EPERM || errno == EOPNOTSUPP || errno == EMLINK) && renameat(from, name, to, name) == 0;
+    bool renamed =
+        !linked && (errno == EPERM || errno == EOPNOTSUPP || errno == EMLINK) && renameat(from, name, to, name) == 0;
     if (!linked && !renamed) {
         *error_number = errno;
         return false;

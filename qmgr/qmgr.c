@@ -103,7 +103,8 @@ static bool start(struct service *service, struct failure *failure) {
         !open_folder(qmgr, "hold", &qmgr->hold, failure) || !open_folder(qmgr, "corrupt", &qmgr->corrupt, failure))
         return false;
     const int folders[] = {qmgr->new, qmgr->cur, qmgr->hold, qmgr->corrupt};
-    for (size_t i = 0; i < ARRAY_LENGTH(folders); i++) qmgr->syncs[i].directory = folders[i];
+    for (size_t i = 0; i < ARRAY_LENGTH(folders); i++)
+        qmgr->syncs[i].directory = folders[i];
     return deferred_open(qmgr, failure) &&
            (task_start("incoming", incoming_task, qmgr) || failure_set(failure, "out of resources")) &&
            (task_start("deferred", deferred_task, qmgr) || failure_set(failure, "out of resources"));

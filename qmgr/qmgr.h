@@ -41,35 +41,35 @@ struct destination {
     struct sender_line *turn; /* ring; NULL: no work */
     struct map *senders;      /* sender to sender_line */
     unsigned in_flight;
-    double window;            /* deliveries at once, with feedback */
+    double window;                 /* deliveries at once, with feedback */
     double success, failure_count; /* feedback gathered since the window last moved */
     unsigned failed_cohorts;
-    int64_t dead_until;       /* seconds; 0: alive */
+    int64_t dead_until; /* seconds; 0: alive */
     char *dead_reason;
-    bool ready;               /* in the transport's ring */
+    bool ready; /* in the transport's ring */
     struct destination *next, *previous;
     size_t jobs;
-    unsigned holds;           /* messages being resolved that mean to queue jobs here */
+    unsigned holds; /* messages being resolved that mean to queue jobs here */
 };
 
 struct transport {
     struct qmgr *qmgr;
     char *name;
-    struct ipc_client *client;    /* NULL: error, retry, discard, which qmgr serves itself */
+    struct ipc_client *client; /* NULL: error, retry, discard, which qmgr serves itself */
     struct map *destinations;
-    struct destination *turn;     /* ring of those ready */
+    struct destination *turn; /* ring of those ready */
     unsigned in_flight, limit;
     unsigned concurrency_limit, recipient_limit, initial_concurrency, cohort_limit;
-    bool deferred;                /* named in defer_transports */
+    bool deferred; /* named in defer_transports */
 };
 
 struct job {
     struct message *message;
     struct destination *destination;
     struct sender_line *line;
-    struct job *next, *previous;  /* in the line */
-    struct job *sibling;          /* in the message */
-    size_t *indexes;              /* recipient numbers */
+    struct job *next, *previous; /* in the line */
+    struct job *sibling;         /* in the message */
+    size_t *indexes;             /* recipient numbers */
     size_t count, room, taken;
 };
 
@@ -80,17 +80,17 @@ struct message {
     struct queue_header header;
     struct queue_envelope envelope;
     uint64_t events_end;
-    int file;            /* read and write: events are appended here */
-    int shared;          /* read-only: what agents get */
-    bool deferred;       /* stands in cur/, else in new/ */
+    int file;      /* read and write: events are appended here */
+    int shared;    /* read-only: what agents get */
+    bool deferred; /* stands in cur/, else in new/ */
     bool perhaps_delivered;
-    bool unsynced;       /* events were appended and not synced */
-    bool tried;          /* some recipient was answered "later" in this pass */
-    bool unnoted;        /* an outcome could not be written down: it must be before the message is let go */
-    int64_t activated;   /* microseconds */
+    bool unsynced;     /* events were appended and not synced */
+    bool tried;        /* some recipient was answered "later" in this pass */
+    bool unnoted;      /* an outcome could not be written down: it must be before the message is let go */
+    int64_t activated; /* microseconds */
     struct job *jobs;
-    size_t unfinished;   /* jobs' recipients not yet answered, and deliveries under way; 0 before the jobs
-                          * are in line and after the last answer */
+    size_t unfinished; /* jobs' recipients not yet answered, and deliveries under way; 0 before the jobs
+                        * are in line and after the last answer */
     /* operators' wishes, obeyed when the pass ends */
     bool wish_delete, wish_hold, wish_expire;
 };
@@ -104,37 +104,37 @@ struct qmgr {
     int queue, new, cur, hold, corrupt;
     struct directory_sync syncs[4]; /* of new, cur, hold, corrupt */
     struct schedule *schedule;
-    struct map *active;        /* queue ID to message */
-    struct map *leaving;       /* queue IDs whose files are being removed or requeued: nobody else may touch them */
+    struct map *active;  /* queue ID to message */
+    struct map *leaving; /* queue IDs whose files are being removed or requeued: nobody else may touch them */
     struct map *transports;
     size_t active_recipients;
     /* incoming: IDs told by cleanup or found by a scan, in order; bounded */
     struct incoming *incoming_first, *incoming_last;
     size_t incoming_count;
-    struct map *incoming_ids;  /* the IDs that are noted */
-    bool incoming_overflow;    /* more stand in new/ than were noted: scan again */
-    deadline next_scan;        /* not before */
+    struct map *incoming_ids; /* the IDs that are noted */
+    bool incoming_overflow;   /* more stand in new/ than were noted: scan again */
+    deadline next_scan;       /* not before */
     struct task_queue incoming_wait, active_wait, deferred_wait;
-    int64_t started;           /* seconds */
+    int64_t started; /* seconds */
     /* what is due: where the walk stands that ran out of room, and when to look next */
     int64_t due_position, due_at; /* seconds */
     char due_id[24];
-    bool due_waits;            /* for room */
-    bool locked_met;           /* a draining predecessor still has something: look again soon */
+    bool due_waits;  /* for room */
+    bool locked_met; /* a draining predecessor still has something: look again soon */
     /* flush: everything scheduled up to here is due now */
     int64_t flush_position;
     char flush_id[24];
     bool flush_all;
-    int64_t flush_started;     /* microseconds */
+    int64_t flush_started; /* microseconds */
     char flush_site[256];
     /* removals gather for one helper call */
     struct removal *removals;
     bool removing;
-    bool index_broken;         /* to be made anew */
-    deadline next_rebuild;     /* not before */
+    bool index_broken;     /* to be made anew */
+    deadline next_rebuild; /* not before */
     bool rebuilding;
-    int index_lock;            /* on the folder of the index: one qmgr at a time has it */
-    bool draining;             /* the successor has the queue; only what is in flight is ended here */
+    int index_lock; /* on the folder of the index: one qmgr at a time has it */
+    bool draining;  /* the successor has the queue; only what is in flight is ended here */
     char boot_identity[64];
 };
 

@@ -36,8 +36,10 @@ static bool end_batch(struct qmgr *qmgr, struct removal *batch) {
     for (struct removal *removal = batch, *next; removal; removal = next) {
         next = removal->next;
         if (removal->error_number && !removal->told)
-            log_message_warning(str_from(removal->queue_id), "cannot remove the queue file: %s; tried again, and if that fails it may be delivered twice",
-                                strerror(removal->error_number));
+            log_message_warning(
+                str_from(removal->queue_id),
+                "cannot remove the queue file: %s; tried again, and if that fails it may be delivered twice",
+                strerror(removal->error_number));
         if (removal->error_number == 0 || qmgr->draining) {
             removal_end(qmgr, removal);
             continue;

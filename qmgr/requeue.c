@@ -37,14 +37,22 @@ static bool commit_copy(struct intake **intake, const struct queue_envelope *env
         const struct queue_recipient *from = &envelope->recipients[i];
         if (from->state != QUEUE_RECIPIENT_WAITING) continue;
         recipients[count++] = (struct ipc_recipient){.address = from->original.length ? from->original : from->address,
-                                                     .orcpt = from->orcpt, .notify = from->notify};
+                                                     .orcpt = from->orcpt,
+                                                     .notify = from->notify};
     }
-    struct intake_envelope made = {
-        .sender = envelope->sender, .envelope_id = envelope->envelope_id,
-        .return_content = (enum return_content)envelope->return_content, .body = (enum body_type)envelope->body,
-        .smtputf8 = envelope->smtputf8, .client_name = envelope->client_name, .client_address = envelope->client_address,
-        .helo = envelope->helo, .protocol = envelope->protocol, .login = envelope->login, .message_id = envelope->message_id,
-        .recipients = recipients, .recipient_count = count};
+    struct intake_envelope made = {.sender = envelope->sender,
+                                   .envelope_id = envelope->envelope_id,
+                                   .return_content = (enum return_content)envelope->return_content,
+                                   .body = (enum body_type)envelope->body,
+                                   .smtputf8 = envelope->smtputf8,
+                                   .client_name = envelope->client_name,
+                                   .client_address = envelope->client_address,
+                                   .helo = envelope->helo,
+                                   .protocol = envelope->protocol,
+                                   .login = envelope->login,
+                                   .message_id = envelope->message_id,
+                                   .recipients = recipients,
+                                   .recipient_count = count};
     return intake_commit(intake, &made, deadline_in(REQUEUE_PATIENCE), failure);
 }
 
@@ -58,7 +66,8 @@ static bool requeue_open_file(struct qmgr *qmgr, int file, struct arena *arena, 
     if (!queue_file_read(file, arena, &header, &envelope, &events_end, NULL) || owes_notice(&envelope) ||
         !queue_file_check_content(file, &header, NULL))
         return false;
-    if (!intake_open(qmgr->cleanup, header.content_length, deadline_in(REQUEUE_PATIENCE), &intake, &failure)) return false;
+    if (!intake_open(qmgr->cleanup, header.content_length, deadline_in(REQUEUE_PATIENCE), &intake, &failure))
+        return false;
     snprintf(new_id, QUEUE_ID_SIZE, "%.*s", STR_ARGS(intake_queue_id(intake)));
     if (!copy_content(file, header.content_length, intake)) {
         intake_cancel(&intake);

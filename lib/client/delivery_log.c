@@ -12,10 +12,14 @@ static const char *status_word(uint64_t action) {
 static void append_seconds(struct buf *line, int64_t microseconds) {
     if (microseconds < 0) microseconds = 0;
     int64_t hundredths = (microseconds + 5000) / 10000;
-    if (hundredths == 0) buf_append(line, STR("0"));
-    else if (hundredths < 100) buf_printf(line, "0.%02d", (int)hundredths);
-    else if (hundredths < 1000) buf_printf(line, "%d.%d", (int)(hundredths / 100), (int)(hundredths % 100 / 10));
-    else buf_append_u64(line, (uint64_t)(hundredths / 100));
+    if (hundredths == 0)
+        buf_append(line, STR("0"));
+    else if (hundredths < 100)
+        buf_printf(line, "0.%02d", (int)hundredths);
+    else if (hundredths < 1000)
+        buf_printf(line, "%d.%d", (int)(hundredths / 100), (int)(hundredths % 100 / 10));
+    else
+        buf_append_u64(line, (uint64_t)(hundredths / 100));
 }
 
 void delivery_log_address(struct buf *out, struct str address) {
@@ -35,7 +39,8 @@ void delivery_log(struct str queue_id, const struct delivery_times *times, struc
                   const struct ipc_outcome *outcome) {
     struct buf line = buf_make(1900);
     int64_t now = clock_date();
-    int64_t connection = (int64_t)outcome->connection_ms * 1000, transmission = (int64_t)outcome->transmission_ms * 1000;
+    int64_t connection = (int64_t)outcome->connection_ms * 1000,
+            transmission = (int64_t)outcome->transmission_ms * 1000;
     buf_append(&line, STR("to=<"));
     delivery_log_address(&line, address);
     if (original.length && !str_equal(original, address)) {

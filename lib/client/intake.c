@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define WRITE_SIZE ((size_t)32768)
+#define WRITE_SIZE        ((size_t)32768)
 #define RECIPIENTS_PACKET ((size_t)50000)
 
 struct intake {
@@ -23,11 +23,13 @@ static bool refuse(struct intake_failure *failure, unsigned code, const char *st
     return false;
 }
 
-/* Turns what went wrong in asking cleanup into a reply for the client: always temporary unless cleanup said otherwise. */
+/* Turns what went wrong in asking cleanup into a reply for the client: always temporary unless cleanup said otherwise.
+ */
 static bool refuse_result(struct intake_failure *failure, enum ipc_result result, const struct ipc_reply *reply) {
     if (result == IPC_REFUSED) {
         const struct ipc_failed *failed = reply->message;
-        failure->reply_code = failed->reply_code == 421 ? 451 : (unsigned)failed->reply_code; /* 421 would end the client's session */
+        failure->reply_code =
+            failed->reply_code == 421 ? 451 : (unsigned)failed->reply_code; /* 421 would end the client's session */
         snprintf(failure->status, sizeof failure->status, "%.*s", STR_ARGS(failed->status));
         snprintf(failure->text, sizeof failure->text, "%.*s", STR_ARGS(failed->text));
         return false;
@@ -41,7 +43,8 @@ bool intake_open(struct ipc_client *cleanup, uint64_t size_hint, deadline until,
     struct ipc_cleanup_open request = {.size_hint = size_hint};
     struct ipc_reply reply = {.descriptor = -1};
     enum ipc_result result = IPC_UNREACHABLE;
-    bool leaving = true; /* a cleanup that is being replaced says 421, and takes no more: the next send finds its successor */
+    bool leaving =
+        true; /* a cleanup that is being replaced says 421, and takes no more: the next send finds its successor */
     for (unsigned attempt = 0; leaving && attempt < 3; attempt++) {
         result = ipc_ask(cleanup, IPC_CLEANUP_OPEN, &request, -1, IPC_CLEANUP_OPENED, until, arena, &reply, NULL);
         leaving = result == IPC_REFUSED && ((const struct ipc_failed *)reply.message)->reply_code == 421;
@@ -74,8 +77,10 @@ static void write_out(struct intake *intake) {
     while (left.length > 0 && intake->write_error == 0) {
         ssize_t written = write(intake->file, left.data, left.length);
         if (written < 0 && errno == EINTR) continue;
-        if (written < 0) intake->write_error = errno;
-        else left = str_from_offset(left, (size_t)written);
+        if (written < 0)
+            intake->write_error = errno;
+        else
+            left = str_from_offset(left, (size_t)written);
     }
     buf_clear(&intake->pending);
 }
@@ -110,7 +115,8 @@ static bool send_recipients(struct intake *intake, const struct intake_envelope 
     for (size_t i = 0; i < envelope->recipient_count; i++) {
         if (!ipc_list_add(IPC_ROW_RECIPIENT, &envelope->recipients[i], rows, count)) return false;
         if (rows->length < RECIPIENTS_PACKET) continue;
-        struct ipc_cleanup_recipients ahead = {.queue_id = intake_queue_id(intake), .recipients = {buf_str(rows), *count}};
+        struct ipc_cleanup_recipients ahead = {.queue_id = intake_queue_id(intake),
+                                               .recipients = {buf_str(rows), *count}};
         if (ipc_tell(intake->cleanup, IPC_CLEANUP_RECIPIENTS, &ahead, until, NULL) != IPC_OK) return false;
         buf_clear(rows);
         *count = 0;
@@ -152,7 +158,8 @@ static bool commit(struct intake *intake, const struct intake_envelope *envelope
             .message_id = envelope->message_id,
             .recipients = {buf_str(&rows), count},
         };
-        result = ipc_ask(intake->cleanup, IPC_CLEANUP_COMMIT, &request, -1, IPC_CLEANUP_COMMITTED, until, arena, &reply, NULL);
+        result = ipc_ask(intake->cleanup, IPC_CLEANUP_COMMIT, &request, -1, IPC_CLEANUP_COMMITTED, until, arena, &reply,
+                         NULL);
     }
     if (result != IPC_OK) refuse_result(failure, result, &reply);
     buf_free(&rows);
@@ -164,7 +171,9 @@ bool intake_commit(struct intake **intake, const struct intake_envelope *envelop
                    struct intake_failure *failure) {
     bool good = commit(*intake, envelope, until, failure);
     /* Never asked to commit, cleanup still has the file; on a full disk that would help to keep it full. */
-    if ((*intake)->write_error != 0) intake_cancel(intake);
-    else intake_free(intake);
+    if ((*intake)->write_error != 0)
+        intake_cancel(intake);
+    else
+        intake_free(intake);
     return good;
 }

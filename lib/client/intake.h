@@ -35,14 +35,16 @@ struct intake_envelope {
     size_t recipient_count;
 };
 
-MUST_USE bool intake_open(struct ipc_client *cleanup, uint64_t size_hint, deadline until, struct intake **intake, struct intake_failure *failure);
+MUST_USE bool intake_open(struct ipc_client *cleanup, uint64_t size_hint, deadline until, struct intake **intake,
+                          struct intake_failure *failure);
 struct str intake_queue_id(const struct intake *intake);
 /* False after a local fault (disk full ...), which intake_commit then reports; the
  * caller goes on reading its client to the end. */
 bool intake_write(struct intake *intake, struct str bytes);
 uint64_t intake_length(const struct intake *intake);
 /* Frees the intake in any case. */
-MUST_USE bool intake_commit(struct intake **intake, const struct intake_envelope *envelope, deadline until, struct intake_failure *failure);
+MUST_USE bool intake_commit(struct intake **intake, const struct intake_envelope *envelope, deadline until,
+                            struct intake_failure *failure);
 void intake_cancel(struct intake **intake);
 
 #endif

@@ -5,7 +5,8 @@
 
 #define CACHE_SECONDS 100
 #define CACHE_ENTRIES ((size_t)4096)
-#define CACHE_ANSWER_LIMIT ((size_t)8192) /* a large expansion is asked for each time: the cache is bounded in bytes too */
+#define CACHE_ANSWER_LIMIT                                                                                             \
+    ((size_t)8192) /* a large expansion is asked for each time: the cache is bounded in bytes too */
 
 struct cached {
     deadline expires;
@@ -23,17 +24,22 @@ struct resolve {
 
 static void forget(struct resolve *resolve, struct cached *cached, struct str key) {
     map_remove(resolve->cache, key);
-    if (cached->older) cached->older->newer = cached->newer;
-    else resolve->oldest = cached->newer;
-    if (cached->newer) cached->newer->older = cached->older;
-    else resolve->newest = cached->older;
+    if (cached->older)
+        cached->older->newer = cached->newer;
+    else
+        resolve->oldest = cached->newer;
+    if (cached->newer)
+        cached->newer->older = cached->older;
+    else
+        resolve->newest = cached->older;
     free((void *)(uintptr_t)cached->packet.data);
     MEMORY_FREE(cached);
 }
 
 static void forget_all(struct resolve *resolve) {
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the oldest has no older one, so the list moves on */
-    while (resolve->oldest) forget(resolve, resolve->oldest, str_from(resolve->oldest->key));
+    while (resolve->oldest)
+        forget(resolve, resolve->oldest, str_from(resolve->oldest->key));
 }
 
 /* What lookup had to tell in the meantime is not known. */
@@ -71,14 +77,17 @@ static void remember(struct resolve *resolve, struct str key, enum ipc_type type
     struct cached *before = map_get(resolve->cache, key);
     if (before) forget(resolve, before, key);
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): as in forget_all */
-    while (map_count(resolve->cache) >= resolve->limit) forget(resolve, resolve->oldest, str_from(resolve->oldest->key));
+    while (map_count(resolve->cache) >= resolve->limit)
+        forget(resolve, resolve->oldest, str_from(resolve->oldest->key));
     struct cached *cached = memory_allocate(1, sizeof *cached + key.length + 1);
     memcpy(cached->key, key.data, key.length);
     cached->packet = str_make(memory_copy_string(buf_str(&packet)), packet.length);
     cached->expires = deadline_in(CACHE_SECONDS * 1000);
     cached->older = resolve->newest;
-    if (resolve->newest) resolve->newest->newer = cached;
-    else resolve->oldest = cached;
+    if (resolve->newest)
+        resolve->newest->newer = cached;
+    else
+        resolve->oldest = cached;
     resolve->newest = cached;
     map_put(resolve->cache, key, cached);
     buf_free(&packet);
@@ -132,7 +141,8 @@ static struct str make_key(struct buf *key, char kind, struct str first, struct 
 }
 
 enum resolve_result resolve_recipient(struct resolve *resolve, struct str address, struct str sender, deadline until,
-                                      struct arena *arena, struct ipc_lookup_resolved *answer, struct failure *failure) {
+                                      struct arena *arena, struct ipc_lookup_resolved *answer,
+                                      struct failure *failure) {
     struct buf key = buf_make(2000);
     struct ipc_lookup_resolve question = {.address = address, .sender = sender};
     enum resolve_result result = ask(resolve, make_key(&key, 'r', address, sender), IPC_LOOKUP_RESOLVE, &question,
@@ -151,12 +161,13 @@ enum resolve_result resolve_expand(struct resolve *resolve, struct str address, 
     return result;
 }
 
-enum resolve_result resolve_local(struct resolve *resolve, struct str address, bool no_alias, deadline until, struct arena *arena,
-                                  struct ipc_lookup_local_found *answer, struct failure *failure) {
+enum resolve_result resolve_local(struct resolve *resolve, struct str address, bool no_alias, deadline until,
+                                  struct arena *arena, struct ipc_lookup_local_found *answer, struct failure *failure) {
     struct buf key = buf_make(2000);
     struct ipc_lookup_local question = {.address = address, .no_alias = no_alias};
-    enum resolve_result result = ask(resolve, make_key(&key, no_alias ? 'L' : 'l', address, STR_EMPTY), IPC_LOOKUP_LOCAL, &question,
-                                     IPC_LOOKUP_LOCAL_FOUND, until, arena, answer, sizeof *answer, failure);
+    enum resolve_result result =
+        ask(resolve, make_key(&key, no_alias ? 'L' : 'l', address, STR_EMPTY), IPC_LOOKUP_LOCAL, &question,
+            IPC_LOOKUP_LOCAL_FOUND, until, arena, answer, sizeof *answer, failure);
     buf_free(&key);
     return result;
 }
@@ -176,12 +187,13 @@ enum resolve_result resolve_match(struct resolve *resolve, struct str table, str
     return result;
 }
 
-enum resolve_result resolve_client_name(struct resolve *resolve, struct str address, deadline until, struct arena *arena,
-                                        struct str *name, struct str *unverified, struct failure *failure) {
+enum resolve_result resolve_client_name(struct resolve *resolve, struct str address, deadline until,
+                                        struct arena *arena, struct str *name, struct str *unverified,
+                                        struct failure *failure) {
     struct ipc_lookup_name question = {.address = address};
     struct ipc_lookup_named answer;
-    enum resolve_result result = ask(resolve, STR_EMPTY, IPC_LOOKUP_NAME, &question, IPC_LOOKUP_NAMED, until, arena, &answer,
-                                     sizeof answer, failure);
+    enum resolve_result result = ask(resolve, STR_EMPTY, IPC_LOOKUP_NAME, &question, IPC_LOOKUP_NAMED, until, arena,
+                                     &answer, sizeof answer, failure);
     if (result == RESOLVE_OK) {
         *name = answer.name;
         *unverified = answer.unverified;
@@ -194,8 +206,8 @@ enum resolve_result resolve_domain(struct resolve *resolve, struct str domain, d
     struct arena *arena = arena_create(0);
     struct ipc_lookup_dns question = {.domain = domain};
     struct ipc_lookup_dns_found answer;
-    enum resolve_result result = ask(resolve, STR_EMPTY, IPC_LOOKUP_DNS, &question, IPC_LOOKUP_DNS_FOUND, until, arena, &answer,
-                                     sizeof answer, failure);
+    enum resolve_result result = ask(resolve, STR_EMPTY, IPC_LOOKUP_DNS, &question, IPC_LOOKUP_DNS_FOUND, until, arena,
+                                     &answer, sizeof answer, failure);
     arena_destroy(&arena);
     if (result != RESOLVE_OK) return result;
     if (answer.result == 3) {

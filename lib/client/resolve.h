@@ -16,20 +16,26 @@ struct resolve *resolve_create(struct service *service, size_t cache_entries);
 void resolve_destroy(struct resolve **resolve);
 
 /* Texts in the arena. RESOLVE_RETRY: a table or lookup itself did not answer; failure says which. */
-MUST_USE enum resolve_result resolve_recipient(struct resolve *resolve, struct str address, struct str sender, deadline until,
-                                               struct arena *arena, struct ipc_lookup_resolved *answer, struct failure *failure);
+MUST_USE enum resolve_result resolve_recipient(struct resolve *resolve, struct str address, struct str sender,
+                                               deadline until, struct arena *arena, struct ipc_lookup_resolved *answer,
+                                               struct failure *failure);
 /* Virtual alias expansion: rows of address_row. */
-MUST_USE enum resolve_result resolve_expand(struct resolve *resolve, struct str address, deadline until, struct arena *arena,
-                                            struct ipc_lookup_expanded *answer, struct failure *failure);
-MUST_USE enum resolve_result resolve_local(struct resolve *resolve, struct str address, bool no_alias, deadline until, struct arena *arena,
-                                           struct ipc_lookup_local_found *answer, struct failure *failure);
+MUST_USE enum resolve_result resolve_expand(struct resolve *resolve, struct str address, deadline until,
+                                            struct arena *arena, struct ipc_lookup_expanded *answer,
+                                            struct failure *failure);
+MUST_USE enum resolve_result resolve_local(struct resolve *resolve, struct str address, bool no_alias, deadline until,
+                                           struct arena *arena, struct ipc_lookup_local_found *answer,
+                                           struct failure *failure);
 /* A key in a table or list parameter. */
 MUST_USE enum resolve_result resolve_match(struct resolve *resolve, struct str table, struct str key, deadline until,
-                                           struct arena *arena, bool *found, struct str *value, struct failure *failure);
+                                           struct arena *arena, bool *found, struct str *value,
+                                           struct failure *failure);
 /* The verified name of a client address; empty when there is none. Not cached here (lookup's DNS cache does). */
-MUST_USE enum resolve_result resolve_client_name(struct resolve *resolve, struct str address, deadline until, struct arena *arena,
-                                                 struct str *name, struct str *unverified, struct failure *failure);
+MUST_USE enum resolve_result resolve_client_name(struct resolve *resolve, struct str address, deadline until,
+                                                 struct arena *arena, struct str *name, struct str *unverified,
+                                                 struct failure *failure);
 /* 0 usable for mail, 1 no such domain, 2 null MX. */
-MUST_USE enum resolve_result resolve_domain(struct resolve *resolve, struct str domain, deadline until, unsigned *result, struct failure *failure);
+MUST_USE enum resolve_result resolve_domain(struct resolve *resolve, struct str domain, deadline until,
+                                            unsigned *result, struct failure *failure);
 
 #endif

@@ -30,8 +30,10 @@ static void run_sync(struct directory_sync *sync) {
 bool directory_sync_wait(struct directory_sync *sync, int *error_number) {
     uint64_t ticket = ++sync->entered;
     while (sync->synced < ticket) {
-        if (!sync->running) run_sync(sync);
-        else if (task_queue_wait(&sync->waiting, DEADLINE_NEVER) == WAIT_CANCELLED) task_yield();
+        if (!sync->running)
+            run_sync(sync);
+        else if (task_queue_wait(&sync->waiting, DEADLINE_NEVER) == WAIT_CANCELLED)
+            task_yield();
     }
     /* A failed sync covered all tickets up to its own count; a later good one does not heal
      * them (a failed fsync leaves the pages' fate open). */

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAGIC "tern-queue 1"
+#define MAGIC           "tern-queue 1"
 #define RECIPIENT_LIMIT ((size_t)1000000)
 
 /* ---- header */
@@ -48,7 +48,8 @@ static bool read_hex(struct str word, uint32_t *value) {
 bool queue_header_parse(struct str bytes, struct queue_header *header, struct failure *failure) {
     if (bytes.length < QUEUE_HEADER_SIZE) return failure_set(failure, "shorter than a queue file's header");
     bytes = str_slice(bytes, 0, QUEUE_HEADER_SIZE);
-    if (!str_starts(bytes, STR(MAGIC " "))) return failure_set(failure, "no queue file, or one that was never committed");
+    if (!str_starts(bytes, STR(MAGIC " ")))
+        return failure_set(failure, "no queue file, or one that was never committed");
     uint32_t sum;
     if (bytes.data[HEADER_CRC_OFFSET] != ' ' || bytes.data[QUEUE_HEADER_SIZE - 1] != '\n' ||
         !read_hex(str_slice(bytes, HEADER_CRC_OFFSET + 1, HEADER_CRC_OFFSET + 9), &sum) ||
@@ -56,7 +57,8 @@ bool queue_header_parse(struct str bytes, struct queue_header *header, struct fa
         return failure_set(failure, "the header does not match its check sum");
     struct str rest = str_slice(bytes, sizeof MAGIC, HEADER_CRC_OFFSET), words[13];
     size_t count = 0;
-    while (count < ARRAY_LENGTH(words) && str_next_word(&rest, " ", &words[count])) count++;
+    while (count < ARRAY_LENGTH(words) && str_next_word(&rest, " ", &words[count]))
+        count++;
     struct queue_header parsed;
     uint64_t offset;
     if (count != 11 || !str_to_u64(words[1], UINT64_MAX, &offset) || offset != QUEUE_HEADER_SIZE ||
@@ -213,7 +215,8 @@ bool queue_envelope_parse(struct str envelope_bytes, struct str event_bytes, str
     /* Each recipient's record takes at least its frame, which bounds the allocation by the file's size. */
     if (parsed.recipient_count > rest.length / RECORD_FRAME_SIZE)
         return failure_set(failure, "the envelope has fewer recipients than it says");
-    parsed.recipients = arena_allocate(arena, parsed.recipient_count ? parsed.recipient_count : 1, sizeof *parsed.recipients);
+    parsed.recipients =
+        arena_allocate(arena, parsed.recipient_count ? parsed.recipient_count : 1, sizeof *parsed.recipients);
     if (!parsed.recipients) return failure_set(failure, "the envelope is too large");
     for (size_t i = 0; i < parsed.recipient_count; i++)
         if (!record_next(&rest, &type, &fields) || type != RECORD_ENVELOPE_RECIPIENT ||

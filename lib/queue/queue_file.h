@@ -29,7 +29,7 @@
 #include "memory.h"
 #include "str.h"
 
-#define QUEUE_HEADER_SIZE 256
+#define QUEUE_HEADER_SIZE    256
 #define QUEUE_ENVELOPE_LIMIT ((size_t)64 << 20)
 
 struct queue_header {
@@ -43,12 +43,12 @@ struct queue_recipient {
     struct str address, original, orcpt;
     unsigned notify;
     /* from the events: */
-    unsigned state;          /* enum queue_recipient_state */
-    struct str status;       /* last status code */
-    struct str reason;       /* last text */
+    unsigned state;    /* enum queue_recipient_state */
+    struct str status; /* last status code */
+    struct str reason; /* last text */
     struct str remote_mta, diagnostic;
-    int64_t last_attempt;    /* seconds, 0: never */
-    unsigned action;         /* enum delivery_action of the last event */
+    int64_t last_attempt; /* seconds, 0: never */
+    unsigned action;      /* enum delivery_action of the last event */
 };
 enum queue_recipient_state {
     QUEUE_RECIPIENT_WAITING = 0,   /* to be tried */
@@ -69,8 +69,8 @@ struct queue_envelope {
     size_t recipient_count;
     /* from the events: */
     unsigned attempts;
-    int64_t next_attempt;     /* seconds; 0: at once */
-    int64_t delay_notice;     /* seconds when a delay notice was sent, 0: none */
+    int64_t next_attempt; /* seconds; 0: at once */
+    int64_t delay_notice; /* seconds when a delay notice was sent, 0: none */
     bool force_expire;
     bool on_hold;
 };
@@ -86,19 +86,19 @@ MUST_USE bool queue_envelope_parse(struct str envelope_bytes, struct str event_b
 enum queue_event_type { EVENT_RECIPIENT = 'r', EVENT_SCHEDULE = 's', EVENT_DELAY_NOTICE = 'd', EVENT_EXPIRE = 'x' };
 struct queue_event {
     enum queue_event_type type;
-    uint64_t index;          /* RECIPIENT */
+    uint64_t index; /* RECIPIENT */
     unsigned state, action;
     struct str status, reason, remote_mta, diagnostic;
-    int64_t when;            /* seconds: of the attempt, the next attempt, the notice */
-    unsigned attempts;       /* SCHEDULE */
+    int64_t when;      /* seconds: of the attempt, the next attempt, the notice */
+    unsigned attempts; /* SCHEDULE */
 };
 bool queue_event_pack(const struct queue_event *event, struct buf *bytes);
 
 /* ---- files; these block: call them by task_run_blocking where it matters */
 /* Reads header, envelope and events of an open file. False with failure->error_number
  * 0 if the file is not a whole message (set it aside), non-zero for a local fault. */
-MUST_USE bool queue_file_read(int file, struct arena *arena, struct queue_header *header, struct queue_envelope *envelope,
-                              uint64_t *events_end, struct failure *failure);
+MUST_USE bool queue_file_read(int file, struct arena *arena, struct queue_header *header,
+                              struct queue_envelope *envelope, uint64_t *events_end, struct failure *failure);
 /* The CRC-32C of the content that stands in the file. */
 MUST_USE bool queue_file_sum_content(int file, uint64_t length, uint32_t *sum, struct failure *failure);
 /* Compares the content with its check sum: for tern check and before the first delivery after an unclean end. */

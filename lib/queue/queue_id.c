@@ -7,9 +7,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define CEILING_NAME "id-ceiling"
+#define CEILING_NAME     "id-ceiling"
 #define CEILING_NEW_NAME "id-ceiling.new"
-#define RESERVE ((uint64_t)3600 * 1000000)
+#define RESERVE          ((uint64_t)3600 * 1000000)
 
 /* The file is one decimal number and a line end; anything else counts as absent. */
 static uint64_t read_ceiling(int directory) {
@@ -32,7 +32,8 @@ static bool write_ceiling(int directory, uint64_t ceiling, struct failure *failu
     bool good = length > 0 && write(file, bytes, (size_t)length) == length && fsync(file) == 0;
     int reason = errno;
     close(file);
-    if (good && renameat(directory, CEILING_NEW_NAME, directory, CEILING_NAME) == 0 && fsync(directory) == 0) return true;
+    if (good && renameat(directory, CEILING_NEW_NAME, directory, CEILING_NAME) == 0 && fsync(directory) == 0)
+        return true;
     return failure_set_errno(failure, good ? errno : reason, "cannot write %s", CEILING_NAME);
 }
 
@@ -55,7 +56,8 @@ bool queue_id_open(struct queue_id_source *source, int directory, bool long_form
 
 static void format_base(uint64_t number, unsigned digits, char *to) {
     static const char alphabet[] = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz";
-    for (unsigned i = digits; i-- > 0; number /= 51) to[i] = alphabet[number % 51];
+    for (unsigned i = digits; i-- > 0; number /= 51)
+        to[i] = alphabet[number % 51];
 }
 
 bool queue_id_next(struct queue_id_source *source, char id[QUEUE_ID_SIZE], struct failure *failure) {

@@ -20,7 +20,7 @@
 #define QUEUE_ID_SIZE 24 /* with the NUL */
 
 struct queue_id_source {
-    int directory;    /* the queue folder */
+    int directory; /* the queue folder */
     bool long_form;
     uint64_t last, ceiling;
 };

@@ -4,12 +4,14 @@
 #include "hash.h"
 
 static void put_u32(char *to, uint32_t value) {
-    for (unsigned i = 0; i < 4; i++) to[i] = (char)(unsigned char)(value >> (8 * i));
+    for (unsigned i = 0; i < 4; i++)
+        to[i] = (char)(unsigned char)(value >> (8 * i));
 }
 
 static uint32_t get_u32(const char *from) {
     uint32_t value = 0;
-    for (unsigned i = 0; i < 4; i++) value |= (uint32_t)(unsigned char)from[i] << (8 * i);
+    for (unsigned i = 0; i < 4; i++)
+        value |= (uint32_t)(unsigned char)from[i] << (8 * i);
     return value;
 }
 

@@ -8,7 +8,7 @@
 #include "str.h"
 
 #define RECORD_FRAME_SIZE ((size_t)9)
-#define RECORD_LIMIT ((size_t)16384)
+#define RECORD_LIMIT      ((size_t)16384)
 
 /* Begins a record of a type at the end of bytes; returns where, for record_end. */
 size_t record_begin(struct buf *bytes, char type);

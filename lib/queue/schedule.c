@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #define SCHEDULE_MAP_SIZE ((size_t)4 << 30) /* address space, not memory: about 20 million entries */
-#define SITES_LIMIT ((size_t)400)
-#define KEY_LIMIT ((size_t)32)
+#define SITES_LIMIT       ((size_t)400)
+#define KEY_LIMIT         ((size_t)32)
 
 struct schedule {
     MDB_env *environment;
@@ -29,7 +29,7 @@ struct schedule {
     char boot_identity[64];
 };
 
-#define STATE_NAME "state"
+#define STATE_NAME     "state"
 #define STATE_NEW_NAME "state.new"
 
 static bool lmdb_failure(struct failure *failure, int code, const char *doing) {
@@ -45,7 +45,8 @@ static MDB_val value_of(struct str s) {
 /* Big-endian date before the ID, so that LMDB's byte order is time order. */
 static size_t make_time_key(char key[KEY_LIMIT], int64_t when, struct str queue_id) {
     uint64_t date = when < 0 ? 0 : (uint64_t)when;
-    for (unsigned i = 0; i < 8; i++) key[i] = (char)(unsigned char)(date >> (56 - 8 * i));
+    for (unsigned i = 0; i < 8; i++)
+        key[i] = (char)(unsigned char)(date >> (56 - 8 * i));
     size_t length = queue_id.length < KEY_LIMIT - 8 ? queue_id.length : KEY_LIMIT - 8;
     memcpy(key + 8, queue_id.data, length);
     return 8 + length;
@@ -53,7 +54,8 @@ static size_t make_time_key(char key[KEY_LIMIT], int64_t when, struct str queue_
 
 static int64_t date_of_key(const char *key) {
     uint64_t date = 0;
-    for (unsigned i = 0; i < 8; i++) date = date << 8 | (unsigned char)key[i];
+    for (unsigned i = 0; i < 8; i++)
+        date = date << 8 | (unsigned char)key[i];
     return date > INT64_MAX ? INT64_MAX : (int64_t)date;
 }
 
@@ -158,7 +160,8 @@ static bool open_kept_or_new(struct schedule *schedule, bool *fresh, struct fail
     if (mkdir(schedule->folder, 0700) < 0 && errno != EEXIST)
         return failure_set_errno(failure, errno, "cannot make %s", schedule->folder);
     /* A word that promises less comes first: whatever happens from here on, it is not believed too much. */
-    *fresh = is_fresh(schedule) && write_state(schedule, "filled", NULL) && open_environment(schedule, schedule->folder, NULL);
+    *fresh = is_fresh(schedule) && write_state(schedule, "filled", NULL) &&
+             open_environment(schedule, schedule->folder, NULL);
     if (*fresh) return true;
     if (!write_state(schedule, "filling", failure)) return false;
     remove_files(schedule->folder);
@@ -222,7 +225,8 @@ static int drop(struct schedule *schedule, struct str queue_id) {
     return code;
 }
 
-bool schedule_put(struct schedule *schedule, struct str queue_id, int64_t when, struct str sites, struct failure *failure) {
+bool schedule_put(struct schedule *schedule, struct str queue_id, int64_t when, struct str sites,
+                  struct failure *failure) {
     if (!begin(schedule, failure)) return false;
     int code = drop(schedule, queue_id);
     char time_key[KEY_LIMIT];

@@ -4,7 +4,8 @@
  * it may be deleted at any time and is then rebuilt. It is not synced (a crash of
  * a process cannot harm it, a power cut can): beside it stands the boot's identity,
  * and it is thrown away when that boot did not end in schedule_close, or when it
- * had not been filled (schedule_filled). One process, one thread. Changes gather in one transaction until schedule_commit. */
+ * had not been filled (schedule_filled). One process, one thread. Changes gather in one transaction until
+ * schedule_commit. */
 #ifndef TERN_SCHEDULE_H
 #define TERN_SCHEDULE_H
 
@@ -26,7 +27,8 @@ void schedule_discard(struct schedule **schedule);
 void schedule_close(struct schedule **schedule);
 
 /* Sets a message's next attempt (seconds); sites: its recipients' domains, space separated, for flushing by site. */
-MUST_USE bool schedule_put(struct schedule *schedule, struct str queue_id, int64_t when, struct str sites, struct failure *failure);
+MUST_USE bool schedule_put(struct schedule *schedule, struct str queue_id, int64_t when, struct str sites,
+                           struct failure *failure);
 MUST_USE bool schedule_remove(struct schedule *schedule, struct str queue_id, struct failure *failure);
 /* Writes what has gathered. */
 MUST_USE bool schedule_commit(struct schedule *schedule, struct failure *failure);

@@ -18,10 +18,21 @@ static int make_content(struct str content) {
 
 static void test_ends(void **state) {
     (void)state;
-    static const struct { const char *content; uint64_t limit, end; } rows[] = {
-        {"A: b\n\nbody\n", 1000, 5}, {"A: b\nC: d\n\n", 1000, 10}, {"\nbody\n", 1000, 0}, {"\n", 1000, 0}, {"", 1000, 0},
-        {"A: b\n", 1000, 5}, {"A: b", 1000, 4}, {"A: b\n \n\n", 1000, 7}, {"A: b\n\n\n\n", 1000, 5},
-        {"A: b\nC: d\n\nbody\n", 10, 10}, {"A: b\nC: d\n\nbody\n", 7, 7}, {"no header at all, and no end of it\n", 9, 9}};
+    static const struct {
+        const char *content;
+        uint64_t limit, end;
+    } rows[] = {{"A: b\n\nbody\n", 1000, 5},
+                {"A: b\nC: d\n\n", 1000, 10},
+                {"\nbody\n", 1000, 0},
+                {"\n", 1000, 0},
+                {"", 1000, 0},
+                {"A: b\n", 1000, 5},
+                {"A: b", 1000, 4},
+                {"A: b\n \n\n", 1000, 7},
+                {"A: b\n\n\n\n", 1000, 5},
+                {"A: b\nC: d\n\nbody\n", 10, 10},
+                {"A: b\nC: d\n\nbody\n", 7, 7},
+                {"no header at all, and no end of it\n", 9, 9}};
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct str content = str_from(rows[i].content);
         int file = make_content(content);
@@ -37,7 +48,8 @@ static void test_over_reads(void **state) {
     (void)state;
     for (size_t length = 8180; length < 8200; length++) {
         struct buf content = buf_make(0);
-        for (size_t i = 0; i + 1 < length; i++) buf_append_char(&content, 'x');
+        for (size_t i = 0; i + 1 < length; i++)
+            buf_append_char(&content, 'x');
         buf_append(&content, STR("\n\nbody\n"));
         int file = make_content(buf_str(&content));
         uint64_t end = 0;
@@ -60,6 +72,7 @@ static void test_short_file(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ends), cmocka_unit_test(test_over_reads), cmocka_unit_test(test_short_file)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ends), cmocka_unit_test(test_over_reads),
+                                       cmocka_unit_test(test_short_file)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,25 +10,36 @@
 
 static void test_good_files(void **state) {
     (void)state;
-    static const struct { const char *file, *from, *subject, *body; } rows[] = {
-        {"", "MAILER-DAEMON (Mail Delivery System)", "Undelivered Mail Returned to Sender", NULL}, /* NULL: the built-in one */
-        {"# nothing but this\n\n  \n", "MAILER-DAEMON (Mail Delivery System)", "Undelivered Mail Returned to Sender", NULL},
+    static const struct {
+        const char *file, *from, *subject, *body;
+    } rows[] = {
+        {"", "MAILER-DAEMON (Mail Delivery System)", "Undelivered Mail Returned to Sender",
+         NULL}, /* NULL: the built-in one */
+        {"# nothing but this\n\n  \n", "MAILER-DAEMON (Mail Delivery System)", "Undelivered Mail Returned to Sender",
+         NULL},
         {HEAD "Subject: Sorry\n\nIt failed.\nEND\n", "MAILER-DAEMON (Mail Delivery System)", "Sorry", "It failed.\n"},
         {HEAD "subject:  Sorry \nFROM: a@b\n\nEND\n", "a@b", "Sorry", ""},
-        {"failure_template=<<XX\nSubject: a: b\n\n\n one\n\n two\nXX\n", "MAILER-DAEMON (Mail Delivery System)", "a: b", "\n one\n\n two\n"},
-        {HEAD "Subject: s\n\nend\n ENDE\n  END  \n# after\n", "MAILER-DAEMON (Mail Delivery System)", "s", "end\n ENDE\n"},
-        {HEAD "Subject: s\n\nbody\nEND", "MAILER-DAEMON (Mail Delivery System)", "s", "body\n"}, /* no newline at the end */
-        {"verify_template = <<E\nSubject: other\n\nx\nE\n" HEAD "Subject: s\n\nb\nEND\n", "MAILER-DAEMON (Mail Delivery System)", "s", "b\n"},
-        {HEAD "Subject: first\n\n1\nEND\n" HEAD "Subject: second\n\n2\nEND\n", "MAILER-DAEMON (Mail Delivery System)", "second", "2\n"},
+        {"failure_template=<<XX\nSubject: a: b\n\n\n one\n\n two\nXX\n", "MAILER-DAEMON (Mail Delivery System)", "a: b",
+         "\n one\n\n two\n"},
+        {HEAD "Subject: s\n\nend\n ENDE\n  END  \n# after\n", "MAILER-DAEMON (Mail Delivery System)", "s",
+         "end\n ENDE\n"},
+        {HEAD "Subject: s\n\nbody\nEND", "MAILER-DAEMON (Mail Delivery System)", "s",
+         "body\n"}, /* no newline at the end */
+        {"verify_template = <<E\nSubject: other\n\nx\nE\n" HEAD "Subject: s\n\nb\nEND\n",
+         "MAILER-DAEMON (Mail Delivery System)", "s", "b\n"},
+        {HEAD "Subject: first\n\n1\nEND\n" HEAD "Subject: second\n\n2\nEND\n", "MAILER-DAEMON (Mail Delivery System)",
+         "second", "2\n"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct bounce_templates templates, built_in;
         struct failure failure = {0};
         bounce_templates_default(&templates);
         bounce_templates_default(&built_in);
-        if (!bounce_templates_parse(str_from(rows[i].file), &templates, &failure)) fail_msg("row %zu: %s", i, failure.text);
+        if (!bounce_templates_parse(str_from(rows[i].file), &templates, &failure))
+            fail_msg("row %zu: %s", i, failure.text);
         struct str body = rows[i].body ? str_from(rows[i].body) : built_in.failure.body;
-        if (!str_equal(templates.failure.from, str_from(rows[i].from)) || !str_equal(templates.failure.subject, str_from(rows[i].subject)) ||
+        if (!str_equal(templates.failure.from, str_from(rows[i].from)) ||
+            !str_equal(templates.failure.subject, str_from(rows[i].subject)) ||
             !str_equal(templates.failure.body, body))
             fail_msg("row %zu: from \"%.*s\" subject \"%.*s\" body \"%.*s\"", i, STR_ARGS(templates.failure.from),
                      STR_ARGS(templates.failure.subject), STR_ARGS(templates.failure.body));
@@ -38,7 +49,9 @@ static void test_good_files(void **state) {
 
 static void test_bad_files(void **state) {
     (void)state;
-    static const struct { const char *file, *said; } rows[] = {
+    static const struct {
+        const char *file, *said;
+    } rows[] = {
         {"failure_template\n", "expected \"name = <<END\""},
         {"failure_template = END\n", "must begin with <<"},
         {"failure_template = <<\n", "must begin with <<"},
@@ -54,20 +67,35 @@ static void test_bad_files(void **state) {
         bounce_templates_default(&templates);
         bounce_templates_default(&before);
         assert_false(bounce_templates_parse(str_from(rows[i].file), &templates, &failure));
-        if (str_find_str(str_from(failure.text), str_from(rows[i].said)) == STR_NONE) fail_msg("row %zu: %s", i, failure.text);
+        if (str_find_str(str_from(failure.text), str_from(rows[i].said)) == STR_NONE)
+            fail_msg("row %zu: %s", i, failure.text);
         assert_memory_equal(&templates, &before, sizeof templates); /* untouched */
     }
 }
 
 static void test_expansion(void **state) {
     (void)state;
-    static const struct bounce_word words[] = {{"myhostname", STR_INIT("mail.test")}, {"x", STR_INIT("$y")}, {"my", STR_INIT("wrong")}};
-    static const struct { const char *text, *wanted; } rows[] = {
-        {"", ""}, {"no name", "no name"}, {"$myhostname", "mail.test"}, {"at ${myhostname}.", "at mail.test."},
-        {"$myhostname_x $myhostnamex", "$myhostname_x $myhostnamex"}, {"$", "$"}, {"$$", "$$"}, {"a$", "a$"},
-        {"${myhostname", "${myhostname"}, {"${", "${"}, {"${}", "${}"}, {"$ myhostname", "$ myhostname"},
-        {"$unknown ${unknown}", "$unknown ${unknown}"}, {"$x$x", "$y$y"}, /* what comes out is not looked at again */
-        {"$$myhostname", "$mail.test"}, {"${x}y", "$yy"}, {"$$$x", "$$$y"}};
+    static const struct bounce_word words[] = {
+        {"myhostname", STR_INIT("mail.test")}, {"x", STR_INIT("$y")}, {"my", STR_INIT("wrong")}};
+    static const struct {
+        const char *text, *wanted;
+    } rows[] = {{"", ""},
+                {"no name", "no name"},
+                {"$myhostname", "mail.test"},
+                {"at ${myhostname}.", "at mail.test."},
+                {"$myhostname_x $myhostnamex", "$myhostname_x $myhostnamex"},
+                {"$", "$"},
+                {"$$", "$$"},
+                {"a$", "a$"},
+                {"${myhostname", "${myhostname"},
+                {"${", "${"},
+                {"${}", "${}"},
+                {"$ myhostname", "$ myhostname"},
+                {"$unknown ${unknown}", "$unknown ${unknown}"},
+                {"$x$x", "$y$y"}, /* what comes out is not looked at again */
+                {"$$myhostname", "$mail.test"},
+                {"${x}y", "$yy"},
+                {"$$$x", "$$$y"}};
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct buf out = buf_make(0);
         assert_true(bounce_template_expand(str_from(rows[i].text), words, ARRAY_LENGTH(words), &out));
@@ -80,6 +108,7 @@ static void test_expansion(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good_files), cmocka_unit_test(test_bad_files), cmocka_unit_test(test_expansion)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good_files), cmocka_unit_test(test_bad_files),
+                                       cmocka_unit_test(test_expansion)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

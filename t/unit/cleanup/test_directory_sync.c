@@ -59,7 +59,8 @@ static void test_shared(void **state) {
     (void)state;
     fail_at = 0;
     play(changes, 200);
-    for (size_t i = 0; i < 200; i++) assert_true(changes[i].good);
+    for (size_t i = 0; i < 200; i++)
+        assert_true(changes[i].good);
     assert_int_equal(syncs, 2); /* the first one's own, and one for all who came meanwhile */
 }
 
@@ -83,11 +84,13 @@ static void test_cancelled(void **state) {
     struct change changes[] = {{.when = 0}, {.cancelled = true}, {.cancelled = true}};
     fail_at = 0;
     play(changes, ARRAY_LENGTH(changes));
-    for (size_t i = 0; i < ARRAY_LENGTH(changes); i++) assert_true(changes[i].good);
+    for (size_t i = 0; i < ARRAY_LENGTH(changes); i++)
+        assert_true(changes[i].good);
     assert_int_equal(syncs, 2);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shared), cmocka_unit_test(test_who_fails), cmocka_unit_test(test_cancelled)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shared), cmocka_unit_test(test_who_fails),
+                                       cmocka_unit_test(test_cancelled)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,8 +40,8 @@ static const struct expansion_row {
     {"b@x all@x two@x", "b@x</0 a@x<all@x/0 c@x<all@x/0 B@X<two@x/0 d@x<two@x/0"},
     {"self@x", "self@x</0 e@x<self@x/0"},
     {"nobody@x a@y", "a@y</0"},
-    {"a@y/1 a@y/2", "a@y</2"},       /* never, and success: success */
-    {"a@y/0 a@y/2", "a@y</14"},      /* what goes without saying, and success */
+    {"a@y/1 a@y/2", "a@y</2"},  /* never, and success: success */
+    {"a@y/0 a@y/2", "a@y</14"}, /* what goes without saying, and success */
     {"a@y/2 a@y/0", "a@y</14"},
     {"a@y/1 a@y/1", "a@y</1"},
     {"a@y/1 a@y/0", "a@y</12"},
@@ -56,8 +56,10 @@ static void add_given(struct pending *pending, struct str given) {
     uint32_t count = 0;
     while (str_next_word(&given, " ", &word)) {
         uint64_t number = 0;
-        if (str_cut(word, '/', &address, &notify)) assert_true(str_to_u64(notify, 15, &number));
-        else address = word;
+        if (str_cut(word, '/', &address, &notify))
+            assert_true(str_to_u64(notify, 15, &number));
+        else
+            address = word;
         struct ipc_recipient row = {.address = address, .notify = number};
         assert_true(ipc_list_add(IPC_ROW_RECIPIENT, &row, &list, &count));
     }

@@ -8,11 +8,16 @@
 
 static void test_addresses(void **state) {
     (void)state;
-    static const struct { const char *address, *wanted; } rows[] = {
-        {"a@x.test", "a@x.test"}, {"", ""}, {"a", "a"}, {"a b@x.test", "\"a b\"@x.test"},
-        {"a>, relay=none, status=sent (x@x.test", "\"a>, relay=none, status=sent (x\"@x.test"},
-        {"a\"b@x.test", "\"a\\\"b\"@x.test"}, {"gr\xc3\xbc@x.test", "gr\xc3\xbc@x.test"},
-        {"no address>, status=sent@", "no?address???status=sent@"}};
+    static const struct {
+        const char *address, *wanted;
+    } rows[] = {{"a@x.test", "a@x.test"},
+                {"", ""},
+                {"a", "a"},
+                {"a b@x.test", "\"a b\"@x.test"},
+                {"a>, relay=none, status=sent (x@x.test", "\"a>, relay=none, status=sent (x\"@x.test"},
+                {"a\"b@x.test", "\"a\\\"b\"@x.test"},
+                {"gr\xc3\xbc@x.test", "gr\xc3\xbc@x.test"},
+                {"no address>, status=sent@", "no?address???status=sent@"}};
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct buf out = buf_make(0);
         delivery_log_address(&out, str_from(rows[i].address));

@@ -14,10 +14,10 @@
 #include "task.h"
 
 static struct {
-    const char *file;      /* what is handed out instead of a memory file */
-    unsigned refuse_code;  /* the commit is refused with this */
-    bool leaves;           /* the connection ends at the commit */
-    unsigned replaced;     /* this many times a file is refused, for a successor is there */
+    const char *file;     /* what is handed out instead of a memory file */
+    unsigned refuse_code; /* the commit is refused with this */
+    bool leaves;          /* the connection ends at the commit */
+    unsigned replaced;    /* this many times a file is refused, for a successor is there */
     int content;
     struct task *server;
     size_t recipients, ahead, cancelled, opened;
@@ -68,7 +68,9 @@ static void serve(struct ipc_request *request, void *context) {
     }
 }
 
-static void run_server(void *argument) { ipc_serve((int)(intptr_t)argument, 100, serve, NULL); }
+static void run_server(void *argument) {
+    ipc_serve((int)(intptr_t)argument, 100, serve, NULL);
+}
 
 static int connect_to(void *context, deadline until, struct failure *failure) {
     int pair[2];
@@ -90,12 +92,13 @@ struct scene {
 
 static void commit(struct scene *scene, struct intake *intake) {
     struct ipc_recipient *rows = memory_allocate(scene->recipients + 1, sizeof *rows);
-    char (*names)[40] = memory_allocate(scene->recipients + 1, sizeof *names);
+    char(*names)[40] = memory_allocate(scene->recipients + 1, sizeof *names);
     for (size_t i = 0; i < scene->recipients; i++) {
         snprintf(names[i], sizeof names[i], "user%zu@x.test", i);
         rows[i].address = str_from(names[i]);
     }
-    struct intake_envelope envelope = {.sender = STR("s@x.test"), .recipients = rows, .recipient_count = scene->recipients};
+    struct intake_envelope envelope = {
+        .sender = STR("s@x.test"), .recipients = rows, .recipient_count = scene->recipients};
     scene->good = intake_commit(&intake, &envelope, deadline_in(3000), &scene->failure);
     if (intake) abort();
     MEMORY_FREE(rows);
@@ -111,8 +114,10 @@ static void play_scene(void *argument) {
         for (size_t i = 0; i < ARRAY_LENGTH(scene->parts) && scene->parts[i]; i++)
             scene->written = intake_write(intake, str_from(scene->parts[i])) && scene->written;
         scene->length = intake_length(intake);
-        if (scene->cancel) intake_cancel(&intake);
-        else commit(scene, intake);
+        if (scene->cancel)
+            intake_cancel(&intake);
+        else
+            commit(scene, intake);
         task_sleep(10);
     }
     ipc_client_destroy(&scene->client);
@@ -142,16 +147,25 @@ static int teardown(void **state) {
 
 static void test_counts(void **state) {
     static char long_line[100001];
-    static const struct { const char *parts[6]; uint64_t lines; } rows[] = {
-        {{NULL}, 0}, {{""}, 0}, {{"a"}, 0}, {{"a\n"}, 1}, {{"a\nb", "\n"}, 2}, {{"\n", "\n", "\n\n"}, 4},
-        {{"no end", " yet", "\nno"}, 1}, {{long_line, "\n", long_line, "x\ny\n"}, 3}};
+    static const struct {
+        const char *parts[6];
+        uint64_t lines;
+    } rows[] = {{{NULL}, 0},
+                {{""}, 0},
+                {{"a"}, 0},
+                {{"a\n"}, 1},
+                {{"a\nb", "\n"}, 2},
+                {{"\n", "\n", "\n\n"}, 4},
+                {{"no end", " yet", "\nno"}, 1},
+                {{long_line, "\n", long_line, "x\ny\n"}, 3}};
     memset(long_line, 'l', sizeof long_line - 1);
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         setup(state);
         struct scene scene = {.recipients = 1};
         struct buf whole = buf_make(0);
         memcpy(scene.parts, rows[i].parts, sizeof scene.parts);
-        for (size_t p = 0; scene.parts[p]; p++) buf_append(&whole, str_from(scene.parts[p]));
+        for (size_t p = 0; scene.parts[p]; p++)
+            buf_append(&whole, str_from(scene.parts[p]));
         play(&scene);
         assert_true(scene.opened && scene.written && scene.good);
         assert_int_equal(scene.length, whole.length);
@@ -180,9 +194,17 @@ static void test_many_recipients(void **state) {
 }
 
 static void test_refusals(void **state) {
-    static const struct { const char *file; unsigned refuse; bool leaves; unsigned code; const char *status; } rows[] = {
-        {NULL, 0, false, 0, ""}, {"/dev/full", 0, false, 452, "4.3.1"}, {NULL, 452, false, 452, "4.3.1"},
-        {NULL, 550, false, 550, "5.7.1"}, {NULL, 0, true, 451, "4.3.0"}};
+    static const struct {
+        const char *file;
+        unsigned refuse;
+        bool leaves;
+        unsigned code;
+        const char *status;
+    } rows[] = {{NULL, 0, false, 0, ""},
+                {"/dev/full", 0, false, 452, "4.3.1"},
+                {NULL, 452, false, 452, "4.3.1"},
+                {NULL, 550, false, 550, "5.7.1"},
+                {NULL, 0, true, 451, "4.3.0"}};
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         setup(state);
         cleanup.file = rows[i].file;
@@ -234,7 +256,7 @@ static void test_cancel(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {TEST(test_counts), TEST(test_many_recipients), TEST(test_refusals), TEST(test_write_error),
-                                       TEST(test_replaced), TEST(test_cancel)};
+    const struct CMUnitTest tests[] = {TEST(test_counts),      TEST(test_many_recipients), TEST(test_refusals),
+                                       TEST(test_write_error), TEST(test_replaced),        TEST(test_cancel)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,15 +28,18 @@ static void serve(struct ipc_request *request, void *context) {
     }
     if (request->type == IPC_LOOKUP_RESOLVE) {
         const struct ipc_lookup_resolve *asked = request->message;
-        struct ipc_lookup_resolved answer = {.known = !str_starts(asked->address, STR("unknown")), .transport = STR("local"),
-                                             .nexthop = asked->sender, .recipient = asked->address};
+        struct ipc_lookup_resolved answer = {.known = !str_starts(asked->address, STR("unknown")),
+                                             .transport = STR("local"),
+                                             .nexthop = asked->sender,
+                                             .recipient = asked->address};
         ipc_answer(request, IPC_LOOKUP_RESOLVED, &answer, -1);
     } else if (request->type == IPC_LOOKUP_EXPAND) {
         const struct ipc_lookup_expand *asked = request->message;
         struct buf rows = buf_make(0);
         uint32_t count = 0;
         struct ipc_address_row row = {.value = asked->address};
-        do if (!ipc_list_add(IPC_ROW_ADDRESS, &row, &rows, &count)) abort();
+        do
+            if (!ipc_list_add(IPC_ROW_ADDRESS, &row, &rows, &count)) abort();
         while (rows.length < lookup.large);
         struct ipc_lookup_expanded answer = {.addresses = {buf_str(&rows), count}};
         ipc_answer(request, IPC_LOOKUP_EXPANDED, &answer, -1);
@@ -44,7 +47,9 @@ static void serve(struct ipc_request *request, void *context) {
     }
 }
 
-static void run_server(void *argument) { ipc_serve((int)(intptr_t)argument, 100, serve, NULL); }
+static void run_server(void *argument) {
+    ipc_serve((int)(intptr_t)argument, 100, serve, NULL);
+}
 
 static int connect_to(void *context, deadline until, struct failure *failure) {
     int pair[2];
@@ -84,13 +89,16 @@ static enum resolve_result ask(struct resolve *resolve, const struct step *step)
     struct ipc_lookup_expanded expanded;
     enum resolve_result result;
     if (step->kind == RESOLVE) {
-        result = resolve_recipient(resolve, str_from(step->address), str_from(step->sender), deadline_in(3000), arena, &resolved, &failure);
-        if (result == RESOLVE_OK && (!str_equal(resolved.recipient, str_from(step->address)) || !str_equal(resolved.nexthop, str_from(step->sender))))
+        result = resolve_recipient(resolve, str_from(step->address), str_from(step->sender), deadline_in(3000), arena,
+                                   &resolved, &failure);
+        if (result == RESOLVE_OK && (!str_equal(resolved.recipient, str_from(step->address)) ||
+                                     !str_equal(resolved.nexthop, str_from(step->sender))))
             result = (enum resolve_result)99;
     } else {
         result = resolve_expand(resolve, str_from(step->address), deadline_in(3000), arena, &expanded, &failure);
     }
-    if (result == RESOLVE_RETRY && !str_equal(str_from(failure.text), STR("table hash:x does not answer"))) result = (enum resolve_result)98;
+    if (result == RESOLVE_RETRY && !str_equal(str_from(failure.text), STR("table hash:x does not answer")))
+        result = (enum resolve_result)98;
     arena_destroy(&arena);
     return result;
 }
@@ -101,7 +109,8 @@ static void run_script(void *argument) {
     for (int i = 0; script->steps[i].kind != END && script->wrong < 0; i++) {
         const struct step *step = &script->steps[i];
         switch (step->kind) {
-        case END: break;
+        case END:
+            break;
         case RESOLVE:
         case EXPAND:
             if (ask(resolve, step) != step->result || lookup.asked != step->asked) script->wrong = i;
@@ -114,9 +123,15 @@ static void run_script(void *argument) {
             task_cancel(lookup.server);
             task_sleep(20);
             break;
-        case FAILS: lookup.fails = true; break;
-        case WORKS: lookup.fails = false; break;
-        case LARGE: lookup.large = 20000; break;
+        case FAILS:
+            lookup.fails = true;
+            break;
+        case WORKS:
+            lookup.fails = false;
+            break;
+        case LARGE:
+            lookup.large = 20000;
+            break;
         }
     }
     ipc_client_destroy(&lookup.client);
@@ -136,41 +151,54 @@ static void play(const struct step *steps, size_t limit) {
 
 static void test_kept(void **state) {
     (void)state;
-    static const struct step steps[] = {
-        {RESOLVE, "a@x", "", 1, RESOLVE_OK}, {RESOLVE, "a@x", "", 1, RESOLVE_OK}, /* kept */
-        {RESOLVE, "a@x", "s@y", 2, RESOLVE_OK},                                   /* another sender is another question */
-        {RESOLVE, "a@x", "s@y", 2, RESOLVE_OK}, {EXPAND, "a@x", "", 3, RESOLVE_OK}, /* as is another kind */
-        {EXPAND, "a@x", "", 3, RESOLVE_OK},
-        {RESOLVE, "unknown@x", "", 4, RESOLVE_OK}, {RESOLVE, "unknown@x", "", 5, RESOLVE_OK}, /* not kept */
-        {.kind = FAILS}, {RESOLVE, "b@x", "", 6, RESOLVE_RETRY}, {RESOLVE, "b@x", "", 7, RESOLVE_RETRY},
-        {RESOLVE, "a@x", "", 7, RESOLVE_OK}, {.kind = WORKS}, {RESOLVE, "b@x", "", 8, RESOLVE_OK},
-        {RESOLVE, "b@x", "", 8, RESOLVE_OK}, {.kind = END}};
+    static const struct step steps[] = {{RESOLVE, "a@x", "", 1, RESOLVE_OK},
+                                        {RESOLVE, "a@x", "", 1, RESOLVE_OK},    /* kept */
+                                        {RESOLVE, "a@x", "s@y", 2, RESOLVE_OK}, /* another sender is another question */
+                                        {RESOLVE, "a@x", "s@y", 2, RESOLVE_OK},
+                                        {EXPAND, "a@x", "", 3, RESOLVE_OK}, /* as is another kind */
+                                        {EXPAND, "a@x", "", 3, RESOLVE_OK},
+                                        {RESOLVE, "unknown@x", "", 4, RESOLVE_OK},
+                                        {RESOLVE, "unknown@x", "", 5, RESOLVE_OK}, /* not kept */
+                                        {.kind = FAILS},
+                                        {RESOLVE, "b@x", "", 6, RESOLVE_RETRY},
+                                        {RESOLVE, "b@x", "", 7, RESOLVE_RETRY},
+                                        {RESOLVE, "a@x", "", 7, RESOLVE_OK},
+                                        {.kind = WORKS},
+                                        {RESOLVE, "b@x", "", 8, RESOLVE_OK},
+                                        {RESOLVE, "b@x", "", 8, RESOLVE_OK},
+                                        {.kind = END}};
     play(steps, 0);
 }
 
 static void test_emptied(void **state) {
     (void)state;
-    static const struct step steps[] = {
-        {RESOLVE, "a@x", "", 1, RESOLVE_OK}, {EXPAND, "a@x", "", 2, RESOLVE_OK}, {.kind = CHANGED},
-        {RESOLVE, "a@x", "", 3, RESOLVE_OK}, {EXPAND, "a@x", "", 4, RESOLVE_OK}, {RESOLVE, "a@x", "", 4, RESOLVE_OK},
-        {.kind = LOST}, /* what lookup would have told meanwhile is not known */
-        {RESOLVE, "a@x", "", 5, RESOLVE_OK}, {RESOLVE, "a@x", "", 5, RESOLVE_OK}, {.kind = END}};
+    static const struct step steps[] = {{RESOLVE, "a@x", "", 1, RESOLVE_OK},
+                                        {EXPAND, "a@x", "", 2, RESOLVE_OK},
+                                        {.kind = CHANGED},
+                                        {RESOLVE, "a@x", "", 3, RESOLVE_OK},
+                                        {EXPAND, "a@x", "", 4, RESOLVE_OK},
+                                        {RESOLVE, "a@x", "", 4, RESOLVE_OK},
+                                        {.kind = LOST}, /* what lookup would have told meanwhile is not known */
+                                        {RESOLVE, "a@x", "", 5, RESOLVE_OK},
+                                        {RESOLVE, "a@x", "", 5, RESOLVE_OK},
+                                        {.kind = END}};
     play(steps, 0);
 }
 
 static void test_bounded(void **state) {
     (void)state;
     static const struct step steps[] = {
-        {RESOLVE, "a@x", "", 1, RESOLVE_OK}, {RESOLVE, "b@x", "", 2, RESOLVE_OK}, {RESOLVE, "c@x", "", 3, RESOLVE_OK},
-        {RESOLVE, "c@x", "", 3, RESOLVE_OK}, {RESOLVE, "b@x", "", 3, RESOLVE_OK},
-        {RESOLVE, "a@x", "", 4, RESOLVE_OK}, /* the oldest went */
+        {RESOLVE, "a@x", "", 1, RESOLVE_OK}, {RESOLVE, "b@x", "", 2, RESOLVE_OK},
+        {RESOLVE, "c@x", "", 3, RESOLVE_OK}, {RESOLVE, "c@x", "", 3, RESOLVE_OK},
+        {RESOLVE, "b@x", "", 3, RESOLVE_OK}, {RESOLVE, "a@x", "", 4, RESOLVE_OK}, /* the oldest went */
         {RESOLVE, "b@x", "", 5, RESOLVE_OK}, {.kind = LARGE},
-        {EXPAND, "l@x", "", 6, RESOLVE_OK}, {EXPAND, "l@x", "", 7, RESOLVE_OK}, /* too large to keep */
+        {EXPAND, "l@x", "", 6, RESOLVE_OK},  {EXPAND, "l@x", "", 7, RESOLVE_OK}, /* too large to keep */
         {RESOLVE, "b@x", "", 7, RESOLVE_OK}, {.kind = END}};
     play(steps, 2);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_kept), cmocka_unit_test(test_emptied), cmocka_unit_test(test_bounded)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_kept), cmocka_unit_test(test_emptied),
+                                       cmocka_unit_test(test_bounded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

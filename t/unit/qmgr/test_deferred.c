@@ -30,7 +30,9 @@ void message_activate(struct qmgr *qmgr, struct str queue_id, bool deferred, boo
     snprintf(activated + length, sizeof activated - length, "%.*s ", STR_ARGS(queue_id));
 }
 
-void incoming_again(struct qmgr *qmgr, int64_t milliseconds) { (void)qmgr, (void)milliseconds; }
+void incoming_again(struct qmgr *qmgr, int64_t milliseconds) {
+    (void)qmgr, (void)milliseconds;
+}
 
 static int setup(void **state) {
     (void)state;
@@ -53,7 +55,8 @@ static int teardown(void **state) {
     struct str name;
     void *value;
     size_t at = 0;
-    while (map_next(fixture.qmgr.active, &at, &name, &value)) map_remove(fixture.qmgr.active, name);
+    while (map_next(fixture.qmgr.active, &at, &name, &value))
+        map_remove(fixture.qmgr.active, name);
     loop_destroy();
     close(fixture.qmgr.new), close(fixture.qmgr.cur);
     fixture_remove(&queue);
@@ -88,7 +91,9 @@ static void play(void (*before)(void), void (*in_between)(void)) {
     assert_true(scene.opened);
 }
 
-static int64_t now(void) { return clock_date() / CLOCK_SECOND; }
+static int64_t now(void) {
+    return clock_date() / CLOCK_SECOND;
+}
 
 static void put(const char *id, int64_t when, const char *sites) {
     if (!schedule_put(fixture.qmgr.schedule, str_from(id), when, str_from(sites), NULL)) fail();
@@ -99,9 +104,10 @@ static void put(const char *id, int64_t when, const char *sites) {
 static void test_next_attempt(void **state) {
     (void)state;
     struct config *config = fixture.config; /* 300 s to 4000 s */
-    static const struct { int64_t age, wait; } rows[] = {
-        {0, 300}, {299, 300}, {300, 300}, {301, 301}, {1000, 1000}, {3999, 3999}, {4000, 4000}, {4001, 4000},
-        {400000, 4000}, {-5000, 300}}; /* the clock went back */
+    static const struct {
+        int64_t age, wait;
+    } rows[] = {{0, 300},     {299, 300},   {300, 300},   {301, 301},     {1000, 1000},
+                {3999, 3999}, {4000, 4000}, {4001, 4000}, {400000, 4000}, {-5000, 300}}; /* the clock went back */
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
         assert_int_equal(next_attempt_after(config, 1000000 - rows[i].age, 1000000), 1000000 + rows[i].wait);
 }
@@ -167,7 +173,9 @@ static void add_deferred(void) {
     for (unsigned i = 0; i < 300; i++) {
         char id[24];
         snprintf(id, sizeof id, "AAAA%03u", i);
-        if (!fixture_add(&queue, &(struct fixture_message){"cur", id, "s@x.test", "r@a.test", "", "text\n", NULL, now()})) fail();
+        if (!fixture_add(&queue,
+                         &(struct fixture_message){"cur", id, "s@x.test", "r@a.test", "", "text\n", NULL, now()}))
+            fail();
     }
 }
 
@@ -179,7 +187,9 @@ static void test_rebuilt(void **state) {
     assert_int_equal(map_count(fixture.qmgr.active), 300);
 }
 
-static void drain_at_once(void) { fixture.qmgr.draining = true; }
+static void drain_at_once(void) {
+    fixture.qmgr.draining = true;
+}
 
 /* A qmgr that is replaced while it fills the index leaves the rest to its successor. */
 static void test_rebuild_cut_short(void **state) {
@@ -193,7 +203,9 @@ static void test_rebuild_cut_short(void **state) {
     assert_int_equal(map_count(fixture.qmgr.active), 300);
 }
 
-static void break_index(void) { fixture.qmgr.index_broken = true; }
+static void break_index(void) {
+    fixture.qmgr.index_broken = true;
+}
 
 /* An index that failed is made anew while qmgr runs. */
 static void test_repaired(void **state) {
@@ -223,7 +235,8 @@ static void test_handed_over(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {TEST(test_next_attempt), TEST(test_due), TEST(test_room), TEST(test_flush), TEST(test_rebuilt),
-                                       TEST(test_rebuild_cut_short), TEST(test_repaired), TEST(test_handed_over)};
+    const struct CMUnitTest tests[] = {TEST(test_next_attempt), TEST(test_due),        TEST(test_room),
+                                       TEST(test_flush),        TEST(test_rebuilt),    TEST(test_rebuild_cut_short),
+                                       TEST(test_repaired),     TEST(test_handed_over)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

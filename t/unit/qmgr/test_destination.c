@@ -33,8 +33,8 @@ void delivery_start(struct delivery delivery) {
         return;
     }
     size_t length = strlen(started);
-    snprintf(started + length, sizeof started - length, "%s:%zu-%zu@%s ", delivery.message->queue_id, delivery.indexes[0],
-             delivery.count, delivery.destination->nexthop);
+    snprintf(started + length, sizeof started - length, "%s:%zu-%zu@%s ", delivery.message->queue_id,
+             delivery.indexes[0], delivery.count, delivery.destination->nexthop);
     flying[flying_count++] = delivery;
 }
 
@@ -63,7 +63,8 @@ static struct destination *destination(const char *transport, const char *nextho
 }
 
 /* A message of one job with this many recipients, put in line. */
-static struct job *add(struct destination *to, const char *id, const char *sender, size_t count, size_t address_length) {
+static struct job *add(struct destination *to, const char *id, const char *sender, size_t count,
+                       size_t address_length) {
     static char address[600];
     memset(address, 'a', sizeof address);
     struct message *message = &messages[made];
@@ -97,9 +98,11 @@ static void end_one(void) {
 }
 
 static void end_all(void) {
-    while (flying_count) end_one();
+    while (flying_count)
+        end_one();
     started[0] = '\0';
-    for (size_t i = 0; i < made; i++) arena_destroy(&messages[i].arena);
+    for (size_t i = 0; i < made; i++)
+        arena_destroy(&messages[i].arena);
     qmgr_fixture_end(&fixture);
 }
 
@@ -153,13 +156,16 @@ static void test_senders_in_turn(void **state) {
 
 static void test_portions_fit_a_request(void **state) {
     (void)state;
-    static const struct { const char *limit; size_t count, length, portion; } rows[] = {
-        {"50", 100, 20, 50}, {"50", 3, 20, 3}, {"1000", 2000, 40, 1000}, {"1000", 2000, 100, 500},
-        {"0", 5000, 500, 115}, {"1", 9, 500, 1}, {"0", 1, 500, 1}};
+    static const struct {
+        const char *limit;
+        size_t count, length, portion;
+    } rows[] = {{"50", 100, 20, 50},   {"50", 3, 20, 3}, {"1000", 2000, 40, 1000}, {"1000", 2000, 100, 500},
+                {"0", 5000, 500, 115}, {"1", 9, 500, 1}, {"0", 1, 500, 1}};
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         char main_cf[100];
         setup(state);
-        snprintf(main_cf, sizeof main_cf, "smtp_destination_recipient_limit=%s\nsmtp_destination_concurrency_limit=1\n", rows[i].limit);
+        snprintf(main_cf, sizeof main_cf, "smtp_destination_recipient_limit=%s\nsmtp_destination_concurrency_limit=1\n",
+                 rows[i].limit);
         qmgr_fixture_make(&fixture, main_cf);
         struct destination *to = destination("smtp", "a.test");
         struct job *job = add(to, "A", "s", rows[i].count, rows[i].length);
@@ -168,7 +174,8 @@ static void test_portions_fit_a_request(void **state) {
         struct buf packed = buf_make(0);
         uint32_t count = 0;
         for (size_t r = 0; r < flying[0].count; r++) {
-            struct ipc_recipient row = {.address = job->message->envelope.recipients[r].address, .notify = 15, .index = 999999};
+            struct ipc_recipient row = {
+                .address = job->message->envelope.recipients[r].address, .notify = 15, .index = 999999};
             assert_true(ipc_list_add(IPC_ROW_RECIPIENT, &row, &packed, &count));
         }
         assert_true(packed.length <= 60000);
@@ -181,11 +188,13 @@ static void test_portions_fit_a_request(void **state) {
 
 static void test_initial_window(void **state) {
     (void)state;
-    static const struct { const char *main_cf; size_t wanted; } rows[] = {
-        {"smtp_destination_recipient_limit=1\n", 5},
-        {"smtp_destination_recipient_limit=1\nsmtp_destination_concurrency_limit=2\n", 2},
-        {"smtp_destination_recipient_limit=1\ninitial_destination_concurrency=8\n", 8},
-        {"smtp_destination_recipient_limit=1\nsmtp_initial_destination_concurrency=3\n", 3}};
+    static const struct {
+        const char *main_cf;
+        size_t wanted;
+    } rows[] = {{"smtp_destination_recipient_limit=1\n", 5},
+                {"smtp_destination_recipient_limit=1\nsmtp_destination_concurrency_limit=2\n", 2},
+                {"smtp_destination_recipient_limit=1\ninitial_destination_concurrency=8\n", 8},
+                {"smtp_destination_recipient_limit=1\nsmtp_initial_destination_concurrency=3\n", 3}};
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         setup(state);
         qmgr_fixture_make(&fixture, rows[i].main_cf);
@@ -208,11 +217,14 @@ static void test_window_feedback(void **state) {
     assert_true(to->window == 2);
     destination_succeeded(to); /* a window's worth */
     assert_true(to->window == 3);
-    for (unsigned i = 0; i < 20; i++) destination_succeeded(to);
+    for (unsigned i = 0; i < 20; i++)
+        destination_succeeded(to);
     assert_true(to->window == 4); /* the limit */
-    for (unsigned i = 0; i < 4; i++) destination_failed(to, STR("no"));
+    for (unsigned i = 0; i < 4; i++)
+        destination_failed(to, STR("no"));
     assert_true(to->window == 3);
-    for (unsigned i = 0; i < 50; i++) destination_failed(to, STR("no"));
+    for (unsigned i = 0; i < 50; i++)
+        destination_failed(to, STR("no"));
     assert_true(to->window == 1);
     assert_false(destination_is_dead(to));
     transport_dispatch(to->transport);
@@ -221,13 +233,17 @@ static void test_window_feedback(void **state) {
 
 static void test_dead(void **state) {
     (void)state;
-    static const struct { const char *cohorts; bool dies; } rows[] = {{"1", true}, {"0", false}, {"3", false}};
+    static const struct {
+        const char *cohorts;
+        bool dies;
+    } rows[] = {{"1", true}, {"0", false}, {"3", false}};
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         char main_cf[200];
         setup(state);
         snprintf(main_cf, sizeof main_cf,
                  "smtp_destination_recipient_limit=1\nsmtp_destination_concurrency_limit=2\n"
-                 "smtp_destination_concurrency_failed_cohort_limit=%s\nminimal_backoff_time=100s\n", rows[i].cohorts);
+                 "smtp_destination_concurrency_failed_cohort_limit=%s\nminimal_backoff_time=100s\n",
+                 rows[i].cohorts);
         qmgr_fixture_make(&fixture, main_cf);
         struct destination *to = destination("smtp", "a.test");
         add(to, "A", "s", 4, 5);
@@ -240,7 +256,8 @@ static void test_dead(void **state) {
         if (rows[i].dies) {
             expect_text("what waited is answered", settled, "A:3 B:1 ");
             assert_int_equal(to->jobs, 0);
-            while (flying_count) end_one();
+            while (flying_count)
+                end_one();
             assert_int_equal(destination_count("smtp"), 1); /* that it is dead must be known */
             destinations_sweep(&fixture.qmgr);
             assert_int_equal(destination_count("smtp"), 1);
@@ -285,7 +302,8 @@ static void test_removing_from_a_line(void **state) {
     struct destination *to = destination("smtp", "a.test");
     struct job *line[5];
     static const char *const ids[] = {"A", "B", "C", "D", "E"};
-    for (size_t i = 0; i < 5; i++) line[i] = add(to, ids[i], "s", 1, 5);
+    for (size_t i = 0; i < 5; i++)
+        line[i] = add(to, ids[i], "s", 1, 5);
     destination_remove_job(to, line[0]);
     destination_remove_job(to, line[2]);
     destination_remove_job(to, line[4]);
@@ -293,7 +311,8 @@ static void test_removing_from_a_line(void **state) {
     assert_int_equal(to->jobs, 2);
     add(to, "F", "s", 1, 5);
     transport_dispatch(to->transport);
-    while (flying_count) end_one();
+    while (flying_count)
+        end_one();
     expect_started("the others, in order", "B:0-1@a.test D:0-1@a.test F:0-1@a.test ");
     end_all();
 }
@@ -317,11 +336,14 @@ static void test_delivery_that_does_not_start(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_destinations_in_turn, setup), cmocka_unit_test_setup(test_senders_in_turn, setup),
-        cmocka_unit_test_setup(test_portions_fit_a_request, setup), cmocka_unit_test_setup(test_initial_window, setup),
-        cmocka_unit_test_setup(test_window_feedback, setup), cmocka_unit_test_setup(test_dead, setup),
-        cmocka_unit_test_setup(test_idle_are_forgotten, setup), cmocka_unit_test_setup(test_removing_from_a_line, setup),
-        cmocka_unit_test_setup(test_delivery_that_does_not_start, setup)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_destinations_in_turn, setup),
+                                       cmocka_unit_test_setup(test_senders_in_turn, setup),
+                                       cmocka_unit_test_setup(test_portions_fit_a_request, setup),
+                                       cmocka_unit_test_setup(test_initial_window, setup),
+                                       cmocka_unit_test_setup(test_window_feedback, setup),
+                                       cmocka_unit_test_setup(test_dead, setup),
+                                       cmocka_unit_test_setup(test_idle_are_forgotten, setup),
+                                       cmocka_unit_test_setup(test_removing_from_a_line, setup),
+                                       cmocka_unit_test_setup(test_delivery_that_does_not_start, setup)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,15 +28,19 @@ struct ipc_client *service_client(struct service *service, const char *name, ipc
 }
 
 enum resolve_result resolve_recipient(struct resolve *resolve, struct str address, struct str sender, deadline until,
-                                      struct arena *arena, struct ipc_lookup_resolved *answer, struct failure *failure) {
+                                      struct arena *arena, struct ipc_lookup_resolved *answer,
+                                      struct failure *failure) {
     (void)resolve, (void)address, (void)sender, (void)until, (void)arena;
     task_sleep(20);
-    *answer = (struct ipc_lookup_resolved){.known = true, .transport = str_from(transport_name), .nexthop = STR("a.test")};
+    *answer =
+        (struct ipc_lookup_resolved){.known = true, .transport = str_from(transport_name), .nexthop = STR("a.test")};
     if (resolve_result == RESOLVE_RETRY) failure_set(failure, "the table does not answer");
     return resolve_result;
 }
 
-void delivery_start(struct delivery delivery) { flying[flying_count++] = delivery; }
+void delivery_start(struct delivery delivery) {
+    flying[flying_count++] = delivery;
+}
 
 void job_settle(struct job *job, unsigned action, const char *status, const char *relay, struct str text) {
     (void)job, (void)action, (void)status, (void)relay, (void)text;
@@ -53,9 +57,15 @@ bool deferred_put(struct qmgr *qmgr, struct message *message, int64_t when) {
     (void)qmgr, (void)message, (void)when;
     return scheduled_in_time;
 }
-void deferred_forget(struct qmgr *qmgr, struct str queue_id) { (void)qmgr, (void)queue_id, forgotten++; }
-void incoming_again(struct qmgr *qmgr, int64_t milliseconds) { (void)qmgr, (void)milliseconds, scans++; }
-void incoming_note(struct qmgr *qmgr, struct str queue_id, bool from_scan) { (void)qmgr, (void)queue_id, (void)from_scan; }
+void deferred_forget(struct qmgr *qmgr, struct str queue_id) {
+    (void)qmgr, (void)queue_id, forgotten++;
+}
+void incoming_again(struct qmgr *qmgr, int64_t milliseconds) {
+    (void)qmgr, (void)milliseconds, scans++;
+}
+void incoming_note(struct qmgr *qmgr, struct str queue_id, bool from_scan) {
+    (void)qmgr, (void)queue_id, (void)from_scan;
+}
 bool queue_requeue(struct qmgr *qmgr, int folder, struct str queue_id) {
     (void)qmgr, (void)folder, (void)queue_id;
     return false;
@@ -70,8 +80,13 @@ static int setup(void **state) {
     snprintf(transport_name, sizeof transport_name, "smtp");
     qmgr_fixture_make(&fixture, "");
     if (!fixture_make(&queue) || !loop_create(NULL, NULL)) return -1;
-    const struct { const char *name; int *folder; } folders[] = {{"new", &fixture.qmgr.new}, {"cur", &fixture.qmgr.cur},
-        {"hold", &fixture.qmgr.hold}, {"corrupt", &fixture.qmgr.corrupt}};
+    const struct {
+        const char *name;
+        int *folder;
+    } folders[] = {{"new", &fixture.qmgr.new},
+                   {"cur", &fixture.qmgr.cur},
+                   {"hold", &fixture.qmgr.hold},
+                   {"corrupt", &fixture.qmgr.corrupt}};
     for (size_t i = 0; i < ARRAY_LENGTH(folders); i++) {
         *folders[i].folder = openat(queue.queue, folders[i].name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         fixture.qmgr.syncs[i].directory = *folders[i].folder;
@@ -130,16 +145,24 @@ static void play(struct act *scene) {
 /* ---- tables */
 
 static void test_wishes_at_any_moment(void **state) {
-    static const struct { int64_t when; unsigned kind; enum queue_change change; size_t flying; } rows[] = {
-        {0, NO_WISH, 0, 1},            /* nobody wishes anything: it is delivered */
-        {0, WISH, QUEUE_DELETE, 0},    /* while its content is being checked */
-        {10, WISH, QUEUE_DELETE, 0},   /* while lookup is being asked */
-        {10, WISH, QUEUE_HOLD, 0},     {10, WISH, QUEUE_EXPIRE, 0}, {10, DRAIN, 0, 0}, {0, DRAIN, 0, 0},
-        {25, WISH, QUEUE_DELETE, 1},   /* the delivery is in flight */
-        {25, DRAIN, 0, 1}};
+    static const struct {
+        int64_t when;
+        unsigned kind;
+        enum queue_change change;
+        size_t flying;
+    } rows[] = {{0, NO_WISH, 0, 1},          /* nobody wishes anything: it is delivered */
+                {0, WISH, QUEUE_DELETE, 0},  /* while its content is being checked */
+                {10, WISH, QUEUE_DELETE, 0}, /* while lookup is being asked */
+                {10, WISH, QUEUE_HOLD, 0},
+                {10, WISH, QUEUE_EXPIRE, 0},
+                {10, DRAIN, 0, 0},
+                {0, DRAIN, 0, 0},
+                {25, WISH, QUEUE_DELETE, 1}, /* the delivery is in flight */
+                {25, DRAIN, 0, 1}};
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         if (i) assert_int_equal(setup(state), 0);
-        struct act scene = {.id = "AAAAAA1", .recovered = true, .when = rows[i].when, .kind = rows[i].kind, .change = rows[i].change};
+        struct act scene = {
+            .id = "AAAAAA1", .recovered = true, .when = rows[i].when, .kind = rows[i].kind, .change = rows[i].change};
         add_file("new", scene.id);
         play(&scene);
         if (flying_count != rows[i].flying) fail_msg("row %zu: %zu deliveries", i, flying_count);
@@ -201,9 +224,13 @@ static void test_locked_by_predecessor(void **state) {
 /* A crash in the middle of a move leaves two names: the folder that counts more keeps it. */
 static void test_two_names(void **state) {
     (void)state;
-    static const struct { const char *other; bool deferred; const char *from, *stays, *goes; } rows[] = {
-        {"cur", false, "new", "cur/AAAAAA6", "new/AAAAAA6"}, {"hold", false, "new", "hold/AAAAAA6", "new/AAAAAA6"},
-        {"hold", true, "cur", "hold/AAAAAA6", "cur/AAAAAA6"}};
+    static const struct {
+        const char *other;
+        bool deferred;
+        const char *from, *stays, *goes;
+    } rows[] = {{"cur", false, "new", "cur/AAAAAA6", "new/AAAAAA6"},
+                {"hold", false, "new", "hold/AAAAAA6", "new/AAAAAA6"},
+                {"hold", true, "cur", "hold/AAAAAA6", "cur/AAAAAA6"}};
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         add_file(rows[i].other, "AAAAAA6");
         assert_int_equal(linkat(queue.queue, rows[i].stays, queue.queue, rows[i].goes, 0), 0);
@@ -219,7 +246,8 @@ static void test_two_names(void **state) {
 static void move_it(void *argument) {
     int error_number = 0;
     bool *good = argument;
-    *good = queue_move(&fixture.qmgr, fixture.qmgr.new, fixture.qmgr.cur, "AAAAAA7", &error_number) || (errno = error_number, false);
+    *good = queue_move(&fixture.qmgr, fixture.qmgr.new, fixture.qmgr.cur, "AAAAAA7", &error_number) ||
+            (errno = error_number, false);
 }
 
 static void test_move(void **state) {
@@ -230,7 +258,7 @@ static void test_move(void **state) {
     loop_run();
     assert_true(good && fixture_has(&queue, "cur/AAAAAA7") && !fixture_has(&queue, "new/AAAAAA7"));
     assert_int_equal(fixture.qmgr.syncs[1].synced, 1); /* cur/ was synced before the old name went */
-    add_file("new", "AAAAAA7"); /* another message of that name: nothing is overwritten */
+    add_file("new", "AAAAAA7");                        /* another message of that name: nothing is overwritten */
     assert_true(task_start("move", move_it, &good));
     loop_run();
     assert_false(good);
@@ -258,13 +286,19 @@ static uint64_t file_size(const char *id) {
 
 static void test_owed_notices(void **state) {
     (void)state;
-    static const struct { const char *sender; unsigned notify; unsigned action; unsigned state; } rows[] = {
+    static const struct {
+        const char *sender;
+        unsigned notify;
+        unsigned action;
+        unsigned state;
+    } rows[] = {
         {"s@x.test", NOTIFY_NONE, DELIVERY_FAILED, QUEUE_RECIPIENT_FAILED},
         {"s@x.test", NOTIFY_NEVER, DELIVERY_FAILED, QUEUE_RECIPIENT_DONE},
         {"s@x.test", NOTIFY_SUCCESS, DELIVERY_FAILED, QUEUE_RECIPIENT_DONE},
         {"s@x.test", NOTIFY_FAILURE | NOTIFY_DELAY, DELIVERY_FAILED, QUEUE_RECIPIENT_FAILED},
         {"", NOTIFY_NEVER, DELIVERY_FAILED, QUEUE_RECIPIENT_FAILED}, /* a notice: the postmaster is told (2bounce) */
-        {"double-bounce@mail.example.com", NOTIFY_NEVER, DELIVERY_FAILED, QUEUE_RECIPIENT_FAILED}, /* that one is held */
+        {"double-bounce@mail.example.com", NOTIFY_NEVER, DELIVERY_FAILED,
+         QUEUE_RECIPIENT_FAILED}, /* that one is held */
         {"s@x.test", NOTIFY_SUCCESS, DELIVERY_DELIVERED, QUEUE_RECIPIENT_DELIVERED},
         {"s@x.test", NOTIFY_SUCCESS, DELIVERY_RELAYED, QUEUE_RECIPIENT_DELIVERED},
         {"s@x.test", NOTIFY_SUCCESS, DELIVERY_EXPANDED, QUEUE_RECIPIENT_DELIVERED},
@@ -275,8 +309,10 @@ static void test_owed_notices(void **state) {
         {"s@x.test", NOTIFY_NONE, 8, QUEUE_RECIPIENT_WAITING}}; /* a word of no meaning is no success */
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct queue_recipient recipient = {.address = STR("r@a.test"), .notify = rows[i].notify};
-        struct message message = {.qmgr = &fixture.qmgr, .arena = arena_create(0), .file = open("/dev/null", O_WRONLY | O_CLOEXEC)};
-        message.envelope = (struct queue_envelope){.sender = str_from(rows[i].sender), .recipients = &recipient, .recipient_count = 1};
+        struct message message = {
+            .qmgr = &fixture.qmgr, .arena = arena_create(0), .file = open("/dev/null", O_WRONLY | O_CLOEXEC)};
+        message.envelope =
+            (struct queue_envelope){.sender = str_from(rows[i].sender), .recipients = &recipient, .recipient_count = 1};
         message_outcome(&message, &(struct ipc_outcome){.action = rows[i].action, .status = STR("4.0.0")});
         if (recipient.state != rows[i].state) fail_msg("row %zu: state %u", i, recipient.state);
         arena_destroy(&message.arena);
@@ -288,13 +324,17 @@ static void test_waiting_does_not_grow_the_file(void **state) {
     (void)state;
     add_file("new", "AAAAAA9");
     struct queue_recipient recipients[2] = {{.address = STR("r@a.test")}, {.address = STR("q@a.test")}};
-    struct message message = {.qmgr = &fixture.qmgr, .arena = arena_create(0), .file = openat(fixture.qmgr.new, "AAAAAA9", O_RDWR | O_CLOEXEC)};
-    message.envelope = (struct queue_envelope){.sender = STR("s@x.test"), .recipients = recipients, .recipient_count = 2};
+    struct message message = {.qmgr = &fixture.qmgr,
+                              .arena = arena_create(0),
+                              .file = openat(fixture.qmgr.new, "AAAAAA9", O_RDWR | O_CLOEXEC)};
+    message.envelope =
+        (struct queue_envelope){.sender = STR("s@x.test"), .recipients = recipients, .recipient_count = 2};
     message.events_end = file_size("AAAAAA9");
     struct ipc_outcome later = {.action = DELIVERY_DEFERRED, .status = STR("4.4.1"), .text = STR("refused")};
     message_outcome(&message, &later);
     uint64_t size = file_size("AAAAAA9");
-    for (unsigned i = 0; i < 1000; i++) message_outcome(&message, &later);
+    for (unsigned i = 0; i < 1000; i++)
+        message_outcome(&message, &later);
     assert_int_equal(file_size("AAAAAA9"), size);
     later.text = STR("another reason");
     message_outcome(&message, &later);
@@ -305,7 +345,8 @@ static void test_waiting_does_not_grow_the_file(void **state) {
     later.text = STR("a third");
     message_outcome(&message, &later);
     assert_int_equal(message.events_end, end);
-    message_outcome(&message, &(struct ipc_outcome){.action = DELIVERY_DELIVERED, .status = STR("2.0.0"), .text = STR("sent")});
+    message_outcome(&message,
+                    &(struct ipc_outcome){.action = DELIVERY_DELIVERED, .status = STR("2.0.0"), .text = STR("sent")});
     assert_true(message.events_end > end && message.events_end < end + 100);
     arena_destroy(&message.arena);
     close(message.file);
@@ -314,9 +355,12 @@ static void test_waiting_does_not_grow_the_file(void **state) {
 static void test_what_cannot_be_noted(void **state) {
     (void)state;
     struct queue_recipient recipients[2] = {{.address = STR("r@a.test")}, {.address = STR("q@a.test")}};
-    struct message message = {.qmgr = &fixture.qmgr, .arena = arena_create(0), .file = open("/dev/full", O_RDWR | O_CLOEXEC)};
-    message.envelope = (struct queue_envelope){.sender = STR("s@x.test"), .recipients = recipients, .recipient_count = 2};
-    message_outcome(&message, &(struct ipc_outcome){.action = DELIVERY_DEFERRED, .status = STR("4.4.1"), .text = STR("no")});
+    struct message message = {
+        .qmgr = &fixture.qmgr, .arena = arena_create(0), .file = open("/dev/full", O_RDWR | O_CLOEXEC)};
+    message.envelope =
+        (struct queue_envelope){.sender = STR("s@x.test"), .recipients = recipients, .recipient_count = 2};
+    message_outcome(&message,
+                    &(struct ipc_outcome){.action = DELIVERY_DEFERRED, .status = STR("4.4.1"), .text = STR("no")});
     assert_false(message.unnoted);
     message_outcome(&message, &(struct ipc_outcome){.action = DELIVERY_DELIVERED, .status = STR("2.0.0")});
     assert_true(message.unnoted);
@@ -327,9 +371,10 @@ static void test_what_cannot_be_noted(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {TEST(test_wishes_at_any_moment), TEST(test_wish_at_the_end), TEST(test_gone_from_new),
-                                       TEST(test_locked_by_predecessor), TEST(test_two_names), TEST(test_move),
-                                       TEST(test_damaged_is_set_aside), TEST(test_owed_notices),
-                                       TEST(test_waiting_does_not_grow_the_file), TEST(test_what_cannot_be_noted)};
+    const struct CMUnitTest tests[] = {
+        TEST(test_wishes_at_any_moment),  TEST(test_wish_at_the_end), TEST(test_gone_from_new),
+        TEST(test_locked_by_predecessor), TEST(test_two_names),       TEST(test_move),
+        TEST(test_damaged_is_set_aside),  TEST(test_owed_notices),    TEST(test_waiting_does_not_grow_the_file),
+        TEST(test_what_cannot_be_noted)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,8 @@ static void test_record_round_trip(void **state) {
     static const uint64_t numbers[] = {0, 1, 127, 128, 300, UINT32_MAX, UINT64_MAX};
     struct buf bytes = buf_make(0);
     size_t begin = record_begin(&bytes, 'q');
-    for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) record_number(&bytes, numbers[i]);
+    for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++)
+        record_number(&bytes, numbers[i]);
     record_text(&bytes, STR("two words"));
     record_text(&bytes, STR_EMPTY);
     assert_true(record_end(&bytes, begin));
@@ -59,8 +60,11 @@ static void test_record_every_cut_and_flip_is_noticed(void **state) {
 
 static void test_header(void **state) {
     (void)state;
-    struct queue_header header = {.content_length = 123456789, .content_lines = 42, .content_crc = 0xdeadbeef,
-                                  .envelope_length = 777, .envelope_crc = 1};
+    struct queue_header header = {.content_length = 123456789,
+                                  .content_lines = 42,
+                                  .content_crc = 0xdeadbeef,
+                                  .envelope_length = 777,
+                                  .envelope_crc = 1};
     char bytes[QUEUE_HEADER_SIZE];
     assert_true(queue_header_format(&header, bytes));
     assert_int_equal(bytes[QUEUE_HEADER_SIZE - 1], '\n');
@@ -80,14 +84,27 @@ static void test_header(void **state) {
 }
 
 static struct queue_recipient two[] = {
-    {.address = STR_INIT("a@example.test"), .original = STR_INIT("b@example.test"), .orcpt = STR_INIT("rfc822;b@example.test"), .notify = 2},
+    {.address = STR_INIT("a@example.test"),
+     .original = STR_INIT("b@example.test"),
+     .orcpt = STR_INIT("rfc822;b@example.test"),
+     .notify = 2},
     {.address = STR_INIT("c@example.test"), .original = STR_INIT(""), .orcpt = STR_INIT(""), .notify = 0},
 };
-static const struct queue_envelope sample = {
-    .queue_id = STR_INIT("ABCDEF12345"), .arrival = 1234567890123456, .sender = STR_INIT("s@example.test"),
-    .envelope_id = STR_INIT("id"), .return_content = 1, .body = 1, .smtputf8 = true, .client_name = STR_INIT("client"),
-    .client_address = STR_INIT("192.0.2.1"), .helo = STR_INIT("helo"), .protocol = STR_INIT("ESMTP"), .login = STR_INIT("me"),
-    .message_id = STR_INIT("<x@y>"), .recipients = two, .recipient_count = 2};
+static const struct queue_envelope sample = {.queue_id = STR_INIT("ABCDEF12345"),
+                                             .arrival = 1234567890123456,
+                                             .sender = STR_INIT("s@example.test"),
+                                             .envelope_id = STR_INIT("id"),
+                                             .return_content = 1,
+                                             .body = 1,
+                                             .smtputf8 = true,
+                                             .client_name = STR_INIT("client"),
+                                             .client_address = STR_INIT("192.0.2.1"),
+                                             .helo = STR_INIT("helo"),
+                                             .protocol = STR_INIT("ESMTP"),
+                                             .login = STR_INIT("me"),
+                                             .message_id = STR_INIT("<x@y>"),
+                                             .recipients = two,
+                                             .recipient_count = 2};
 
 /* A whole file of the sample with some events, in a temporary file. */
 static int make_file(const char *content, struct buf *events) {
@@ -97,9 +114,11 @@ static int make_file(const char *content, struct buf *events) {
     unlink(name);
     struct buf envelope = buf_make(0);
     assert_true(queue_envelope_pack(&sample, &envelope));
-    struct queue_header header = {.content_length = strlen(content), .content_lines = 1,
+    struct queue_header header = {.content_length = strlen(content),
+                                  .content_lines = 1,
                                   .content_crc = crc32c(0, content, strlen(content)),
-                                  .envelope_length = envelope.length, .envelope_crc = crc32c(0, envelope.data, envelope.length)};
+                                  .envelope_length = envelope.length,
+                                  .envelope_crc = crc32c(0, envelope.data, envelope.length)};
     char bytes[QUEUE_HEADER_SIZE];
     assert_true(queue_header_format(&header, bytes));
     assert_int_equal(write(file, bytes, sizeof bytes), sizeof bytes);
@@ -113,8 +132,15 @@ static int make_file(const char *content, struct buf *events) {
 static void test_file_with_events(void **state) {
     (void)state;
     struct buf events = buf_make(0);
-    struct queue_event failed = {.type = EVENT_RECIPIENT, .index = 1, .state = QUEUE_RECIPIENT_FAILED, .action = 5, .status = STR("5.1.1"),
-                                 .reason = STR("no such user"), .remote_mta = STR("mx"), .diagnostic = STR("550 no"), .when = 77};
+    struct queue_event failed = {.type = EVENT_RECIPIENT,
+                                 .index = 1,
+                                 .state = QUEUE_RECIPIENT_FAILED,
+                                 .action = 5,
+                                 .status = STR("5.1.1"),
+                                 .reason = STR("no such user"),
+                                 .remote_mta = STR("mx"),
+                                 .diagnostic = STR("550 no"),
+                                 .when = 77};
     struct queue_event scheduled = {.type = EVENT_SCHEDULE, .when = 99, .attempts = 3};
     struct queue_event warned = {.type = EVENT_DELAY_NOTICE, .when = 55};
     struct queue_event expired = {.type = EVENT_EXPIRE, .when = 56};

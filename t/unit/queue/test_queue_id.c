@@ -41,8 +41,14 @@ static void check_form(bool long_form) {
     remove_folder(folder, name);
 }
 
-static void test_long(void **state) { (void)state; check_form(true); }
-static void test_short(void **state) { (void)state; check_form(false); }
+static void test_long(void **state) {
+    (void)state;
+    check_form(true);
+}
+static void test_short(void **state) {
+    (void)state;
+    check_form(false);
+}
 
 /* Two processes of cleanup give out IDs at once, over the ends of their ranges. */
 static void check_two(bool long_form) {
@@ -50,7 +56,8 @@ static void check_two(bool long_form) {
     int folder = make_folder(name), other = openat(folder, ".", O_RDONLY | O_DIRECTORY);
     struct map *seen = map_create();
     struct queue_id_source sources[2];
-    assert_true(queue_id_open(&sources[0], folder, long_form, NULL) && queue_id_open(&sources[1], other, long_form, NULL));
+    assert_true(queue_id_open(&sources[0], folder, long_form, NULL) &&
+                queue_id_open(&sources[1], other, long_form, NULL));
     for (unsigned i = 0; i < 4000; i++) {
         struct queue_id_source *source = &sources[i & 1];
         if (i % 500 < 2) source->last = source->ceiling - 100; /* an hour has gone by */
@@ -91,14 +98,24 @@ static void test_clock_set_back(void **state) {
 
 static void test_validity(void **state) {
     (void)state;
-    static const struct { const char *text; bool valid; } rows[] = {
-        {"ABCDEF", true}, {"0123456789z0123", true}, {"ABCDE", false}, {"../../etc/x", false}, {"ABC.DEF", false},
-        {"", false}, {"012345678901234567890", false}, {"ABCDEF*", false}};
-    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) assert_int_equal(queue_id_is_valid(str_from(rows[i].text)), rows[i].valid);
+    static const struct {
+        const char *text;
+        bool valid;
+    } rows[] = {{"ABCDEF", true},
+                {"0123456789z0123", true},
+                {"ABCDE", false},
+                {"../../etc/x", false},
+                {"ABC.DEF", false},
+                {"", false},
+                {"012345678901234567890", false},
+                {"ABCDEF*", false}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
+        assert_int_equal(queue_id_is_valid(str_from(rows[i].text)), rows[i].valid);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_long), cmocka_unit_test(test_short), cmocka_unit_test(test_two),
-                                       cmocka_unit_test(test_clock_set_back), cmocka_unit_test(test_validity)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_long), cmocka_unit_test(test_short),
+                                       cmocka_unit_test(test_two), cmocka_unit_test(test_clock_set_back),
+                                       cmocka_unit_test(test_validity)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -139,7 +139,8 @@ static void test_damage(void **state) {
     assert_true(reopen("boot1", &count));
     FILE *file = fopen("schedule/data.mdb", "r+");
     assert_non_null(file);
-    for (unsigned i = 0; i < 8192; i++) fputc('x', file);
+    for (unsigned i = 0; i < 8192; i++)
+        fputc('x', file);
     fclose(file);
     assert_true(reopen("boot1", &count)); /* LMDB refuses it */
 }
