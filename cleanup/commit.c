@@ -1,7 +1,7 @@
 /* CLEANUP_COMMIT: where a message is made durable.
  *
- *   1. no writer is left        a read lease on the file is granted only then
- *   2. the envelope is known    expanded by lookup; a table that fails is 451
+ *   1. the envelope is known    expanded by lookup; a table that fails is 451
+ *   2. no writer is left        a read lease on the file is granted only then
  *   3. header and envelope      written; the header last, so a file without one is no message
  *   4. rename tmp/ID to new/ID  before the sync, so that one journal commit covers data and name
  *   5. fsync the file           data, size; on journals also the name
@@ -32,7 +32,7 @@ struct commit {
     bool good;
 };
 
-/* ---- 1. */
+/* ---- 2. */
 
 /* Grants only if nobody, in any process, has the file open or mapped for writing. The
  * lease itself is of no further use: nobody else can open the file by name. */
@@ -118,7 +118,7 @@ static bool rename_into(int tmp, int folder, const char *name) {
     return renameat(tmp, name, folder, name) == 0;
 }
 
-/* ---- steps 1, 3, 4 and 5, on a helper thread */
+/* ---- steps 2 to 5, on a helper thread */
 
 static void make_file_durable(void *argument) {
     struct commit *commit = argument;
@@ -198,7 +198,7 @@ static void answer_failure(struct ipc_request *request, const struct commit *com
                       full ? "Insufficient system storage" : "Local queue trouble, try again later");
 }
 
-/* ---- 2. and the order of all */
+/* ---- 1. and the order of all */
 
 static bool commit_message(struct commit *commit) {
     struct cleanup *cleanup = commit->cleanup;

@@ -26,7 +26,7 @@ static bool disk_has_room(struct cleanup *cleanup) {
         room = (uint64_t)status.f_bavail * status.f_frsize >= wanted &&
                (!counts_inodes || status.f_favail >= (uint64_t)cleanup->config->queue_minfree_files);
     }
-    if (!room && cleanup->disk_has_room)
+    if (!room && (cleanup->disk_has_room || cleanup->disk_checked == 0))
         log_warning("not enough free space or inodes for the queue: refusing mail with 452 until there is");
     cleanup->disk_has_room = room;
     cleanup->disk_checked = deadline_in(1000);

@@ -81,7 +81,7 @@ static const struct directory {
     {BASE_QUEUE, "queue/cur", "queue", false, 0700},
     {BASE_QUEUE, "queue/hold", "queue", false, 0700},
     {BASE_QUEUE, "queue/corrupt", "queue", false, 0700},
-    {BASE_QUEUE, "maildrop", "pickup", true, 0730},
+    {BASE_QUEUE, "maildrop", "pickup", true, 01770},
     {BASE_DATA, "", "queue", false, 0700},
 };
 

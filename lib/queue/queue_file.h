@@ -1,9 +1,9 @@
 /* The queue file: one message, self-describing, self-checking.
  *
  *   header    256 bytes of text, padded with spaces, ends in LF: magic, version,
- *             content offset, length, lines and CRC-32C, envelope offset, length
- *             and CRC-32C, flags, and a CRC-32C of the header itself. Written at
- *             commit; before that it is all spaces and the file is not a message.
+ *             content offset, length, lines and CRC-32C, envelope length and
+ *             CRC-32C, and a CRC-32C of the header itself. Written at commit;
+ *             before that it is not there and the file is not a message.
  *   content   from byte 256, LF line ends (BINARYMIME: as it came)
  *   envelope  records, in the file until it is removed
  *   events    records appended after commit: what happened to each recipient.
