@@ -6,7 +6,7 @@
 #include "dsn.h"
 #include "ipc.h"
 #include "service.h"
-#include "template.h"
+#include "notice_template.h"
 
 struct bounce {
     struct service *service;

@@ -1,7 +1,7 @@
 /* ternconf -b and -t: the texts of bounces, expanded or as they are written. */
 #include "ternconf.h"
 
-#include "template.h"
+#include "notice_template.h"
 
 #define TEMPLATE_FILE_MAX ((size_t)256 * 1024)
 

@@ -1,5 +1,5 @@
 /* The file of notices' texts, and the expansion of what is in it. */
-#include "template.h"
+#include "notice_template.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -166,11 +166,12 @@ struct child *child_start(struct service *service, struct failure *failure) {
     return child;
 }
 
-void child_drain(struct child *child) {
-    if (child->draining)
+void child_drain(struct child *child, bool stopping) {
+    if (child->draining && (child->stopping || !stopping))
         return;
     child->draining = true;
-    if (!control_send(child, IPC_DRAIN, 0, &(struct ipc_drain){}, -1))
+    child->stopping = stopping;
+    if (!control_send(child, IPC_DRAIN, 0, &(struct ipc_drain){.stopping = stopping}, -1))
         child_kill(child, SIGTERM);
 }
 

@@ -43,6 +43,7 @@ struct child {
     bool ready;
     bool full;
     bool draining;
+    bool stopping; /* it was told that the drain is a stop */
     bool killed_by_us;
     uint64_t sessions;
 };
@@ -123,7 +124,9 @@ void listeners_watch(struct service *service, bool on);
 struct child *child_start(struct service *service, struct failure *failure);
 /* Looks after those that ended. */
 void children_reap(int signal_number, void *master);
-void child_drain(struct child *child);
+/* Accept no more, finish and end. stopping: for good, not to make way for a successor;
+ * this is told even to those that drain already. */
+void child_drain(struct child *child, bool stopping);
 void child_kill(struct child *child, int signal_number);
 /* No process is left of services up to this phase. */
 bool children_gone(const struct master *master, enum plan_stop_phase phase);

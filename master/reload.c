@@ -90,7 +90,7 @@ static void give_up_new_services(struct master *master) {
 static void drain_all(struct master *master) {
     for (struct service *service = master->services; service != NULL; service = service->next) {
         for (struct child *child = service->children; child != NULL; child = child->next)
-            child_drain(child);
+            child_drain(child, false);
         if (!service->wanted) {
             listeners_watch(service, false);
             loop_timer_stop(&service->retry);

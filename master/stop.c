@@ -17,7 +17,7 @@ static void drain_phase(struct master *master) {
         loop_timer_stop(&service->retry);
         loop_timer_stop(&service->wakeup);
         for (struct child *child = service->children; child != NULL; child = child->next)
-            child_drain(child);
+            child_drain(child, true);
     }
 }
 

@@ -70,7 +70,9 @@ void session_broken(struct session *session, enum stream_result result, int64_t 
         if (!said)
             reply(session, 421, "4.4.2", "%.*s Error: timeout exceeded", STR_ARGS(session->smtpd->config->myhostname));
     } else if (result == STREAM_CANCELLED) {
-        if (!said) reply(session, 421, "4.3.2", "Service shutting down");
+        if (!said)
+            reply(session, 421, "4.3.2", "%.*s Service shutting down and closing the connection",
+                  STR_ARGS(session->smtpd->config->myhostname));
     } else {
         log_end(session, "lost connection", bytes);
         session->connection_lost = true;
@@ -325,12 +327,42 @@ static void bad_line(struct session *session, enum stream_result result) {
     session_broken(session, result, -1);
 }
 
+void sessions_stop(struct service *service) {
+    struct smtpd *smtpd = service_context(service);
+    for (struct session *session = smtpd->waiting; session; session = session->next_waiting)
+        task_cancel(session->task);
+}
+
+static void enter_waiting(struct session *session) {
+    struct session **first = &session->smtpd->waiting;
+    session->next_waiting = *first;
+    session->link_waiting = first;
+    if (*first) (*first)->link_waiting = &session->next_waiting;
+    *first = session;
+}
+
+static void leave_waiting(struct session *session) {
+    *session->link_waiting = session->next_waiting;
+    if (session->next_waiting) session->next_waiting->link_waiting = session->link_waiting;
+}
+
+/* A command that arrives together with the stop gets 421 for its reply (RFC 5321 4.2.3): its
+ * task is cancelled already and could not carry it out. */
+static enum stream_result read_command(struct session *session, struct str *line) {
+    const struct service *service = session->smtpd->service;
+    deadline until = deadline_in(session_timeout(session));
+    if (service_is_stopping(service)) return STREAM_CANCELLED;
+    stream_set_deadline(session->stream, until < session->ends ? until : session->ends);
+    enter_waiting(session);
+    enum stream_result result = stream_read_line(session->stream, line);
+    leave_waiting(session);
+    return result == STREAM_OK && service_is_stopping(service) ? STREAM_CANCELLED : result;
+}
+
 static void converse(struct session *session) {
     while (!session->closing && !too_many_errors(session)) {
         struct str line;
-        deadline until = deadline_in(session_timeout(session));
-        stream_set_deadline(session->stream, until < session->ends ? until : session->ends);
-        enum stream_result result = stream_read_line(session->stream, &line);
+        enum stream_result result = read_command(session, &line);
         if (result == STREAM_OK)
             command_dispatch(session, line);
         else
@@ -400,6 +432,7 @@ void session_serve(struct service *service, int connection, unsigned listener) {
     struct smtpd *smtpd = service_context(service);
     struct session *session = MEMORY_NEW(struct session);
     session->smtpd = smtpd;
+    session->task = task_current();
     session->stream = stream_create(connection, (size_t)smtpd->config->line_length_limit);
     session->greeting = SESSION_NEW;
     session->where = "CONNECT";

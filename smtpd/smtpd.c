@@ -281,6 +281,7 @@ static const struct service_declaration declaration = {
     .start = start,
     .session = session_serve,
     .tick = tick,
+    .stop = sessions_stop,
     .session_limit = 10000,
 };
 

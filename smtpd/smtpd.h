@@ -57,6 +57,7 @@ struct smtpd {
     struct arena *arena; /* what lives as long as the process: the parsed lists */
     bool lmtp;
     unsigned sessions, session_limit;
+    struct session *waiting; /* those that wait for a command */
     struct host_list networks, xclient_hosts, xforward_hosts, proxy_hosts, event_exceptions, newline_exclusions;
     struct str own_addresses; /* of this machine's interfaces, space separated */
     struct restriction_list restrictions[STAGE_COUNT];
@@ -97,6 +98,8 @@ struct transaction;
 struct session {
     struct smtpd *smtpd;
     struct stream *stream;
+    struct task *task;                            /* the one that serves it */
+    struct session *next_waiting, **link_waiting; /* in smtpd->waiting while it waits for a command */
     struct client client;
     struct forwarded *forwarded;
     struct transaction *transaction; /* NULL outside of one */
@@ -131,6 +134,9 @@ int64_t session_timeout(const struct session *session);
 void session_broken(struct session *session, enum stream_result result, int64_t bytes);
 /* Bytes that came before their time: logs; true if the session is to end (it has been told). */
 bool session_refuse_pipelining(struct session *session);
+/* Everything stops: wakes the sessions that wait for a command; they say 421 and end. The
+ * others do so after the command that they are in. */
+void sessions_stop(struct service *service);
 /* The accepted connection, in a task of its own. */
 void session_serve(struct service *service, int connection, unsigned listener);
 /* Takes a new identity over (texts are copied; the old ones are freed) and decides

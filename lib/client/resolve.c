@@ -37,8 +37,8 @@ static void forget(struct resolve *resolve, struct cached *cached, struct str ke
 }
 
 static void forget_all(struct resolve *resolve) {
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the oldest has no older one, so the list moves on */
     while (resolve->oldest)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the oldest has no older one, so the list moves on */
         forget(resolve, resolve->oldest, str_from(resolve->oldest->key));
 }
 
@@ -76,8 +76,8 @@ static void remember(struct resolve *resolve, struct str key, enum ipc_type type
     }
     struct cached *before = map_get(resolve->cache, key);
     if (before) forget(resolve, before, key);
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): as in forget_all */
     while (map_count(resolve->cache) >= resolve->limit)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): as in forget_all */
         forget(resolve, resolve->oldest, str_from(resolve->oldest->key));
     struct cached *cached = memory_allocate(1, sizeof *cached + key.length + 1);
     memcpy(cached->key, key.data, key.length);

@@ -6,13 +6,8 @@
 
 #include "buf.h"
 #include "config.h"
+#include "config_file.h"
 #include "failure.h"
-
-/* One "-o name=value" of master.cf or the command line. */
-struct config_override {
-    struct str name;
-    struct str value; /* as in main.cf: $name is expanded */
-};
 
 /* What main.cf's defaults take from the machine; see config_system_read. */
 struct config_system {
@@ -44,8 +39,6 @@ MUST_USE bool config_check(const char *directory, const struct config_override *
                            struct buf *errors, struct buf *warnings);
 /* The directory that MAIL_CONFIG names, else the built-in one. */
 const char *config_default_directory(void);
-/* Reads a whole file of at most limit bytes. Blocking. */
-MUST_USE bool config_read_file(const char *path, size_t limit, struct buf *content, struct failure *failure);
 
 /* The slice of config that scope may see, as bytes. */
 void config_encode(const struct config *config, unsigned scope, struct buf *encoded);
@@ -56,7 +49,5 @@ MUST_USE bool config_seal(const struct config *config, unsigned scope, int *desc
 /* Reads a sealed configuration; the descriptor stays open. Refuses a file that is not sealed. */
 MUST_USE bool config_unseal(int descriptor, struct config **config, struct failure *failure);
 
-/* Most bytes of main.cf, master.cf, a sealed configuration. */
-#define CONFIG_FILE_MAX ((size_t)4 * 1024 * 1024)
 
 #endif

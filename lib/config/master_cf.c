@@ -1,5 +1,6 @@
 /* master.cf: the table of services. */
 #include "master_cf.h"
+#include "parameter.h"
 
 #include "config_lines.h"
 #include "main_cf.h"

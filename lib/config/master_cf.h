@@ -8,7 +8,7 @@
 #define TERN_MASTER_CF_H
 
 #include "buf.h"
-#include "config_load.h"
+#include "config_file.h"
 #include "failure.h"
 #include "str.h"
 

@@ -68,6 +68,7 @@ struct service {
     bool started;
     bool draining;
     bool drain_returned;
+    bool stopping; /* and no successor takes over */
     bool waking;
     bool abandoned; /* master has gone */
     bool failed;
@@ -90,6 +91,7 @@ void service_set_context(struct service *service, void *context) { service->cont
 void *service_context(const struct service *service) { return service->context; }
 int service_directory(const struct service *service) { return service->sandbox.directory; }
 bool service_is_draining(const struct service *service) { return service->draining; }
+bool service_is_stopping(const struct service *service) { return service->stopping; }
 unsigned service_sessions(const struct service *service) { return service->session_count; }
 unsigned service_session_limit(const struct service *service) { return service->session_limit; }
 unsigned service_listener_count(const struct service *service) { return service->arguments.listeners; }
@@ -259,6 +261,12 @@ static void drain_begin(struct service *service) {
     check_end(service);
 }
 
+static void stop_begin(struct service *service) {
+    if (service->stopping) return;
+    service->stopping = true;
+    if (service->started && service->declaration->stop) service->declaration->stop(service);
+}
+
 static void on_terminate(int signal_number, void *argument) {
     (void)signal_number;
     drain_begin(argument);
@@ -283,7 +291,9 @@ static void on_master_gone(void *argument) {
 static void on_control_message(struct ipc_request *request, void *argument) {
     struct service *service = argument;
     if (request->type == IPC_DRAIN) {
+        const struct ipc_drain *drain = request->message;
         drain_begin(service);
+        if (drain->stopping) stop_begin(service);
     } else if (request->type == IPC_WAKE && service->declaration->wake && service->started && !service->waking) {
         service->waking = true;
         service->declaration->wake(service);

@@ -4,7 +4,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "template.h"
+#include "notice_template.h"
 
 #define HEAD "failure_template = <<END\n"
 

@@ -25,6 +25,7 @@ enum { PATIENCE_MS = 10000 };
 static unsigned wakes;
 static unsigned ticks;
 static bool drain_called;
+static unsigned stops;
 
 static void answer_letter(struct service *service, int connection, char letter) {
     char line[600];
@@ -44,6 +45,9 @@ static void answer_letter(struct service *service, int connection, char letter) 
         descriptor = service_connect(service, letter == 'c' ? STR("lookup") : STR("qmgr"), deadline_in(PATIENCE_MS), &failure);
         snprintf(line, sizeof(line), "%s", descriptor < 0 ? failure.text : "connected");
         if (descriptor >= 0) close(descriptor);
+        break;
+    case 's':
+        snprintf(line, sizeof(line), "%s %u", service_is_stopping(service) ? "stopping" : "going on", stops);
         break;
     case 'w':
         snprintf(line, sizeof(line), "%u", wakes);
@@ -91,6 +95,8 @@ static void drain(struct service *service) {
     *(bool *)service_context(service) = service_is_draining(service);
 }
 
+static void stop(struct service *service) { stops += service_is_stopping(service) && service_is_draining(service); }
+
 static const struct service_declaration declaration = {
     .program = "smtpd",
     .prepare = prepare,
@@ -99,6 +105,7 @@ static const struct service_declaration declaration = {
     .wake = wake,
     .tick = tick,
     .drain = drain,
+    .stop = stop,
     .session_limit = 2,
     .context = &drain_called,
 };
@@ -275,6 +282,38 @@ static void drained_before_it_is_ready(void **state) {
     assert_int_equal(end_status(&birth), 0);
 }
 
+/* Says it until the daemon has taken in what it was told just before. */
+static void expect_soon(int connection, char letter, const char *expected) {
+    char line[600] = "";
+    for (int i = 0; i < 100 && strcmp(line, expected) != 0; i++) {
+        if (i > 0) task_sleep(10);
+        say(connection, letter);
+        assert_int_equal(task_wait_readable(connection, deadline_in(PATIENCE_MS)), WAIT_READY);
+        ssize_t length = read(connection, line, sizeof(line) - 1);
+        assert_true(length > 0);
+        line[length] = '\0';
+    }
+    assert_string_equal(line, expected);
+}
+
+static void a_stop_after_a_reload(void **state) {
+    (void)state;
+    struct birth birth = give_birth("smtp");
+    hear(&birth, IPC_READY);
+    int caller = call_in();
+    tell(&birth, IPC_DRAIN, 0, &(struct ipc_drain){}, -1);
+    say(caller, 's');
+    expect_line(caller, "going on 0");
+    tell(&birth, IPC_DRAIN, 0, &(struct ipc_drain){.stopping = true}, -1);
+    expect_soon(caller, 's', "stopping 1");
+    tell(&birth, IPC_DRAIN, 0, &(struct ipc_drain){.stopping = true}, -1);
+    task_sleep(20);
+    say(caller, 's');
+    expect_line(caller, "stopping 1");
+    close(caller);
+    assert_int_equal(end_status(&birth), 0);
+}
+
 static void expect_log(struct birth *birth, const char *text) {
     char line[2048];
     assert_int_equal(task_wait_readable(birth->log, deadline_in(PATIENCE_MS)), WAIT_READY);
@@ -333,6 +372,7 @@ int main(void) {
         cmocka_unit_test(connections_to_others),
         cmocka_unit_test(masters_end_is_ours),
         cmocka_unit_test(drained_before_it_is_ready),
+        cmocka_unit_test(a_stop_after_a_reload),
         cmocka_unit_test(failures_are_logged),
     };
     return cmocka_run_group_tests(tests, set_up, clean_up);

@@ -1,5 +1,5 @@
 /* The texts of notices: see template.h. */
-#include "template.h"
+#include "notice_template.h"
 
 static const struct bounce_templates built_in = {
     .failure =
