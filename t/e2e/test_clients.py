@@ -68,6 +68,19 @@ def msmtp(tern):
     arrives(tern, "msmtp", b"this is msmtp\n.dot\n")
 
 
+def mutt(tern):
+    """mutt hands its mail to the sendmail command: options, dots and an attachment as a real program writes them."""
+    if missing("mutt", "mutt"):
+        return
+    sendmail = f"{t.program('sendmail')} -C {tern.etc} -oem -oi"
+    home = str(tern.top)
+    settings = ["-n", "-F", "/dev/null", "-e", f"set sendmail='{sendmail}'", "-e", f"set folder='{home}'", "-e", "set record=''",
+                "-e", "set from=a@client.test", "-e", "set use_from=yes", "-e", "set use_envelope_from=yes"]
+    run("mutt", "env", f"HOME={home}", "mutt", *settings, "-s", "grüße", "-a", __file__, "--", "anna@example.test",
+        input=b"this is mutt\n.\nafter a dot\n")
+    arrives(tern, "mutt by sendmail", b"this is mutt\n.\nafter a dot\n")
+
+
 def smtplib_(tern):
     with smtplib.SMTP("127.0.0.1", tern.smtp_port, local_hostname="client.test") as session:
         for number in range(20):
@@ -107,6 +120,7 @@ with t.Instance(settings=["disable_dns_lookups=yes", "in_flow_delay=0"]) as tern
     swaks(tern)
     curl(tern)
     msmtp(tern)
+    mutt(tern)
     smtplib_(tern)
     smtp_source(tern)
 t.done()
