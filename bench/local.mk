@@ -1,4 +1,5 @@
 # bench: what the SMTP benchmark's harness needs to drive tern
+EXTRA_DIST += bench/RESULTS.md
 EXTRA_DIST += bench/adapters
 
 # make bench BENCH=DIR and make torture TORTURE=DIR run the two harnesses (DIR: the folder of each) on tern as built,
