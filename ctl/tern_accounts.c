@@ -7,7 +7,10 @@
 #include <grp.h>
 #include <pwd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { MAKE_ATTEMPTS = 50, MAKE_PAUSE_MS = 100 };
 
 static const char *const accounts[] = {
     ACCOUNT_OWNER,           ACCOUNT_OWNER "-smtpd",  ACCOUNT_OWNER "-queue",  ACCOUNT_OWNER "-smtp",
@@ -59,17 +62,28 @@ static bool run(const char *const *arguments, struct failure *failure) {
     return true;
 }
 
-bool accounts_make(struct failure *failure) {
-    if (getgrnam(ACCOUNT_GROUP_DROP) == NULL) {
-        const char *const arguments[] = {"groupadd", "--system", ACCOUNT_GROUP_DROP, NULL};
-        if (!run(arguments, failure))
-            return false;
+static bool group_exists(const char *name) { return getgrnam(name) != NULL; }
+static bool user_exists(const char *name) { return getpwnam(name) != NULL; }
+
+/* Another program may hold the account files' lock, or be faster with the same account (several
+ * instances made at once): what counts is that the account is there in the end. */
+static bool make_if_absent(const char *name, bool (*exists)(const char *name), const char *const *arguments,
+                           struct failure *failure) {
+    for (unsigned attempt = 0; !exists(name); attempt++) {
+        if (run(arguments, failure) || exists(name)) return true;
+        if (attempt == MAKE_ATTEMPTS) return failure_prefix(failure, "account %s", name);
+        nanosleep(&(struct timespec){.tv_nsec = MAKE_PAUSE_MS * 1000000L}, NULL);
     }
+    return true;
+}
+
+bool accounts_make(struct failure *failure) {
+    const char *const group[] = {"groupadd", "--system", ACCOUNT_GROUP_DROP, NULL};
+    if (!make_if_absent(ACCOUNT_GROUP_DROP, group_exists, group, failure)) return false;
     for (size_t i = 0; i < ARRAY_LENGTH(accounts); i++) {
-        const char *const arguments[] = {"useradd", "--system", "--user-group", "--no-create-home", "--home-dir",
-                                         "/nonexistent", "--shell", "/usr/sbin/nologin", accounts[i], NULL};
-        if (getpwnam(accounts[i]) == NULL && !run(arguments, failure))
-            return failure_prefix(failure, "account %s", accounts[i]);
+        const char *const user[] = {"useradd", "--system", "--user-group", "--no-create-home", "--home-dir",
+                                    "/nonexistent", "--shell", "/usr/sbin/nologin", accounts[i], NULL};
+        if (!make_if_absent(accounts[i], user_exists, user, failure)) return false;
     }
     return true;
 }

@@ -469,9 +469,10 @@ static void run_loop(struct service *service) {
     loop_timer_stop(&service->ticker);
     loop_timer_stop(&service->load_timer);
     service->abandoned = true; /* the end of the control connection is our own doing */
+    /* Tasks that are cancelled here still tell what came of their work: the clients go after them. */
+    loop_destroy();
     peers_free(service);
     ipc_client_destroy(&service->control);
-    loop_destroy();
 }
 
 int service_run(int argument_count, char **arguments, const struct service_declaration *declaration) {

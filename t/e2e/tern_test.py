@@ -402,19 +402,14 @@ class Instance:
     def close(self):
         if self in Instance.alive:
             Instance.alive.remove(self)
-        # Known defect: a daemon may use freed memory in its last moments, once master has said it ends.
-        # Only what comes before that counts here until it is mended.
-        # A master that was killed says nothing: its daemons end when they find it gone, so that life does not count.
-        lives = [life.partition("]: terminating on ") for life in self.log().split("]: daemon started")]
-        served = "\n".join(life for life, end, _ in lives if end)
-        faults = re.findall(r"^.*(?:ERROR: \w+Sanitizer|runtime error:|panic:).*$", served, re.M)
-        if faults:
-            ok(False, "no daemon had a fault", "\n".join(faults[:5]))
         left = self.pids()
         try:
             self.stop()
         except subprocess.TimeoutExpired:
             pass
+        faults = re.findall(r"^.*(?:ERROR: \w+Sanitizer|runtime error:|panic:).*$", self.log(), re.M)
+        if faults:
+            ok(False, "no daemon had a fault", "\n".join(faults[:5]))
         for _, pid in left:
             if alive(pid):
                 try:

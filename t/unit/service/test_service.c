@@ -59,11 +59,19 @@ static void answer_letter(struct service *service, int connection, char letter) 
     (void)!write(connection, line, strlen(line));
 }
 
+/* What an interrupted session still has to say finds its client alive, and no connection. */
+static void tell_of_interruption(struct ipc_client *client) {
+    struct failure failure;
+    if (ipc_tell(client, IPC_WAKE, &(struct ipc_wake){}, deadline_in(PATIENCE_MS), &failure) != IPC_CANCELLED) _exit(8);
+}
+
 static void session(struct service *service, int connection, unsigned listener) {
+    struct ipc_client *lookup = service_client(service, "lookup", NULL, NULL);
     char letter;
     (void)listener;
     while (task_wait_readable(connection, DEADLINE_NEVER) == WAIT_READY && read(connection, &letter, 1) == 1)
         answer_letter(service, connection, letter);
+    if (task_is_cancelled(task_current())) tell_of_interruption(lookup);
     task_forget_descriptor(connection);
     close(connection);
 }
