@@ -11,6 +11,7 @@
  *
  * It runs as tern-bounce in an empty root and may talk to cleanup alone. */
 #include "bounce.h"
+#include "intake.h"
 #include "config_load.h"
 #include "log.h"
 
@@ -135,7 +136,7 @@ static bool prepare(struct service *service, struct failure *failure) {
 static bool start(struct service *service, struct failure *failure) {
     (void)failure;
     struct bounce *bounce = service_context(service);
-    bounce->cleanup = service_client(service, "cleanup", NULL, NULL);
+    bounce->intake = intake_source_create(service_client(service, "cleanup", NULL, NULL), bounce->config);
     return true;
 }
 

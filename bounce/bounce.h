@@ -11,7 +11,7 @@
 struct bounce {
     struct service *service;
     const struct config *config;
-    struct ipc_client *cleanup;
+    struct intake_source *intake;
     struct bounce_templates templates;
 };
 

@@ -214,7 +214,7 @@ bool notice_write(struct bounce *bounce, const struct ipc_bounce_send *request, 
                   const struct notice *notice, struct arena *arena, char queue_id[24], struct failure *failure) {
     struct intake *intake;
     struct intake_failure refused = {0};
-    if (!intake_open(bounce->cleanup, request->content_length, deadline_in(PATIENCE), &intake, &refused))
+    if (!intake_open(bounce->intake, request->content_length, deadline_in(PATIENCE), &intake, &refused))
         return failure_set(failure, "%s", refused.text);
     snprintf(queue_id, 24, "%.*s", STR_ARGS(intake_queue_id(intake)));
     char boundary[40];

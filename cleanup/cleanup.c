@@ -1,12 +1,14 @@
 /* cleanup: makes messages durable.
  *
- * Whoever takes a message in asks for a file, writes the content into it, and
- * commits with the envelope. cleanup reads no content (it sums the bytes), expands
- * the recipients by lookup, and answers only when file and directory are synced.
+ * Whoever takes a message in names it by an ID out of its reserve and commits it with the envelope; the
+ * content comes in a sealed memory file or, where it is large, stands in a file that was asked for. cleanup
+ * reads no content (it sums the bytes), expands the recipients by lookup, and answers only when the message
+ * is safe: delivered by way of qmgr, or file and directory synced.
  *
+ *   CLEANUP_IDS         ids.c
  *   CLEANUP_OPEN        open.c
  *   CLEANUP_RECIPIENTS  open.c
- *   CLEANUP_COMMIT      commit.c   where a message is made durable
+ *   CLEANUP_COMMIT      commit.c   where a message is made safe; direct.c, store.c
  *   CLEANUP_CANCEL      open.c
  *
  * It runs as tern-queue beneath queue_directory/queue, may open files there and
@@ -41,7 +43,9 @@ static struct writer *writer_of(struct ipc_request *request, struct cleanup *cle
 
 static void dispatch(struct ipc_request *request, void *context) {
     struct writer *writer = writer_of(request, context);
-    if (request->type == IPC_CLEANUP_OPEN)
+    if (request->type == IPC_CLEANUP_IDS)
+        cleanup_ids(request, writer);
+    else if (request->type == IPC_CLEANUP_OPEN)
         cleanup_open(request, writer);
     else if (request->type == IPC_CLEANUP_RECIPIENTS)
         cleanup_recipients(request, writer);
@@ -84,11 +88,13 @@ static bool start(struct service *service, struct failure *failure) {
     cleanup->config = service_config(service);
     cleanup->queue = service_directory(service);
     if (!open_folder(cleanup, "tmp", &cleanup->tmp, failure) || !open_folder(cleanup, "new", &cleanup->new, failure) ||
+        !open_folder(cleanup, "cur", &cleanup->cur, failure) ||
         !open_folder(cleanup, "hold", &cleanup->hold, failure) ||
         !queue_id_open(&cleanup->ids, cleanup->queue, cleanup->config->enable_long_queue_ids, failure))
         return false;
     cleanup->new_sync.directory = cleanup->new;
     cleanup->hold_sync.directory = cleanup->hold;
+    cleanup->committing = map_create();
     cleanup->resolve = resolve_create(service, 0);
     cleanup->qmgr = service_client(service, "qmgr", NULL, NULL);
     remove_abandoned(cleanup);

@@ -1,11 +1,12 @@
 /* CLEANUP_OPEN, CLEANUP_RECIPIENTS and CLEANUP_CANCEL: a file for a writer, until
- * it is committed or forgotten. */
+ * it is committed or forgotten; and content that comes in memory. */
 #include "cleanup.h"
 #include "clock.h"
 #include "log.h"
 #include "queue_file.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -40,11 +41,16 @@ static bool refuse_errno(struct ipc_request *request, int error_number, const ch
                              full ? "Insufficient system storage" : "Local queue trouble, try again later");
 }
 
-/* Makes the file under a fresh ID, opened twice: for the writer, and read-only for the
+static bool refuse_id(struct ipc_request *request) {
+    return ipc_answer_failed(request, 451, "4.3.0", "that queue ID is not yours, or used up");
+}
+
+/* Makes the file under its ID (or a fresh one), opened twice: for the writer, and read-only for the
  * lease that later proves that no writer is left. */
 static int make_file(struct cleanup *cleanup, struct pending *pending, struct failure *failure) {
-    for (unsigned attempt = 0; attempt < 8; attempt++) {
-        if (!queue_id_next(&cleanup->ids, pending->queue_id, failure)) return -1;
+    bool named = pending->queue_id[0] != '\0';
+    for (unsigned attempt = 0; attempt < (named ? 1 : 8); attempt++) {
+        if (!named && !queue_id_next(&cleanup->ids, pending->queue_id, failure)) return -1;
         int writing =
             openat(cleanup->tmp, pending->queue_id, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (writing < 0 && errno == EEXIST) continue; /* a stray file: the next ID then */
@@ -71,8 +77,14 @@ void cleanup_open(struct ipc_request *request, struct writer *writer) {
         ipc_answer_failed(request, 452, "4.3.1", "Insufficient system storage");
         return;
     }
+    const struct ipc_cleanup_open *open = request->message;
+    if (open->queue_id.length && !id_claim(writer, open->queue_id)) {
+        refuse_id(request);
+        return;
+    }
     struct pending *pending = MEMORY_NEW(struct pending);
     struct failure failure = {0};
+    snprintf(pending->queue_id, sizeof pending->queue_id, "%.*s", STR_ARGS(open->queue_id));
     int writing = make_file(cleanup, pending, &failure);
     if (writing < 0) {
         refuse_errno(request, failure.error_number, failure.text);
@@ -101,15 +113,51 @@ struct pending *writer_take(struct ipc_request *request, struct writer *writer, 
     return NULL;
 }
 
-void pending_free(struct pending **pending) {
+/* Sealed, so that what is summed, delivered and stored is one and the same, and as long as was said. */
+static bool is_sealed_content(int file, uint64_t length) {
+    enum { WANTED = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL };
+    struct stat status;
+    int seals = fcntl(file, F_GET_SEALS);
+    return seals >= 0 && (seals & WANTED) == WANTED && fstat(file, &status) == 0 && S_ISREG(status.st_mode) &&
+           (uint64_t)status.st_size == length;
+}
+
+struct pending *pending_from_memory(struct ipc_request *request, struct writer *writer) {
+    struct cleanup *cleanup = writer->cleanup;
+    const struct ipc_cleanup_commit *commit = request->message;
+    if (!is_sealed_content(request->descriptor, commit->content_length)) {
+        ipc_answer_failed(request, 451, "4.3.0", "the content is not a sealed memory file of that length");
+        return NULL;
+    }
+    if (!disk_has_room(cleanup)) {
+        ipc_answer_failed(request, 452, "4.3.1", "Insufficient system storage");
+        return NULL;
+    }
+    if (!id_claim(writer, commit->queue_id)) {
+        refuse_id(request);
+        return NULL;
+    }
+    struct pending *pending = MEMORY_NEW(struct pending);
+    snprintf(pending->queue_id, sizeof pending->queue_id, "%.*s", STR_ARGS(commit->queue_id));
+    pending->arrival = clock_date() - (int64_t)commit->age;
+    pending->file = request->descriptor;
+    pending->in_memory = true;
+    pending->arena = arena_create(PENDING_ARENA_LIMIT);
+    request->descriptor = -1;
+    map_put(cleanup->committing, str_from(pending->queue_id), pending);
+    return pending;
+}
+
+void pending_free(struct cleanup *cleanup, struct pending **pending) {
+    if ((*pending)->in_memory) map_remove(cleanup->committing, str_from((*pending)->queue_id));
     if ((*pending)->file >= 0) close((*pending)->file);
     arena_destroy(&(*pending)->arena);
     MEMORY_FREE(*pending);
 }
 
 void pending_discard(struct cleanup *cleanup, struct pending **pending) {
-    unlinkat(cleanup->tmp, (*pending)->queue_id, 0);
-    pending_free(pending);
+    if (!(*pending)->in_memory) unlinkat(cleanup->tmp, (*pending)->queue_id, 0);
+    pending_free(cleanup, pending);
 }
 
 void cleanup_cancel(struct ipc_request *request, struct writer *writer) {

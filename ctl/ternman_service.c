@@ -76,7 +76,8 @@ static void put_field(const struct ipc_field *field) {
 static void put_layout(const struct ipc_layout *layout) {
     put_sentences(str_from(layout->meaning));
     printf(".\n");
-    if (layout->descriptors > 0) printf("Carries a descriptor.\n");
+    if (layout->descriptors == 1) printf("Carries a descriptor.\n");
+    if (layout->descriptors == 2) printf("May carry a descriptor.\n");
     if (layout->count == 0) {
         printf("No fields.\n");
         return;

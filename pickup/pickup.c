@@ -56,7 +56,7 @@ static bool start(struct service *service, struct failure *failure) {
     service_set_context(service, pickup);
     pickup->service = service;
     pickup->config = service_config(service);
-    pickup->cleanup = service_client(service, "cleanup", NULL, NULL);
+    pickup->intake = intake_source_create(service_client(service, "cleanup", NULL, NULL), pickup->config);
     pickup->folder = service_directory(service);
     drop_folder_scan(pickup);
     return true;

@@ -9,7 +9,7 @@
 struct pickup {
     struct service *service;
     const struct config *config;
-    struct ipc_client *cleanup;
+    struct intake_source *intake;
     int folder; /* the drop folder; -1 if there is none */
     bool scanning;
 };

@@ -206,7 +206,7 @@ bool submission_take(struct pickup *pickup, const struct submission *submission,
         return refuse(failure, 552, "5.3.4", "message size exceeds message_size_limit", STR_EMPTY);
     snprintf(user, sizeof user, "%u", (unsigned)submission->uid); /* an empty root has no account file */
     if (!fill_envelope(pickup, submission, user, arena, &envelope, failure)) return false;
-    if (!intake_open(pickup->cleanup, submission->request->content_length, deadline_in(PATIENCE), &intake, failure))
+    if (!intake_open(pickup->intake, submission->request->content_length, deadline_in(PATIENCE), &intake, failure))
         return false;
     snprintf(queue_id, 24, "%.*s", STR_ARGS(intake_queue_id(intake)));
     log_message(str_from(queue_id), "uid=%u from=<%.*s>", (unsigned)submission->uid, STR_ARGS(envelope.sender));

@@ -34,7 +34,7 @@ void control_flush(struct ipc_request *request, struct qmgr *qmgr) {
             ipc_answer_failed(request, 451, "4.3.2", "as many messages as may be are active already: ask again later");
             return;
         }
-        if (queue_id_is_valid(flush->queue_id)) message_activate(qmgr, flush->queue_id, true, true, true);
+        if (queue_id_is_valid(flush->queue_id)) message_activate(qmgr, flush->queue_id, -1, true, true, true);
     } else {
         qmgr->flush_all = true;
         qmgr->flush_started = clock_date();
@@ -139,7 +139,7 @@ static bool move(struct qmgr *qmgr, int from, int to, const char *name) {
 static bool release(struct qmgr *qmgr, int folder, const char *name) {
     if (!move(qmgr, folder, qmgr->new, name)) return false;
     deferred_forget(qmgr, str_from(name));
-    incoming_note(qmgr, str_from(name), true);
+    incoming_note(qmgr, str_from(name), -1, true);
     return true;
 }
 
@@ -184,6 +184,7 @@ static bool change_one(struct qmgr *qmgr, const char *name, enum queue_change ch
     struct message *message = map_get(qmgr->active, str_from(name));
     if (message) return change_active(message, change);
     if (map_get(qmgr->leaving, str_from(name))) return false;
+    incoming_let_go(qmgr, str_from(name));
     const int folders[] = {qmgr->new, qmgr->cur, qmgr->hold};
     for (size_t i = 0; i < ARRAY_LENGTH(folders); i++) {
         int file = openat(folders[i], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);

@@ -261,7 +261,7 @@ static void run_flush(struct qmgr *qmgr) {
             return;
         }
         if (last_attempt_of(sites) <= qmgr->flush_started && site_matches(qmgr, sites))
-            message_activate(qmgr, str_from(qmgr->flush_id), true, true, true);
+            message_activate(qmgr, str_from(qmgr->flush_id), -1, true, true, true);
     }
 }
 
@@ -289,7 +289,7 @@ static void run_due(struct qmgr *qmgr) {
             break;
         }
         snprintf(queue_id, sizeof queue_id, "%s", qmgr->due_id);
-        message_activate(qmgr, str_from(queue_id), true, true, false);
+        message_activate(qmgr, str_from(queue_id), -1, true, true, false);
     }
     if (qmgr->locked_met) qmgr->due_at = now + 1;
 }

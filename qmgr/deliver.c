@@ -81,7 +81,7 @@ static enum ipc_result ask_agent(const struct delivery *delivery, struct arena *
             .queue_id = str_from(message->queue_id),
             .transport = str_from(delivery->destination->transport->name),
             .nexthop = str_from(delivery->destination->nexthop),
-            .content_offset = QUEUE_HEADER_SIZE,
+            .content_offset = message->content_offset,
             .content_length = message->header.content_length,
             .content_lines = message->header.content_lines,
             .body = envelope->body,
@@ -142,7 +142,9 @@ static void deliver_by_agent(struct delivery *delivery) {
     struct arena *arena = arena_create(0);
     struct ipc_reply reply = {.descriptor = -1};
     struct failure failure = {0};
+    int64_t begun = clock_monotonic();
     enum ipc_result result = ask_agent(delivery, arena, &reply, &failure);
+    destination_took(destination, clock_monotonic() - begun);
     if (result == IPC_OK) {
         const struct ipc_delivered *answer = reply.message;
         take_outcomes(delivery, answer);

@@ -44,6 +44,7 @@ struct destination *destination_find(struct transport *transport, struct str nex
     destination->transport = transport;
     destination->nexthop = memory_copy_string(nexthop);
     destination->senders = map_create();
+    destination->pace = transport->pace;
     map_put(transport->destinations, nexthop, destination);
     return destination;
 }
@@ -221,6 +222,23 @@ void destination_failed(struct destination *destination, struct str reason) {
         if (destination->window > 1) destination->window -= 1;
     }
     if (destination->failed_cohorts >= destination->transport->cohort_limit) declare_dead(destination, qmgr, reason);
+}
+
+/* ---- how long it takes */
+
+static void follow_pace(double *pace, double took) { *pace = *pace > 0 ? *pace + (took - *pace) / 8 : took; }
+
+/* What is not known of a destination is taken to be as with the others of its transport. */
+void destination_took(struct destination *destination, int64_t milliseconds) {
+    double took = (double)milliseconds + 0.01; /* 0 is "not known" */
+    follow_pace(&destination->pace, took);
+    follow_pace(&destination->transport->pace, took);
+}
+
+double destination_outlook(const struct destination *destination) {
+    double window = destination->window > 1 ? destination->window : 1;
+    double ahead = (double)(destination->jobs + destination->in_flight);
+    return destination->pace * (1 + ahead / window);
 }
 
 /* ---- turns */

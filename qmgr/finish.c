@@ -95,7 +95,7 @@ static bool ask_bounce(struct message *message, enum notice_kind kind, struct ip
     struct ipc_bounce_send request = {
         .kind = kind,
         .queue_id = queue_id,
-        .content_offset = QUEUE_HEADER_SIZE,
+        .content_offset = message->content_offset,
         .content_length = message->header.content_length,
         .smtputf8 = envelope->smtputf8,
         .sender = envelope->sender,
@@ -272,6 +272,10 @@ static void finish_task(void *argument) {
 }
 
 void message_finish(struct message *message) {
+    if (message->direct) {
+        direct_finish(message);
+        return;
+    }
     bool done = count_state(message, QUEUE_RECIPIENT_DONE) == message->envelope.recipient_count;
     if (done) {
         remove_message(message, "removed");

@@ -14,20 +14,28 @@
 struct incoming {
     struct incoming *next;
     char queue_id[QUEUE_ID_SIZE];
-    bool from_scan;
+    int file;
+    bool recovered;
 };
 
-void incoming_note(struct qmgr *qmgr, struct str queue_id, bool from_scan) {
+static bool is_welcome(struct qmgr *qmgr, struct str queue_id) {
     if (!queue_id_is_valid(queue_id) || map_get(qmgr->active, queue_id) || map_get(qmgr->leaving, queue_id) ||
         map_get(qmgr->incoming_ids, queue_id))
-        return;
-    if (qmgr->incoming_count >= INCOMING_LIMIT) {
-        qmgr->incoming_overflow = true;
+        return false;
+    if (qmgr->incoming_count < INCOMING_LIMIT) return true;
+    qmgr->incoming_overflow = true;
+    return false;
+}
+
+void incoming_note(struct qmgr *qmgr, struct str queue_id, int file, bool recovered) {
+    if (!is_welcome(qmgr, queue_id)) {
+        if (file >= 0) close(file);
         return;
     }
     struct incoming *incoming = MEMORY_NEW(struct incoming);
     snprintf(incoming->queue_id, sizeof incoming->queue_id, "%.*s", STR_ARGS(queue_id));
-    incoming->from_scan = from_scan;
+    incoming->file = file;
+    incoming->recovered = recovered;
     map_put(qmgr->incoming_ids, queue_id, incoming);
     if (qmgr->incoming_last)
         qmgr->incoming_last->next = incoming;
@@ -36,6 +44,13 @@ void incoming_note(struct qmgr *qmgr, struct str queue_id, bool from_scan) {
     qmgr->incoming_last = incoming;
     qmgr->incoming_count++;
     task_queue_wake_one(&qmgr->incoming_wait);
+}
+
+void incoming_let_go(struct qmgr *qmgr, struct str queue_id) {
+    struct incoming *incoming = map_get(qmgr->incoming_ids, queue_id);
+    if (!incoming || incoming->file < 0) return;
+    close(incoming->file);
+    incoming->file = -1;
 }
 
 void incoming_again(struct qmgr *qmgr, int64_t milliseconds) {
@@ -61,7 +76,7 @@ bool incoming_scan(struct qmgr *qmgr) {
         struct str name = str_from(entry->d_name);
         if (name.data[0] == '.') continue;
         if (queue_id_is_valid(name))
-            incoming_note(qmgr, name, true);
+            incoming_note(qmgr, name, -1, true);
         else
             log_warning("a foreign file stands in the queue folder new: %.*s; it is left alone", STR_ARGS(name));
     }
@@ -98,7 +113,7 @@ void incoming_task(void *argument) {
             continue;
         }
         struct incoming *incoming = take_first(qmgr);
-        message_activate(qmgr, str_from(incoming->queue_id), false, incoming->from_scan, false);
+        message_activate(qmgr, str_from(incoming->queue_id), incoming->file, false, incoming->recovered, false);
         MEMORY_FREE(incoming);
     }
 }

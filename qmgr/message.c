@@ -34,6 +34,7 @@ void message_free(struct message **message) {
     qmgr->active_recipients -= freed->envelope.recipient_count;
     if (freed->file >= 0) close(freed->file);
     if (freed->shared >= 0) close(freed->shared);
+    MEMORY_FREE(freed->direct);
     arena_destroy(&freed->arena);
     MEMORY_FREE(freed);
     task_queue_wake_one(&qmgr->active_wait);
@@ -112,6 +113,7 @@ static struct str keep(struct message *message, struct str text) {
 
 /* Texts matter as long as a notice or a listing may show them. */
 void message_note(struct message *message, size_t index) {
+    if (message->direct) return; /* there is no file yet: direct_adopt writes it all down */
     const struct queue_recipient *recipient = &message->envelope.recipients[index];
     uint64_t begin = QUEUE_HEADER_SIZE + message->header.content_length + message->header.envelope_length;
     struct queue_event event = {.type = EVENT_RECIPIENT,
@@ -195,11 +197,14 @@ static bool still_stands(const struct message *message, int folder) {
 
 enum opened { OPENED, OPENED_NOT, OPENED_LATER, OPENED_GONE };
 
+/* What cleanup handed over is locked already, and nobody has had it since. */
 static enum opened open_and_lock(struct message *message, int folder) {
-    message->file = openat(folder, message->queue_id, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    bool handed_over = message->file >= 0;
+    if (!handed_over) message->file = openat(folder, message->queue_id, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (message->file < 0) return errno == ENOENT ? OPENED_GONE : OPENED_NOT;
     message->shared = openat(folder, message->queue_id, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (message->shared < 0) return errno == ENOENT ? OPENED_GONE : OPENED_NOT;
+    if (handed_over) return OPENED;
     if (flock(message->file, LOCK_EX | LOCK_NB) < 0) return errno == EWOULDBLOCK ? OPENED_LATER : OPENED_NOT;
     return still_stands(message, folder) ? OPENED : OPENED_LATER;
 }
@@ -356,8 +361,7 @@ static void queue_jobs(struct message *message) {
     }
 }
 
-static void activate_task(void *argument) {
-    struct message *message = argument;
+void message_begin(struct message *message) {
     struct buf sender = buf_make(1200);
     delivery_log_address(&sender, message->envelope.sender);
     log_message(str_from(message->queue_id), "from=<%s>, size=%llu, nrcpt=%zu (queue active)", buf_string(&sender),
@@ -367,23 +371,35 @@ static void activate_task(void *argument) {
     queue_jobs(message);
 }
 
+static void activate_task(void *argument) { message_begin(argument); }
+
 /* The file knows better than the index when a predecessor noted an attempt while it drained. */
 static bool is_due(const struct message *message, bool flushed) {
     return flushed || message->envelope.force_expire ||
            message->envelope.next_attempt <= clock_date() / CLOCK_SECOND + 1;
 }
 
-void message_activate(struct qmgr *qmgr, struct str queue_id, bool deferred, bool recovered, bool flushed) {
-    if (map_get(qmgr->active, queue_id) || map_get(qmgr->leaving, queue_id)) return;
+struct message *message_create(struct qmgr *qmgr, struct str queue_id) {
     struct message *message = MEMORY_NEW(struct message);
     message->qmgr = qmgr;
     message->file = message->shared = -1;
-    message->deferred = deferred;
-    message->perhaps_delivered = recovered;
+    message->content_offset = QUEUE_HEADER_SIZE;
     message->activated = clock_date();
     message->arena = arena_create(MESSAGE_ARENA_LIMIT);
     snprintf(message->queue_id, sizeof message->queue_id, "%.*s", STR_ARGS(queue_id));
     map_put(qmgr->active, queue_id, message);
+    return message;
+}
+
+void message_activate(struct qmgr *qmgr, struct str queue_id, int file, bool deferred, bool recovered, bool flushed) {
+    if (map_get(qmgr->active, queue_id) || map_get(qmgr->leaving, queue_id)) {
+        if (file >= 0) close(file);
+        return;
+    }
+    struct message *message = message_create(qmgr, queue_id);
+    message->file = file;
+    message->deferred = deferred;
+    message->perhaps_delivered = recovered;
     bool good = open_message(message, deferred ? qmgr->cur : qmgr->new, recovered);
     qmgr->active_recipients += message->envelope.recipient_count; /* message_free takes them off */
     if (qmgr->draining) good = false;                             /* the successor's, as soon as the lock is gone */

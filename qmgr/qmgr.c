@@ -2,6 +2,7 @@
  *
  *   incoming.c     what arrives: told by cleanup, or found in new/
  *   message.c      a message taken up: read, checked, resolved, put in line
+ *   direct.c       a message that cleanup would rather not write to the queue
  *   destination.c  whose turn it is; concurrency windows
  *   deliver.c      one delivery by an agent
  *   finish.c       the end of a pass: notices, removal, deferral
@@ -16,6 +17,7 @@
  * descriptors, never paths. After a kill at any step it resumes from the files:
  * each step is in a message's file before the next begins. */
 #include "qmgr.h"
+#include "intake.h"
 #include "log.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -34,13 +36,25 @@ static bool may(const struct ipc_request *request, const struct permission *perm
            permission_has(permission, ipc_peer_uid(request->peer));
 }
 
+/* A draining process leaves it to the successor: with the descriptor its lock goes. */
+static void note_stored(struct ipc_request *request, struct qmgr *qmgr) {
+    const struct ipc_qmgr_new *notice = request->message;
+    if (direct_adopt(request, qmgr) || qmgr->draining) return;
+    incoming_note(qmgr, notice->queue_id, request->descriptor, notice->perhaps_delivered);
+    request->descriptor = -1;
+}
+
 static void dispatch(struct ipc_request *request, void *context) {
     struct qmgr *qmgr = context;
-    if (request->type == IPC_QMGR_NEW) {
-        const struct ipc_qmgr_new *notice = request->message;
-        if (str_equal(ipc_peer_service(request->peer), STR("cleanup"))) incoming_note(qmgr, notice->queue_id, false);
+    bool from_cleanup = str_equal(ipc_peer_service(request->peer), STR("cleanup"));
+    if (request->type == IPC_QMGR_NEW && from_cleanup) {
+        note_stored(request, qmgr);
+    } else if (request->type == IPC_QMGR_FORGET && from_cleanup) {
+        control_forget(request, qmgr);
     } else if (qmgr->draining) {
         ipc_answer_failed(request, 451, "4.3.2", "the queue manager is being replaced, ask again");
+    } else if (request->type == IPC_QMGR_DIRECT && from_cleanup) {
+        control_direct(request, qmgr);
     } else if (request->type == IPC_QMGR_LIST && !may(request, &qmgr->may_list)) {
         ipc_answer_failed(request, 550, "5.7.0", "not allowed to view the mail queue (authorized_mailq_users)");
     } else if (request->type == IPC_QMGR_FLUSH && !may(request, &qmgr->may_flush)) {
@@ -98,7 +112,7 @@ static bool start(struct service *service, struct failure *failure) {
     qmgr->transports = map_create();
     qmgr->resolve = resolve_create(service, 0);
     qmgr->bounce = service_client(service, "bounce", NULL, NULL);
-    qmgr->cleanup = service_client(service, "cleanup", NULL, NULL);
+    qmgr->intake = intake_source_create(service_client(service, "cleanup", NULL, NULL), qmgr->config);
     if (!open_folder(qmgr, "new", &qmgr->new, failure) || !open_folder(qmgr, "cur", &qmgr->cur, failure) ||
         !open_folder(qmgr, "hold", &qmgr->hold, failure) || !open_folder(qmgr, "corrupt", &qmgr->corrupt, failure))
         return false;

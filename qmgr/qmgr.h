@@ -23,6 +23,7 @@
 #include "schedule.h"
 #include "service.h"
 
+struct direct;
 struct message;
 struct job;
 struct destination;
@@ -50,6 +51,7 @@ struct destination {
     struct destination *next, *previous;
     size_t jobs;
     unsigned holds; /* messages being resolved that mean to queue jobs here */
+    double pace;    /* ms that a delivery takes, smoothed; 0: not known */
 };
 
 struct transport {
@@ -61,6 +63,7 @@ struct transport {
     unsigned in_flight, limit;
     unsigned concurrency_limit, recipient_limit, initial_concurrency, cohort_limit;
     bool deferred; /* named in defer_transports */
+    double pace;   /* ms that a delivery takes, smoothed; 0: not known */
 };
 
 struct job {
@@ -80,8 +83,10 @@ struct message {
     struct queue_header header;
     struct queue_envelope envelope;
     uint64_t events_end;
-    int file;      /* read and write: events are appended here */
-    int shared;    /* read-only: what agents get */
+    int file;      /* read and write: events are appended here; -1 while it is not in the queue */
+    int shared;    /* what agents get: read-only, or a sealed memory file */
+    uint64_t content_offset; /* in shared */
+    struct direct *direct;   /* NULL once it is in the queue */
     bool deferred; /* stands in cur/, else in new/ */
     bool perhaps_delivered;
     bool unsynced;     /* events were appended and not synced */
@@ -99,7 +104,8 @@ struct qmgr {
     struct service *service;
     const struct config *config;
     struct resolve *resolve;
-    struct ipc_client *bounce, *cleanup;
+    struct ipc_client *bounce;
+    struct intake_source *intake;
     struct permission may_list, may_flush;
     int queue, new, cur, hold, corrupt;
     struct directory_sync syncs[4]; /* of new, cur, hold, corrupt */
@@ -139,7 +145,11 @@ struct qmgr {
 };
 
 /* incoming.c: what arrives */
-void incoming_note(struct qmgr *qmgr, struct str queue_id, bool from_scan);
+/* file: the queue file, open and locked, which becomes ours; -1: to be opened by its name. recovered: see
+ * message_activate. */
+void incoming_note(struct qmgr *qmgr, struct str queue_id, int file, bool recovered);
+/* A message that waits here is to be changed: the descriptor that came with it is closed, and its lock gone. */
+void incoming_let_go(struct qmgr *qmgr, struct str queue_id);
 bool incoming_scan(struct qmgr *qmgr);
 /* Scans new/ again, but not before milliseconds have passed. */
 void incoming_again(struct qmgr *qmgr, int64_t milliseconds);
@@ -149,7 +159,13 @@ void incoming_task(void *qmgr);
 /* Opens, reads, resolves and queues for delivery. deferred: from cur/. recovered: not fresh from
  * cleanup, so its content is checked, and an earlier attempt may have got through. flushed: even
  * if its time has not come. */
-void message_activate(struct qmgr *qmgr, struct str queue_id, bool deferred, bool recovered, bool flushed);
+/* file: as in incoming_note. */
+void message_activate(struct qmgr *qmgr, struct str queue_id, int file, bool deferred, bool recovered, bool flushed);
+/* Logs, resolves the recipients, and puts them in line. The message may be gone, or waiting for its file, when
+ * this returns. */
+void message_begin(struct message *message);
+/* A message in the making: in the map of the active ones, and nothing else. */
+struct message *message_create(struct qmgr *qmgr, struct str queue_id);
 void message_free(struct message **message);
 bool qmgr_has_room(const struct qmgr *qmgr, bool for_deferred);
 /* Appends an event; the file is synced when the pass ends. False and logged on a local fault. */
@@ -171,6 +187,10 @@ void destination_remove_job(struct destination *destination, struct job *job);
 void destination_succeeded(struct destination *destination);
 void destination_failed(struct destination *destination, struct str reason);
 bool destination_is_dead(const struct destination *destination);
+/* How long a message that comes now would wait here for its delivery's end, in ms, as far as can be told. */
+double destination_outlook(const struct destination *destination);
+/* Takes note of how long a delivery took, in ms. */
+void destination_took(struct destination *destination, int64_t milliseconds);
 /* A delivery's place is free again; may free the destination. */
 void destination_delivery_ended(struct destination *destination);
 /* The same for one that did not start; frees nothing and starts nothing. */
@@ -190,6 +210,17 @@ struct delivery {
 void delivery_start(struct delivery delivery);
 /* All recipients of a job get this outcome without asking an agent. */
 void job_settle(struct job *job, unsigned action, const char *status, const char *relay, struct str text);
+
+/* direct.c: delivery ahead of the queue */
+void control_direct(struct ipc_request *request, struct qmgr *qmgr);
+void control_forget(struct ipc_request *request, struct qmgr *qmgr);
+/* A message that cleanup was told to store is in new/: it goes on as any other. True if it was one of these; the
+ * descriptor is then taken. */
+bool direct_adopt(struct ipc_request *request, struct qmgr *qmgr);
+/* Everything that was begun for a message is answered. */
+void direct_finish(struct message *message);
+/* The connection to a cleanup has ended: what it was to store is not promised to anybody. */
+void direct_peer_gone(void *state);
 
 /* finish.c: when every recipient of this pass is answered */
 void message_finish(struct message *message);

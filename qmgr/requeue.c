@@ -66,7 +66,7 @@ static bool requeue_open_file(struct qmgr *qmgr, int file, struct arena *arena, 
     if (!queue_file_read(file, arena, &header, &envelope, &events_end, NULL) || owes_notice(&envelope) ||
         !queue_file_check_content(file, &header, NULL))
         return false;
-    if (!intake_open(qmgr->cleanup, header.content_length, deadline_in(REQUEUE_PATIENCE), &intake, &failure))
+    if (!intake_open(qmgr->intake, header.content_length, deadline_in(REQUEUE_PATIENCE), &intake, &failure))
         return false;
     snprintf(new_id, QUEUE_ID_SIZE, "%.*s", STR_ARGS(intake_queue_id(intake)));
     if (!copy_content(file, header.content_length, intake)) {

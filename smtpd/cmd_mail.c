@@ -57,6 +57,7 @@ static void keep(struct session *session, const struct smtp_mail *mail) {
     transaction->sender = mail->sender;
     transaction->smtputf8 = mail->smtputf8;
     transaction->body = (uint8_t)mail->body;
+    transaction->size = mail->has_size ? mail->size : 0;
     transaction->return_content = mail->ret == SMTP_RET_FULL   ? RETURN_FULL
                                   : mail->ret == SMTP_RET_HDRS ? RETURN_HEADERS
                                                                : RETURN_NOT_GIVEN;

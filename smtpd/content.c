@@ -127,7 +127,8 @@ static void begin(struct session *session, struct content *content, bool dots) {
 bool content_open(struct session *session, struct refusal *refusal) {
     struct intake_failure failure = {0};
     struct intake *intake = NULL;
-    if (!intake_open(session->smtpd->cleanup, 0, deadline_in(SMTPD_LOOKUP_TIME), &intake, &failure)) {
+    if (!intake_open(session->smtpd->intake, session->transaction->size, deadline_in(SMTPD_LOOKUP_TIME), &intake,
+                     &failure)) {
         refusal_set(refusal, failure.reply_code, failure.status, "%s", failure.text);
         return false;
     }

@@ -261,7 +261,7 @@ static bool prepare(struct service *service, struct failure *failure) {
 static bool start(struct service *service, struct failure *failure) {
     struct smtpd *smtpd = service_context(service);
     (void)failure;
-    smtpd->cleanup = service_client(service, "cleanup", NULL, NULL);
+    smtpd->intake = intake_source_create(service_client(service, "cleanup", NULL, NULL), smtpd->config);
     smtpd->resolve = resolve_create(service, 0);
     smtpd->limits = limits_create(smtpd->config);
     smtpd->session_limit = service_session_limit(service);

@@ -51,7 +51,7 @@ struct limits;
 struct smtpd {
     struct service *service;
     const struct config *config;
-    struct ipc_client *cleanup;
+    struct intake_source *intake;
     struct resolve *resolve;
     struct limits *limits;
     struct arena *arena; /* what lives as long as the process: the parsed lists */
@@ -157,6 +157,7 @@ struct transaction {
     bool chunks;         /* BDAT has begun */
     bool chunks_refused; /* a chunk was refused: the rest is read and refused too */
     uint8_t body;        /* enum smtp_body */
+    uint64_t size;       /* MAIL's SIZE, which nobody has to believe; 0: not given */
     enum return_content return_content;
     struct str envelope_id, hold_reason;
     struct buf prepended; /* header lines of PREPEND */

@@ -1,19 +1,42 @@
 /* Taking a message in through cleanup: see intake.h. */
 #include "intake.h"
 #include "clock.h"
+#include "config.h"
+#include "queue_id.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 #define WRITE_SIZE        ((size_t)32768)
 #define RECIPIENTS_PACKET ((size_t)50000)
+#define RECIPIENT_FRAME   ((size_t)64)
+#define SPILL_PATIENCE    30000 /* ms for cleanup to open a queue file in the middle of the content */
+#define RESERVE_AGE       60000 /* ms after which reserved IDs are let go, for an ID tells when its message came */
+#define ALL_SEALS         (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
+
+struct intake_source {
+    struct ipc_client *cleanup;
+    uint64_t memory_limit, memory_total, memory_used; /* bytes */
+    /* queue IDs in reserve */
+    uint64_t next_id;
+    uint64_t ids_left;
+    bool long_form;
+    deadline ids_until;
+};
 
 struct intake {
-    struct ipc_client *cleanup;
-    char queue_id[24];
-    int file;
+    struct intake_source *source;
+    char queue_id[QUEUE_ID_SIZE];
+    int64_t begun; /* microseconds */
+    uint64_t size_hint;
+    int file;           /* -1: all of the content is pending */
+    bool on_disk;       /* file is the queue file that cleanup opened, else a memory file */
+    uint64_t in_memory; /* bytes in the memory file */
     struct buf pending; /* content not yet written */
     uint64_t length, lines;
-    int write_error; /* errno of the first failed write */
+    struct intake_failure fault; /* reply_code 0: none */
 };
 
 static bool refuse(struct intake_failure *failure, unsigned code, const char *status, const char *text) {
@@ -37,31 +60,75 @@ static bool refuse_result(struct intake_failure *failure, enum ipc_result result
     return refuse(failure, 451, "4.3.0", "Queue service unavailable, try again later");
 }
 
-bool intake_open(struct ipc_client *cleanup, uint64_t size_hint, deadline until, struct intake **intake,
-                 struct intake_failure *failure) {
+/* ---- queue IDs in reserve */
+
+static enum ipc_result ask_for_ids(struct intake_source *source, deadline until, struct arena *arena,
+                                   struct ipc_reply *reply) {
+    enum ipc_result result =
+        ipc_ask(source->cleanup, IPC_CLEANUP_IDS, &(struct ipc_cleanup_ids){}, -1, IPC_CLEANUP_IDS_GIVEN, until, arena,
+                reply, NULL);
+    if (result != IPC_OK) return result;
+    const struct ipc_cleanup_ids_given *given = reply->message;
+    source->next_id = given->first;
+    source->ids_left = given->count;
+    source->long_form = given->long_form;
+    source->ids_until = deadline_in(RESERVE_AGE);
+    return IPC_OK;
+}
+
+/* Sessions that find the reserve empty ask at the same time; the last answer is the reserve, and the
+ * rest of the others is let go: numbers are plenty. */
+static bool take_id(struct intake_source *source, deadline until, char id[QUEUE_ID_SIZE],
+                    struct intake_failure *failure) {
     struct arena *arena = arena_create(0);
-    struct ipc_cleanup_open request = {.size_hint = size_hint};
     struct ipc_reply reply = {.descriptor = -1};
-    enum ipc_result result = IPC_UNREACHABLE;
-    bool leaving =
-        true; /* a cleanup that is being replaced says 421, and takes no more: the next send finds its successor */
-    for (unsigned attempt = 0; leaving && attempt < 3; attempt++) {
-        result = ipc_ask(cleanup, IPC_CLEANUP_OPEN, &request, -1, IPC_CLEANUP_OPENED, until, arena, &reply, NULL);
-        leaving = result == IPC_REFUSED && ((const struct ipc_failed *)reply.message)->reply_code == 421;
-    }
-    bool good = result == IPC_OK;
-    if (good) {
-        const struct ipc_cleanup_opened *opened = reply.message;
-        struct intake *made = MEMORY_NEW(struct intake);
-        made->cleanup = cleanup;
-        made->file = reply.descriptor;
-        snprintf(made->queue_id, sizeof made->queue_id, "%.*s", STR_ARGS(opened->queue_id));
-        *intake = made;
+    enum ipc_result result = IPC_OK;
+    if (deadline_left(source->ids_until) == 0) source->ids_left = 0;
+    while (source->ids_left == 0 && result == IPC_OK) result = ask_for_ids(source, until, arena, &reply);
+    if (result == IPC_OK) {
+        queue_id_format(source->next_id, source->long_form, id);
+        source->next_id += queue_id_step(source->long_form);
+        source->ids_left--;
     } else {
         refuse_result(failure, result, &reply);
     }
     arena_destroy(&arena);
-    return good;
+    return result == IPC_OK;
+}
+
+/* Whoever serves the next connection does not know the reserve: it would have to look for each ID. */
+static void connection_was_lost(void *context) {
+    struct intake_source *source = context;
+    source->ids_left = 0;
+}
+
+struct intake_source *intake_source_create(struct ipc_client *cleanup, const struct config *config) {
+    struct intake_source *source = MEMORY_NEW(struct intake_source);
+    source->cleanup = cleanup;
+    source->memory_limit = (uint64_t)config->content_memory_limit;
+    source->memory_total = (uint64_t)config->content_memory_total;
+    ipc_client_on_loss(cleanup, connection_was_lost, source);
+    return source;
+}
+
+void intake_source_destroy(struct intake_source **source) {
+    if (!*source) return;
+    ipc_client_on_loss((*source)->cleanup, NULL, NULL);
+    MEMORY_FREE(*source);
+}
+
+bool intake_open(struct intake_source *source, uint64_t size_hint, deadline until, struct intake **intake,
+                 struct intake_failure *failure) {
+    char queue_id[QUEUE_ID_SIZE];
+    if (!take_id(source, until, queue_id, failure)) return false;
+    struct intake *made = MEMORY_NEW(struct intake);
+    made->source = source;
+    made->begun = clock_date();
+    made->size_hint = size_hint;
+    made->file = -1;
+    memcpy(made->queue_id, queue_id, sizeof queue_id);
+    *intake = made;
+    return true;
 }
 
 struct str intake_queue_id(const struct intake *intake) {
@@ -72,15 +139,88 @@ uint64_t intake_length(const struct intake *intake) {
     return intake->length;
 }
 
+/* ---- where the content goes */
+
+static bool fault_errno(struct intake *intake, int error_number) {
+    if (error_number == ENOSPC || error_number == EDQUOT)
+        return refuse(&intake->fault, 452, "4.3.1", "Insufficient system storage");
+    return refuse(&intake->fault, 451, "4.3.0", "Queue file write error");
+}
+
+/* A queue file of cleanup's. One that is being replaced says 421, and takes no more: the next send finds
+ * its successor. */
+static bool open_disk_file(struct intake *intake) {
+    struct arena *arena = arena_create(0);
+    uint64_t expected = intake->size_hint > intake->length ? intake->size_hint : intake->length;
+    struct ipc_cleanup_open request = {.size_hint = expected, .queue_id = intake_queue_id(intake)};
+    struct ipc_reply reply = {.descriptor = -1};
+    enum ipc_result result = IPC_UNREACHABLE;
+    bool leaving = true;
+    for (unsigned attempt = 0; leaving && attempt < 3; attempt++) {
+        result = ipc_ask(intake->source->cleanup, IPC_CLEANUP_OPEN, &request, -1, IPC_CLEANUP_OPENED,
+                         deadline_in(SPILL_PATIENCE), arena, &reply, NULL);
+        leaving = result == IPC_REFUSED && ((const struct ipc_failed *)reply.message)->reply_code == 421;
+    }
+    if (result == IPC_OK) {
+        intake->file = reply.descriptor;
+        intake->on_disk = true;
+    } else {
+        refuse_result(&intake->fault, result, &reply);
+    }
+    arena_destroy(&arena);
+    return result == IPC_OK;
+}
+
+static void memory_let_go(struct intake *intake) {
+    intake->source->memory_used -= intake->in_memory;
+    intake->in_memory = 0;
+}
+
+/* The content has outgrown memory: what is there goes to disk, and the rest after it. */
+static bool spill(struct intake *intake) {
+    int memory = intake->file;
+    off_t offset = 0;
+    if (!open_disk_file(intake)) return false;
+    bool good = true;
+    while (good && (uint64_t)offset < intake->in_memory) {
+        ssize_t sent = sendfile(intake->file, memory, &offset, (size_t)(intake->in_memory - (uint64_t)offset));
+        if (sent < 0 && errno == EINTR) continue;
+        if (sent <= 0) good = fault_errno(intake, sent < 0 ? errno : EIO);
+    }
+    close(memory);
+    memory_let_go(intake);
+    return good;
+}
+
+static bool fits_in_memory(const struct intake *intake) {
+    const struct intake_source *source = intake->source;
+    return intake->length <= source->memory_limit && intake->size_hint <= source->memory_limit &&
+           source->memory_used + intake->pending.length <= source->memory_total;
+}
+
+/* A file to write what is pending to. */
+static bool have_file(struct intake *intake) {
+    if (intake->on_disk) return true;
+    if (!fits_in_memory(intake)) return intake->file < 0 ? open_disk_file(intake) : spill(intake);
+    if (intake->file >= 0) return true;
+    intake->file = memfd_create("content", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    return intake->file >= 0 || open_disk_file(intake);
+}
+
 static void write_out(struct intake *intake) {
     struct str left = buf_str(&intake->pending);
-    while (left.length > 0 && intake->write_error == 0) {
+    bool good = intake->fault.reply_code == 0 && have_file(intake);
+    while (good && left.length > 0) {
         ssize_t written = write(intake->file, left.data, left.length);
         if (written < 0 && errno == EINTR) continue;
-        if (written < 0)
-            intake->write_error = errno;
-        else
+        if (written < 0) {
+            good = fault_errno(intake, errno);
+        } else {
             left = str_from_offset(left, (size_t)written);
+            if (intake->on_disk) continue;
+            intake->in_memory += (uint64_t)written;
+            intake->source->memory_used += (uint64_t)written;
+        }
     }
     buf_clear(&intake->pending);
 }
@@ -92,10 +232,11 @@ bool intake_write(struct intake *intake, struct str bytes) {
         intake->lines++;
     buf_append(&intake->pending, bytes);
     if (intake->pending.length >= WRITE_SIZE) write_out(intake);
-    return intake->write_error == 0;
+    return intake->fault.reply_code == 0;
 }
 
 static void intake_free(struct intake **intake) {
+    memory_let_go(*intake);
     if ((*intake)->file >= 0) close((*intake)->file);
     buf_free(&(*intake)->pending);
     MEMORY_FREE(*intake);
@@ -103,11 +244,16 @@ static void intake_free(struct intake **intake) {
 
 void intake_cancel(struct intake **intake) {
     if (!*intake) return;
-    struct ipc_cleanup_cancel request = {.queue_id = intake_queue_id(*intake)};
-    enum ipc_result ignored = ipc_tell((*intake)->cleanup, IPC_CLEANUP_CANCEL, &request, deadline_in(5000), NULL);
-    (void)ignored; /* cleanup forgets the file by itself when this connection ends */
+    if ((*intake)->on_disk) {
+        struct ipc_cleanup_cancel request = {.queue_id = intake_queue_id(*intake)};
+        enum ipc_result ignored =
+            ipc_tell((*intake)->source->cleanup, IPC_CLEANUP_CANCEL, &request, deadline_in(5000), NULL);
+        (void)ignored; /* cleanup forgets the file by itself when this connection ends */
+    }
     intake_free(intake);
 }
+
+/* ---- the commit */
 
 /* Packs recipients; all but the last packetful go ahead of the commit. */
 static bool send_recipients(struct intake *intake, const struct intake_envelope *envelope, deadline until,
@@ -117,22 +263,48 @@ static bool send_recipients(struct intake *intake, const struct intake_envelope 
         if (rows->length < RECIPIENTS_PACKET) continue;
         struct ipc_cleanup_recipients ahead = {.queue_id = intake_queue_id(intake),
                                                .recipients = {buf_str(rows), *count}};
-        if (ipc_tell(intake->cleanup, IPC_CLEANUP_RECIPIENTS, &ahead, until, NULL) != IPC_OK) return false;
+        if (ipc_tell(intake->source->cleanup, IPC_CLEANUP_RECIPIENTS, &ahead, until, NULL) != IPC_OK) return false;
         buf_clear(rows);
         *count = 0;
     }
     return true;
 }
 
+/* Recipients go ahead of the commit only to a queue file that cleanup has open. The estimate is on
+ * the safe side: what a row takes besides its texts. */
+static bool recipients_fit(const struct intake_envelope *envelope) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < envelope->recipient_count && bytes < RECIPIENTS_PACKET; i++) {
+        const struct ipc_recipient *recipient = &envelope->recipients[i];
+        bytes += recipient->address.length + recipient->original.length + recipient->orcpt.length + RECIPIENT_FRAME;
+    }
+    return bytes < RECIPIENTS_PACKET;
+}
+
+static bool go_to_disk(struct intake *intake) {
+    if (intake->on_disk) return true;
+    return intake->file < 0 ? open_disk_file(intake) : spill(intake);
+}
+
+/* The content is whole: nobody, this process least of all, may change it from now on. */
+static bool close_content(struct intake *intake) {
+    /* Even nothing is written out: content of no length has its file, too. */
+    write_out(intake);
+    if (intake->fault.reply_code) return false;
+    if (!intake->on_disk)
+        return fcntl(intake->file, F_ADD_SEALS, ALL_SEALS) == 0 || fault_errno(intake, errno);
+    int closed = close(intake->file);
+    intake->file = -1;
+    return closed == 0 || fault_errno(intake, errno);
+}
+
+static uint64_t age_of(const struct intake *intake) {
+    int64_t age = clock_date() - intake->begun;
+    return age > 0 ? (uint64_t)age : 0; /* the clock may have been set back */
+}
+
 static bool commit(struct intake *intake, const struct intake_envelope *envelope, deadline until,
                    struct intake_failure *failure) {
-    write_out(intake);
-    if (close(intake->file) < 0 && intake->write_error == 0) intake->write_error = errno;
-    intake->file = -1;
-    if (intake->write_error == ENOSPC || intake->write_error == EDQUOT)
-        return refuse(failure, 452, "4.3.1", "Insufficient system storage");
-    if (intake->write_error) return refuse(failure, 451, "4.3.0", "Queue file write error");
-
     struct arena *arena = arena_create(0);
     struct buf rows = buf_make(0);
     uint32_t count = 0;
@@ -156,10 +328,11 @@ static bool commit(struct intake *intake, const struct intake_envelope *envelope
             .login = envelope->login,
             .hold_reason = envelope->hold_reason,
             .message_id = envelope->message_id,
+            .age = age_of(intake),
             .recipients = {buf_str(&rows), count},
         };
-        result = ipc_ask(intake->cleanup, IPC_CLEANUP_COMMIT, &request, -1, IPC_CLEANUP_COMMITTED, until, arena, &reply,
-                         NULL);
+        result = ipc_ask(intake->source->cleanup, IPC_CLEANUP_COMMIT, &request, intake->file, IPC_CLEANUP_COMMITTED,
+                         until, arena, &reply, NULL);
     }
     if (result != IPC_OK) refuse_result(failure, result, &reply);
     buf_free(&rows);
@@ -169,11 +342,13 @@ static bool commit(struct intake *intake, const struct intake_envelope *envelope
 
 bool intake_commit(struct intake **intake, const struct intake_envelope *envelope, deadline until,
                    struct intake_failure *failure) {
+    bool ready = (*intake)->fault.reply_code == 0 && (recipients_fit(envelope) || go_to_disk(*intake));
+    if (!close_content(*intake) || !ready) {
+        *failure = (*intake)->fault;
+        intake_cancel(intake); /* on a full disk its file would help to keep it full */
+        return false;
+    }
     bool good = commit(*intake, envelope, until, failure);
-    /* Never asked to commit, cleanup still has the file; on a full disk that would help to keep it full. */
-    if ((*intake)->write_error != 0)
-        intake_cancel(intake);
-    else
-        intake_free(intake);
+    intake_free(intake);
     return good;
 }

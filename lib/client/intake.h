@@ -1,10 +1,15 @@
 /* intake: taking a message in, whoever brings it (smtpd, pickup, bounce, local's
  * forwarding).
  *
- *   intake_open     cleanup opens a queue file and hands over its descriptor
- *   intake_write    content, LF line ends, counted and buffered, straight into the file
- *   intake_commit   closes the file, sends the envelope; true means the message is durable
+ *   intake_open     names the message: a queue ID out of those that cleanup gave in reserve
+ *   intake_write    content, LF line ends, counted and buffered
+ *   intake_commit   sends the envelope; true means the message is safe: delivered, or durable in the queue
  *   intake_cancel   forgets it
+ *
+ * Content of an ordinary size stays in a memory file, which is sealed and handed to cleanup with the
+ * envelope: one request for a message. What is larger (content_memory_limit), or does not fit beside
+ * what other sessions have under way (content_memory_total), goes into a queue file that cleanup opens,
+ * as it comes.
  *
  * A failure carries the SMTP reply that fits it: local faults are 4xx. */
 #ifndef TERN_INTAKE_H
@@ -13,7 +18,9 @@
 #include "delivery.h"
 #include "ipc.h"
 
+struct config;
 struct intake;
+struct intake_source;
 
 /* What to tell the client when it does not work. */
 struct intake_failure {
@@ -35,11 +42,17 @@ struct intake_envelope {
     size_t recipient_count;
 };
 
-MUST_USE bool intake_open(struct ipc_client *cleanup, uint64_t size_hint, deadline until, struct intake **intake,
+/* A process's way into the queue: the connection to cleanup (borrowed), the queue IDs in reserve, the
+ * memory in use. Must outlive its intakes. */
+struct intake_source *intake_source_create(struct ipc_client *cleanup, const struct config *config);
+void intake_source_destroy(struct intake_source **source);
+
+/* size_hint: bytes of content expected, 0 unknown. */
+MUST_USE bool intake_open(struct intake_source *source, uint64_t size_hint, deadline until, struct intake **intake,
                           struct intake_failure *failure);
 struct str intake_queue_id(const struct intake *intake);
 /* False after a local fault (disk full ...), which intake_commit then reports; the
- * caller goes on reading its client to the end. */
+ * caller goes on reading its client to the end. Waits when the content outgrows memory. */
 bool intake_write(struct intake *intake, struct str bytes);
 uint64_t intake_length(const struct intake *intake);
 /* Frees the intake in any case. */

@@ -54,33 +54,84 @@ bool queue_id_open(struct queue_id_source *source, int directory, bool long_form
     return reserve(source, &source->last, failure);
 }
 
+static const char alphabet[] = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz";
+enum { BASE = 51, SECOND_DIGITS = 6, MICROSECOND_DIGITS = 4, TIME_DIGITS = 10, LONG_LENGTH = 15, SHORT_LENGTH = 11 };
+
 static void format_base(uint64_t number, unsigned digits, char *to) {
-    static const char alphabet[] = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz";
-    for (unsigned i = digits; i-- > 0; number /= 51)
-        to[i] = alphabet[number % 51];
+    for (unsigned i = digits; i-- > 0; number /= BASE)
+        to[i] = alphabet[number % BASE];
 }
 
-bool queue_id_next(struct queue_id_source *source, char id[QUEUE_ID_SIZE], struct failure *failure) {
-    /* The short form counts in steps of 128 us, so that 11 digits last. */
-    uint64_t step = source->long_form ? 1 : 128;
+static bool parse_base(const char *digits, unsigned count, uint64_t *number) {
+    uint64_t value = 0;
+    for (unsigned i = 0; i < count; i++) {
+        const char *digit = memchr(alphabet, digits[i], BASE);
+        if (!digit) return false;
+        value = value * BASE + (uint64_t)(digit - alphabet);
+    }
+    *number = value;
+    return true;
+}
+
+uint64_t queue_id_step(bool long_form) { return long_form ? 1 : 128; }
+
+void queue_id_format(uint64_t number, bool long_form, char id[QUEUE_ID_SIZE]) {
+    if (!long_form) {
+        snprintf(id, QUEUE_ID_SIZE, "%011" PRIX64, number / 128);
+        return;
+    }
+    format_base(number / 1000000, SECOND_DIGITS, id);
+    format_base(number % 1000000, MICROSECOND_DIGITS, id + SECOND_DIGITS);
+    id[TIME_DIGITS] = 'z';
+    format_base(number % 6765201, 4, id + TIME_DIGITS + 1);
+    id[LONG_LENGTH] = '\0';
+}
+
+static bool parse_short(struct str text, uint64_t *number) {
+    uint64_t value = 0;
+    if (text.length != SHORT_LENGTH) return false;
+    for (size_t i = 0; i < text.length; i++) {
+        char c = text.data[i];
+        if (!ascii_is_digit(c) && (c < 'A' || c > 'F')) return false;
+        value = value * 16 + (uint64_t)(ascii_is_digit(c) ? c - '0' : c - 'A' + 10);
+    }
+    *number = value * 128;
+    return true;
+}
+
+bool queue_id_parse(struct str text, bool long_form, uint64_t *number) {
+    if (!long_form) return parse_short(text, number);
+    uint64_t seconds, microseconds;
+    char again[QUEUE_ID_SIZE];
+    if (text.length != LONG_LENGTH || !parse_base(text.data, SECOND_DIGITS, &seconds) ||
+        !parse_base(text.data + SECOND_DIGITS, MICROSECOND_DIGITS, &microseconds) || microseconds >= 1000000)
+        return false;
+    uint64_t value = seconds * 1000000 + microseconds;
+    queue_id_format(value, true, again); /* the last digits follow from the first */
+    if (memcmp(again, text.data, LONG_LENGTH) != 0) return false;
+    *number = value;
+    return true;
+}
+
+bool queue_id_take(struct queue_id_source *source, uint64_t count, uint64_t *first, struct failure *failure) {
+    uint64_t step = queue_id_step(source->long_form), span = count * step;
     uint64_t next = (uint64_t)clock_date();
     if (next / step <= source->last / step) next = source->last + step;
     /* Short IDs count in steps, so a range that another process had must not end in the middle of one. */
-    if (next + step > source->ceiling) {
+    if (next + span > source->ceiling) {
         next += step;
         if (!reserve(source, &next, failure)) return false;
         next += step;
     }
-    source->last = next;
-    if (source->long_form) {
-        format_base(next / 1000000, 6, id);
-        format_base(next % 1000000, 4, id + 6);
-        id[10] = 'z';
-        format_base(next % 6765201, 4, id + 11);
-        id[15] = '\0';
-    } else {
-        snprintf(id, QUEUE_ID_SIZE, "%011" PRIX64, next / 128);
-    }
+    source->last = next + span - step;
+    *first = next;
+    return true;
+}
+
+bool queue_id_next(struct queue_id_source *source, char id[QUEUE_ID_SIZE], struct failure *failure) {
+    uint64_t number;
+    if (!queue_id_take(source, 1, &number, failure)) return false;
+    queue_id_format(number, source->long_form, id);
     return true;
 }
 

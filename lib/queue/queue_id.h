@@ -29,6 +29,15 @@ struct queue_id_source {
 MUST_USE bool queue_id_open(struct queue_id_source *source, int directory, bool long_form, struct failure *failure);
 /* The next ID, NUL-terminated. Blocks once an hour, to reserve. False for a local fault. */
 MUST_USE bool queue_id_next(struct queue_id_source *source, char id[QUEUE_ID_SIZE], struct failure *failure);
+/* The same for many at once: count numbers from *first on, queue_id_step apart, are the
+ * caller's for ever. */
+MUST_USE bool queue_id_take(struct queue_id_source *source, uint64_t count, uint64_t *first, struct failure *failure);
+/* From one number to the next: the short form counts in steps of 128 us, so that 11 digits last. */
+uint64_t queue_id_step(bool long_form);
+/* The ID that stands for a number. */
+void queue_id_format(uint64_t number, bool long_form, char id[QUEUE_ID_SIZE]);
+/* The number of an ID in that form (the short form's first one); false if it is none. Pure. */
+MUST_USE bool queue_id_parse(struct str text, bool long_form, uint64_t *number);
 /* Is this text of a form that could be a queue ID: 6 to 20 ASCII letters and digits. */
 bool queue_id_is_valid(struct str text);
 

@@ -164,6 +164,9 @@ MUST_USE enum ipc_result ipc_ask(struct ipc_client *client, enum ipc_type type, 
                                  struct failure *failure);
 /* Sends and waits for nothing: the serial is 0, an answer to it is not sent. */
 MUST_USE enum ipc_result ipc_tell(struct ipc_client *client, enum ipc_type type, const void *message, deadline until, struct failure *failure);
+/* The same with a descriptor, which stays the caller's. */
+MUST_USE enum ipc_result ipc_tell_with(struct ipc_client *client, enum ipc_type type, const void *message, int descriptor,
+                                       deadline until, struct failure *failure);
 
 /* ---- without a loop: for command line tools; blocks */
 /* Connects to a public socket by path. */

@@ -360,14 +360,19 @@ enum ipc_result ipc_ask(struct ipc_client *client, enum ipc_type type, const voi
     return result;
 }
 
-enum ipc_result ipc_tell(struct ipc_client *client, enum ipc_type type, const void *message, deadline until,
-                         struct failure *failure) {
+enum ipc_result ipc_tell_with(struct ipc_client *client, enum ipc_type type, const void *message, int descriptor,
+                              deadline until, struct failure *failure) {
     struct connection *connection;
     client->users++;
-    enum ipc_result result = client_send(client, type, message, -1, until, NULL, &connection, failure);
+    enum ipc_result result = client_send(client, type, message, descriptor, until, NULL, &connection, failure);
     if (result == IPC_OK) connection_release(connection);
     client_release(client);
     return result;
+}
+
+enum ipc_result ipc_tell(struct ipc_client *client, enum ipc_type type, const void *message, deadline until,
+                         struct failure *failure) {
+    return ipc_tell_with(client, type, message, -1, until, failure);
 }
 
 bool ipc_client_connect(struct ipc_client *client, deadline until, struct failure *failure) {

@@ -22,7 +22,7 @@ struct ipc_layout {
     const struct ipc_field *fields;
     size_t count;
     size_t size;          /* of the struct */
-    unsigned descriptors; /* that travel with the message; 0 for rows */
+    unsigned descriptors; /* that travel with the message, 2: one or none; 0 for rows */
 };
 
 /* The layout of a message or a row; NULL for a number that names none. */

@@ -62,11 +62,16 @@ static bool take_descriptor(struct msghdr *message, int *descriptor) {
     return good;
 }
 
+/* As the message table says: one, none, or as the sender likes. */
+static bool descriptor_fits(const struct ipc_layout *layout, int descriptor) {
+    return layout->descriptors == 2 || layout->descriptors == (descriptor >= 0 ? 1u : 0u);
+}
+
 static enum ipc_transfer check_packet(struct ipc_packet *packet, int flags, bool descriptor_good) {
     const struct ipc_layout *layout = NULL;
     if (!(flags & MSG_TRUNC) && descriptor_good && ipc_peek(packet->bytes, &packet->type, &packet->serial))
         layout = ipc_message_layout(packet->type);
-    if (layout && layout->descriptors == (packet->descriptor >= 0 ? 1u : 0u)) return IPC_TRANSFER_DONE;
+    if (layout && descriptor_fits(layout, packet->descriptor)) return IPC_TRANSFER_DONE;
     if (packet->descriptor >= 0) close(packet->descriptor);
     packet->descriptor = -1;
     return IPC_TRANSFER_BROKEN;
@@ -148,7 +153,7 @@ enum ipc_transfer ipc_socket_send(struct ipc_socket *socket, enum ipc_type type,
                                   int descriptor, deadline until) {
     buf_clear(&outgoing);
     if (!ipc_encode(type, serial, message, &outgoing)) return IPC_TRANSFER_INVALID;
-    if (ipc_message_layout(type)->descriptors != (descriptor >= 0 ? 1u : 0u)) return IPC_TRANSFER_INVALID;
+    if (!descriptor_fits(ipc_message_layout(type), descriptor)) return IPC_TRANSFER_INVALID;
     if (!socket->sender_waits) {
         enum ipc_transfer done = send_now(socket, buf_str(&outgoing), descriptor);
         if (done != IPC_TRANSFER_AGAIN) return done;

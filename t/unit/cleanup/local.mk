@@ -5,6 +5,6 @@ t_unit_cleanup_test_directory_sync_CPPFLAGS = $(AM_CPPFLAGS) $(QUEUE_INCLUDE) $(
 t_unit_cleanup_test_directory_sync_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fsync
 t_unit_cleanup_test_directory_sync_LDADD = $(QUEUE_LINK) $(CMOCKA_LIBS)
 UNIT_TESTS += t/unit/cleanup/test_expand
-t_unit_cleanup_test_expand_SOURCES = t/unit/cleanup/test_expand.c cleanup/expand.c cleanup/open.c
+t_unit_cleanup_test_expand_SOURCES = t/unit/cleanup/test_expand.c cleanup/expand.c cleanup/open.c cleanup/ids.c
 t_unit_cleanup_test_expand_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE) -iquote $(top_srcdir)/cleanup $(CMOCKA_CFLAGS)
 t_unit_cleanup_test_expand_LDADD = $(SERVICE_LINK) $(CMOCKA_LIBS)

@@ -10,17 +10,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "clock.h"
+#include "config.h"
 #include "intake.h"
 #include "task.h"
 
 static struct {
     const char *file;     /* what is handed out instead of a memory file */
+    int64_t memory_limit, memory_total;
     unsigned refuse_code; /* the commit is refused with this */
     bool leaves;          /* the connection ends at the commit */
     unsigned replaced;    /* this many times a file is refused, for a successor is there */
     int content;
     struct task *server;
-    size_t recipients, ahead, cancelled, opened;
+    size_t recipients, ahead, cancelled, opened, given, sealed;
+    char last_id[24];
     struct ipc_cleanup_commit commit;
 } cleanup;
 
@@ -36,9 +39,29 @@ static void count_rows(struct ipc_list list) {
     if (bad) abort();
 }
 
+static void give_ids(struct ipc_request *request) {
+    struct ipc_cleanup_ids_given given = {
+        .first = 1000000 * (1 + cleanup.given++), .count = 2, .long_form = true};
+    ipc_answer(request, IPC_CLEANUP_IDS_GIVEN, &given, -1);
+}
+
+/* Content in memory cannot be changed any more by whoever holds it. */
+static void keep_content(struct ipc_request *request) {
+    if (request->descriptor < 0) return;
+    int seals = fcntl(request->descriptor, F_GET_SEALS);
+    if ((seals & (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK)) == (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK))
+        cleanup.sealed++;
+    if (pwrite(request->descriptor, "x", 1, 0) >= 0) abort();
+    if (cleanup.content >= 0) close(cleanup.content);
+    cleanup.content = request->descriptor;
+    request->descriptor = -1;
+}
+
 static void serve(struct ipc_request *request, void *context) {
     (void)context;
-    if (request->type == IPC_CLEANUP_OPEN && cleanup.replaced) {
+    if (request->type == IPC_CLEANUP_IDS) {
+        give_ids(request);
+    } else if (request->type == IPC_CLEANUP_OPEN && cleanup.replaced) {
         cleanup.replaced--;
         ipc_answer_failed(request, 421, "4.3.2", "is being replaced");
     } else if (request->type == IPC_CLEANUP_OPEN) {
@@ -46,7 +69,7 @@ static void serve(struct ipc_request *request, void *context) {
         if (cleanup.content >= 0) close(cleanup.content);
         cleanup.content = fcntl(file, F_DUPFD_CLOEXEC, 0);
         cleanup.opened++;
-        struct ipc_cleanup_opened answer = {.queue_id = STR("AAAAAA")};
+        struct ipc_cleanup_opened answer = {.queue_id = ((const struct ipc_cleanup_open *)request->message)->queue_id};
         ipc_answer(request, IPC_CLEANUP_OPENED, &answer, file);
         close(file);
     } else if (request->type == IPC_CLEANUP_RECIPIENTS) {
@@ -58,12 +81,14 @@ static void serve(struct ipc_request *request, void *context) {
         task_cancel(cleanup.server); /* the connection ends without an answer */
     } else if (request->type == IPC_CLEANUP_COMMIT) {
         cleanup.commit = *(const struct ipc_cleanup_commit *)request->message;
+        snprintf(cleanup.last_id, sizeof cleanup.last_id, "%.*s", STR_ARGS(cleanup.commit.queue_id));
+        keep_content(request);
         count_rows(cleanup.commit.recipients);
         if (cleanup.refuse_code) {
             ipc_answer_failed(request, cleanup.refuse_code, cleanup.refuse_code < 500 ? "4.3.1" : "5.7.1", "said no");
             return;
         }
-        struct ipc_cleanup_committed answer = {.queue_id = STR("AAAAAA")};
+        struct ipc_cleanup_committed answer = {.queue_id = cleanup.commit.queue_id};
         ipc_answer(request, IPC_CLEANUP_COMMITTED, &answer, -1);
     }
 }
@@ -85,9 +110,11 @@ struct scene {
     const char *parts[6];
     size_t recipients;
     bool cancel, written, good, opened;
-    uint64_t length;
+    uint64_t length, size_hint;
     struct intake_failure failure;
     struct ipc_client *client;
+    struct intake_source *source;
+    void (*play)(void *argument); /* NULL: one message */
 };
 
 static void commit(struct scene *scene, struct intake *intake) {
@@ -108,7 +135,7 @@ static void commit(struct scene *scene, struct intake *intake) {
 static void play_scene(void *argument) {
     struct scene *scene = argument;
     struct intake *intake = NULL;
-    scene->opened = intake_open(scene->client, 0, deadline_in(3000), &intake, &scene->failure);
+    scene->opened = intake_open(scene->source, scene->size_hint, deadline_in(3000), &intake, &scene->failure);
     if (scene->opened) {
         scene->written = true;
         for (size_t i = 0; i < ARRAY_LENGTH(scene->parts) && scene->parts[i]; i++)
@@ -120,6 +147,7 @@ static void play_scene(void *argument) {
             commit(scene, intake);
         task_sleep(10);
     }
+    intake_source_destroy(&scene->source);
     ipc_client_destroy(&scene->client);
     if (cleanup.server) task_release(&cleanup.server);
 }
@@ -127,7 +155,9 @@ static void play_scene(void *argument) {
 static void play(struct scene *scene) {
     assert_true(loop_create(NULL, NULL));
     scene->client = ipc_client_create(connect_to, NULL, NULL, NULL);
-    assert_true(task_start("scene", play_scene, scene));
+    struct config config = {.content_memory_limit = cleanup.memory_limit, .content_memory_total = cleanup.memory_total};
+    scene->source = intake_source_create(scene->client, &config);
+    assert_true(task_start("scene", scene->play ? scene->play : play_scene, scene));
     loop_run();
     loop_destroy();
 }
@@ -135,6 +165,7 @@ static void play(struct scene *scene) {
 static int setup(void **state) {
     (void)state;
     memset(&cleanup, 0, sizeof cleanup);
+    cleanup.memory_limit = cleanup.memory_total = 1000000;
     cleanup.content = -1;
     return 0;
 }
@@ -158,10 +189,19 @@ static void test_counts(void **state) {
                 {{"\n", "\n", "\n\n"}, 4},
                 {{"no end", " yet", "\nno"}, 1},
                 {{long_line, "\n", long_line, "x\ny\n"}, 3}};
+    /* All in memory; grown out of it, in the middle or at once by what was said of the size; no room beside others. */
+    static const struct {
+        int64_t limit, total;
+        uint64_t size_hint;
+    } rooms[] = {{1000000, 1000000, 0}, {120000, 1000000, 0}, {1000000, 40000, 0}, {100, 1000000, 101}, {0, 0, 0}};
     memset(long_line, 'l', sizeof long_line - 1);
-    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+    for (size_t n = 0; n < ARRAY_LENGTH(rows) * ARRAY_LENGTH(rooms); n++) {
+        size_t i = n % ARRAY_LENGTH(rows), room = n / ARRAY_LENGTH(rows);
+        if (n > 0) teardown(state);
         setup(state);
-        struct scene scene = {.recipients = 1};
+        cleanup.memory_limit = rooms[room].limit;
+        cleanup.memory_total = rooms[room].total;
+        struct scene scene = {.recipients = 1, .size_hint = rooms[room].size_hint};
         struct buf whole = buf_make(0);
         memcpy(scene.parts, rows[i].parts, sizeof scene.parts);
         for (size_t p = 0; scene.parts[p]; p++)
@@ -174,10 +214,40 @@ static void test_counts(void **state) {
         char *got = memory_allocate(whole.length + 1, 1);
         assert_int_equal(pread(cleanup.content, got, whole.length + 1, 0), whole.length);
         if (whole.length) assert_memory_equal(got, whole.data, whole.length);
+        bool fits = whole.length <= (size_t)rooms[room].limit && whole.length <= (size_t)rooms[room].total &&
+                    rooms[room].size_hint <= (uint64_t)rooms[room].limit;
+        assert_int_equal(cleanup.sealed, fits);
+        assert_int_equal(cleanup.opened, !fits);
         MEMORY_FREE(got);
         buf_free(&whole);
-        if (i + 1 < ARRAY_LENGTH(rows)) teardown(state);
     }
+}
+
+/* Each message has its own name, and the reserve is asked for again when it is used up. */
+static void play_ids(void *argument) {
+    struct scene *scene = argument;
+    char seen[5][24];
+    for (size_t i = 0; i < ARRAY_LENGTH(seen); i++) {
+        struct intake *intake = NULL;
+        if (!intake_open(scene->source, 0, deadline_in(3000), &intake, &scene->failure)) abort();
+        snprintf(seen[i], sizeof seen[i], "%.*s", STR_ARGS(intake_queue_id(intake)));
+        for (size_t before = 0; before < i; before++)
+            if (strcmp(seen[before], seen[i]) == 0) abort();
+        scene->recipients = 1;
+        cleanup.recipients = 0;
+        commit(scene, intake);
+        if (!scene->good || strcmp(cleanup.last_id, seen[i]) != 0) abort();
+    }
+    intake_source_destroy(&scene->source);
+    ipc_client_destroy(&scene->client);
+    if (cleanup.server) task_release(&cleanup.server);
+}
+
+static void test_ids(void **state) {
+    (void)state;
+    struct scene scene = {.play = play_ids};
+    play(&scene);
+    assert_int_equal(cleanup.given, 3);
 }
 
 static void test_many_recipients(void **state) {
@@ -201,13 +271,14 @@ static void test_refusals(void **state) {
         unsigned code;
         const char *status;
     } rows[] = {{NULL, 0, false, 0, ""},
-                {"/dev/full", 0, false, 452, "4.3.1"},
+                {"/dev/full", 0, false, 452, "4.3.1"}, /* on disk */
                 {NULL, 452, false, 452, "4.3.1"},
                 {NULL, 550, false, 550, "5.7.1"},
                 {NULL, 0, true, 451, "4.3.0"}};
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         setup(state);
         cleanup.file = rows[i].file;
+        if (rows[i].file) cleanup.memory_limit = 0;
         cleanup.refuse_code = rows[i].refuse;
         cleanup.leaves = rows[i].leaves;
         struct scene scene = {.parts = {"x\n"}, .recipients = 1};
@@ -225,6 +296,7 @@ static void test_write_error(void **state) {
     (void)state;
     memset(large, 'x', sizeof large - 1);
     cleanup.file = "/dev/full";
+    cleanup.memory_limit = 1000;
     struct scene scene = {.parts = {large, "y\n"}, .recipients = 1};
     play(&scene);
     assert_false(scene.written || scene.good);
@@ -235,6 +307,7 @@ static void test_write_error(void **state) {
 
 static void test_replaced(void **state) {
     (void)state;
+    cleanup.memory_limit = 0;
     cleanup.replaced = 1;
     struct scene scene = {.parts = {"x\n"}, .recipients = 1};
     play(&scene);
@@ -242,13 +315,20 @@ static void test_replaced(void **state) {
     cleanup.replaced = 9;
     scene = (struct scene){.parts = {"x\n"}, .recipients = 1};
     play(&scene);
-    assert_false(scene.opened);
+    assert_false(scene.good);
     assert_int_equal(scene.failure.reply_code, 451);
 }
 
+/* Only what cleanup has a file for has to be told. */
 static void test_cancel(void **state) {
+    static char large[40000];
     (void)state;
-    struct scene scene = {.parts = {"x\n"}, .cancel = true};
+    memset(large, 'x', sizeof large - 1);
+    struct scene scene = {.parts = {large, "y\n"}, .cancel = true};
+    play(&scene);
+    assert_int_equal(cleanup.cancelled, 0);
+    cleanup.memory_limit = 0;
+    scene = (struct scene){.parts = {large, "y\n"}, .cancel = true};
     play(&scene);
     assert_int_equal(cleanup.cancelled, 1);
     assert_int_equal(cleanup.recipients, 0);
@@ -257,6 +337,7 @@ static void test_cancel(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {TEST(test_counts),      TEST(test_many_recipients), TEST(test_refusals),
-                                       TEST(test_write_error), TEST(test_replaced),        TEST(test_cancel)};
+                                       TEST(test_write_error), TEST(test_replaced),        TEST(test_cancel),
+                                       TEST(test_ids)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

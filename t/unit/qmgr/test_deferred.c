@@ -20,7 +20,8 @@ bool qmgr_has_room(const struct qmgr *qmgr, bool for_deferred) {
     return room > 0;
 }
 
-void message_activate(struct qmgr *qmgr, struct str queue_id, bool deferred, bool recovered, bool flushed) {
+void message_activate(struct qmgr *qmgr, struct str queue_id, int file, bool deferred, bool recovered, bool flushed) {
+    (void)file;
     (void)deferred, (void)recovered, (void)flushed;
     calls++;
     if (map_get(qmgr->active, queue_id)) return;

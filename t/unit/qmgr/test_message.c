@@ -63,8 +63,11 @@ void deferred_forget(struct qmgr *qmgr, struct str queue_id) {
 void incoming_again(struct qmgr *qmgr, int64_t milliseconds) {
     (void)qmgr, (void)milliseconds, scans++;
 }
-void incoming_note(struct qmgr *qmgr, struct str queue_id, bool from_scan) {
-    (void)qmgr, (void)queue_id, (void)from_scan;
+void incoming_note(struct qmgr *qmgr, struct str queue_id, int file, bool recovered) {
+    (void)qmgr, (void)queue_id, (void)file, (void)recovered;
+}
+void incoming_let_go(struct qmgr *qmgr, struct str queue_id) {
+    (void)qmgr, (void)queue_id;
 }
 bool queue_requeue(struct qmgr *qmgr, int folder, struct str queue_id) {
     (void)qmgr, (void)folder, (void)queue_id;
@@ -118,7 +121,7 @@ struct act {
 
 static void act(void *argument) {
     const struct act *scene = argument;
-    message_activate(&fixture.qmgr, str_from(scene->id), scene->deferred, scene->recovered, true);
+    message_activate(&fixture.qmgr, str_from(scene->id), -1, scene->deferred, scene->recovered, true);
 }
 
 static void wish(void *argument) {
