@@ -84,6 +84,8 @@ static const char *notice_words(enum notice_kind kind, bool to_postmaster) {
     case NOTICE_DELAYED:
         return "sender delay notification";
     case NOTICE_SUCCESS:
+    case NOTICE_REPORT:
+    case NOTICE_PROBE:
         return "sender delivery status notification";
     }
     return "notification";

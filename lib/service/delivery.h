@@ -18,7 +18,13 @@ enum delivery_action {
     DELIVERY_FAILED = 5,    /* permanent */
 };
 /* Which notice bounce writes. */
-enum notice_kind { NOTICE_FAILED = 0, NOTICE_DELAYED = 1, NOTICE_SUCCESS = 2 };
+enum notice_kind {
+    NOTICE_FAILED = 0,
+    NOTICE_DELAYED = 1,
+    NOTICE_SUCCESS = 2,
+    NOTICE_REPORT = 3, /* what became of each recipient, as asked for */
+    NOTICE_PROBE = 4,  /* what would become of each */
+};
 /* ternsuper's wishes. */
 enum queue_change { QUEUE_DELETE = 0, QUEUE_HOLD = 1, QUEUE_RELEASE = 2, QUEUE_REQUEUE = 3, QUEUE_EXPIRE = 4, QUEUE_EXPIRE_RELEASE = 5 };
 /* Postfix's address classes. */
