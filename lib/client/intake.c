@@ -157,6 +157,7 @@ static bool commit(struct intake *intake, const struct intake_envelope *envelope
             .hold_reason = envelope->hold_reason,
             .message_id = envelope->message_id,
             .recipients = {buf_str(&rows), count},
+            .report = (uint64_t)envelope->report,
         };
         result = ipc_ask(intake->cleanup, IPC_CLEANUP_COMMIT, &request, -1, IPC_CLEANUP_COMMITTED, until, arena, &reply,
                          NULL);
