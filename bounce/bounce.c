@@ -1,4 +1,4 @@
-/* bounce: writes failure, delay and success notices (RFC 3464, RFC 6533).
+/* bounce: writes failure, delay and success notices and delivery reports (RFC 3464, RFC 6533).
  *
  *   BOUNCE_SEND   here: who is told, and in what form
  *   notice.c      the notice itself
@@ -32,6 +32,9 @@ static const struct bounce_template *template_of(const struct bounce *bounce, en
         return &bounce->templates.delay;
     case NOTICE_SUCCESS:
         return &bounce->templates.success;
+    case NOTICE_REPORT:
+    case NOTICE_PROBE:
+        return &bounce->templates.verify;
     }
     return &bounce->templates.failure;
 }
@@ -84,7 +87,7 @@ static void send_notice(struct ipc_request *ipc, struct bounce *bounce) {
     char queue_id[24] = "";
     struct failure failure = {0};
     bool good = true;
-    if (request->kind > NOTICE_SUCCESS || ipc->descriptor < 0) {
+    if (request->kind > NOTICE_PROBE || ipc->descriptor < 0) {
         ipc_answer_failed(ipc, 550, "5.5.4", "no such notice");
         return;
     }

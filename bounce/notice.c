@@ -35,7 +35,11 @@ static int local_offset_minutes(int64_t seconds) {
 
 /* ---- the recipients' part */
 
-static enum dsn_action action_of(uint64_t action) {
+static bool is_success(uint64_t action) {
+    return action != DELIVERY_DEFERRED && action != DELIVERY_FAILED;
+}
+
+static enum dsn_action action_done(uint64_t action) {
     switch ((enum delivery_action)action) {
     case DELIVERY_DELIVERED:
         return DSN_ACTION_DELIVERED;
@@ -52,15 +56,34 @@ static enum dsn_action action_of(uint64_t action) {
     return DSN_ACTION_FAILED;
 }
 
+static enum dsn_action action_of(enum notice_kind kind, uint64_t action) {
+    switch (kind) {
+    case NOTICE_FAILED:
+        return DSN_ACTION_FAILED;
+    case NOTICE_DELAYED:
+        return DSN_ACTION_DELAYED;
+    case NOTICE_SUCCESS:
+    case NOTICE_REPORT:
+        return action_done(action);
+    case NOTICE_PROBE:
+        return is_success(action) ? DSN_ACTION_DELIVERABLE : DSN_ACTION_UNDELIVERABLE;
+    }
+    return DSN_ACTION_FAILED;
+}
+
+/* The class of a status code that is not known (RFC 3463 section 3.1). */
+static unsigned char status_class(enum notice_kind kind, uint64_t action) {
+    if (kind == NOTICE_FAILED || action == DELIVERY_FAILED) return 5;
+    return kind == NOTICE_DELAYED || action == DELIVERY_DEFERRED ? 4 : 2;
+}
+
 static bool fill_recipient(const struct ipc_bounce_send *request, enum notice_kind kind, const struct ipc_bounced *row,
                            struct mail_address *final, struct dsn_recipient *recipient) {
     unsigned flags = MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG | MAIL_ADDRESS_LOCAL_ONLY | MAIL_ADDRESS_POSTMASTER;
     if (mail_address_from_internal(row->address, flags, final) != MAIL_ADDRESS_OK) return false;
     *recipient = (struct dsn_recipient){
         .final = final,
-        .action = kind == NOTICE_FAILED    ? DSN_ACTION_FAILED
-                  : kind == NOTICE_DELAYED ? DSN_ACTION_DELAYED
-                                           : action_of(row->action),
+        .action = action_of(kind, row->action),
         .diagnostic = row->diagnostic.length ? row->diagnostic : row->text,
         .diagnostic_is_smtp = row->diagnostic.length > 0,
         .remote_mta = row->remote_mta,
@@ -76,7 +99,7 @@ static bool fill_recipient(const struct ipc_bounce_send *request, enum notice_ki
         recipient->original = row->original;
     }
     if (!status_code_parse(row->status, &recipient->status))
-        recipient->status = (struct status_code){kind == NOTICE_FAILED ? 5 : kind == NOTICE_DELAYED ? 4 : 2, 0, 0};
+        recipient->status = (struct status_code){status_class(kind, row->action), 0, 0};
     return true;
 }
 
@@ -114,7 +137,8 @@ static bool write_human_text(const struct bounce *bounce, const struct notice *n
     bounce_template_expand(notice->template->body, words, ARRAY_LENGTH(words), text);
     buf_append_char(text, '\n');
     for (size_t i = 0; i < report->recipient_count && text->length < 100000; i++)
-        dsn_append_recipient_text(text, &report->recipients[i]);
+        dsn_append_recipient_text(text, &report->recipients[i],
+                                  notice->kind == NOTICE_REPORT || notice->kind == NOTICE_PROBE);
     return !buf_overflowed(text);
 }
 

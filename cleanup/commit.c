@@ -36,6 +36,7 @@ static bool pack_envelope(struct commit *commit) {
         .envelope_id = message->envelope_id,
         .return_content = (unsigned)message->return_content,
         .body = (unsigned)message->body,
+        .report = (unsigned)message->report,
         .smtputf8 = message->smtputf8,
         .client_name = message->client_name,
         .client_address = message->client_address,

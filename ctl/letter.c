@@ -86,6 +86,28 @@ int letter_read(struct letter *letter, struct failure *failure) {
     return EX_DATAERR;
 }
 
+int letter_write_probe(struct letter *letter, struct failure *failure) {
+    struct ipc_list rows = {buf_str(&letter->rows), letter->recipient_count};
+    struct ipc_recipient row;
+    struct mail_address address;
+    struct buf to = buf_make(0);
+    size_t offset = 0;
+    bool bad = false;
+    unsigned flags = MAIL_ADDRESS_LOCAL_ONLY | MAIL_ADDRESS_LONG | MAIL_ADDRESS_UTF8;
+    while (ipc_list_next(rows, IPC_ROW_RECIPIENT, &offset, &row, &bad)) {
+        if (mail_address_from_internal(row.address, flags, &address) != MAIL_ADDRESS_OK) continue;
+        if (to.length) buf_append(&to, STR(", "));
+        mail_address_append_external(&to, &address);
+    }
+    buf_append(&letter->content, STR("Subject: probe\n"));
+    if (to.length) header_append_folded(&letter->content, STR("To"), buf_str(&to));
+    buf_append_char(&letter->content, '\n');
+    buf_free(&to);
+    if (!buf_overflowed(&letter->content)) return EX_OK;
+    failure_set(failure, "message size exceeds message_size_limit");
+    return EX_DATAERR;
+}
+
 /* ---- -t */
 
 static bool is_recipient_field(struct str name, bool resent) {
@@ -169,7 +191,8 @@ int letter_submit(struct letter *letter, struct failure *failure) {
                                         .body = letter->body,
                                         .smtputf8 = letter->smtputf8,
                                         .content_length = letter->content.length,
-                                        .recipients = {buf_str(&letter->rows), letter->recipient_count}};
+                                        .recipients = {buf_str(&letter->rows), letter->recipient_count},
+                                        .report = letter->report};
     enum submit_result result = submit_message(letter->config, &request, content, failure);
     close(content);
     switch (result) {

@@ -11,7 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum mode { MODE_SEND, MODE_SMTP, MODE_LIST, MODE_ALIASES, MODE_FLUSH, MODE_DAEMON, MODE_UNSUPPORTED };
+enum mode { MODE_SEND, MODE_SMTP, MODE_LIST, MODE_ALIASES, MODE_FLUSH, MODE_DAEMON };
 
 struct options {
     enum mode mode;
@@ -20,7 +20,6 @@ struct options {
     struct letter letter;
     const char **recipients;
     int recipient_count;
-    bool verbose;
 };
 
 /* ---- options: a letter, whether a value follows, and what is done */
@@ -59,7 +58,8 @@ static int on_mode(struct options *options, const char *value, struct failure *f
     case 'H':
         return EX_OK;
     case 'v':
-        options->mode = MODE_UNSUPPORTED;
+        options->mode = MODE_SEND;
+        options->letter.report = REPORT_VERIFY;
         return EX_OK;
     default:
         return usage(failure, "unknown mode -b", value);
@@ -178,7 +178,7 @@ static int on_envelope_id(struct options *options, const char *value, struct fai
 
 static int on_verbose(struct options *options, const char *value, struct failure *failure) {
     (void)value, (void)failure;
-    options->verbose = true;
+    if (options->letter.report == REPORT_NONE) options->letter.report = REPORT_DELIVERY;
     return EX_OK;
 }
 
@@ -203,7 +203,9 @@ static const struct option_row {
     {'U', NO_VALUE, on_ignored, "initial submission: ignored"},
     {'V', VALUE, on_envelope_id, "envelope ID for notices"},
     {'X', VALUE, on_ignored, "log of the traffic: ignored"},
-    {'b', VALUE_ATTACHED, on_mode, "-bm send, -bs SMTP on standard input, -bp list the queue, -bi rebuild the aliases"},
+    {'b', VALUE_ATTACHED, on_mode,
+     "-bm send, -bv report what would become of it, -bs SMTP on standard input, -bp list the queue, -bi rebuild the "
+     "aliases"},
     {'f', VALUE, on_sender, "envelope sender"},
     {'h', VALUE, on_ignored, "hop count: ignored"},
     {'i', NO_VALUE, on_dot, "a lone dot does not end the message"},
@@ -213,7 +215,7 @@ static const struct option_row {
     {'q', VALUE_ATTACHED, on_queue, "flush: all, -qIqueueid, -qRsite"},
     {'r', VALUE, on_sender, "as -f"},
     {'t', NO_VALUE, on_extract, "recipients from To, Cc and Bcc"},
-    {'v', NO_VALUE, on_verbose, "accepted"},
+    {'v', NO_VALUE, on_verbose, "a report of the first delivery attempt"},
 };
 
 static const struct option_row *find_option(char letter) {
@@ -272,6 +274,11 @@ static void default_sender(struct letter *letter) {
     if (!arena_copy(letter->arena, str_slice(first, 0, 200), &letter->full_name)) letter->full_name = STR_EMPTY;
 }
 
+static void announce_report(const struct letter *letter) {
+    if (letter->report == REPORT_NONE || letter->sender.length == 0) return;
+    printf("Mail Delivery Status Report will be mailed to <%.*s>.\n", STR_ARGS(letter->sender));
+}
+
 static int send_message(struct options *options, struct failure *failure) {
     struct letter *letter = &options->letter;
     default_sender(letter);
@@ -282,11 +289,18 @@ static int send_message(struct options *options, struct failure *failure) {
         failure_set(failure, "Recipient addresses must be specified on the command line or via the -t option");
         return EX_USAGE;
     }
+    bool probe = letter->report == REPORT_VERIFY;
+    if (probe && letter->extract_recipients) {
+        failure_set(failure, "-t option cannot be used with -bv");
+        return EX_USAGE;
+    }
     for (int i = 0; status == EX_OK && i < options->recipient_count; i++)
         status = letter_add_recipients(letter, str_from(options->recipients[i]), failure);
-    if (status == EX_OK) status = letter_read(letter, failure);
+    if (status == EX_OK) status = probe ? letter_write_probe(letter, failure) : letter_read(letter, failure);
     if (status == EX_OK && letter->extract_recipients) status = letter_extract_recipients(letter, failure);
-    return status == EX_OK ? letter_submit(letter, failure) : status;
+    if (status == EX_OK) status = letter_submit(letter, failure);
+    if (status == EX_OK) announce_report(letter);
+    return status;
 }
 
 /* Becomes another of tern's commands. */
@@ -323,9 +337,6 @@ static int run(struct options *options, struct failure *failure) {
         return become(config, directory, "ternqueue", "-f", NULL, failure);
     case MODE_DAEMON:
         return become(config, directory, "tern", "start", NULL, failure);
-    case MODE_UNSUPPORTED:
-        failure_set(failure, "-bv is not there: there are no delivery probes");
-        return EX_UNAVAILABLE;
     }
     return EX_SOFTWARE;
 }

@@ -4,6 +4,7 @@
 
 #include "address.h"
 #include "config.h"
+#include "delivery.h"
 #include "ipc.h"
 
 struct letter {
@@ -13,6 +14,7 @@ struct letter {
     bool null_sender;
     struct str full_name, envelope_id;
     unsigned return_content, notify, body;
+    enum report_kind report;
     bool smtputf8;
     bool dot_is_content;     /* -i */
     bool extract_recipients; /* -t */
@@ -29,6 +31,8 @@ int letter_add_recipient(struct letter *letter, struct str address, struct str o
                          struct failure *failure);
 /* Reads standard input to its end or to a lone dot. */
 int letter_read(struct letter *letter, struct failure *failure);
+/* -bv: a message to carry a probe, with nothing in it that anybody wrote. */
+int letter_write_probe(struct letter *letter, struct failure *failure);
 /* -t: To, Cc and Bcc (or their Resent- kin) become recipients, Bcc goes. */
 int letter_extract_recipients(struct letter *letter, struct failure *failure);
 int letter_submit(struct letter *letter, struct failure *failure);

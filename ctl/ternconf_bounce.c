@@ -55,10 +55,12 @@ void ternconf_bounce_templates(const struct ternconf *run, const char *file, boo
         print_expanded("failure", &templates.failure, config);
         print_expanded("delay", &templates.delay, config);
         print_expanded("success", &templates.success, config);
+        print_expanded("verify", &templates.verify, config);
     } else {
         print_template("failure", &templates.failure);
         print_template("delay", &templates.delay);
         print_template("success", &templates.success);
+        print_template("verify", &templates.verify);
     }
     config_free(&config);
     buf_free(&text);

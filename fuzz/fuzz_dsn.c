@@ -66,7 +66,7 @@ static void notice(struct str all) {
                                 .returned = DSN_RETURN_NOTHING,
                                 .human_text = STR_EMPTY};
     struct buf human = {0}, out = {0};
-    check(dsn_append_recipient_text(&human, &recipient));
+    check(dsn_append_recipient_text(&human, &recipient, all.length & 1));
     report.human_text = buf_str(&human);
     check(dsn_append_prefix(&out, &report) && dsn_append_suffix(&out, &report));
     struct mime_structure structure;

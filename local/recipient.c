@@ -3,7 +3,10 @@
  * Mailboxes, files and commands are delivered to as they are met; addresses elsewhere
  * are collected and get one copy of the message at the end, and only if nothing before
  * was deferred: a deferred recipient is tried again as a whole. Each end has its line in
- * the log; qmgr gets one outcome, the worst. */
+ * the log; qmgr gets one outcome, the worst.
+ *
+ * Of a probe the first answer is the last: that it is an alias, that a .forward file would
+ * expand it, that it has a mailbox. Nothing is written, run or sent. */
 #include <errno.h>
 
 #include "address.h"
@@ -13,6 +16,7 @@
 #include "log.h"
 
 #define LOOKUP_PATIENCE ((int64_t)60 * 1000)
+#define TEXT_MAX        ((size_t)1000) /* of an outcome */
 
 /* Whose rights and whose words: the alias, list or .forward that is being expanded. */
 enum origin { ORIGIN_ALIAS, ORIGIN_FORWARD, ORIGIN_INCLUDE };
@@ -87,13 +91,13 @@ static void say(struct walk *walk, struct str address, unsigned action, struct s
         .index = walk->recipient->index,
         .action = action,
         .status = status,
-        .text = str_slice(keep(walk, text), 0, 1000),
+        .text = str_slice(keep(walk, text), 0, TEXT_MAX),
         .relay = walk->relay,
         .transmission_ms = (uint64_t)((now > walk->started ? now - walk->started : 0) / 1000),
         .connection_use = 1,
     };
     struct delivery_times times = {(int64_t)walk->request->arrival, (int64_t)walk->request->activated, walk->started};
-    delivery_log(walk->request->queue_id, &times, address, original, &outcome);
+    delivery_log(walk->request->queue_id, &times, address, original, &outcome, walk->request->probe);
     if (walk->said && badness(walk->outcome->action) >= badness(action)) return;
     *walk->outcome = outcome;
     walk->said = true;
@@ -176,8 +180,14 @@ static struct ipc_local_work make_work(struct walk *walk, enum local_step step, 
     };
 }
 
+/* All that is written or run goes through here; for a probe a .forward file is read and nothing else is done. */
 static void run_step(struct walk *walk, const struct ipc_local_work *work, struct step_answer *answer) {
     struct local *local = walk->local;
+    if (walk->request->probe && work->step != STEP_FORWARD) {
+        *answer = (struct step_answer){
+            .action = DELIVERY_DEFERRED, .status = STR("4.3.5"), .text = STR("a probe is not delivered")};
+        return;
+    }
     if (work->step == STEP_COMMAND)
         commands_step(local->commands, work, walk->file, walk->arena, answer);
     else
@@ -360,11 +370,55 @@ static void expand_members(struct walk *walk, const struct expansion *expansion,
     if (bad) defer(walk, expansion->address, "4.3.0", "the members of its alias cannot be read", NULL);
 }
 
+/* ---- probes */
+
+static void probe_end(struct walk *walk, struct str address, struct str text) {
+    say(walk, address, DELIVERY_DELIVERED, STR("2.0.0"), text);
+}
+
+/* Of commands, files and lists only that they are there: their names are not for every caller of sendmail. */
+static void probe_alias(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found) {
+    static const char *const words[] = {
+        [EXPANSION_COMMAND] = "a command", [EXPANSION_FILE] = "a file", [EXPANSION_INCLUDE] = "a list"};
+    struct ipc_address_row row;
+    struct buf text = buf_make(0);
+    const char *before = "aliased to ";
+    size_t offset = 0;
+    bool bad = false;
+    while (text.length < TEXT_MAX && ipc_list_next(found->members, IPC_ROW_ADDRESS, &offset, &row, &bad)) {
+        buf_append(&text, str_from(before));
+        if (row.kind == EXPANSION_ADDRESS)
+            buf_append(&text, row.value);
+        else
+            buf_append(&text, str_from(row.kind < ARRAY_LENGTH(words) ? words[row.kind] : "another"));
+        before = ", ";
+    }
+    if (text.length == 0)
+        defer(walk, address, "4.3.5", "its alias stands for nobody", NULL);
+    else
+        probe_end(walk, address, buf_str(&text));
+    buf_free(&text);
+}
+
+static void probe_user(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found,
+                       const struct owner *owner, struct str command) {
+    struct step_answer answer;
+    struct ipc_local_work work = make_work(walk, STEP_FORWARD, address, found->extension, owner, STR_EMPTY);
+    run_step(walk, &work, &answer);
+    if (answer.expanded)
+        probe_end(walk, address, STR("expanded by a .forward file"));
+    else if (answer.action != DELIVERY_DELIVERED)
+        say(walk, address, answer.action, answer.status, answer.text);
+    else
+        probe_end(walk, address, command.length ? STR("delivers to a command") : STR("delivers to mailbox"));
+}
+
 /* ---- what lookup may say */
 
 static void deliver_alias(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found,
                           const struct way *way, struct str sender, bool owned) {
     struct local *local = walk->local;
+    if (walk->request->probe) return probe_alias(walk, address, found);
     struct expansion expansion = {.origin = ORIGIN_ALIAS,
                                   .address = address,
                                   .extension = found->extension,
@@ -422,6 +476,7 @@ static void deliver_user(struct walk *walk, struct str address, const struct ipc
         return defer(walk, address, "4.3.5", "mailbox_transport is not supported", NULL);
     if (!find_mailbox_command(walk, found->user, &command, &failure))
         return defer(walk, address, "4.3.0", "address lookup failed: %", failure.text);
+    if (walk->request->probe) return probe_user(walk, address, found, &owner, command);
     /* Named in their own .forward: the mailbox. Met again elsewhere: they have it already. */
     bool own = mailbox_only || is_on_way(way, WAY_USER, found->user);
     if (!own && !first_time(walk, "user", found->user)) return;
@@ -461,6 +516,7 @@ static void deliver_unknown(struct walk *walk, struct str address, const struct 
     if ((config->fallback_transport.length || config->fallback_transport_maps.length) &&
         str_equal(service_name(walk->local->service), STR("local")))
         return defer(walk, address, "4.3.5", "fallback_transport is not supported", NULL);
+    if (relayed && walk->request->probe) return probe_end(walk, address, STR("relayed by luser_relay"));
     if (relayed) {
         struct owner nobody = {walk->local->default_uid, walk->local->default_gid, STR_EMPTY, STR_EMPTY};
         struct ipc_local_work work = make_work(walk, STEP_CHECK, address, found->extension, &nobody, STR_EMPTY);
@@ -490,6 +546,7 @@ static void deliver_unknown(struct walk *walk, struct str address, const struct 
 static void deliver_virtual(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found) {
     struct owner owner = {(uint32_t)found->uid, (uint32_t)found->gid, STR_EMPTY, STR_EMPTY};
     if (found->mailbox.length == 0) return defer(walk, address, "4.3.5", "its mailbox has no name", NULL);
+    if (walk->request->probe) return probe_end(walk, address, STR("delivers to mailbox"));
     struct ipc_local_work work = make_work(walk, STEP_VIRTUAL, address, found->extension, &owner, found->mailbox);
     if (first_time(walk, "virtual", found->mailbox)) run_end(walk, address, &work);
 }

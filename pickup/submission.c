@@ -66,6 +66,7 @@ static bool fill_envelope(const struct pickup *pickup, const struct submission *
     envelope->return_content = (enum return_content)request->return_content;
     envelope->body = request->body <= BODY_8BIT ? (enum body_type)request->body : BODY_8BIT;
     envelope->smtputf8 = request->smtputf8;
+    envelope->report = (enum report_kind)request->report;
     envelope->client_name = STR("localhost");
     envelope->client_address = STR("local");
     envelope->protocol = STR("local");

@@ -15,7 +15,9 @@ static void settle(const struct delivery *delivery, const struct ipc_outcome *ou
         struct ipc_outcome one = *outcome;
         one.index = delivery->indexes[i];
         const struct queue_recipient *recipient = &message->envelope.recipients[one.index];
-        if (log_it) delivery_log(str_from(message->queue_id), &times, recipient->address, recipient->original, &one);
+        if (log_it)
+            delivery_log(str_from(message->queue_id), &times, recipient->address, recipient->original, &one,
+                         message_is_probe(message));
         message_outcome(message, &one);
     }
 }
@@ -98,6 +100,7 @@ static enum ipc_result ask_agent(const struct delivery *delivery, struct arena *
             .login = envelope->login,
             .perhaps_delivered = message->perhaps_delivered,
             .recipients = {buf_str(&rows), count},
+            .probe = message_is_probe(message),
         };
         result = ipc_ask(delivery->destination->transport->client, IPC_DELIVER, &request, message->shared,
                          IPC_DELIVERED, deadline_in(AGENT_PATIENCE), arena, reply, failure);

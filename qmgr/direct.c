@@ -32,6 +32,7 @@ struct peer_state {
 };
 
 static bool is_done(const struct message *message) {
+    if (message_owes_report(message)) return false;
     for (size_t i = 0; i < message->envelope.recipient_count; i++)
         if (message->envelope.recipients[i].state != QUEUE_RECIPIENT_DONE) return false;
     return true;

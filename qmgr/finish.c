@@ -2,8 +2,8 @@
  * paid in this order, and each step is in the file before the next begins:
  *
  *   1. expiry      what has waited too long fails
- *   2. notices     to the sender: failed; delivered, if asked for; once: delayed
- *   3. removal     when nothing is owed to any recipient
+ *   2. notices     to the sender: failed; the report, if asked for; delivered, if asked for; once: delayed
+ *   3. removal     when nothing is owed to any recipient, nor a report to the sender
  *   4. deferral    else: events synced, next attempt in the index, file in cur/
  *
  * A notice that cannot be written leaves its recipients owing, and the message deferred. */
@@ -50,12 +50,24 @@ static void expire(struct message *message, int64_t now) {
         if (recipient->status.length == 0 || recipient->status.data[0] == '4') recipient->status = STR("4.4.7");
         if (recipient->reason.length == 0) recipient->reason = STR("message expired before it could be delivered");
         recipient->action = DELIVERY_FAILED;
-        set_state(message, i,
-                  message_owes_failure(message, recipient->notify) ? QUEUE_RECIPIENT_FAILED : QUEUE_RECIPIENT_DONE);
+        set_state(message, i, message_state_after(message, recipient, DELIVERY_FAILED));
     }
 }
 
 /* ---- 2. */
+
+static bool pack_row(const struct queue_recipient *recipient, struct buf *rows, uint32_t *count) {
+    struct ipc_bounced row = {.address = recipient->address,
+                              .original = recipient->original,
+                              .orcpt = recipient->orcpt,
+                              .status = recipient->status,
+                              .text = recipient->reason,
+                              .remote_mta = recipient->remote_mta,
+                              .diagnostic = recipient->diagnostic,
+                              .action = recipient->action,
+                              .last_attempt = (uint64_t)recipient->last_attempt};
+    return ipc_list_add(IPC_ROW_BOUNCED, &row, rows, count);
+}
 
 static bool pack_bounced(const struct message *message, unsigned state, unsigned need_notify, struct buf *rows,
                          uint32_t *count) {
@@ -63,16 +75,7 @@ static bool pack_bounced(const struct message *message, unsigned state, unsigned
         const struct queue_recipient *recipient = &message->envelope.recipients[i];
         if (recipient->state != state) continue;
         if (need_notify && recipient->notify != NOTIFY_NONE && !(recipient->notify & need_notify)) continue;
-        struct ipc_bounced row = {.address = recipient->address,
-                                  .original = recipient->original,
-                                  .orcpt = recipient->orcpt,
-                                  .status = recipient->status,
-                                  .text = recipient->reason,
-                                  .remote_mta = recipient->remote_mta,
-                                  .diagnostic = recipient->diagnostic,
-                                  .action = recipient->action,
-                                  .last_attempt = (uint64_t)recipient->last_attempt};
-        if (!ipc_list_add(IPC_ROW_BOUNCED, &row, rows, count)) return false;
+        if (!pack_row(recipient, rows, count)) return false;
     }
     return true;
 }
@@ -84,6 +87,8 @@ static const char *notice_words(enum notice_kind kind, bool to_postmaster) {
     case NOTICE_DELAYED:
         return "sender delay notification";
     case NOTICE_SUCCESS:
+    case NOTICE_REPORT:
+    case NOTICE_PROBE:
         return "sender delivery status notification";
     }
     return "notification";
@@ -143,10 +148,44 @@ static bool pay_notice(struct message *message, enum notice_kind kind, unsigned 
     return true;
 }
 
+/* Somebody has not been tried at all: the pass was cut short. */
+static bool has_untried(const struct message *message) {
+    for (size_t i = 0; i < message->envelope.recipient_count; i++) {
+        const struct queue_recipient *recipient = &message->envelope.recipients[i];
+        if (recipient->state == QUEUE_RECIPIENT_WAITING && recipient->last_attempt == 0) return true;
+    }
+    return false;
+}
+
+/* The report on all recipients once each has been tried: one, but for very many recipients. Who is in it as
+ * delivered needs no success notice. False: it is still owed. */
+static bool pay_report(struct message *message, int64_t now) {
+    struct queue_envelope *envelope = &message->envelope;
+    if (!message_owes_report(message) || has_untried(message)) return true;
+    enum notice_kind kind = message_is_probe(message) ? NOTICE_PROBE : NOTICE_REPORT;
+    for (size_t i = 0; i < envelope->recipient_count;) {
+        struct buf rows = buf_make(0);
+        uint32_t count = 0;
+        bool good = true;
+        for (; good && i < envelope->recipient_count && rows.length < NOTICE_ROWS_LIMIT; i++)
+            good = pack_row(&envelope->recipients[i], &rows, &count);
+        good = good && ask_bounce(message, kind, (struct ipc_list){buf_str(&rows), count}, now);
+        buf_free(&rows);
+        if (!good) return false;
+    }
+    envelope->report_sent = now;
+    struct queue_event event = {.type = EVENT_REPORT, .when = now};
+    message_event(message, &event);
+    for (size_t i = 0; i < envelope->recipient_count; i++)
+        if (envelope->recipients[i].state == QUEUE_RECIPIENT_DELIVERED) set_state(message, i, QUEUE_RECIPIENT_DONE);
+    return true;
+}
+
 static void warn_of_delay(struct message *message, int64_t now) {
     struct queue_envelope *envelope = &message->envelope;
     int64_t after = message->qmgr->config->delay_warning_time;
-    if (after <= 0 || envelope->delay_notice || envelope->sender.length == 0 || message_is_postmaster_notice(message))
+    if (after <= 0 || envelope->delay_notice || envelope->sender.length == 0 || message_is_probe(message) ||
+        message_is_postmaster_notice(message))
         return;
     if (now - envelope->arrival / CLOCK_SECOND < after) return;
     struct buf rows = buf_make(0);
@@ -237,7 +276,7 @@ static bool settle_accounts(struct message *message, int64_t now) {
     do {
         expired = message->wish_expire;
         expire(message, now);
-        paid = pay_notice(message, NOTICE_FAILED, QUEUE_RECIPIENT_FAILED, now) &&
+        paid = pay_notice(message, NOTICE_FAILED, QUEUE_RECIPIENT_FAILED, now) && pay_report(message, now) &&
                pay_notice(message, NOTICE_SUCCESS, QUEUE_RECIPIENT_DELIVERED, now);
         if (count_state(message, QUEUE_RECIPIENT_WAITING) > 0) warn_of_delay(message, now);
     } while (message->wish_expire && !expired);
@@ -277,7 +316,7 @@ void message_finish(struct message *message) {
         return;
     }
     bool done = count_state(message, QUEUE_RECIPIENT_DONE) == message->envelope.recipient_count;
-    if (done) {
+    if (done && !message_owes_report(message)) {
         remove_message(message, "removed");
         message_free(&message);
     } else if (!task_start("finish", finish_task, message)) {

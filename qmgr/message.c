@@ -81,16 +81,27 @@ bool message_is_postmaster_notice(const struct message *message) {
            str_equal_nocase(domain, message->qmgr->config->myhostname);
 }
 
+bool message_is_probe(const struct message *message) {
+    return message->envelope.report == REPORT_VERIFY;
+}
+
+bool message_owes_report(const struct message *message) {
+    const struct queue_envelope *envelope = &message->envelope;
+    return envelope->report != REPORT_NONE && envelope->report_sent == 0 && envelope->sender.length > 0 &&
+           !message_is_postmaster_notice(message);
+}
+
 /* NOTIFY speaks of notices to the sender. Notices themselves carry NOTIFY=NEVER: their failure is the
  * postmaster's business, or the operator's. */
-bool message_owes_failure(const struct message *message, unsigned notify) {
+static bool owes_failure(const struct message *message, unsigned notify) {
     return notify == NOTIFY_NONE || notify & NOTIFY_FAILURE || message->envelope.sender.length == 0 ||
            message_is_postmaster_notice(message);
 }
 
-/* What is owed after this outcome (RFC 3461 section 5.2). */
-static unsigned state_after(const struct message *message, const struct queue_recipient *recipient, unsigned action) {
+/* RFC 3461 section 5.2. Of a probe the report tells all, and what it says is the last word. */
+unsigned message_state_after(const struct message *message, const struct queue_recipient *recipient, unsigned action) {
     unsigned notify = recipient->notify;
+    if (message_is_probe(message)) return QUEUE_RECIPIENT_DONE;
     switch ((enum delivery_action)action) {
     case DELIVERY_DELIVERED:
     case DELIVERY_RELAYED:
@@ -99,7 +110,7 @@ static unsigned state_after(const struct message *message, const struct queue_re
     case DELIVERY_RELAYED_DSN:
         return QUEUE_RECIPIENT_DONE;
     case DELIVERY_FAILED:
-        return message_owes_failure(message, notify) ? QUEUE_RECIPIENT_FAILED : QUEUE_RECIPIENT_DONE;
+        return owes_failure(message, notify) ? QUEUE_RECIPIENT_FAILED : QUEUE_RECIPIENT_DONE;
     case DELIVERY_DEFERRED:
         return QUEUE_RECIPIENT_WAITING;
     }
@@ -124,7 +135,7 @@ void message_note(struct message *message, size_t index) {
                                 .when = recipient->last_attempt};
     bool enough = message->events_end - begin > EVENTS_ENOUGH;
     if (enough && recipient->state == QUEUE_RECIPIENT_WAITING) return;
-    if (!enough && recipient->state != QUEUE_RECIPIENT_DONE) {
+    if (!enough && (recipient->state != QUEUE_RECIPIENT_DONE || message_owes_report(message))) {
         event.reason = recipient->reason;
         event.remote_mta = recipient->remote_mta;
         event.diagnostic = recipient->diagnostic;
@@ -144,17 +155,17 @@ void message_outcome(struct message *message, const struct ipc_outcome *outcome)
     struct queue_recipient *recipient = &message->envelope.recipients[outcome->index];
     unsigned action = (unsigned)outcome->action;
     if (action == DELIVERY_FAILED && message->qmgr->config->soft_bounce) action = DELIVERY_DEFERRED;
-    if (action == DELIVERY_DEFERRED) message->tried = true;
     const struct queue_recipient before = *recipient;
     recipient->action = action;
-    recipient->state = state_after(message, recipient, action);
+    recipient->state = message_state_after(message, recipient, action);
+    if (recipient->state == QUEUE_RECIPIENT_WAITING) message->tried = true;
     recipient->last_attempt = clock_date() / CLOCK_SECOND;
     recipient->status = keep(message, outcome->status);
     recipient->reason = keep(message, outcome->text);
     recipient->remote_mta = keep(message, outcome->remote_mta);
     recipient->diagnostic = keep(message, outcome->diagnostic);
-    /* The last success needs no note: the file goes. */
-    if (recipient->state == QUEUE_RECIPIENT_DONE && all_done(message)) return;
+    /* The last success needs no note: the file goes. Unless a report is still to be made of it. */
+    if (recipient->state == QUEUE_RECIPIENT_DONE && all_done(message) && !message_owes_report(message)) return;
     if (is_news(&before, recipient)) message_note(message, outcome->index);
 }
 
@@ -284,7 +295,8 @@ static void settle_unresolved(struct message *message, size_t index, const char 
         .index = index, .action = action, .status = str_from(status), .relay = STR("none"), .text = text};
     struct delivery_times times = {message->envelope.arrival, message->activated, clock_date()};
     const struct queue_recipient *recipient = &message->envelope.recipients[index];
-    delivery_log(str_from(message->queue_id), &times, recipient->address, recipient->original, &outcome);
+    delivery_log(str_from(message->queue_id), &times, recipient->address, recipient->original, &outcome,
+                 message_is_probe(message));
     message_outcome(message, &outcome);
 }
 

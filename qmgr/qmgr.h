@@ -172,8 +172,12 @@ bool qmgr_has_room(const struct qmgr *qmgr, bool for_deferred);
 bool message_event(struct message *message, const struct queue_event *event);
 /* Writes a recipient's state down. */
 void message_note(struct message *message, size_t index);
-/* Whether a permanent failure of a recipient is to be told: to the sender, or to the postmaster. */
-bool message_owes_failure(const struct message *message, unsigned notify);
+/* What is owed to a recipient after this outcome: an enum queue_recipient_state. */
+unsigned message_state_after(const struct message *message, const struct queue_recipient *recipient, unsigned action);
+/* Nothing of it is delivered, tried again or bounced; its report is all that comes of it. */
+bool message_is_probe(const struct message *message);
+/* A report was asked for, there is somebody to send it to, and it has not been sent. */
+bool message_owes_report(const struct message *message);
 /* A notice to the postmaster, of our own making: what fails with it is told to nobody. */
 bool message_is_postmaster_notice(const struct message *message);
 /* Marks a recipient's outcome in memory and file. */

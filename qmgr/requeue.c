@@ -20,13 +20,24 @@ static bool copy_content(int file, uint64_t length, struct intake *intake) {
     return true;
 }
 
-/* A notice that is owed would be forgotten with the old file. */
+static bool owes_report(const struct queue_envelope *envelope) {
+    return envelope->report != REPORT_NONE && envelope->report_sent == 0;
+}
+
+/* A notice that is owed would be forgotten with the old file; so would a report's words about who was tried. */
 static bool owes_notice(const struct queue_envelope *envelope) {
     for (size_t i = 0; i < envelope->recipient_count; i++) {
         unsigned state = envelope->recipients[i].state;
         if (state == QUEUE_RECIPIENT_FAILED || state == QUEUE_RECIPIENT_DELIVERED) return true;
+        if (state == QUEUE_RECIPIENT_DONE && owes_report(envelope)) return true;
     }
     return false;
+}
+
+/* A probe stays one, whatever is owed. */
+static enum report_kind report_of_copy(const struct queue_envelope *envelope) {
+    return envelope->report == REPORT_VERIFY || owes_report(envelope) ? (enum report_kind)envelope->report
+                                                                      : REPORT_NONE;
 }
 
 static bool commit_copy(struct intake **intake, const struct queue_envelope *envelope, struct arena *arena,
@@ -45,6 +56,7 @@ static bool commit_copy(struct intake **intake, const struct queue_envelope *env
                                    .return_content = (enum return_content)envelope->return_content,
                                    .body = (enum body_type)envelope->body,
                                    .smtputf8 = envelope->smtputf8,
+                                   .report = report_of_copy(envelope),
                                    .client_name = envelope->client_name,
                                    .client_address = envelope->client_address,
                                    .helo = envelope->helo,

@@ -20,7 +20,7 @@ static void log_outcome(const struct delivery *delivery, const struct recipient 
     struct delivery_times times = {(int64_t)delivery->request->arrival, (int64_t)delivery->request->activated,
                                    delivery->started};
     delivery_log(delivery->request->queue_id, &times, recipient->row.address, recipient->row.original,
-                 &recipient->outcome);
+                 &recipient->outcome, delivery->request->probe);
 }
 
 static uint64_t milliseconds(deadline from, deadline to) {

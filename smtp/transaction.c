@@ -2,7 +2,10 @@
  *
  * The commands are steps: XFORWARD, MAIL, RCPT for each recipient, DATA. With
  * PIPELINING up to a window of them is sent ahead of the replies; without it the
- * window is one. Replies come in the order of the commands. */
+ * window is one. Replies come in the order of the commands.
+ *
+ * A probe ends after the last RCPT: what that was answered is what would become of
+ * the recipient. The RSET, or QUIT, comes with the connection's next use, or end. */
 #include "transaction.h"
 #include "address.h"
 #include "content.h"
@@ -313,9 +316,10 @@ static void apply_reply(struct transaction *transaction, size_t number) {
         struct recipient *recipient = step_recipient(transaction, number);
         if (transaction->mail_refused || recipient->done) break;
         recipient->accepted = good;
-        if (good)
-            transaction->accepted++;
-        else
+        if (good) transaction->accepted++;
+        if (good && transaction->delivery->request->probe)
+            recipient_sent(transaction->delivery, recipient, transaction->connection);
+        else if (!good)
             recipient_troubled(transaction->delivery, recipient, transaction->connection, &transaction->trouble);
         break;
     }
@@ -399,11 +403,12 @@ static bool send_step(struct transaction *transaction) {
     return good;
 }
 
-/* Everything up to the answer to DATA (or, for BDAT, to the last RCPT). False: the
- * connection is of no more use. */
+/* Everything up to the answer to DATA (or, for BDAT and probes, to the last RCPT). False:
+ * the connection is of no more use. */
 static bool send_commands(struct transaction *transaction) {
     size_t last = transaction->xforward_count + 1 + transaction->count; /* DATA */
-    size_t end = transaction->binary ? last : last + 1;
+    bool probe = transaction->delivery->request->probe;
+    size_t end = transaction->binary || probe ? last : last + 1;
     size_t window = offers(transaction, SMTP_EXTENSION_PIPELINING) ? WINDOW : 1;
     while (transaction->answered < end) {
         bool nobody = transaction->answered == last && transaction->accepted == 0;
@@ -531,6 +536,7 @@ static void send_nothing(struct transaction *transaction) {
 }
 
 static void send_content(struct transaction *transaction) {
+    if (transaction->delivery->request->probe) return;
     if (transaction->accepted == 0) {
         if (transaction->data_accepted) send_nothing(transaction);
         return;

@@ -4,7 +4,8 @@
 #include "clock.h"
 #include "log.h"
 
-static const char *status_word(uint64_t action) {
+const char *delivery_status_word(uint64_t action, bool probe) {
+    if (probe) return action == DELIVERY_DEFERRED || action == DELIVERY_FAILED ? "undeliverable" : "deliverable";
     return action == DELIVERY_DEFERRED ? "deferred" : action == DELIVERY_FAILED ? "bounced" : "sent";
 }
 
@@ -36,7 +37,7 @@ void delivery_log_address(struct buf *out, struct str address) {
 }
 
 void delivery_log(struct str queue_id, const struct delivery_times *times, struct str address, struct str original,
-                  const struct ipc_outcome *outcome) {
+                  const struct ipc_outcome *outcome, bool probe) {
     struct buf line = buf_make(1900);
     int64_t now = clock_date();
     int64_t connection = (int64_t)outcome->connection_ms * 1000,
@@ -60,8 +61,8 @@ void delivery_log(struct str queue_id, const struct delivery_times *times, struc
     append_seconds(&line, connection);
     buf_append_char(&line, '/');
     append_seconds(&line, transmission);
-    buf_printf(&line, ", dsn=%.*s, status=%s (%.*s)", STR_ARGS(outcome->status), status_word(outcome->action),
-               STR_ARGS(outcome->text));
+    buf_printf(&line, ", dsn=%.*s, status=%s (%.*s)", STR_ARGS(outcome->status),
+               delivery_status_word(outcome->action, probe), STR_ARGS(outcome->text));
     log_message(queue_id, "%.*s", STR_ARGS(buf_str(&line)));
     buf_free(&line);
 }

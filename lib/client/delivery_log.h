@@ -1,5 +1,7 @@
 /* The delivery line of the log, the same for every agent and for qmgr:
- * QID: to=<..>, [orig_to=<..>,] relay=.., [conn_use=n,] delay=.., delays=a/b/c/d, dsn=x.y.z, status=.. (text) */
+ * QID: to=<..>, [orig_to=<..>,] relay=.., [conn_use=n,] delay=.., delays=a/b/c/d, dsn=x.y.z, status=.. (text)
+ * The status is sent, deferred or bounced; of a probe, for which nothing is ever tried again, deliverable or
+ * undeliverable. */
 #ifndef TERN_DELIVERY_LOG_H
 #define TERN_DELIVERY_LOG_H
 
@@ -15,6 +17,8 @@ struct delivery_times {
 void delivery_log_address(struct buf *out, struct str address);
 /* One line for one recipient's outcome. */
 void delivery_log(struct str queue_id, const struct delivery_times *times, struct str address, struct str original,
-                  const struct ipc_outcome *outcome);
+                  const struct ipc_outcome *outcome, bool probe);
+/* "sent" ... */
+const char *delivery_status_word(uint64_t action, bool probe);
 
 #endif

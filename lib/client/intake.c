@@ -330,6 +330,7 @@ static bool commit(struct intake *intake, const struct intake_envelope *envelope
             .message_id = envelope->message_id,
             .age = age_of(intake),
             .recipients = {buf_str(&rows), count},
+            .report = (uint64_t)envelope->report,
         };
         result = ipc_ask(intake->source->cleanup, IPC_CLEANUP_COMMIT, &request, intake->file, IPC_CLEANUP_COMMITTED,
                          until, arena, &reply, NULL);

@@ -36,6 +36,7 @@ struct intake_envelope {
     enum body_type body;
     bool smtputf8;
     bool leave_recipients; /* no virtual alias expansion */
+    enum report_kind report;
     struct str client_name, client_address, helo, protocol, login, message_id;
     struct str hold_reason;
     const struct ipc_recipient *recipients;

@@ -16,6 +16,10 @@ const char *dsn_action_text(enum dsn_action action) {
         return "relayed";
     case DSN_ACTION_EXPANDED:
         return "expanded";
+    case DSN_ACTION_DELIVERABLE:
+        return "deliverable";
+    case DSN_ACTION_UNDELIVERABLE:
+        return "undeliverable";
     }
     return "failed";
 }
@@ -185,10 +189,11 @@ bool dsn_append_suffix(struct buf *out, const struct dsn_report *report) {
     return !buf_overflowed(out);
 }
 
-bool dsn_append_recipient_text(struct buf *out, const struct dsn_recipient *recipient) {
+bool dsn_append_recipient_text(struct buf *out, const struct dsn_recipient *recipient, bool with_action) {
     struct buf line = buf_make(0);
     mail_address_append_path(&line, recipient->final);
     buf_append(&line, STR(": "));
+    if (with_action) buf_printf(&line, "%s: ", dsn_action_text(recipient->action));
     append_one_line(&line, recipient->diagnostic, true);
     size_t column = 0;
     struct str word, rest = buf_str(&line);

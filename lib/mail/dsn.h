@@ -15,7 +15,7 @@
 enum dsn_kind {
     DSN_FAILED,
     DSN_DELAYED,
-    DSN_SUCCESS, /* delivered, relayed, expanded: asked for by NOTIFY=SUCCESS */
+    DSN_SUCCESS, /* delivered, relayed, expanded: asked for by NOTIFY=SUCCESS; and reports, of any action */
 };
 enum dsn_action {
     DSN_ACTION_FAILED,
@@ -23,6 +23,8 @@ enum dsn_action {
     DSN_ACTION_DELIVERED,
     DSN_ACTION_RELAYED,
     DSN_ACTION_EXPANDED,
+    DSN_ACTION_DELIVERABLE, /* of probes; these two are words of Postfix's, not of the RFC */
+    DSN_ACTION_UNDELIVERABLE,
 };
 enum dsn_return {
     DSN_RETURN_NOTHING,
@@ -73,8 +75,9 @@ bool dsn_append_prefix(struct buf *out, const struct dsn_report *report);
 /* Appends what follows the returned message (which must end in LF): the closing
  * boundary. */
 bool dsn_append_suffix(struct buf *out, const struct dsn_report *report);
-/* Appends the recipient as lines of the text part: "<addr>: diagnostic", folded. */
-bool dsn_append_recipient_text(struct buf *out, const struct dsn_recipient *recipient);
+/* Appends the recipient as lines of the text part: "<addr>: diagnostic", folded; where the notice itself does not say
+ * what became of all of them, "<addr>: action: diagnostic". */
+bool dsn_append_recipient_text(struct buf *out, const struct dsn_recipient *recipient, bool with_action);
 /* True if the notification needs SMTPUTF8 to travel. */
 bool dsn_needs_utf8(const struct dsn_report *report);
 /* "failed", "delayed" ... */

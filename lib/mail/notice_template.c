@@ -40,6 +40,16 @@ static const struct bounce_templates built_in = {
                              "should it not arrive there.\n\n"
                              "                   The mail system\n"),
         },
+    .verify =
+        {
+            .charset = STR_INIT("us-ascii"),
+            .from = STR_INIT("MAILER-DAEMON (Mail Delivery System)"),
+            .subject = STR_INIT("Mail Delivery Status Report"),
+            .postmaster_subject = STR_INIT(""),
+            .body = STR_INIT("This is the mail system at host $myhostname.\n\n"
+                             "Enclosed is the mail delivery report that you requested.\n\n"
+                             "                   The mail system\n"),
+        },
 };
 
 void bounce_templates_default(struct bounce_templates *templates) {
@@ -99,12 +109,13 @@ static struct bounce_template *template_named(struct bounce_templates *templates
     if (str_equal(name, STR("failure_template"))) return &templates->failure;
     if (str_equal(name, STR("delay_template"))) return &templates->delay;
     if (str_equal(name, STR("success_template"))) return &templates->success;
+    if (str_equal(name, STR("verify_template"))) return &templates->verify;
     return NULL;
 }
 
 bool bounce_templates_parse(struct str text, struct bounce_templates *templates, struct failure *failure) {
     struct bounce_templates parsed = *templates;
-    struct bounce_template ignored; /* verify_template and others of Postfix's */
+    struct bounce_template ignored; /* of a name that is not known */
     struct str rest = text, line, name, value;
     while (next_line(&rest, &line)) {
         line = str_trim(line);

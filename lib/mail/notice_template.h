@@ -22,7 +22,7 @@ struct bounce_template {
     struct str charset, from, subject, postmaster_subject, body;
 };
 struct bounce_templates {
-    struct bounce_template failure, delay, success;
+    struct bounce_template failure, delay, success, verify;
 };
 
 /* The built-in ones. */

@@ -10,6 +10,7 @@
 
 #define MAGIC           "tern-queue 1"
 #define RECIPIENT_LIMIT ((size_t)1000000)
+#define REPORT_LAST     2 /* a probe of a kind that is not known here must not be taken for mail: it is refused */
 
 /* ---- header */
 
@@ -92,6 +93,7 @@ bool queue_envelope_pack(const struct queue_envelope *envelope, struct buf *byte
     record_text(bytes, envelope->message_id);
     record_number(bytes, envelope->on_hold);
     record_number(bytes, envelope->recipient_count);
+    record_number(bytes, envelope->report);
     if (!record_end(bytes, begin)) return false;
     for (size_t i = 0; i < envelope->recipient_count; i++) {
         const struct queue_recipient *recipient = &envelope->recipients[i];
@@ -126,7 +128,7 @@ static bool read_copied(struct str *fields, struct arena *arena, struct str *tex
 }
 
 static bool parse_message(struct str fields, struct arena *arena, struct queue_envelope *envelope) {
-    unsigned smtputf8, on_hold, count;
+    unsigned smtputf8, on_hold, count, report = 0;
     if (!read_copied(&fields, arena, &envelope->queue_id) || !read_date(&fields, &envelope->arrival) ||
         !read_copied(&fields, arena, &envelope->sender) || !read_copied(&fields, arena, &envelope->envelope_id) ||
         !read_small(&fields, 2, &envelope->return_content) || !read_small(&fields, 2, &envelope->body) ||
@@ -136,6 +138,9 @@ static bool parse_message(struct str fields, struct arena *arena, struct queue_e
         !read_copied(&fields, arena, &envelope->message_id) || !read_small(&fields, 1, &on_hold) ||
         !read_small(&fields, RECIPIENT_LIMIT, &count))
         return false;
+    /* Files from before there were reports end here. */
+    if (fields.length && !read_small(&fields, REPORT_LAST, &report)) return false;
+    envelope->report = report;
     envelope->smtputf8 = smtputf8;
     envelope->on_hold = on_hold;
     envelope->recipient_count = count;
@@ -167,6 +172,7 @@ bool queue_event_pack(const struct queue_event *event, struct buf *bytes) {
         break;
     case EVENT_DELAY_NOTICE:
     case EVENT_EXPIRE:
+    case EVENT_REPORT:
         record_number(bytes, event->state);
         break;
     }
@@ -201,6 +207,8 @@ static bool apply_event(char type, struct str fields, struct arena *arena, struc
         envelope->delay_notice = when;
     } else if (type == EVENT_EXPIRE) {
         envelope->force_expire = true;
+    } else if (type == EVENT_REPORT) {
+        envelope->report_sent = when;
     }
     return true;
 }

@@ -63,6 +63,7 @@ struct queue_envelope {
     int64_t arrival; /* microseconds */
     struct str sender, envelope_id;
     unsigned return_content, body;
+    unsigned report; /* enum report_kind */
     bool smtputf8;
     struct str client_name, client_address, helo, protocol, login, message_id;
     struct queue_recipient *recipients;
@@ -71,6 +72,7 @@ struct queue_envelope {
     unsigned attempts;
     int64_t next_attempt; /* seconds; 0: at once */
     int64_t delay_notice; /* seconds when a delay notice was sent, 0: none */
+    int64_t report_sent;  /* seconds when the report was sent, 0: not yet */
     bool force_expire;
     bool on_hold;
 };
@@ -83,7 +85,13 @@ bool queue_envelope_pack(const struct queue_envelope *envelope, struct buf *byte
 MUST_USE bool queue_envelope_parse(struct str envelope_bytes, struct str event_bytes, struct arena *arena,
                                    struct queue_envelope *envelope, size_t *used, struct failure *failure);
 
-enum queue_event_type { EVENT_RECIPIENT = 'r', EVENT_SCHEDULE = 's', EVENT_DELAY_NOTICE = 'd', EVENT_EXPIRE = 'x' };
+enum queue_event_type {
+    EVENT_RECIPIENT = 'r',
+    EVENT_SCHEDULE = 's',
+    EVENT_DELAY_NOTICE = 'd',
+    EVENT_EXPIRE = 'x',
+    EVENT_REPORT = 'v',
+};
 struct queue_event {
     enum queue_event_type type;
     uint64_t index; /* RECIPIENT */

@@ -18,7 +18,19 @@ enum delivery_action {
     DELIVERY_FAILED = 5,    /* permanent */
 };
 /* Which notice bounce writes. */
-enum notice_kind { NOTICE_FAILED = 0, NOTICE_DELAYED = 1, NOTICE_SUCCESS = 2 };
+enum notice_kind {
+    NOTICE_FAILED = 0,
+    NOTICE_DELAYED = 1,
+    NOTICE_SUCCESS = 2,
+    NOTICE_REPORT = 3, /* REPORT_DELIVERY's */
+    NOTICE_PROBE = 4,  /* REPORT_VERIFY's */
+};
+/* What the sender asked to be told of every recipient, whatever NOTIFY says. Kept in queue files. */
+enum report_kind {
+    REPORT_NONE = 0,
+    REPORT_DELIVERY = 1, /* what became of each at the first attempt (sendmail -v) */
+    REPORT_VERIFY = 2,   /* what would become of each: a probe, which is never delivered (sendmail -bv) */
+};
 /* ternsuper's wishes. */
 enum queue_change { QUEUE_DELETE = 0, QUEUE_HOLD = 1, QUEUE_RELEASE = 2, QUEUE_REQUEUE = 3, QUEUE_EXPIRE = 4, QUEUE_EXPIRE_RELEASE = 5 };
 /* Postfix's address classes. */

@@ -25,7 +25,7 @@ static void test_good_files(void **state) {
          "end\n ENDE\n"},
         {HEAD "Subject: s\n\nbody\nEND", "MAILER-DAEMON (Mail Delivery System)", "s",
          "body\n"}, /* no newline at the end */
-        {"verify_template = <<E\nSubject: other\n\nx\nE\n" HEAD "Subject: s\n\nb\nEND\n",
+        {"other_template = <<E\nSubject: other\n\nx\nE\n" HEAD "Subject: s\n\nb\nEND\n",
          "MAILER-DAEMON (Mail Delivery System)", "s", "b\n"},
         {HEAD "Subject: first\n\n1\nEND\n" HEAD "Subject: second\n\n2\nEND\n", "MAILER-DAEMON (Mail Delivery System)",
          "second", "2\n"},
@@ -44,6 +44,39 @@ static void test_good_files(void **state) {
             fail_msg("row %zu: from \"%.*s\" subject \"%.*s\" body \"%.*s\"", i, STR_ARGS(templates.failure.from),
                      STR_ARGS(templates.failure.subject), STR_ARGS(templates.failure.body));
         assert_true(str_equal(templates.delay.body, built_in.delay.body));
+    }
+}
+
+static struct bounce_template *verify_of(struct bounce_templates *templates) {
+    return &templates->verify;
+}
+static struct bounce_template *success_of(struct bounce_templates *templates) {
+    return &templates->success;
+}
+static struct bounce_template *delay_of(struct bounce_templates *templates) {
+    return &templates->delay;
+}
+
+/* Each name sets its own template and no other. */
+static void test_names(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *subject;
+        struct bounce_template *(*of)(struct bounce_templates *templates);
+    } rows[] = {{"delay", "Delayed Mail (still being retried)", delay_of},
+                {"success", "Successful Mail Delivery Report", success_of},
+                {"verify", "Mail Delivery Status Report", verify_of}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct bounce_templates templates, restored;
+        char file[100];
+        bounce_templates_default(&templates);
+        restored = templates;
+        assert_true(str_equal(rows[i].of(&templates)->subject, str_from(rows[i].subject)));
+        snprintf(file, sizeof file, "%s_template = <<E\nSubject: mine\n\nx\nE\n", rows[i].name);
+        assert_true(bounce_templates_parse(str_from(file), &templates, NULL));
+        assert_true(str_equal(rows[i].of(&templates)->subject, STR("mine")));
+        *rows[i].of(&templates) = *rows[i].of(&restored);
+        assert_memory_equal(&templates, &restored, sizeof templates);
     }
 }
 
@@ -108,7 +141,7 @@ static void test_expansion(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good_files), cmocka_unit_test(test_bad_files),
-                                       cmocka_unit_test(test_expansion)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good_files), cmocka_unit_test(test_names),
+                                       cmocka_unit_test(test_bad_files), cmocka_unit_test(test_expansion)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

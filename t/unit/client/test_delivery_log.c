@@ -26,7 +26,21 @@ static void test_addresses(void **state) {
     }
 }
 
+static void test_words(void **state) {
+    (void)state;
+    static const struct {
+        enum delivery_action action;
+        const char *word, *probe_word;
+    } rows[] = {{DELIVERY_DELIVERED, "sent", "deliverable"},      {DELIVERY_RELAYED, "sent", "deliverable"},
+                {DELIVERY_RELAYED_DSN, "sent", "deliverable"},    {DELIVERY_EXPANDED, "sent", "deliverable"},
+                {DELIVERY_DEFERRED, "deferred", "undeliverable"}, {DELIVERY_FAILED, "bounced", "undeliverable"}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        assert_string_equal(delivery_status_word(rows[i].action, false), rows[i].word);
+        assert_string_equal(delivery_status_word(rows[i].action, true), rows[i].probe_word);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_addresses)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_addresses), cmocka_unit_test(test_words)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,7 +125,7 @@ static void commit(struct scene *scene, struct intake *intake) {
         rows[i].address = str_from(names[i]);
     }
     struct intake_envelope envelope = {
-        .sender = STR("s@x.test"), .recipients = rows, .recipient_count = scene->recipients};
+        .sender = STR("s@x.test"), .report = REPORT_VERIFY, .recipients = rows, .recipient_count = scene->recipients};
     scene->good = intake_commit(&intake, &envelope, deadline_in(3000), &scene->failure);
     if (intake) abort();
     MEMORY_FREE(rows);
@@ -258,6 +258,7 @@ static void test_many_recipients(void **state) {
         play(&scene);
         assert_true(scene.good);
         assert_int_equal(cleanup.recipients, counts[i]); /* each once, and in order */
+        assert_int_equal(cleanup.commit.report, REPORT_VERIFY);
         assert_int_equal(cleanup.ahead > 0, counts[i] >= 5000);
         if (i + 1 < ARRAY_LENGTH(counts)) teardown(state);
     }

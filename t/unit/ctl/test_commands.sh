@@ -70,6 +70,11 @@ printf '%s\n' 'BBBBBB2! 123' AAAAAA1 '' | ctl/ternsuper -d - 2>&1 | grep -q 'Del
 check empty 0 '^Mail queue is empty$' ctl/ternqueue -p
 check logged 0 'tern/ternsuper\[[0-9]*\]: BBBBBB2: removed$' cat "$base/log/mail.log"
 
+check probe-extracting 64 '-t option cannot be used with -bv' ctl/sendmail -bv -t
+check probe-nobody 64 'Recipient addresses must be specified' ctl/sendmail -bv
+check probe-bad 65 'not an address' ctl/sendmail -bv 'a@b@c'
+check verbose-nobody 64 'Recipient addresses must be specified' ctl/sendmail -v
+
 check log 0 '^tern/ternlog: warning: two words$' ctl/ternlog -p warn two words
 check log-tag 0 '^mine: hello$' ctl/ternlog -t mine -i hello
 check log-file 0 ' mine\[[0-9]*\]: hello$' cat "$base/log/mail.log"

@@ -138,7 +138,7 @@ static void test_recipient_text(void **state) {
         .diagnostic =
             STR("host mx.example.net[192.0.2.1] said: 550 5.1.1 <u@example.net>: Recipient address rejected")};
     struct buf out = {0};
-    assert_true(dsn_append_recipient_text(&out, &recipient));
+    assert_true(dsn_append_recipient_text(&out, &recipient, false));
     expect_str(buf_str(&out),
                "<u@example.net>: host mx.example.net[192.0.2.1] said: 550 5.1.1\n"
                "    <u@example.net>: Recipient address rejected\n",
@@ -146,8 +146,31 @@ static void test_recipient_text(void **state) {
     buf_free(&out);
 }
 
+/* A notice on several outcomes says which is whose. */
+static void test_actions(void **state) {
+    (void)state;
+    static const struct {
+        enum dsn_action action;
+        const char *text;
+    } rows[] = {{DSN_ACTION_FAILED, "<u@example.net>: failed: why\n"},
+                {DSN_ACTION_DELAYED, "<u@example.net>: delayed: why\n"},
+                {DSN_ACTION_DELIVERED, "<u@example.net>: delivered: why\n"},
+                {DSN_ACTION_RELAYED, "<u@example.net>: relayed: why\n"},
+                {DSN_ACTION_EXPANDED, "<u@example.net>: expanded: why\n"},
+                {DSN_ACTION_DELIVERABLE, "<u@example.net>: deliverable: why\n"},
+                {DSN_ACTION_UNDELIVERABLE, "<u@example.net>: undeliverable: why\n"}};
+    struct mail_address to = address("u@example.net");
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct dsn_recipient recipient = {.final = &to, .action = rows[i].action, .diagnostic = STR("why")};
+        struct buf out = {0};
+        assert_true(dsn_append_recipient_text(&out, &recipient, true));
+        expect_str(buf_str(&out), rows[i].text, "action");
+        buf_free(&out);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_failed), cmocka_unit_test(test_global),
-                                       cmocka_unit_test(test_recipient_text)};
+                                       cmocka_unit_test(test_recipient_text), cmocka_unit_test(test_actions)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -323,6 +323,54 @@ static void test_owed_notices(void **state) {
     }
 }
 
+/* A report is owed by the message, and what it is to say is written down with the outcomes. */
+static void test_owed_reports(void **state) {
+    (void)state;
+    static const struct {
+        const char *sender;
+        unsigned report, notify, action;
+        unsigned state;
+        bool owed;
+    } rows[] = {
+        {"s@x.test", REPORT_NONE, NOTIFY_NONE, DELIVERY_DELIVERED, QUEUE_RECIPIENT_DONE, false},
+        {"s@x.test", REPORT_DELIVERY, NOTIFY_NONE, DELIVERY_DELIVERED, QUEUE_RECIPIENT_DONE, true},
+        {"s@x.test", REPORT_DELIVERY, NOTIFY_NONE, DELIVERY_FAILED, QUEUE_RECIPIENT_FAILED, true},
+        {"s@x.test", REPORT_DELIVERY, NOTIFY_NONE, DELIVERY_DEFERRED, QUEUE_RECIPIENT_WAITING, true},
+        {"s@x.test", REPORT_DELIVERY, NOTIFY_SUCCESS, DELIVERY_RELAYED, QUEUE_RECIPIENT_DELIVERED, true},
+        {"s@x.test", REPORT_VERIFY, NOTIFY_NONE, DELIVERY_DELIVERED, QUEUE_RECIPIENT_DONE, true},
+        {"s@x.test", REPORT_VERIFY, NOTIFY_NONE, DELIVERY_FAILED, QUEUE_RECIPIENT_DONE, true},
+        {"s@x.test", REPORT_VERIFY, NOTIFY_NONE, DELIVERY_DEFERRED, QUEUE_RECIPIENT_DONE, true},
+        {"s@x.test", REPORT_VERIFY, NOTIFY_SUCCESS, DELIVERY_EXPANDED, QUEUE_RECIPIENT_DONE, true},
+        {"", REPORT_DELIVERY, NOTIFY_NONE, DELIVERY_DELIVERED, QUEUE_RECIPIENT_DONE, false},
+        {"", REPORT_VERIFY, NOTIFY_NONE, DELIVERY_FAILED, QUEUE_RECIPIENT_DONE, false},
+        {"double-bounce@mail.example.com", REPORT_VERIFY, NOTIFY_NONE, DELIVERY_FAILED, QUEUE_RECIPIENT_DONE, false}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        add_file("new", "AAAAA10");
+        int file = openat(fixture.qmgr.new, "AAAAA10", O_RDWR | O_CLOEXEC);
+        struct queue_recipient recipient = {.address = STR("r@a.test"), .notify = rows[i].notify};
+        struct message message = {.qmgr = &fixture.qmgr, .arena = arena_create(0), .file = file};
+        uint64_t size = message.events_end = file_size("AAAAA10");
+        message.envelope = (struct queue_envelope){.sender = str_from(rows[i].sender),
+                                                   .report = rows[i].report,
+                                                   .recipients = &recipient,
+                                                   .recipient_count = 1};
+        message_outcome(&message, &(struct ipc_outcome){
+                                      .action = rows[i].action, .status = STR("2.0.0"), .text = STR("these words")});
+        if (recipient.state != rows[i].state) fail_msg("row %zu: state %u", i, recipient.state);
+        if (message_owes_report(&message) != rows[i].owed) fail_msg("row %zu: owed", i);
+        char bytes[200] = "";
+        ssize_t got = pread(file, bytes, sizeof bytes, (off_t)size);
+        bool noted = got > 0 && str_find_str(str_make(bytes, (size_t)got), STR("these words")) != STR_NONE;
+        bool waits = rows[i].state != QUEUE_RECIPIENT_DONE;
+        if (noted != (rows[i].owed || waits)) fail_msg("row %zu: noted %d", i, noted);
+        message.envelope.report_sent = 1;
+        assert_false(message_owes_report(&message));
+        arena_destroy(&message.arena);
+        close(file);
+        assert_int_equal(unlinkat(fixture.qmgr.new, "AAAAA10", 0), 0);
+    }
+}
+
 static void test_waiting_does_not_grow_the_file(void **state) {
     (void)state;
     add_file("new", "AAAAAA9");
@@ -375,9 +423,9 @@ static void test_what_cannot_be_noted(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_wishes_at_any_moment),  TEST(test_wish_at_the_end), TEST(test_gone_from_new),
-        TEST(test_locked_by_predecessor), TEST(test_two_names),       TEST(test_move),
-        TEST(test_damaged_is_set_aside),  TEST(test_owed_notices),    TEST(test_waiting_does_not_grow_the_file),
-        TEST(test_what_cannot_be_noted)};
+        TEST(test_wishes_at_any_moment),           TEST(test_wish_at_the_end),     TEST(test_gone_from_new),
+        TEST(test_locked_by_predecessor),          TEST(test_two_names),           TEST(test_move),
+        TEST(test_damaged_is_set_aside),           TEST(test_owed_notices),        TEST(test_owed_reports),
+        TEST(test_waiting_does_not_grow_the_file), TEST(test_what_cannot_be_noted)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,6 +96,7 @@ static const struct queue_envelope sample = {.queue_id = STR_INIT("ABCDEF12345")
                                              .envelope_id = STR_INIT("id"),
                                              .return_content = 1,
                                              .body = 1,
+                                             .report = 2,
                                              .smtputf8 = true,
                                              .client_name = STR_INIT("client"),
                                              .client_address = STR_INIT("192.0.2.1"),
@@ -144,8 +145,10 @@ static void test_file_with_events(void **state) {
     struct queue_event scheduled = {.type = EVENT_SCHEDULE, .when = 99, .attempts = 3};
     struct queue_event warned = {.type = EVENT_DELAY_NOTICE, .when = 55};
     struct queue_event expired = {.type = EVENT_EXPIRE, .when = 56};
+    struct queue_event reported = {.type = EVENT_REPORT, .when = 57};
     assert_true(queue_event_pack(&failed, &events) && queue_event_pack(&scheduled, &events) &&
-                queue_event_pack(&warned, &events) && queue_event_pack(&expired, &events));
+                queue_event_pack(&warned, &events) && queue_event_pack(&expired, &events) &&
+                queue_event_pack(&reported, &events));
     size_t whole = events.length;
     buf_append(&events, STR("\x40\0\0\0torn")); /* a record that a crash cut off */
     int file = make_file("Subject: x\n", &events);
@@ -166,6 +169,8 @@ static void test_file_with_events(void **state) {
     assert_int_equal(envelope.attempts, 3);
     assert_int_equal(envelope.delay_notice, 55);
     assert_true(envelope.force_expire);
+    assert_int_equal(envelope.report, 2);
+    assert_int_equal(envelope.report_sent, 57);
     assert_true(queue_file_check_content(file, &header, &failure));
     assert_int_equal(pwrite(file, "s", 1, QUEUE_HEADER_SIZE), 1);
     assert_false(queue_file_check_content(file, &header, &failure));
@@ -173,6 +178,39 @@ static void test_file_with_events(void **state) {
     arena_destroy(&arena);
     buf_free(&events);
     close(file);
+}
+
+/* The message record as it was before there were reports, as it is, and with a kind of report that is not known. */
+static void test_report_field(void **state) {
+    (void)state;
+    static const struct {
+        bool there;
+        uint64_t number;
+        bool good;
+        unsigned report;
+    } rows[] = {{false, 0, true, 0}, {true, 0, true, 0}, {true, 1, true, 1}, {true, 2, true, 2}, {true, 3, false, 0}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct buf bytes = buf_make(0);
+        size_t begin = record_begin(&bytes, 'm'), used;
+        record_text(&bytes, STR("ABCDEF12345"));
+        record_number(&bytes, 1); /* arrival */
+        record_text(&bytes, STR("s@x.test"));
+        record_text(&bytes, STR_EMPTY);           /* envelope ID */
+        for (unsigned zero = 0; zero < 3; zero++) /* RET, body, SMTPUTF8 */
+            record_number(&bytes, 0);
+        for (unsigned empty = 0; empty < 6; empty++) /* client, HELO, protocol, login, Message-ID */
+            record_text(&bytes, STR_EMPTY);
+        record_number(&bytes, 0); /* on hold */
+        record_number(&bytes, 0); /* recipients */
+        if (rows[i].there) record_number(&bytes, rows[i].number);
+        assert_true(record_end(&bytes, begin));
+        struct arena *arena = arena_create(0);
+        struct queue_envelope envelope = {.report = 9};
+        bool good = queue_envelope_parse(buf_str(&bytes), STR_EMPTY, arena, &envelope, &used, NULL);
+        if (good != rows[i].good || envelope.report != (good ? rows[i].report : 9)) fail_msg("row %zu", i);
+        arena_destroy(&arena);
+        buf_free(&bytes);
+    }
 }
 
 static void test_file_cut_anywhere_is_no_message(void **state) {
@@ -200,6 +238,7 @@ int main(void) {
         cmocka_unit_test(test_record_every_cut_and_flip_is_noticed),
         cmocka_unit_test(test_header),
         cmocka_unit_test(test_file_with_events),
+        cmocka_unit_test(test_report_field),
         cmocka_unit_test(test_file_cut_anywhere_is_no_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
