@@ -33,6 +33,7 @@ struct source {
     struct str tag;
     int descriptor;
     struct loop_watch *watch;
+    bool looked_at; /* since the loop last told of it */
     struct buf partial; /* a line whose end has not come yet */
 };
 
@@ -50,6 +51,7 @@ struct log_daemon {
     struct waiting *waiting;
     size_t waiting_count, waiting_room, lines_read;
     struct loop_timer *timer;
+    deadline looked; /* when the pipes were read last */
     size_t source_count;
     struct output output;
     struct record_frame frame;
@@ -168,11 +170,34 @@ static bool read_source(struct source *source) {
     return true;
 }
 
+/* A busy server writes some line every moment. Lines wait for their order anyhow, so the pipes are looked
+ * at once in that time and all that has come is taken together: a wake-up for many lines, not for each. */
+static void let_lines_gather(struct log_daemon *daemon) {
+    int64_t left = daemon->looked + ORDER_MS - clock_monotonic();
+    if (left > 0 && left <= ORDER_MS) nanosleep(&(struct timespec){.tv_nsec = left * 1000000}, NULL);
+    daemon->looked = clock_monotonic();
+}
+
+/* The loop may still have to tell of the other pipes what was true before this look. */
+static void look_at_all(struct log_daemon *daemon, const struct source *told) {
+    for (size_t i = 0; i < daemon->source_count; i++) {
+        struct source *source = &daemon->sources[i];
+        if (!source->watch) continue;
+        source->looked_at = source != told;
+        read_source(source);
+    }
+}
+
 static void source_readable(int descriptor, void *argument) {
     struct source *source = argument;
     struct log_daemon *daemon = source->daemon;
     (void)descriptor;
-    read_source(source);
+    if (source->looked_at) {
+        source->looked_at = false;
+        return;
+    }
+    let_lines_gather(daemon);
+    look_at_all(daemon, source);
     if (!daemon->timer) daemon->timer = loop_timer_start(ORDER_MS, 0, on_timer, daemon);
 }
 
