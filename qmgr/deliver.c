@@ -96,6 +96,7 @@ static enum ipc_result ask_agent(const struct delivery *delivery, struct arena *
             .helo = envelope->helo,
             .protocol = envelope->protocol,
             .login = envelope->login,
+            .message_id = envelope->message_id,
             .perhaps_delivered = message->perhaps_delivered,
             .recipients = {buf_str(&rows), count},
         };
