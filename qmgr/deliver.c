@@ -15,7 +15,9 @@ static void settle(const struct delivery *delivery, const struct ipc_outcome *ou
         struct ipc_outcome one = *outcome;
         one.index = delivery->indexes[i];
         const struct queue_recipient *recipient = &message->envelope.recipients[one.index];
-        if (log_it) delivery_log(str_from(message->queue_id), &times, recipient->address, recipient->original, &one);
+        if (log_it)
+            delivery_log(message->qmgr->config, str_from(message->queue_id), &times, recipient->address,
+                         recipient->original, &one);
         message_outcome(message, &one);
     }
 }
