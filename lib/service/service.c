@@ -68,11 +68,12 @@ struct service {
     bool started;
     bool draining;
     bool drain_returned;
-    bool stopping; /* and no successor takes over */
+    bool stopping; /* no successor takes over, or it did long ago */
     bool waking;
     bool abandoned; /* master has gone */
     bool failed;
     struct loop_timer *ticker;
+    struct loop_timer *drain_timer; /* until sessions have had drain_time */
 };
 
 #ifdef TERN_SANITIZERS
@@ -252,19 +253,23 @@ static void run_drain(void *argument) {
     check_end(service);
 }
 
+static void stop_begin(struct service *service) {
+    loop_timer_stop(&service->drain_timer);
+    if (service->stopping) return;
+    service->stopping = true;
+    if (service->started && service->declaration->stop) service->declaration->stop(service);
+}
+
+static void drain_time_is_up(void *argument) { stop_begin(argument); }
+
 static void drain_begin(struct service *service) {
     if (service->draining) return;
     service->draining = true;
     listen_stop(service);
     ipc_serve_drain();
     if (service->started && !task_start("drain", run_drain, service)) service->drain_returned = true;
+    service->drain_timer = loop_timer_start(service->config->drain_time * 1000, 0, drain_time_is_up, service);
     check_end(service);
-}
-
-static void stop_begin(struct service *service) {
-    if (service->stopping) return;
-    service->stopping = true;
-    if (service->started && service->declaration->stop) service->declaration->stop(service);
 }
 
 static void on_terminate(int signal_number, void *argument) {
@@ -468,6 +473,7 @@ static void run_loop(struct service *service) {
     listen_stop(service);
     loop_timer_stop(&service->ticker);
     loop_timer_stop(&service->load_timer);
+    loop_timer_stop(&service->drain_timer);
     service->abandoned = true; /* the end of the control connection is our own doing */
     /* Tasks that are cancelled here still tell what came of their work: the clients go after them. */
     loop_destroy();
