@@ -20,6 +20,7 @@ enum {
     LOAD_PAUSE_MS = 1000,      /* between two reports of the number of sessions */
     FULL_QUEUE_PAUSE_MS = 20,  /* before a UNIX socket is tried again whose queue was full */
     ABANDONED_GRACE_S = 5,     /* from master's end to ours, at most */
+    LEAVING_PATIENCE_MS = 5000, /* for telling master that we drain of our own accord */
     LEAVE_GRACE_S = 10,        /* from the last session's end to the process's, at most */
 };
 
@@ -67,6 +68,7 @@ struct service {
     struct peer_client *peers;
     bool started;
     bool draining;
+    bool leaving; /* draining because of a signal: master is to know */
     bool drain_returned;
     bool stopping; /* no successor takes over, or it did long ago */
     bool waking;
@@ -248,6 +250,10 @@ static void listen_stop(struct service *service) {
 
 static void run_drain(void *argument) {
     struct service *service = argument;
+    /* Else master would count on us, and send nobody else to the sockets, until the last session has ended. */
+    if (service->leaving && ipc_tell(service->control, IPC_LEAVING, &(struct ipc_leaving){},
+                                     deadline_in(LEAVING_PATIENCE_MS), NULL) != IPC_OK)
+        log_warning("master cannot be told that this process leaves");
     if (service->declaration->drain) service->declaration->drain(service);
     service->drain_returned = true;
     check_end(service);
@@ -273,8 +279,10 @@ static void drain_begin(struct service *service) {
 }
 
 static void on_terminate(int signal_number, void *argument) {
+    struct service *service = argument;
     (void)signal_number;
-    drain_begin(argument);
+    service->leaving = !service->draining;
+    drain_begin(service);
 }
 
 /* Whoever has no master would hold sockets and queue files against the next one. */

@@ -342,6 +342,15 @@ static void a_reload_and_no_time(void **state) {
     assert_int_equal(end_status(&birth), 0);
 }
 
+static void a_signal_from_outside(void **state) {
+    (void)state;
+    struct birth birth = give_birth("smtp");
+    hear(&birth, IPC_READY);
+    assert_int_equal(kill(birth.pid, SIGTERM), 0);
+    hear(&birth, IPC_LEAVING);
+    assert_int_equal(end_status(&birth), 0);
+}
+
 static void expect_log(struct birth *birth, const char *text) {
     char line[2048];
     assert_int_equal(task_wait_readable(birth->log, deadline_in(PATIENCE_MS)), WAIT_READY);
@@ -408,6 +417,7 @@ int main(void) {
         cmocka_unit_test(drained_before_it_is_ready),
         cmocka_unit_test(a_stop_after_a_reload),
         cmocka_unit_test(a_reload_and_no_time),
+        cmocka_unit_test(a_signal_from_outside),
         cmocka_unit_test(failures_are_logged),
     };
     return cmocka_run_group_tests(tests, set_up, clean_up);
