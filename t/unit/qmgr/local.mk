@@ -15,3 +15,8 @@ t_unit_qmgr_test_deferred_SOURCES = t/unit/qmgr/test_deferred.c $(QMGR_FIXTURE) 
 	t/unit/ctl/queue_fixture.h qmgr/deferred.c qmgr/move.c qmgr/destination.c t/unit/qmgr/no_deliveries.c
 t_unit_qmgr_test_deferred_CPPFLAGS = $(AM_CPPFLAGS) $(QMGR_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_qmgr_test_deferred_LDADD = $(CLIENT_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/qmgr/test_finish
+t_unit_qmgr_test_finish_SOURCES = t/unit/qmgr/test_finish.c $(QMGR_FIXTURE) t/unit/ctl/queue_fixture.c \
+	t/unit/ctl/queue_fixture.h qmgr/finish.c qmgr/message.c qmgr/move.c qmgr/destination.c t/unit/qmgr/no_deliveries.c
+t_unit_qmgr_test_finish_CPPFLAGS = $(AM_CPPFLAGS) $(QMGR_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_qmgr_test_finish_LDADD = $(CLIENT_LINK) $(CMOCKA_LIBS)
