@@ -6,9 +6,12 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
-#define PATIENCE 300000 /* ms */
+#define PATIENCE    300000 /* ms */
+#define ATTEMPTS    5
+#define FIRST_PAUSE 20 /* ms before the second attempt; it doubles */
 
 /* ---- the server runs */
 
@@ -28,7 +31,7 @@ static enum submit_result submit_to_pickup(int socket, const struct ipc_pickup_s
     return submitted;
 }
 
-/* ---- the server is down: what drop writes is "tern-drop 1 LENGTH\n", the packet, the content */
+/* ---- the server is down or takes no more: what drop writes is "tern-drop 1 LENGTH\n", the packet, the content */
 
 static bool write_all(int to, const char *data, size_t length) {
     while (length > 0) {
@@ -83,8 +86,13 @@ static enum submit_result submit_to_drop(const struct config *config, const stru
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
         continue;
     if (fed && WIFEXITED(status) && WEXITSTATUS(status) == 0) return SUBMIT_OK;
-    failure_set(failure, "the mail system is down and the drop folder cannot be used");
+    failure_prefix(failure, "the drop folder cannot be used, nor pickup");
     return SUBMIT_RETRY;
+}
+
+static void pause_before(unsigned attempt) {
+    struct timespec pause = {.tv_nsec = 1000000L * (FIRST_PAUSE << (attempt - 1))};
+    nanosleep(&pause, NULL);
 }
 
 enum submit_result submit_message(const struct config *config, const struct ipc_pickup_submit *request, int content,
@@ -92,14 +100,16 @@ enum submit_result submit_message(const struct config *config, const struct ipc_
     char path[1024];
     snprintf(path, sizeof path, "%s/public/pickup", config->queue_directory.data);
     signal(SIGPIPE, SIG_IGN); /* drop, or pickup, may end early; that is told by the exit status */
-    /* A pickup that is being replaced does not take the message: its successor does. */
-    for (unsigned attempt = 0; attempt < 5; attempt++) {
+    /* A pickup that is being replaced does not take the message: its successor does. One that has enough of
+     * this user's connections has room again soon; a user who keeps them open gets the drop folder. */
+    for (unsigned attempt = 0; attempt < ATTEMPTS; attempt++) {
+        if (attempt > 0) pause_before(attempt);
         *failure = (struct failure){0};
         int socket = ipc_connect_path(path, failure);
-        if (socket < 0) return submit_to_drop(config, request, content, failure);
+        if (socket < 0) break;
         enum submit_result result = submit_to_pickup(socket, request, content, failure);
         close(socket);
         if (result != SUBMIT_RETRY || failure->error_number != EPIPE) return result;
     }
-    return SUBMIT_RETRY;
+    return submit_to_drop(config, request, content, failure);
 }

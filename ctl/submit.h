@@ -1,5 +1,5 @@
-/* submit: handing a message over from a command: to pickup if the server runs, else
- * through the set-gid program drop into the drop folder. */
+/* submit: handing a message over from a command: to pickup if the server runs and takes it,
+ * else through the set-gid program drop into the drop folder. */
 #ifndef TERN_SUBMIT_H
 #define TERN_SUBMIT_H
 

@@ -190,33 +190,36 @@ enum content_result content_write_quoted(const struct content *content, int to) 
 
 /* ---- loops */
 
-bool header_has_delivered_to(struct str bytes, struct str recipient) {
+enum content_loop header_look_for_loop(struct str bytes, struct str recipient, uint64_t hop_limit) {
     struct header_reader reader;
     struct header_field field;
+    uint64_t hops = 0;
     header_begin(&reader, bytes, 0);
     while (header_next(&reader, &field) == HEADER_FIELD) {
         if (str_equal_nocase(field.name, STR("Delivered-To")) && str_equal_nocase(str_trim(field.value), recipient))
-            return true;
+            return LOOP_DELIVERED;
+        if (str_equal_nocase(field.name, STR("Received"))) hops++;
     }
-    return false;
+    return hops > hop_limit ? LOOP_HOPS : LOOP_NONE;
 }
 
-int content_has_delivered_to(int file, uint64_t offset, uint64_t length, struct str recipient) {
+enum content_loop content_look_for_loop(int file, uint64_t offset, uint64_t length, struct str recipient,
+                                        uint64_t hop_limit) {
     struct ipc_local_work work = {.content_offset = offset, .content_length = length};
     struct content content = {.work = &work, .file = file};
-    int found = 0;
+    enum content_loop found = LOOP_NONE;
     size_t room = 16 * 1024;
     for (;;) {
         size_t piece = piece_of(length, room);
         char *bytes = memory_allocate(1, piece + 1);
         if (!read_piece(&content, 0, bytes, piece)) {
-            found = -1;
+            found = LOOP_UNREADABLE;
         } else {
             struct str text = str_make(bytes, piece);
             bool whole = piece == length || room >= HEADER_BYTES_MAX || (piece && bytes[0] == '\n') ||
                          str_find_str(text, STR("\n\n")) != STR_NONE;
-            found = header_has_delivered_to(text, recipient);
-            if (!whole && !found) {
+            found = header_look_for_loop(text, recipient, hop_limit);
+            if (!whole && found == LOOP_NONE) {
                 MEMORY_FREE(bytes);
                 room *= 8;
                 continue;

@@ -79,14 +79,6 @@ static void say(struct walk *walk, struct str address, unsigned action, struct s
     struct str original = walk->recipient->original;
     if (!top && original.length == 0) original = walk->recipient->address;
     int64_t now = clock_date();
-    if (action == DELIVERY_FAILED && config->soft_bounce) {
-        action = DELIVERY_DEFERRED;
-        struct buf soft = buf_make(0);
-        buf_append_char(&soft, '4');
-        buf_append(&soft, str_from_offset(status, 1));
-        status = keep(walk, buf_str(&soft));
-        buf_free(&soft);
-    }
     struct ipc_outcome outcome = {
         .index = walk->recipient->index,
         .action = action,
@@ -97,8 +89,12 @@ static void say(struct walk *walk, struct str address, unsigned action, struct s
         .connection_use = 1,
     };
     struct delivery_times times = {(int64_t)walk->request->arrival, (int64_t)walk->request->activated, walk->started};
-    delivery_log(walk->request->queue_id, &times, address, original, &outcome, walk->request->probe);
-    if (walk->said && badness(walk->outcome->action) >= badness(action)) return;
+    char soft_status[DELIVERY_STATUS_SIZE];
+    bool probe = walk->request->probe;
+    delivery_log(config, walk->request->queue_id, &times, address, original, &outcome, probe);
+    /* Here, not only in qmgr: nothing is sent on while a recipient is to be tried again. */
+    if (!probe && delivery_soften(config, &outcome, soft_status)) outcome.status = keep(walk, outcome.status);
+    if (walk->said && badness(walk->outcome->action) >= badness(outcome.action)) return;
     *walk->outcome = outcome;
     walk->said = true;
 }

@@ -3,9 +3,11 @@
  * be root, never has it in memory. */
 #include <errno.h>
 #include <sys/sendfile.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "local.h"
+#include "received.h"
 
 #define PATIENCE ((int64_t)300 * 1000)
 
@@ -16,6 +18,29 @@ struct copy {
     int error_number;
     bool good;
 };
+
+/* A new message has its own trace, with which a loop is found that Delivered-To does not show. */
+static void make_prefix(const struct local *local, const struct resend *resend, struct str queue_id,
+                        struct buf *prefix) {
+    struct tm fields;
+    int64_t now = clock_date() / CLOCK_SECOND;
+    time_t seconds = (time_t)now;
+    struct received received = {.by = local->config->myhostname,
+                                .mail_name = local->config->mail_name,
+                                .queue_id = queue_id,
+                                .date = now,
+                                .offset_minutes = localtime_r(&seconds, &fields) ? (int)(fields.tm_gmtoff / 60) : 0,
+                                .user_id = -1};
+    received_append(prefix, &received);
+    if (resend->prepend_delivered_to) buf_printf(prefix, "Delivered-To: %.*s\n", STR_ARGS(resend->delivered_to));
+}
+
+static uint64_t count_lines(struct str text) {
+    uint64_t lines = 0;
+    for (size_t i = 0; i < text.length; i++)
+        lines += text.data[i] == '\n';
+    return lines;
+}
 
 static bool write_prefix(struct copy *copy) {
     struct str left = copy->prefix;
@@ -90,6 +115,7 @@ static bool commit(struct local *local, const struct resend *resend, struct str 
         .helo = request->helo,
         .protocol = request->protocol,
         .login = request->login,
+        .message_id = request->message_id,
         .recipients = {buf_str(&rows), count},
     };
     struct ipc_reply reply = {.descriptor = -1};
@@ -111,11 +137,11 @@ bool resend_message(struct local *local, const struct resend *resend, struct are
         return failure_prefix(failure, "forwarding");
     const struct ipc_cleanup_opened *opened = reply.message;
     struct buf prefix = buf_make(0);
-    if (resend->prepend_delivered_to) buf_printf(&prefix, "Delivered-To: %.*s\n", STR_ARGS(resend->delivered_to));
+    make_prefix(local, resend, opened->queue_id, &prefix);
     struct copy copy = {
         .request = resend->request, .from = resend->file, .to = reply.descriptor, .prefix = buf_str(&prefix)};
     task_run_blocking(copy_content, &copy);
-    uint64_t length = prefix.length;
+    uint64_t length = prefix.length, lines = count_lines(buf_str(&prefix));
     buf_free(&prefix);
     if (!copy.good) {
         struct ipc_cleanup_cancel cancel = {.queue_id = opened->queue_id};
@@ -123,7 +149,7 @@ bool resend_message(struct local *local, const struct resend *resend, struct are
         (void)ignored; /* cleanup forgets the file when the connection ends */
         return failure_set_errno(failure, copy.error_number, "forwarding: cannot copy the message");
     }
-    if (!commit(local, resend, opened->queue_id, length, length ? 1 : 0, arena, failure))
+    if (!commit(local, resend, opened->queue_id, length, lines, arena, failure))
         return failure_prefix(failure, "forwarding");
     *queue_id = opened->queue_id;
     return true;

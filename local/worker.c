@@ -143,13 +143,21 @@ static void deliver_file(const struct config *config, const struct ipc_local_wor
 /* ---- steps of a system user */
 
 /* True if the delivery may go on. */
-static bool check_loop(const struct ipc_local_work *work, int file, struct worked *worked) {
-    int found = content_has_delivered_to(file, work->content_offset, work->content_length, work->recipient);
-    if (found < 0) worked_set(worked, DELIVERY_DEFERRED, "4.3.0", "cannot read the queue file");
-    if (found > 0)
-        worked_set(worked, DELIVERY_FAILED, "5.4.6", "mail forwarding loop for %.*s",
-                   STR_ARGS(str_slice(work->recipient, 0, 500)));
-    return found == 0;
+static bool check_loop(const struct config *config, const struct ipc_local_work *work, int file,
+                       struct worked *worked) {
+    switch (content_look_for_loop(file, work->content_offset, work->content_length, work->recipient,
+                                  (uint64_t)config->hopcount_limit)) {
+    case LOOP_NONE:
+        return true;
+    case LOOP_DELIVERED:
+        return worked_set(worked, DELIVERY_FAILED, "5.4.6", "mail forwarding loop for %.*s",
+                          STR_ARGS(str_slice(work->recipient, 0, 500)));
+    case LOOP_HOPS:
+        return worked_set(worked, DELIVERY_FAILED, "5.4.6", "too many hops");
+    case LOOP_UNREADABLE:
+        return worked_set(worked, DELIVERY_DEFERRED, "4.3.0", "cannot read the queue file");
+    }
+    return false;
 }
 
 static bool home_is_there(const struct config *config, const struct ipc_local_work *work, struct worked *worked) {
@@ -162,7 +170,7 @@ static bool home_is_there(const struct config *config, const struct ipc_local_wo
 
 static void deliver_user(const struct config *config, const struct ipc_local_work *work, int file,
                          struct worked *worked) {
-    if (!home_is_there(config, work, worked) || !check_loop(work, file, worked)) return;
+    if (!home_is_there(config, work, worked) || !check_loop(config, work, file, worked)) return;
     if (forward_read(config, work, worked) != FORWARD_NONE) return;
     if (work->step == STEP_USER)
         deliver_mailbox(config, work, file, worked);
@@ -190,7 +198,7 @@ void worker_step(const struct config *config, const struct ipc_local_work *work,
         include_read(work, worked);
         break;
     case STEP_CHECK:
-        if (check_loop(work, file, worked)) worked_set(worked, DELIVERY_DELIVERED, "2.0.0", "no loop");
+        if (check_loop(config, work, file, worked)) worked_set(worked, DELIVERY_DELIVERED, "2.0.0", "no loop");
         break;
     case STEP_COMMAND:
         break; /* not here: the filter forbids it */

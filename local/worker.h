@@ -91,10 +91,17 @@ enum content_result {
 MUST_USE enum content_result content_write(const struct content *content, int to);
 /* The same with lines "From " quoted by '>', one more LF at the end. */
 MUST_USE enum content_result content_write_quoted(const struct content *content, int to);
-/* Looks for Delivered-To: recipient in the header. 1 it is there, 0 not, -1 the file could not be read. */
-int content_has_delivered_to(int file, uint64_t offset, uint64_t length, struct str recipient);
+enum content_loop {
+    LOOP_NONE,
+    LOOP_DELIVERED,  /* the header has Delivered-To: recipient */
+    LOOP_HOPS,       /* it has more than hop_limit Received fields */
+    LOOP_UNREADABLE, /* the file could not be read */
+};
+/* Whether the message has come round. */
+MUST_USE enum content_loop content_look_for_loop(int file, uint64_t offset, uint64_t length, struct str recipient,
+                                                 uint64_t hop_limit);
 /* The same for bytes in memory; pure. */
-bool header_has_delivered_to(struct str bytes, struct str recipient);
+MUST_USE enum content_loop header_look_for_loop(struct str bytes, struct str recipient, uint64_t hop_limit);
 
 /* ---- maildir.c, mbox.c: true if the message is there, durably */
 bool maildir_deliver(const struct config *config, const struct ipc_local_work *work, int file, int base,

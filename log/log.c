@@ -95,8 +95,7 @@ static void write_waiting(struct log_daemon *daemon, const struct waiting *waiti
         record_parse(str_slice(buf_str(&daemon->texts), waiting->offset, waiting->offset + waiting->length));
     record_set_time(&daemon->frame, waiting->date);
     record_format(&daemon->frame, waiting->source->tag, &record, &daemon->out);
-    if (daemon->frame.form == RECORD_FORM_SYSLOG) /* a datagram a line */
-        flush(daemon);
+    if (record_form_is_datagram(daemon->frame.form)) flush(daemon);
 }
 
 /* Writes the lines dated up to a moment, in order; the others wait on. */
@@ -214,8 +213,9 @@ static unsigned facility_number(struct str name) {
 }
 
 static enum record_form form_of(const struct config *config) {
-    if (str_equal(config->log_format, STR("json"))) return RECORD_FORM_JSON;
-    return config->maillog_file.length == 0 ? RECORD_FORM_SYSLOG : RECORD_FORM_TEXT;
+    bool json = str_equal(config->log_format, STR("json")), syslog = config->maillog_file.length == 0;
+    if (syslog) return json ? RECORD_FORM_SYSLOG_JSON : RECORD_FORM_SYSLOG;
+    return json ? RECORD_FORM_JSON : RECORD_FORM_TEXT;
 }
 
 /* The log's host is the first label of the machine's name, as syslog has it. */

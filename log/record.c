@@ -88,7 +88,24 @@ static void append_tag(struct buf *out, struct str tag, const struct record *rec
     buf_append_char(out, '[');
     buf_append_u64(out, record->process);
     buf_append(out, STR("]: "));
-    append_plain(out, record->text);
+}
+
+static void append_priority(struct buf *out, const struct record_frame *frame, const struct record *record) {
+    buf_printf(out, "<%u>%s ", frame->facility * 8 + record->severity, frame->traditional);
+}
+
+static void append_object(struct buf *out, const struct record_frame *frame, struct str tag,
+                          const struct record *record) {
+    buf_printf(out, "{\"time\":\"%s\",\"host\":", frame->iso);
+    append_json(out, frame->host);
+    buf_append(out, STR(",\"service\":"));
+    append_json(out, tag);
+    append_json_severity(out, record);
+    buf_append_char(out, '}');
+}
+
+bool record_form_is_datagram(enum record_form form) {
+    return form == RECORD_FORM_SYSLOG || form == RECORD_FORM_SYSLOG_JSON;
 }
 
 void record_format(const struct record_frame *frame, struct str tag, const struct record *record, struct buf *out) {
@@ -99,19 +116,22 @@ void record_format(const struct record_frame *frame, struct str tag, const struc
         buf_append(out, frame->host);
         buf_append_char(out, ' ');
         append_tag(out, tag, record);
+        append_plain(out, record->text);
         buf_append_char(out, '\n');
         break;
     case RECORD_FORM_SYSLOG:
-        buf_printf(out, "<%u>%s ", frame->facility * 8 + record->severity, frame->traditional);
+        append_priority(out, frame, record);
         append_tag(out, tag, record);
+        append_plain(out, record->text);
+        break;
+    case RECORD_FORM_SYSLOG_JSON:
+        append_priority(out, frame, record);
+        append_tag(out, tag, record);
+        append_object(out, frame, tag, record);
         break;
     case RECORD_FORM_JSON:
-        buf_printf(out, "{\"time\":\"%s\",\"host\":", frame->iso);
-        append_json(out, frame->host);
-        buf_append(out, STR(",\"service\":"));
-        append_json(out, tag);
-        append_json_severity(out, record);
-        buf_append(out, STR("}\n"));
+        append_object(out, frame, tag, record);
+        buf_append_char(out, '\n');
         break;
     }
 }

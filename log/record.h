@@ -18,6 +18,7 @@ enum record_form {
     RECORD_FORM_TEXT,   /* Mmm dd hh:mm:ss host tag[pid]: warning: text */
     RECORD_FORM_JSON,   /* an object a line */
     RECORD_FORM_SYSLOG, /* <priority>Mmm dd hh:mm:ss tag[pid]: warning: text */
+    RECORD_FORM_SYSLOG_JSON, /* <priority>Mmm dd hh:mm:ss tag[pid]: and the object */
 };
 
 /* What stands before every line. */
@@ -35,6 +36,8 @@ struct record_frame {
 struct record record_parse(struct str line);
 /* Sets the time of the record to come, in microseconds since the epoch. */
 void record_set_time(struct record_frame *frame, int64_t date);
+/* Whether a record of that form is a datagram by itself, without LF. */
+bool record_form_is_datagram(enum record_form form);
 /* Appends the finished line, with LF but for syslog. Control characters become '?'. */
 void record_format(const struct record_frame *frame, struct str tag, const struct record *record, struct buf *out);
 

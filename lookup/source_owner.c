@@ -1,5 +1,6 @@
 /* The owner of a table's file: see source_owner.h. */
 #include "source_owner.h"
+#include "inline_rules.h"
 #include "memory.h"
 #include "table_types.h"
 #include "table_words.h"
@@ -53,6 +54,7 @@ static bool owner_at_depth(struct str type_name, unsigned depth, uint32_t *uid, 
         return owner_of_several(name, depth, uid, gid);
     if (str_equal(type, STR("lmdb")) || str_equal(type, STR("hash")) || str_equal(type, STR("btree")))
         return owner_of_lmdb(name, uid, gid);
+    if (inline_rules_are(name)) return true; /* written in main.cf too */
     return name.length > 0 && name.data[0] == '/' && owner_of_file(name, uid, gid);
 }
 

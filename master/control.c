@@ -167,7 +167,7 @@ static void handle_connect_path(struct child *child, uint32_t serial, const stru
         close(descriptor);
 }
 
-/* ---- READY, LOAD */
+/* ---- READY, LOAD, LEAVING */
 
 static void handle_ready(struct child *child) {
     struct service *service = child->service;
@@ -184,6 +184,16 @@ static void handle_load(struct child *child, const struct ipc_load *load) {
     service_evaluate(child->service);
 }
 
+/* It drains as after a reload: its successor starts, and what comes now waits in the sockets for that. */
+static void handle_leaving(struct child *child) {
+    if (child->draining)
+        return;
+    child->draining = true;
+    report(child->service->master, REPORT_INFO, "service %s pid %d was told to end by somebody: the next takes over",
+           child->service->row.name, (int)child->pid);
+    service_evaluate(child->service);
+}
+
 /* The bound structs of the messages a child may send. */
 union message {
     struct ipc_ready ready;
@@ -191,6 +201,7 @@ union message {
     struct ipc_connect connect;
     struct ipc_connect_path connect_path;
     struct ipc_drain drain;
+    struct ipc_leaving leaving;
 };
 
 static bool handle_packet(struct child *child, struct str packet) {
@@ -205,6 +216,10 @@ static bool handle_packet(struct child *child, struct str packet) {
     }
     if (type == IPC_LOAD && ipc_decode(packet, type, &message)) {
         handle_load(child, &message.load);
+        return true;
+    }
+    if (type == IPC_LEAVING && ipc_decode(packet, type, &message)) {
+        handle_leaving(child);
         return true;
     }
     if (type == IPC_CONNECT && ipc_decode(packet, type, &message)) {

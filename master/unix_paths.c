@@ -50,15 +50,26 @@ static bool take_prefix(struct str *text, struct str prefix) {
     return true;
 }
 
-/* The tables of a list whose entries stand in the list itself. */
+/* A table whose entries stand in the list itself; *word becomes them. */
+static bool take_inline_table(struct str *word) {
+    static const struct str always[] = {STR_INIT("inline:"), STR_INIT("static:"), STR_INIT("randmap:")};
+    static const struct str by_braces[] = {STR_INIT("pcre:"), STR_INIT("regexp:"), STR_INIT("cidr:")};
+    for (size_t i = 0; i < ARRAY_LENGTH(always); i++)
+        if (take_prefix(word, always[i]))
+            return true;
+    for (size_t i = 0; i < ARRAY_LENGTH(by_braces); i++)
+        if (take_prefix(word, by_braces[i]))
+            return str_starts(*word, STR("{"));
+    return false;
+}
+
 static void search_tables(const struct search *search, struct str list, unsigned depth) {
     struct str word;
     struct str inside;
     while (table_word_next(&list, &word) == TABLE_WORD) {
         while (take_prefix(&word, STR("proxy:")))
             ;
-        if (take_prefix(&word, STR("inline:")) || take_prefix(&word, STR("static:")) ||
-            take_prefix(&word, STR("randmap:")))
+        if (take_inline_table(&word))
             search_text(search, word);
         else if ((take_prefix(&word, STR("unionmap:")) || take_prefix(&word, STR("pipemap:"))) && depth < DEPTH_MAX &&
                  table_word_unbrace(word, &inside))

@@ -2,6 +2,7 @@
  *
  *   PICKUP_SUBMIT    over the public socket; the kernel says who calls
  *   drop_folder.c    files that set-gid drop left while the server was down
+ *   callers.c        how many connections an account may have
  *   submission.c     trace, missing headers, commit
  *
  * It runs as tern-pickup, may touch the drop folder alone, and talks to cleanup. */
@@ -40,10 +41,19 @@ static void dispatch(struct ipc_request *request, void *context) {
         ipc_answer_failed(request, 550, "5.5.1", "pickup does not serve %s", ipc_type_name(request->type));
 }
 
-/* One message at a time for each caller: a user's flood waits behind itself. */
+/* One message at a time for each connection, and a number of connections for each account: a user's flood waits
+ * behind itself. Who has too many is not answered, since waiting for the question would take the place away from
+ * others; sendmail knows by the end of the connection that its question was not read. */
 static void session(struct service *service, int connection, unsigned listener) {
+    struct pickup *pickup = service_context(service);
+    uint32_t uid = ipc_descriptor_uid(connection);
     (void)listener;
-    ipc_serve(connection, 1, dispatch, service_context(service));
+    if (!callers_enter(pickup, uid)) {
+        close(connection);
+        return;
+    }
+    ipc_serve_while_used(connection, 1, pickup->config->pickup_timeout * 1000, dispatch, pickup);
+    callers_leave(pickup, uid);
 }
 
 static void wake(struct service *service) {
@@ -58,6 +68,7 @@ static bool start(struct service *service, struct failure *failure) {
     pickup->config = service_config(service);
     pickup->intake = intake_source_create(service_client(service, "cleanup", NULL, NULL), pickup->config);
     pickup->folder = service_directory(service);
+    pickup->callers = map_create();
     drop_folder_scan(pickup);
     return true;
 }

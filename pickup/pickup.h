@@ -2,6 +2,7 @@
 #ifndef TERN_PICKUP_H
 #define TERN_PICKUP_H
 
+#include "hash.h"
 #include "intake.h"
 #include "ipc.h"
 #include "service.h"
@@ -11,6 +12,7 @@ struct pickup {
     const struct config *config;
     struct intake_source *intake;
     int folder; /* the drop folder; -1 if there is none */
+    struct map *callers; /* callers.c: uid to struct caller */
     bool scanning;
 };
 
@@ -26,6 +28,11 @@ struct submission {
  * ID. False: failure has the reply. */
 MUST_USE bool submission_take(struct pickup *pickup, const struct submission *submission, struct arena *arena,
                               char queue_id[24], struct intake_failure *failure);
+
+/* callers.c: counts a connection of that account; false, once with a warning, if it has too many. */
+MUST_USE bool callers_enter(struct pickup *pickup, uint32_t uid);
+/* A connection for which callers_enter was true has ended. */
+void callers_leave(struct pickup *pickup, uint32_t uid);
 
 /* drop_folder.c: takes in all that stands there. In a task. */
 void drop_folder_scan(struct pickup *pickup);

@@ -16,8 +16,8 @@ static void settle(const struct delivery *delivery, const struct ipc_outcome *ou
         one.index = delivery->indexes[i];
         const struct queue_recipient *recipient = &message->envelope.recipients[one.index];
         if (log_it)
-            delivery_log(str_from(message->queue_id), &times, recipient->address, recipient->original, &one,
-                         message_is_probe(message));
+            delivery_log(message->qmgr->config, str_from(message->queue_id), &times, recipient->address,
+                         recipient->original, &one, message_is_probe(message));
         message_outcome(message, &one);
     }
 }
@@ -98,6 +98,7 @@ static enum ipc_result ask_agent(const struct delivery *delivery, struct arena *
             .helo = envelope->helo,
             .protocol = envelope->protocol,
             .login = envelope->login,
+            .message_id = envelope->message_id,
             .perhaps_delivered = message->perhaps_delivered,
             .recipients = {buf_str(&rows), count},
             .probe = message_is_probe(message),

@@ -150,11 +150,13 @@ static bool is_news(const struct queue_recipient *before, const struct queue_rec
            !str_equal(before->remote_mta, after->remote_mta) || !str_equal(before->diagnostic, after->diagnostic);
 }
 
-void message_outcome(struct message *message, const struct ipc_outcome *outcome) {
-    if (outcome->index >= message->envelope.recipient_count) return;
-    struct queue_recipient *recipient = &message->envelope.recipients[outcome->index];
+void message_outcome(struct message *message, const struct ipc_outcome *said) {
+    if (said->index >= message->envelope.recipient_count) return;
+    struct queue_recipient *recipient = &message->envelope.recipients[said->index];
+    struct ipc_outcome softened = *said, *outcome = &softened;
+    char soft_status[DELIVERY_STATUS_SIZE];
+    if (!message_is_probe(message)) delivery_soften(message->qmgr->config, outcome, soft_status);
     unsigned action = (unsigned)outcome->action;
-    if (action == DELIVERY_FAILED && message->qmgr->config->soft_bounce) action = DELIVERY_DEFERRED;
     const struct queue_recipient before = *recipient;
     recipient->action = action;
     recipient->state = message_state_after(message, recipient, action);
@@ -295,8 +297,8 @@ static void settle_unresolved(struct message *message, size_t index, const char 
         .index = index, .action = action, .status = str_from(status), .relay = STR("none"), .text = text};
     struct delivery_times times = {message->envelope.arrival, message->activated, clock_date()};
     const struct queue_recipient *recipient = &message->envelope.recipients[index];
-    delivery_log(str_from(message->queue_id), &times, recipient->address, recipient->original, &outcome,
-                 message_is_probe(message));
+    delivery_log(message->qmgr->config, str_from(message->queue_id), &times, recipient->address, recipient->original,
+                 &outcome, message_is_probe(message));
     message_outcome(message, &outcome);
 }
 

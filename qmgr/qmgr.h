@@ -181,7 +181,7 @@ bool message_owes_report(const struct message *message);
 /* A notice to the postmaster, of our own making: what fails with it is told to nobody. */
 bool message_is_postmaster_notice(const struct message *message);
 /* Marks a recipient's outcome in memory and file. */
-void message_outcome(struct message *message, const struct ipc_outcome *outcome);
+void message_outcome(struct message *message, const struct ipc_outcome *said);
 
 /* destination.c: windows and turns */
 struct transport *transport_find(struct qmgr *qmgr, struct str name);

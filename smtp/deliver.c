@@ -19,8 +19,8 @@
 static void log_outcome(const struct delivery *delivery, const struct recipient *recipient) {
     struct delivery_times times = {(int64_t)delivery->request->arrival, (int64_t)delivery->request->activated,
                                    delivery->started};
-    delivery_log(delivery->request->queue_id, &times, recipient->row.address, recipient->row.original,
-                 &recipient->outcome, delivery->request->probe);
+    delivery_log(delivery->smtp->config, delivery->request->queue_id, &times, recipient->row.address,
+                 recipient->row.original, &recipient->outcome, delivery->request->probe);
 }
 
 static uint64_t milliseconds(deadline from, deadline to) {

@@ -8,7 +8,7 @@
 #include "log.h"
 #include "clock.h"
 
-enum { LOG_ERR = 3, LOG_WARN = 4, LOG_NORMAL = 6, LOG_DEBUG = 7, TEXT_TAIL = 4 };
+enum { LOG_CRIT = 2, LOG_ERR = 3, LOG_WARN = 4, LOG_NORMAL = 6, LOG_DEBUG = 7, TEXT_TAIL = 4 };
 
 /* The one context that a process has for its log. */
 static struct {
@@ -158,7 +158,7 @@ void log_error(const char *format, ...) {
 }
 
 void log_fatal_text(const char *format, ...) {
-    SAY(LOG_ERR, "fatal: ", STR_EMPTY);
+    SAY(LOG_CRIT, "fatal: ", STR_EMPTY);
 }
 
 void log_message(struct str queue_id, const char *format, ...) {

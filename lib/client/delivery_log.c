@@ -4,6 +4,14 @@
 #include "clock.h"
 #include "log.h"
 
+bool delivery_soften(const struct config *config, struct ipc_outcome *outcome, char status[DELIVERY_STATUS_SIZE]) {
+    if (outcome->action != DELIVERY_FAILED || !config->soft_bounce) return false;
+    outcome->action = DELIVERY_DEFERRED;
+    snprintf(status, DELIVERY_STATUS_SIZE, "4%.*s", STR_ARGS(str_from_offset(outcome->status, 1)));
+    outcome->status = str_from(status);
+    return true;
+}
+
 const char *delivery_status_word(uint64_t action, bool probe) {
     if (probe) return action == DELIVERY_DEFERRED || action == DELIVERY_FAILED ? "undeliverable" : "deliverable";
     return action == DELIVERY_DEFERRED ? "deferred" : action == DELIVERY_FAILED ? "bounced" : "sent";
@@ -36,9 +44,12 @@ void delivery_log_address(struct buf *out, struct str address) {
     }
 }
 
-void delivery_log(struct str queue_id, const struct delivery_times *times, struct str address, struct str original,
-                  const struct ipc_outcome *outcome, bool probe) {
+void delivery_log(const struct config *config, struct str queue_id, const struct delivery_times *times,
+                  struct str address, struct str original, const struct ipc_outcome *outcome, bool probe) {
     struct buf line = buf_make(1900);
+    struct ipc_outcome told = *outcome;
+    char soft_status[DELIVERY_STATUS_SIZE];
+    bool soft = !probe && delivery_soften(config, &told, soft_status);
     int64_t now = clock_date();
     int64_t connection = (int64_t)outcome->connection_ms * 1000,
             transmission = (int64_t)outcome->transmission_ms * 1000;
@@ -61,8 +72,8 @@ void delivery_log(struct str queue_id, const struct delivery_times *times, struc
     append_seconds(&line, connection);
     buf_append_char(&line, '/');
     append_seconds(&line, transmission);
-    buf_printf(&line, ", dsn=%.*s, status=%s (%.*s)", STR_ARGS(outcome->status),
-               delivery_status_word(outcome->action, probe), STR_ARGS(outcome->text));
+    buf_printf(&line, ", dsn=%.*s, status=%s (%.*s)", STR_ARGS(told.status),
+               soft ? "SOFTBOUNCE" : delivery_status_word(told.action, probe), STR_ARGS(told.text));
     log_message(queue_id, "%.*s", STR_ARGS(buf_str(&line)));
     buf_free(&line);
 }

@@ -107,6 +107,8 @@ typedef void ipc_handler(struct ipc_request *request, void *context);
  * the peer has gone or the task is cancelled, after all handlers have ended.
  * at_once: most requests under way; more wait in the socket. */
 void ipc_serve(int descriptor, size_t at_once, ipc_handler *handler, void *context);
+/* The same, and returns too when nothing came for idle_ms and nothing is under way; 0: never so. */
+void ipc_serve_while_used(int descriptor, size_t at_once, int64_t idle_ms, ipc_handler *handler, void *context);
 /* Answers a request. False if the peer is gone. descriptor -1: none. */
 bool ipc_answer(struct ipc_request *request, enum ipc_type type, const void *message, int descriptor);
 bool ipc_answer_failed(struct ipc_request *request, uint64_t reply_code, const char *status, const char *format, ...) PRINTF_LIKE(4, 5);
@@ -116,6 +118,8 @@ bool ipc_notify(struct ipc_peer *peer, enum ipc_type type, const void *message);
  * and the uid of the process at the other end. */
 struct str ipc_peer_service(const struct ipc_peer *peer);
 uint32_t ipc_peer_uid(const struct ipc_peer *peer);
+/* The same of a connected socket; UINT32_MAX if the kernel does not say. */
+uint32_t ipc_descriptor_uid(int descriptor);
 /* State a service keeps for a connection; freed by its own function at the end. */
 void ipc_peer_set_state(struct ipc_peer *peer, void *state, void (*destroy)(void *state));
 void *ipc_peer_state(struct ipc_peer *peer);
@@ -171,7 +175,8 @@ MUST_USE enum ipc_result ipc_tell_with(struct ipc_client *client, enum ipc_type 
 /* ---- without a loop: for command line tools; blocks */
 /* Connects to a public socket by path. */
 MUST_USE int ipc_connect_path(const char *path, struct failure *failure);
-/* IPC_UNREACHABLE with EPIPE in failure: the other side is leaving and did not take the request; connect anew. */
+/* IPC_UNREACHABLE with EPIPE in failure: the other side is leaving, or wants no more connections, and did not take the
+ * request; connect anew. */
 MUST_USE enum ipc_result ipc_ask_blocking(int descriptor, enum ipc_type type, const void *message, int sent_descriptor,
                                           enum ipc_type expected, int64_t timeout_ms, struct arena *arena,
                                           struct ipc_reply *reply, struct failure *failure);

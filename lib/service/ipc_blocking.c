@@ -33,11 +33,17 @@ static enum ipc_result await_answer(struct ipc_socket *socket, uint32_t serial, 
                                     struct arena *arena, struct ipc_reply *reply, struct failure *failure) {
     for (;;) {
         struct ipc_packet packet;
+        errno = 0; /* what is not a packet of ours has none */
         enum ipc_transfer got = ipc_socket_receive(socket, &packet);
         if (got == IPC_TRANSFER_AGAIN) {
             if (task_wait_readable(socket->descriptor, until) == WAIT_READY) continue;
             failure_set(failure, "no answer in time");
             return IPC_TIMEOUT;
+        }
+        /* The socket was closed at the other end with the question still unread in it (unix(7)). */
+        if (got == IPC_TRANSFER_BROKEN && errno == ECONNRESET) {
+            failure_set_errno(failure, EPIPE, "connection lost");
+            return IPC_UNREACHABLE;
         }
         if (got != IPC_TRANSFER_DONE) break;
         void *message = packet.serial == serial ? ipc_packet_decode(&packet, arena) : NULL;

@@ -176,8 +176,16 @@ static bool take_packet(struct ipc_peer *peer, struct ipc_packet *packet) {
     return start_request(peer, packet);
 }
 
-/* Reads until the peer has gone, has broken the rules, or this task is cancelled. */
-static void read_requests(struct ipc_peer *peer, size_t at_once) {
+/* Waits for the next packet: at most idle_ms (0: for ever) while nothing is under way. */
+static enum wait_result wait_for_packet(struct ipc_peer *peer, int64_t idle_ms) {
+    enum wait_result waited;
+    do waited = task_wait_readable(peer->socket.descriptor, idle_ms > 0 ? deadline_in(idle_ms) : DEADLINE_NEVER);
+    while (waited == WAIT_TIMEOUT && peer->under_way > 0);
+    return waited;
+}
+
+/* Reads until the peer has gone, has broken the rules or idles, or this task is cancelled. */
+static void read_requests(struct ipc_peer *peer, size_t at_once, int64_t idle_ms) {
     enum wait_result waited = WAIT_READY;
     while (waited == WAIT_READY && !peer->broken) {
         if (peer->under_way >= at_once) {
@@ -190,7 +198,7 @@ static void read_requests(struct ipc_peer *peer, size_t at_once) {
             if (!take_packet(peer, &packet)) return;
             break;
         case IPC_TRANSFER_AGAIN:
-            waited = task_wait_readable(peer->socket.descriptor, DEADLINE_NEVER);
+            waited = wait_for_packet(peer, idle_ms);
             break;
         case IPC_TRANSFER_CLOSED:
         case IPC_TRANSFER_BROKEN:
@@ -218,13 +226,20 @@ static void wait_for_handlers(struct ipc_peer *peer) {
     }
 }
 
-void ipc_serve(int descriptor, size_t at_once, ipc_handler *handler, void *context) {
-    struct ipc_peer *peer = MEMORY_NEW(struct ipc_peer);
+uint32_t ipc_descriptor_uid(int descriptor) {
     struct ucred credentials = {.uid = (uid_t)-1};
     socklen_t length = sizeof(credentials);
+    return getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 ? credentials.uid : UINT32_MAX;
+}
+
+void ipc_serve(int descriptor, size_t at_once, ipc_handler *handler, void *context) {
+    ipc_serve_while_used(descriptor, at_once, 0, handler, context);
+}
+
+void ipc_serve_while_used(int descriptor, size_t at_once, int64_t idle_ms, ipc_handler *handler, void *context) {
+    struct ipc_peer *peer = MEMORY_NEW(struct ipc_peer);
     ipc_socket_open(&peer->socket, descriptor);
-    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0) peer->uid = credentials.uid;
-    else peer->uid = UINT32_MAX;
+    peer->uid = ipc_descriptor_uid(descriptor);
     peer->handler = handler;
     peer->context = context;
     peer->next = served;
@@ -232,7 +247,7 @@ void ipc_serve(int descriptor, size_t at_once, ipc_handler *handler, void *conte
     if (served) served->previous = &peer->next;
     served = peer;
     drain_if_unheld(peer);
-    read_requests(peer, at_once ? at_once : 1);
+    read_requests(peer, at_once ? at_once : 1, idle_ms);
     wait_for_handlers(peer);
     *peer->previous = peer->next;
     if (peer->next) peer->next->previous = peer->previous;

@@ -20,6 +20,7 @@ enum {
     LOAD_PAUSE_MS = 1000,      /* between two reports of the number of sessions */
     FULL_QUEUE_PAUSE_MS = 20,  /* before a UNIX socket is tried again whose queue was full */
     ABANDONED_GRACE_S = 5,     /* from master's end to ours, at most */
+    LEAVING_PATIENCE_MS = 5000, /* for telling master that we drain of our own accord */
     LEAVE_GRACE_S = 10,        /* from the last session's end to the process's, at most */
 };
 
@@ -67,12 +68,14 @@ struct service {
     struct peer_client *peers;
     bool started;
     bool draining;
+    bool leaving; /* draining because of a signal: master is to know */
     bool drain_returned;
-    bool stopping; /* and no successor takes over */
+    bool stopping; /* no successor takes over, or it did long ago */
     bool waking;
     bool abandoned; /* master has gone */
     bool failed;
     struct loop_timer *ticker;
+    struct loop_timer *drain_timer; /* until sessions have had drain_time */
 };
 
 #ifdef TERN_SANITIZERS
@@ -247,10 +250,23 @@ static void listen_stop(struct service *service) {
 
 static void run_drain(void *argument) {
     struct service *service = argument;
+    /* Else master would count on us, and send nobody else to the sockets, until the last session has ended. */
+    if (service->leaving && ipc_tell(service->control, IPC_LEAVING, &(struct ipc_leaving){},
+                                     deadline_in(LEAVING_PATIENCE_MS), NULL) != IPC_OK)
+        log_warning("master cannot be told that this process leaves");
     if (service->declaration->drain) service->declaration->drain(service);
     service->drain_returned = true;
     check_end(service);
 }
+
+static void stop_begin(struct service *service) {
+    loop_timer_stop(&service->drain_timer);
+    if (service->stopping) return;
+    service->stopping = true;
+    if (service->started && service->declaration->stop) service->declaration->stop(service);
+}
+
+static void drain_time_is_up(void *argument) { stop_begin(argument); }
 
 static void drain_begin(struct service *service) {
     if (service->draining) return;
@@ -258,18 +274,15 @@ static void drain_begin(struct service *service) {
     listen_stop(service);
     ipc_serve_drain();
     if (service->started && !task_start("drain", run_drain, service)) service->drain_returned = true;
+    service->drain_timer = loop_timer_start(service->config->drain_time * 1000, 0, drain_time_is_up, service);
     check_end(service);
 }
 
-static void stop_begin(struct service *service) {
-    if (service->stopping) return;
-    service->stopping = true;
-    if (service->started && service->declaration->stop) service->declaration->stop(service);
-}
-
 static void on_terminate(int signal_number, void *argument) {
+    struct service *service = argument;
     (void)signal_number;
-    drain_begin(argument);
+    service->leaving = !service->draining;
+    drain_begin(service);
 }
 
 /* Whoever has no master would hold sockets and queue files against the next one. */
@@ -468,6 +481,7 @@ static void run_loop(struct service *service) {
     listen_stop(service);
     loop_timer_stop(&service->ticker);
     loop_timer_stop(&service->load_timer);
+    loop_timer_stop(&service->drain_timer);
     service->abandoned = true; /* the end of the control connection is our own doing */
     /* Tasks that are cancelled here still tell what came of their work: the clients go after them. */
     loop_destroy();

@@ -47,7 +47,7 @@ struct service_declaration {
      * ends once this has returned and no session is left. IPC connections being
      * served end by themselves (ipc_serve_drain). May be NULL. */
     void (*drain)(struct service *service);
-    /* Everything stops (service_is_stopping): end the sessions that merely wait for their
+    /* Sessions should end (service_is_stopping): end those that merely wait for their
      * client. Comes once, with the drain or after it; must not wait. May be NULL. */
     void (*stop)(struct service *service);
     /* Sessions a process may serve when the configuration does not say (service_session_limit). */
@@ -82,8 +82,8 @@ int service_connect_path(struct service *service, struct str path, deadline unti
  * files beneath it: in a private instance the process's own / is not it. */
 int service_directory(const struct service *service);
 bool service_is_draining(const struct service *service);
-/* Draining because everything stops, not because a successor takes over (reload): sessions
- * should end as soon as they decently can. */
+/* Draining, and sessions should end as soon as they decently can: everything stops, or a
+ * successor took over (reload) and drain_time has passed since. */
 bool service_is_stopping(const struct service *service);
 /* Sessions under way. */
 unsigned service_sessions(const struct service *service);

@@ -1,4 +1,5 @@
 /* cidr: networks and what they map to; the key is an IP address. */
+#include "inline_rules.h"
 #include "ip_prefix.h"
 #include "memory.h"
 #include "pattern_file.h"
@@ -52,24 +53,25 @@ static bool cidr_changed(const void *state) {
     return table_stamp_changed(table->path, &table->stamp);
 }
 
-bool table_cidr_open(const struct table_request *request, const struct table_methods **methods, void **state,
+bool table_cidr_open(const struct table_request *asked, const struct table_methods **methods, void **state,
                      struct failure *failure) {
     static const struct table_methods cidr_methods = {
         .lookup = cidr_lookup, .close = cidr_close, .changed = cidr_changed};
+    struct table_request request = *asked;
     struct buf text = {0};
     struct table_stamp stamp;
-    if (!table_request_read(request, RULES_FILE_MAX, &text, &stamp, failure)) {
+    if (!rules_read(&request, RULES_FILE_MAX, &text, &stamp, failure)) {
         buf_free(&text);
         return false;
     }
     struct cidr_table *table = MEMORY_NEW(struct cidr_table);
-    table->path = memory_copy_string(request->name);
+    table->path = memory_copy_string(request.name);
     table->stamp = stamp;
-    pattern_rules_parse(buf_str(&text), PATTERN_SYNTAX_CIDR, request->name, true, request->warnings, &table->rules);
+    pattern_rules_parse(buf_str(&text), PATTERN_SYNTAX_CIDR, request.name, true, request.warnings, &table->rules);
     buf_free(&text);
     for (size_t i = 0; i < table->rules.count; i++) {
         struct pattern_rule *rule = &table->rules.items[i];
-        if (rule->kind != PATTERN_RULE_ENDIF && !rule->dead) compile(&table->rules, rule, request);
+        if (rule->kind != PATTERN_RULE_ENDIF && !rule->dead) compile(&table->rules, rule, &request);
     }
     *state = table;
     *methods = &cidr_methods;

@@ -6,6 +6,8 @@ lib_table_libtable_a_SOURCES = \
 	lib/table/cidr_table.c \
 	lib/table/entry_map.c \
 	lib/table/entry_map.h \
+	lib/table/inline_rules.c \
+	lib/table/inline_rules.h \
 	lib/table/inline_table.c \
 	lib/table/ip_prefix.c \
 	lib/table/ip_prefix.h \

@@ -6,6 +6,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include "inline_rules.h"
 #include "memory.h"
 #include "pattern_file.h"
 #include "table_types.h"
@@ -178,20 +179,21 @@ static void prepare(struct pcre_table *table, struct str text, const struct tabl
     if (table->jit_stack != NULL) pcre2_jit_stack_assign(table->match_context, NULL, table->jit_stack);
 }
 
-bool table_pcre_open(const struct table_request *request, const struct table_methods **methods, void **state,
+bool table_pcre_open(const struct table_request *asked, const struct table_methods **methods, void **state,
                      struct failure *failure) {
     static const struct table_methods pcre_methods = {
         .lookup = pcre_lookup, .close = pcre_close, .changed = pcre_changed};
+    struct table_request request = *asked;
     struct buf text = {0};
     struct table_stamp stamp;
-    if (!table_request_read(request, RULES_FILE_MAX, &text, &stamp, failure)) {
+    if (!rules_read(&request, RULES_FILE_MAX, &text, &stamp, failure)) {
         buf_free(&text);
         return false;
     }
     struct pcre_table *table = MEMORY_NEW(struct pcre_table);
-    table->path = memory_copy_string(request->name);
+    table->path = memory_copy_string(request.name);
     table->stamp = stamp;
-    prepare(table, buf_str(&text), request);
+    prepare(table, buf_str(&text), &request);
     buf_free(&text);
     *state = table;
     *methods = &pcre_methods;

@@ -4,6 +4,7 @@
  * long. pcre: has limits and is the better choice. */
 #include <regex.h>
 
+#include "inline_rules.h"
 #include "memory.h"
 #include "pattern_file.h"
 #include "table_types.h"
@@ -148,20 +149,21 @@ static void prepare(struct regexp_table *table, struct str text, const struct ta
     table->match = memory_allocate(table->match_count, sizeof(regmatch_t));
 }
 
-bool table_regexp_open(const struct table_request *request, const struct table_methods **methods, void **state,
+bool table_regexp_open(const struct table_request *asked, const struct table_methods **methods, void **state,
                        struct failure *failure) {
     static const struct table_methods regexp_methods = {
         .lookup = regexp_lookup, .close = regexp_close, .changed = regexp_changed};
+    struct table_request request = *asked;
     struct buf text = {0};
     struct table_stamp stamp;
-    if (!table_request_read(request, RULES_FILE_MAX, &text, &stamp, failure)) {
+    if (!rules_read(&request, RULES_FILE_MAX, &text, &stamp, failure)) {
         buf_free(&text);
         return false;
     }
     struct regexp_table *table = MEMORY_NEW(struct regexp_table);
-    table->path = memory_copy_string(request->name);
+    table->path = memory_copy_string(request.name);
     table->stamp = stamp;
-    prepare(table, buf_str(&text), request);
+    prepare(table, buf_str(&text), &request);
     buf_free(&text);
     *state = table;
     *methods = &regexp_methods;

@@ -331,6 +331,10 @@ def main():
                          "<>  REJECT\nhold.example  HOLD look at it\n")
         # lookup serves only tables that main.cf names
         tern.set(f"smtpd_etrn_restrictions = check_sender_access texthash:{table}")
+        tern.set("smtpd_restriction_classes = inline_rules\n"
+                 "inline_rules = check_client_access cidr:{{192.0.2.0/24 OK}, {127.0.0.0/8 DUNNO}},\n"
+                 "    check_sender_access pcre:{ {if /@access\\.example$$/}, {/^bad(.)/ REJECT no $$1, thank you},\n"
+                 "        {endif} }")
         ports = Ports(tern)
         for dialogue in dialogues:
             options = [option.replace("$sender_table", f"texthash:{table}") for option in dialogue.options]

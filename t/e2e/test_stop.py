@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """tern stop and tern reload with SMTP sessions open: a stop ends those that wait for
-a command with 421 at once and the others after their command, a reload ends none. TAP."""
+a command with 421 at once and the others after their command, a reload does so after
+drain_time. TAP."""
 
 import threading
 import time
@@ -101,6 +102,23 @@ def reload_then_stop(tern):
     t.ok(stop.end() < QUICK, "quickly", stop.seconds)
 
 
+def reload_and_time_passes(tern):
+    idle, busy = peers.Client(tern.smtp_port), peers.Client(tern.smtp_port)
+    begin_content(busy, tern, "late")
+    started = time.monotonic()
+    t.is_(tern.run("reload").returncode, 0, "reload with a short drain_time")
+    is_goodbye(idle, "an idle session gets 421")
+    t.ok(time.monotonic() - started >= 1, "not before drain_time is over", time.monotonic() - started)
+    late = peers.Client(tern.smtp_port)
+    t.is_(late.greeting[0], "220", "new clients are served")
+    busy.send(b"last\r\n.\r\n")
+    t.is_(busy.reply()[0], "250", "the one within its content ends it")
+    is_goodbye(busy, "and gets 421 then")
+    t.ok(t.wait_for(lambda: "draining" not in tern.run("pids").stdout), "the old processes end")
+    t.is_(late.say("NOOP")[0], "250", "the new one is served on")
+    late.quit()
+
+
 def restart(tern):
     tern.start()
     idle = peers.Client(tern.smtp_port)
@@ -119,4 +137,7 @@ with t.Instance(settings=["smtpd_peername_lookup=no", f"myhostname={HOST}", "sto
     stop_within_content(tern)
     reload_then_stop(tern)
     restart(tern)
+    tern.set("drain_time = 1s")
+    tern.run("restart", check=True)
+    reload_and_time_passes(tern)
 t.done()

@@ -70,7 +70,7 @@ static void test_forms(void **state) {
     log_error("no");
     expect(3, "error: no");
     log_fatal_text("gone");
-    expect(3, "fatal: gone");
+    expect(2, "fatal: gone");
     log_message(STR("4bXyz"), "from=<%s>", "a@b");
     expect(6, "4bXyz: from=<a@b>");
     log_message_warning(STR("4bXyz"), "odd");

@@ -40,7 +40,32 @@ static void test_words(void **state) {
     }
 }
 
+static void test_soften(void **state) {
+    (void)state;
+    static const struct {
+        bool soft_bounce;
+        enum delivery_action action, softened;
+        const char *status, *wanted;
+    } rows[] = {{false, DELIVERY_FAILED, DELIVERY_FAILED, "5.1.1", "5.1.1"},
+                {true, DELIVERY_FAILED, DELIVERY_DEFERRED, "5.1.1", "4.1.1"},
+                {true, DELIVERY_FAILED, DELIVERY_DEFERRED, "5.123.456", "4.123.456"},
+                {true, DELIVERY_FAILED, DELIVERY_DEFERRED, "5.1234.67890", "4.1234.67890"},
+                {true, DELIVERY_FAILED, DELIVERY_DEFERRED, "", "4"},
+                {true, DELIVERY_DEFERRED, DELIVERY_DEFERRED, "4.4.1", "4.4.1"},
+                {true, DELIVERY_DELIVERED, DELIVERY_DELIVERED, "2.0.0", "2.0.0"}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct config config = {.soft_bounce = rows[i].soft_bounce};
+        struct ipc_outcome outcome = {.action = rows[i].action, .status = str_from(rows[i].status)};
+        char status[DELIVERY_STATUS_SIZE];
+        bool changed = delivery_soften(&config, &outcome, status);
+        assert_int_equal(changed, rows[i].action != rows[i].softened);
+        assert_int_equal(outcome.action, rows[i].softened);
+        if (!str_equal(outcome.status, str_from(rows[i].wanted))) fail_msg("row %zu", i);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_addresses), cmocka_unit_test(test_words)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_addresses), cmocka_unit_test(test_words),
+                                       cmocka_unit_test(test_soften)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

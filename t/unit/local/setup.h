@@ -41,6 +41,7 @@ UNUSED static int setup_make(void **state) {
     assert_non_null(mkdtemp(setup.top));
     setup.directory = open(setup.top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     setup.config = (struct config){
+        .hopcount_limit = 50,
         .myhostname = STR("mx.example.test"),
         .enable_original_recipient = true,
         .strict_mailbox_ownership = true,

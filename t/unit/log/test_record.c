@@ -64,6 +64,9 @@ static void test_format(void **state) {
          "Jan  1 00:00:05 host postfix/qmgr[12]: \xe0\xa2\x9b \xc3\x9b \xf0\x90\x82\x9b\n"},
         {RECORD_FORM_TEXT, "dying words", "Jan  1 00:00:05 host postfix/qmgr[0]: dying words\n"},
         {RECORD_FORM_SYSLOG, "4 12 1 warning: x", "<20>Jan  1 00:00:05 postfix/qmgr[12]: warning: x"},
+        {RECORD_FORM_SYSLOG_JSON, "2 12 1 fatal: x\n",
+         "<18>Jan  1 00:00:05 postfix/qmgr[12]: {\"time\":\"1970-01-01T00:00:05+0000\",\"host\":\"host\","
+         "\"service\":\"postfix/qmgr\",\"pid\":12,\"severity\":\"fatal\",\"text\":\"x?\"}"},
         {RECORD_FORM_JSON, "6 12 1 say \"x\" \\ \n",
          "{\"time\":\"1970-01-01T00:00:05+0000\",\"host\":\"host\",\"service\":\"postfix/qmgr\",\"pid\":12,"
          "\"severity\":\"info\",\"text\":\"say \\\"x\\\" \\\\ ?\"}\n"},

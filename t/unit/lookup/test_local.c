@@ -196,6 +196,9 @@ static void test_renewal(void **state) {
     uint32_t uid = 1, gid = 1;
     struct str name = str_from(fixture.lookup->alias_maps->sources[0]->name);
     assert_true(source_owner(name, &uid, &gid) && uid == (uint32_t)geteuid());
+    uid = 1;
+    assert_true(source_owner(STR("proxy:pcre:{{/a/ b}}"), &uid, &gid) && uid == 0);
+    assert_false(source_owner(STR("pcre:relative"), &uid, &gid));
     write_file(path, "a another\n");
     fixture.lookup->alias_maps->sources[0]->try_again = 0;
     assert_true(tables_have_changed(tables));

@@ -32,6 +32,8 @@ static const struct {
     {"transport_maps", "static:lmtp:unix:/run/a", "/run/a "},
     {"transport_maps", "static:{lmtp:unix:/run/a}", "/run/a "},
     {"transport_maps", "randmap:{lmtp:unix:/1, {lmtp:unix:/2}}", "/1 /2 "},
+    {"transport_maps", "pcre:{{/@a\\.example$/ lmtp:unix:/p}, {/./ smtp:}}, pcre:unix:/no", "/p "},
+    {"transport_maps", "regexp:{{/a/ lmtp:unix:/r}} cidr:{{::/0 lmtp:unix:/c}}", "/r /c "},
     {"transport_maps", "unionmap:{socketmap:unix:/no:x, inline:{a=lmtp:unix:/yes}}", "/yes "},
     {"transport_maps", "pipemap:{unionmap:{static:lmtp:unix:/deep}}", "/deep "},
     {"transport_maps", "inline:{ a=lmtp:unix:/unbalanced", ""},

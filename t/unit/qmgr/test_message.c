@@ -20,6 +20,15 @@ static bool scheduled_in_time = true;
 static enum resolve_result resolve_result;
 static char transport_name[20];
 
+/* When the wish comes: what it waits for, and what waits for it. */
+static enum stage { AT_ONCE, WHILE_LOOKUP_IS_ASKED, IN_FLIGHT, WHILE_THE_PASS_ENDS } stage;
+static bool asking, ending, wished;
+
+static void wait_for_the_wish(enum stage here) {
+    while (stage == here && !wished)
+        task_sleep(1);
+}
+
 /* ---- what message.c and change.c ask of others */
 
 struct ipc_client *service_client(struct service *service, const char *name, ipc_handler *on_notify, void *context) {
@@ -31,7 +40,8 @@ enum resolve_result resolve_recipient(struct resolve *resolve, struct str addres
                                       struct arena *arena, struct ipc_lookup_resolved *answer,
                                       struct failure *failure) {
     (void)resolve, (void)address, (void)sender, (void)until, (void)arena;
-    task_sleep(20);
+    asking = true;
+    wait_for_the_wish(WHILE_LOOKUP_IS_ASKED);
     *answer =
         (struct ipc_lookup_resolved){.known = true, .transport = str_from(transport_name), .nexthop = STR("a.test")};
     if (resolve_result == RESOLVE_RETRY) failure_set(failure, "the table does not answer");
@@ -49,7 +59,9 @@ void job_settle(struct job *job, unsigned action, const char *status, const char
 
 void message_finish(struct message *message) {
     finished++;
-    task_sleep(20); /* notices, syncs */
+    ending = true;
+    task_yield(); /* notices, syncs */
+    wait_for_the_wish(WHILE_THE_PASS_ENDS);
     message_free(&message);
 }
 
@@ -79,6 +91,8 @@ bool queue_requeue(struct qmgr *qmgr, int folder, struct str queue_id) {
 static int setup(void **state) {
     (void)state;
     flying_count = finished = forgotten = scans = 0;
+    stage = AT_ONCE;
+    asking = ending = wished = false;
     resolve_result = RESOLVE_OK;
     snprintf(transport_name, sizeof transport_name, "smtp");
     qmgr_fixture_make(&fixture, "");
@@ -114,7 +128,7 @@ static void add_file(const char *folder, const char *id) {
 struct act {
     const char *id;
     bool deferred, recovered;
-    int64_t when; /* ms until the wish */
+    enum stage when;
     enum { NO_WISH, WISH, DRAIN } kind;
     enum queue_change change;
 };
@@ -126,7 +140,9 @@ static void act(void *argument) {
 
 static void wish(void *argument) {
     const struct act *scene = argument;
-    task_sleep(scene->when);
+    while ((scene->when == WHILE_LOOKUP_IS_ASKED && !asking) || (scene->when == IN_FLIGHT && flying_count == 0) ||
+           (scene->when == WHILE_THE_PASS_ENDS && !ending))
+        task_sleep(1);
     struct message *message = map_get(fixture.qmgr.active, str_from(scene->id));
     if (scene->kind == DRAIN) {
         fixture.qmgr.draining = true;
@@ -137,9 +153,12 @@ static void wish(void *argument) {
         if (scene->change == QUEUE_EXPIRE) message->wish_expire = true;
         message_cancel_jobs(message);
     }
+    wished = true;
 }
 
 static void play(struct act *scene) {
+    stage = scene->when;
+    wished = scene->kind == NO_WISH;
     assert_true(task_start("activate", act, scene));
     if (scene->kind != NO_WISH) assert_true(task_start("wish", wish, scene));
     loop_run();
@@ -149,19 +168,19 @@ static void play(struct act *scene) {
 
 static void test_wishes_at_any_moment(void **state) {
     static const struct {
-        int64_t when;
+        enum stage when;
         unsigned kind;
         enum queue_change change;
         size_t flying;
-    } rows[] = {{0, NO_WISH, 0, 1},          /* nobody wishes anything: it is delivered */
-                {0, WISH, QUEUE_DELETE, 0},  /* while its content is being checked */
-                {10, WISH, QUEUE_DELETE, 0}, /* while lookup is being asked */
-                {10, WISH, QUEUE_HOLD, 0},
-                {10, WISH, QUEUE_EXPIRE, 0},
-                {10, DRAIN, 0, 0},
-                {0, DRAIN, 0, 0},
-                {25, WISH, QUEUE_DELETE, 1}, /* the delivery is in flight */
-                {25, DRAIN, 0, 1}};
+    } rows[] = {{AT_ONCE, NO_WISH, 0, 1},                       /* nobody wishes anything: it is delivered */
+                {AT_ONCE, WISH, QUEUE_DELETE, 0},               /* while its content is being checked */
+                {WHILE_LOOKUP_IS_ASKED, WISH, QUEUE_DELETE, 0}, /* while lookup is being asked */
+                {WHILE_LOOKUP_IS_ASKED, WISH, QUEUE_HOLD, 0},
+                {WHILE_LOOKUP_IS_ASKED, WISH, QUEUE_EXPIRE, 0},
+                {WHILE_LOOKUP_IS_ASKED, DRAIN, 0, 0},
+                {AT_ONCE, DRAIN, 0, 0},
+                {IN_FLIGHT, WISH, QUEUE_DELETE, 1}, /* the delivery is in flight */
+                {IN_FLIGHT, DRAIN, 0, 1}};
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         if (i) assert_int_equal(setup(state), 0);
         struct act scene = {
@@ -176,7 +195,7 @@ static void test_wishes_at_any_moment(void **state) {
             assert_int_equal(message->unfinished, 0);
             destination_delivery_ended(flying[0].destination);
             message_free(&message);
-        } else if (!(rows[i].kind == DRAIN && rows[i].when == 0)) { /* there it was never taken up */
+        } else if (!(rows[i].kind == DRAIN && rows[i].when == AT_ONCE)) { /* there it was never taken up */
             assert_int_equal(finished, 1);
         }
         assert_int_equal(map_count(fixture.qmgr.active), 0);
@@ -190,8 +209,8 @@ static void test_wishes_at_any_moment(void **state) {
 static void test_wish_at_the_end(void **state) {
     (void)state;
     snprintf(transport_name, sizeof transport_name, "smtp");
-    resolve_result = RESOLVE_RETRY; /* answered at once: the pass ends after 20 ms, and takes 20 more */
-    struct act scene = {.id = "AAAAAA2", .when = 30, .kind = WISH, .change = QUEUE_DELETE};
+    resolve_result = RESOLVE_RETRY; /* nothing is delivered: the pass ends at once */
+    struct act scene = {.id = "AAAAAA2", .when = WHILE_THE_PASS_ENDS, .kind = WISH, .change = QUEUE_DELETE};
     add_file("new", scene.id);
     play(&scene);
     assert_int_equal(finished, 1);

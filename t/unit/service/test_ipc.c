@@ -540,6 +540,72 @@ static void tools_ask_without_a_loop(struct world *world) {
     assert_int_equal(status, 0);
 }
 
+/* What closes the connection without having read the question did not take it; once read, nobody knows. */
+static void tools_learn_that_nothing_was_taken(struct world *world) {
+    const struct {
+        bool read;
+        int error_number;
+    } rows[] = {{false, EPIPE}, {true, 0}};
+    (void)world;
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        int pair[2], status;
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+        tool_socket = pair[0];
+        pid_t tool = fork();
+        if (tool == 0) {
+            close(pair[1]);
+            struct failure failure = {0};
+            struct ipc_reply reply;
+            struct arena *arena = arena_create(0);
+            enum ipc_result result = ipc_ask_blocking(pair[0], IPC_QMGR_FLUSH, &(struct ipc_qmgr_flush){}, -1,
+                                                      IPC_DONE, 5000, arena, &reply, &failure);
+            _exit(result == IPC_UNREACHABLE && failure.error_number == rows[i].error_number ? 0 : 1);
+        }
+        close(pair[0]);
+        assert_int_equal(task_wait_readable(pair[1], deadline_in(5000)), WAIT_READY);
+        char packet[1000];
+        if (rows[i].read) assert_true(recv(pair[1], packet, sizeof(packet), 0) > 0);
+        task_forget_descriptor(pair[1]);
+        close(pair[1]);
+        assert_int_equal(waitpid(tool, &status, 0), tool);
+        assert_int_equal(status, 0);
+    }
+}
+
+/* ---- connections that idle */
+
+static void run_idling_server(void *argument) {
+    struct accepted *accepted = argument;
+    ipc_serve_while_used(accepted->descriptor, 5, 60, handle, accepted->world);
+    accepted->world->connections_ended++;
+    free(accepted);
+}
+
+static void idle_connections_end(struct world *world) {
+    int pair[2];
+    struct task *task;
+    struct ipc_packet packet;
+    struct ipc_socket socket;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    struct accepted *accepted = MEMORY_NEW(struct accepted);
+    *accepted = (struct accepted){world, pair[1]};
+    world->connections++;
+    assert_true(task_start_held("server", run_idling_server, accepted, &task));
+    ipc_socket_open(&socket, pair[0]);
+    assert_int_equal(ipc_socket_send(&socket, IPC_WAKE, 5, &(struct ipc_wake){}, -1, deadline_in(100)), IPC_TRANSFER_DONE);
+    /* What is under way keeps it open. */
+    assert_int_equal(task_join(task, deadline_in(200)), WAIT_TIMEOUT);
+    assert_int_equal(world->under_way, 1);
+    task_queue_wake_all(&world->release);
+    assert_int_equal(task_join(task, deadline_in(5000)), WAIT_READY);
+    assert_int_equal(world->connections_ended, 1);
+    assert_int_equal(ipc_socket_receive(&socket, &packet), IPC_TRANSFER_DONE);
+    assert_int_equal(packet.type, IPC_DONE);
+    assert_int_equal(ipc_socket_receive(&socket, &packet), IPC_TRANSFER_CLOSED);
+    task_release(&task);
+    ipc_socket_close(&socket);
+}
+
 #define PLAY(name) static void test_##name(void **state) { (void)state; play(name); }
 PLAY(many_at_once)
 PLAY(at_most_so_many)
@@ -553,6 +619,8 @@ PLAY(garbage_costs_the_connection)
 PLAY(hello_must_fit)
 PLAY(large_packets_wait_for_room)
 PLAY(tools_ask_without_a_loop)
+PLAY(tools_learn_that_nothing_was_taken)
+PLAY(idle_connections_end)
 PLAY(draining)
 PLAY(draining_unheld)
 
@@ -570,6 +638,8 @@ int main(void) {
         cmocka_unit_test(test_hello_must_fit),
         cmocka_unit_test(test_large_packets_wait_for_room),
         cmocka_unit_test(test_tools_ask_without_a_loop),
+        cmocka_unit_test(test_tools_learn_that_nothing_was_taken),
+        cmocka_unit_test(test_idle_connections_end),
         cmocka_unit_test(test_draining), /* and from here on the process drains */
         cmocka_unit_test(test_draining_unheld),
     };

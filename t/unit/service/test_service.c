@@ -130,6 +130,7 @@ static char workspace[] = "/tmp/tern-service-XXXXXX";
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
 static int listening;
 static int configuration;
+static int hasty_configuration; /* drain_time = 0 */
 
 NO_RETURN static void become_daemon(const char *name, int control, int log) {
     const int given[] = {control, log, configuration, listening};
@@ -322,6 +323,34 @@ static void a_stop_after_a_reload(void **state) {
     assert_int_equal(end_status(&birth), 0);
 }
 
+static void a_reload_and_no_time(void **state) {
+    (void)state;
+    int patient = configuration;
+    configuration = hasty_configuration;
+    struct birth birth = give_birth("smtp");
+    configuration = patient;
+    hear(&birth, IPC_READY);
+    int caller = call_in();
+    say(caller, 's');
+    expect_line(caller, "going on 0");
+    tell(&birth, IPC_DRAIN, 0, &(struct ipc_drain){}, -1);
+    expect_soon(caller, 's', "stopping 1");
+    tell(&birth, IPC_DRAIN, 0, &(struct ipc_drain){.stopping = true}, -1);
+    say(caller, 's');
+    expect_line(caller, "stopping 1");
+    close(caller);
+    assert_int_equal(end_status(&birth), 0);
+}
+
+static void a_signal_from_outside(void **state) {
+    (void)state;
+    struct birth birth = give_birth("smtp");
+    hear(&birth, IPC_READY);
+    assert_int_equal(kill(birth.pid, SIGTERM), 0);
+    hear(&birth, IPC_LEAVING);
+    assert_int_equal(end_status(&birth), 0);
+}
+
 static void expect_log(struct birth *birth, const char *text) {
     char line[2048];
     assert_int_equal(task_wait_readable(birth->log, deadline_in(PATIENCE_MS)), WAIT_READY);
@@ -340,22 +369,27 @@ static void failures_are_logged(void **state) {
     assert_int_equal(end_status(&birth), 1);
 }
 
-static int set_up(void **state) {
-    (void)state;
+static bool make_configuration(const char *setting, int *sealed) {
     struct failure failure;
     struct config *config;
     struct buf text = buf_make(0);
     struct config_system machine = {.hostname = STR("host.example.org")};
-    assert_non_null(mkdtemp(workspace));
     /* Everything runs as this very user. */
-    buf_printf(&text, "queue_directory = %s\nmail_owner = root\n", workspace);
-    if (!config_evaluate(buf_str(&text), "main.cf", &machine, NULL, 0, SCOPE_ALL, &config, NULL, &failure) ||
-        !config_seal(config, SCOPE_SMTPD, &configuration, &failure)) {
-        print_error("%s\n", failure.text);
-        return -1;
-    }
-    config_free(&config);
+    buf_printf(&text, "queue_directory = %s\nmail_owner = root\n%s\n", workspace, setting);
+    bool good = config_evaluate(buf_str(&text), "main.cf", &machine, NULL, 0, SCOPE_ALL, &config, NULL, &failure);
     buf_free(&text);
+    if (good) {
+        good = config_seal(config, SCOPE_SMTPD, sealed, &failure);
+        config_free(&config);
+    }
+    if (!good) print_error("%s\n", failure.text);
+    return good;
+}
+
+static int set_up(void **state) {
+    (void)state;
+    assert_non_null(mkdtemp(workspace));
+    if (!make_configuration("", &configuration) || !make_configuration("drain_time = 0", &hasty_configuration)) return -1;
     snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", workspace);
     listening = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(listening, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -371,6 +405,7 @@ static int clean_up(void **state) {
     rmdir(workspace);
     close(listening);
     close(configuration);
+    close(hasty_configuration);
     return 0;
 }
 
@@ -381,6 +416,8 @@ int main(void) {
         cmocka_unit_test(masters_end_is_ours),
         cmocka_unit_test(drained_before_it_is_ready),
         cmocka_unit_test(a_stop_after_a_reload),
+        cmocka_unit_test(a_reload_and_no_time),
+        cmocka_unit_test(a_signal_from_outside),
         cmocka_unit_test(failures_are_logged),
     };
     return cmocka_run_group_tests(tests, set_up, clean_up);

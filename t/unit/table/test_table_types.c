@@ -77,6 +77,31 @@ static const struct row rows[] = {
     {"cidr:f", "if 10.0.0.0/8\n10.1.0.0/16 in\nendif\n0.0.0.0/0 out\n", 0, "10.1.0.1", TABLE_FOUND, "in"},
     {"cidr:f", "if !10.0.0.0/8\n0.0.0.0/0 in\nendif\n", 0, "10.1.0.1", TABLE_ABSENT, ""},
     {"cidr:f", "0.0.0.0/0 all\n", 0, "host.example", TABLE_ABSENT, ""},
+    /* rules in the parameter */
+    {"pcre:{{/^foo$/ bar}}", NULL, 0, "FOO", TABLE_FOUND, "bar"},
+    {"pcre:{ { /^foo$/i bar } , { /o{2}$/ two words, and a comma } }", NULL, 0, "Foo", TABLE_FOUND,
+     "two words, and a comma"},
+    {"pcre:{{/^(.*)@(.*)$/ ${2}=$1}}", NULL, 0, "a@b", TABLE_FOUND, "b=a"},
+    {"pcre:{{/^(.*)$/ $1},{/./ second}}", NULL, TABLE_NO_SUBSTITUTION, "a", TABLE_FOUND, "second"},
+    {"pcre:{{if /a/} {!/b/ a-no-b} {endif} {/./ rest}}", NULL, 0, "ab", TABLE_FOUND, "rest"},
+    {"pcre:{{if /a/} {!/b/ a-no-b} {endif} {/./ rest}}", NULL, 0, "a", TABLE_FOUND, "a-no-b"},
+    {"pcre:{{/(/ broken}, {/a/ ok}}", NULL, 0, "a", TABLE_FOUND, "ok"},
+    {"pcre:{{/a/\n joined}}", NULL, 0, "b", TABLE_ABSENT, ""},
+    {"pcre:{{/a/\n\n  over lines},\n {/b/ x}}", NULL, 0, "a", TABLE_FOUND, "over lines"},
+    {"pcre:{{# /a/ no}, {}, {/a/ yes}}", NULL, 0, "a", TABLE_FOUND, "yes"},
+    {"pcre:{}", NULL, 0, "a", TABLE_ABSENT, ""},
+    {"pcre:{/a/ b}", NULL, 0, "a", TABLE_RETRY, NULL},
+    {"pcre:{{/a/ b} /b/}", NULL, 0, "a", TABLE_RETRY, NULL},
+    {"pcre:{{/a/ b}", NULL, 0, "a", TABLE_RETRY, NULL},
+    {"pcre:{{/a{/ b}}", NULL, 0, "a", TABLE_RETRY, NULL},
+    {"pcre:{{/a/ b}} x", NULL, 0, "a", TABLE_RETRY, NULL},
+    {"regexp:{{/^a+$/ many}, {/b/x plain}}", NULL, 0, "aaa", TABLE_FOUND, "many"},
+    {"regexp:{{/^a+$/ many}, {/b/x plain}}", NULL, 0, "xb", TABLE_FOUND, "plain"},
+    {"cidr:{{192.0.2.0/24 net}, {2001:db8::/32 six words}}", NULL, 0, "192.0.2.9", TABLE_FOUND, "net"},
+    {"cidr:{{192.0.2.0/24 net}, {2001:db8::/32 six words}}", NULL, 0, "2001:db8::1", TABLE_FOUND, "six words"},
+    {"cidr:{{if 10.0.0.0/8}, {!10.1.0.0/16 ten}, {endif}}", NULL, 0, "10.2.0.1", TABLE_FOUND, "ten"},
+    {"unionmap:{pcre:{{/a/ b}}, cidr:{{0.0.0.0/0 c}}, static:d}", NULL, 0, "a", TABLE_FOUND, "b,d"},
+    {"proxy:pcre:{{/a/ b}}", NULL, 0, "a", TABLE_FOUND, "b"},
     /* texthash */
     {"texthash:f", "a b c\n", 0, "a", TABLE_FOUND, "b c"},
     {"texthash:f", "A b\n", TABLE_FOLD, "a", TABLE_FOUND, "b"},
@@ -145,6 +170,10 @@ static void test_warnings_name_the_line(void **state) {
     struct failure failure;
     assert_true(table_open_text(STR("pcre:name"), STR("# c\n\n/a/ b\n/(/ c\n"), 0, &table, &failure));
     assert_true(str_starts(table_warnings(table), STR("name, line 4: error in regular expression")));
+    table_close(&table);
+    assert_true(table_open(STR("pcre:{{/a/ b}, {/(/ c}}"), 0, &table, &failure));
+    assert_true(str_starts(table_warnings(table), STR("inline rules, line 2: error in regular expression")));
+    assert_false(table_changed(table));
     table_close(&table);
 }
 
