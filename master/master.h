@@ -45,6 +45,7 @@ struct child {
     bool draining;
     bool stopping; /* it was told that the drain is a stop */
     bool killed_by_us;
+    unsigned forbidden; /* how often it asked for what its row does not list */
     uint64_t sessions;
 };
 
