@@ -119,6 +119,8 @@ void listeners_adopt(struct master *master);
 /* Closes those that no service holds. */
 void listeners_close_unused(struct master *master);
 void listeners_watch(struct service *service, bool on);
+/* A process shares its sockets with master: what one that was taken over has shut down listens again. */
+void listeners_mend(struct service *service);
 
 /* ---- children.c */
 /* Starts a process of the service; NULL (with a failure) if none could be made. */

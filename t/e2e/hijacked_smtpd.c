@@ -815,6 +815,13 @@ static void attack_types(struct attack *attack) {
     say(attack, "noise answered %u refused %u lost %u", noise.answered, noise.refused, noise.lost);
 }
 
+/* The socket that it shares with master and with those who come after it. */
+static void attack_unlisten(struct attack *attack) {
+    (void)attack;
+    shutdown(INHERITED_LISTEN, SHUT_RDWR);
+    _exit(1);
+}
+
 /* ---- the log */
 
 static void attack_log(struct attack *attack) {
@@ -859,6 +866,7 @@ static const struct {
     {"!table", attack_table},
     {"!unread", attack_unread},
     {"!types", attack_types},
+    {"!unlisten", attack_unlisten},
     {"!log", attack_log},
 };
 

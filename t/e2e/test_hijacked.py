@@ -57,7 +57,10 @@ def once(tern, *words):
             return Hijacked(tern)
         except (OSError, smtplib.SMTPException):
             return None
-    with t.wait_for(greeted, 30) as hijacked:
+    hijacked = t.wait_for(greeted, 30)
+    if not hijacked:
+        return None
+    with hijacked:
         return hijacked.attack(*words)
 
 
@@ -324,6 +327,14 @@ def floods(tern):
             hijacked.attack("release")
 
 
+def listening_socket(tern):
+    """The one that it shares with master, and with the processes that come after it."""
+    with Unharmed(tern, "its listening socket"):
+        t.is_(once(tern, "unlisten"), None, "it shuts the socket down and ends")
+        t.ok(t.wait_for(lambda: once(tern, "hello"), 20), "the next process serves on it")
+    t.ok(tern.wait_log("it listens again"), "master says so")
+
+
 def deaf(tern):
     """A process that does not hear that it is to end."""
     before = tern.pid_of("master")
@@ -370,6 +381,7 @@ def main():
         envelopes(tern, sink)
         log_lines(tern)
         floods(tern)
+        listening_socket(tern)
         now = digests(tern)
         t.is_({path: now.get(path) for path in kept}, kept, "what was stored and queued before is as it was")
         deaf(tern)
