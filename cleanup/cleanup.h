@@ -20,6 +20,8 @@ struct cleanup {
     struct directory_sync new_sync, hold_sync;
     deadline disk_checked; /* the disk guard's answer holds until then */
     bool disk_has_room;
+    size_t files_open;   /* handed to writers and not committed */
+    size_t ahead_bytes;  /* of recipients that came ahead of their commits */
     deadline qmgr_stalled; /* it did not answer in time: no direct delivery until then */
 };
 
@@ -31,6 +33,7 @@ struct pending {
     int64_t arrival;     /* microseconds */
     int file;            /* read-only: what the read lease is taken on; or the sealed memory file */
     bool in_memory;
+    size_t ahead_bytes;
     struct arena *arena; /* recipients sent ahead */
     struct ipc_recipient *recipients;
     size_t recipient_count, recipient_room;
@@ -47,6 +50,7 @@ struct id_range {
 struct writer {
     struct cleanup *cleanup;
     struct pending *pending;
+    size_t files_open;
     struct id_range ranges[ID_RANGES]; /* the last ones; an empty one has first 0 */
     unsigned newest;
 };

@@ -62,9 +62,27 @@ static void answer_failure(struct ipc_request *request, const struct commit *com
                       full ? "Insufficient system storage" : "Local queue trouble, try again later");
 }
 
+/* Our own programs check what they take in; one that was taken over must not bring addresses into the queue that
+ * nobody can deliver to or write a notice about. */
+static bool is_clean(struct str text) {
+    for (size_t i = 0; i < text.length; i++)
+        if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f) return false;
+    return true;
+}
+
+static bool addresses_are_clean(const struct commit *commit) {
+    const struct pending *pending = commit->pending;
+    bool clean = is_clean(commit->message->sender) && is_clean(commit->message->envelope_id);
+    for (size_t i = 0; clean && i < pending->recipient_count; i++)
+        clean = is_clean(pending->recipients[i].address) && is_clean(pending->recipients[i].original) &&
+                is_clean(pending->recipients[i].orcpt);
+    return clean;
+}
+
 static bool know_envelope(struct commit *commit) {
     struct cleanup *cleanup = commit->cleanup;
     if (commit->pending->recipient_count == 0) return failure_set(&commit->failure, "no recipients");
+    if (!addresses_are_clean(commit)) return failure_set(&commit->failure, "control characters in the envelope");
     if (commit->message->expansion == 0 && !cleanup_expand(cleanup, commit->pending, &commit->failure)) return false;
     return pack_envelope(commit);
 }

@@ -12,6 +12,10 @@
 
 #define RECIPIENT_LIMIT     ((size_t)1000000)
 #define PENDING_ARENA_LIMIT ((size_t)256 << 20)
+/* A writer that was taken over must leave room for the others (services.def: 16384 descriptors, 1 GiB). */
+#define FILES_OF_A_WRITER ((size_t)6000)
+#define FILES_OF_ALL      ((size_t)12000)
+#define AHEAD_OF_ALL      ((size_t)96 << 20) /* bytes as they came; in memory it is about three times that */
 
 /* Is there room for a message, before it hurts: queue_minfree bytes (or one and a half
  * times the largest message), and queue_minfree_files inodes. Asked once a second. */
@@ -82,6 +86,10 @@ void cleanup_open(struct ipc_request *request, struct writer *writer) {
         refuse_id(request);
         return;
     }
+    if (writer->files_open >= FILES_OF_A_WRITER || cleanup->files_open >= FILES_OF_ALL) {
+        ipc_answer_failed(request, 451, "4.3.2", "Too many messages under way, try again later");
+        return;
+    }
     struct pending *pending = MEMORY_NEW(struct pending);
     struct failure failure = {0};
     snprintf(pending->queue_id, sizeof pending->queue_id, "%.*s", STR_ARGS(open->queue_id));
@@ -95,6 +103,8 @@ void cleanup_open(struct ipc_request *request, struct writer *writer) {
     pending->arena = arena_create(PENDING_ARENA_LIMIT);
     pending->next = writer->pending;
     writer->pending = pending;
+    writer->files_open++;
+    cleanup->files_open++;
     ipc_peer_hold(request->peer); /* until the commit: a reload must not end the connection meanwhile */
     struct ipc_cleanup_opened answer = {.queue_id = str_from(pending->queue_id)};
     ipc_answer(request, IPC_CLEANUP_OPENED, &answer, writing);
@@ -107,6 +117,7 @@ struct pending *writer_take(struct ipc_request *request, struct writer *writer, 
         if (!str_equal(str_from(pending->queue_id), queue_id)) continue;
         *link = pending->next;
         pending->next = NULL;
+        writer->files_open--;
         ipc_peer_unhold(request->peer);
         return pending;
     }
@@ -149,7 +160,11 @@ struct pending *pending_from_memory(struct ipc_request *request, struct writer *
 }
 
 void pending_free(struct cleanup *cleanup, struct pending **pending) {
-    if ((*pending)->in_memory) map_remove(cleanup->committing, str_from((*pending)->queue_id));
+    if ((*pending)->in_memory)
+        map_remove(cleanup->committing, str_from((*pending)->queue_id));
+    else
+        cleanup->files_open--;
+    cleanup->ahead_bytes -= (*pending)->ahead_bytes;
     if ((*pending)->file >= 0) close((*pending)->file);
     arena_destroy(&(*pending)->arena);
     MEMORY_FREE(*pending);
@@ -195,8 +210,10 @@ void cleanup_recipients(struct ipc_request *request, struct writer *writer) {
     const struct ipc_cleanup_recipients *ahead = request->message;
     for (struct pending *pending = writer->pending; pending; pending = pending->next) {
         if (!str_equal(str_from(pending->queue_id), ahead->queue_id)) continue;
+        pending->ahead_bytes += ahead->recipients.packed.length;
+        writer->cleanup->ahead_bytes += ahead->recipients.packed.length;
         /* Too many: the commit then finds no file and is refused. */
-        if (!pending_add_recipients(pending, ahead->recipients)) {
+        if (writer->cleanup->ahead_bytes > AHEAD_OF_ALL || !pending_add_recipients(pending, ahead->recipients)) {
             struct pending *full = writer_take(request, writer, ahead->queue_id);
             if (full) pending_discard(writer->cleanup, &full);
         }

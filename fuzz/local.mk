@@ -1,8 +1,10 @@
 # Fuzz targets: one for every parser, listed by floor or daemon.
 #
 # make check and make fuzz-replay run each over fuzz/seeds/NAME; make fuzz FUZZ_SECONDS=60 builds
-# them with clang's libFuzzer in fuzz-build/ and runs each for that long.
-EXTRA_DIST += fuzz/run fuzz/seeds
+# them with clang's libFuzzer in fuzz-build/ and runs each for that long, all processors at work; what
+# they learn stays, minimised, in FUZZ_CORPUS. make coverage says how much of the parsers the seeds and
+# the unit tests run, and fails below COVERAGE_LEAST per cent.
+EXTRA_DIST += fuzz/run fuzz/coverage fuzz/second_build fuzz/seeds
 
 include fuzz/base.mk
 include fuzz/net.mk
@@ -15,8 +17,27 @@ include fuzz/client.mk
 include fuzz/smtpd.mk
 
 FUZZ_SECONDS = 60
+FUZZ_CORPUS = fuzz-corpus
+COVERAGE_LEAST = 90
 
-.PHONY: fuzz fuzz-replay fuzz-libraries fuzz-list
+# Every source file that has a fuzz target.
+PARSERS = lib/base/str.c \
+	lib/net/dns_packet.c lib/net/endpoint.c lib/net/proxy_protocol.c lib/net/resolv_conf.c lib/net/stream.c \
+	lib/mail/address.c lib/mail/address_list.c lib/mail/base64.c lib/mail/date.c lib/mail/domain.c lib/mail/dsn.c \
+	lib/mail/header.c lib/mail/log_text.c lib/mail/mime.c lib/mail/mime_value.c lib/mail/notice_template.c \
+	lib/mail/received.c lib/mail/smtp_command.c lib/mail/smtp_reply.c lib/mail/status_code.c lib/mail/utf8.c \
+	lib/mail/xtext.c \
+	lib/config/config_edit.c lib/config/config_lines.c lib/config/config_seal.c lib/config/config_sheet.c \
+	lib/config/config_value.c lib/config/main_cf.c lib/config/main_cf_expand.c lib/config/master_cf.c \
+	lib/table/alias_members.c lib/table/cidr_table.c lib/table/inline_table.c lib/table/ip_prefix.c \
+	lib/table/logical_lines.c lib/table/match_list.c lib/table/pattern_file.c lib/table/pcre_table.c \
+	lib/table/regexp_table.c lib/table/table_list.c lib/table/table_source.c lib/table/table_words.c \
+	lib/table/texthash_table.c \
+	lib/queue/queue_file.c lib/queue/record.c lib/service/ipc_codec.c log/record.c \
+	smtp/content.c smtp/next_hop.c \
+	smtpd/content_scan.c smtpd/content_header.c smtpd/access_action.c smtpd/restriction_list.c
+
+.PHONY: coverage fuzz fuzz-replay fuzz-libraries fuzz-list unit-list
 fuzz-replay: $(FUZZ_TARGETS)
 	@failed=; for target in $(FUZZ_TARGETS); do \
 	    printf '%s: ' "$$target"; srcdir='$(srcdir)' ./$$target || failed="$$failed $$target"; \
@@ -24,14 +45,19 @@ fuzz-replay: $(FUZZ_TARGETS)
 
 # FUZZ_ONLY="fuzz_str ..." runs only those.
 fuzz:
-	CLANG='$(CLANG)' MAKE='$(MAKE)' FUZZ_ONLY='$(FUZZ_ONLY)' $(SHELL) $(srcdir)/fuzz/run '$(srcdir)' '$(FUZZ_SECONDS)'
+	CLANG='$(CLANG)' MAKE='$(MAKE)' FUZZ_ONLY='$(FUZZ_ONLY)' FUZZ_CORPUS='$(FUZZ_CORPUS)' $(SHELL) $(srcdir)/fuzz/run '$(srcdir)' '$(FUZZ_SECONDS)'
 
-# For fuzz/run, in its own build directory.
+coverage:
+	CC='$(CC)' MAKE='$(MAKE)' $(SHELL) $(srcdir)/fuzz/coverage '$(srcdir)' '$(COVERAGE_LEAST)' $(PARSERS)
+
+# For fuzz/run and fuzz/coverage, in build directories of their own.
 fuzz-libraries: $(BUILT_SOURCES) $(noinst_LIBRARIES)
 fuzz-list:
 	@echo $(FUZZ_TARGETS)
+unit-list:
+	@echo $(UNIT_TESTS)
 
 clean-local: clean-fuzz
 .PHONY: clean-fuzz
 clean-fuzz:
-	-rm -rf fuzz-build
+	-rm -rf fuzz-build build-coverage

@@ -17,6 +17,7 @@
 
 #define PACKET_LIMIT 4096
 #define DESCRIPTOR_ROOM 4
+#define FORBIDDEN_LIMIT 20
 #define SENDER_WORD_AGENTS "*agents"
 
 static bool send_packet(int socket, struct str packet, int descriptor) {
@@ -66,7 +67,8 @@ static bool row_lists(const struct service *caller, const struct service *wanted
 }
 
 /* A connection to the service's socket on which the caller has been announced. */
-static int connect_to(const struct service *wanted, const struct service *caller, struct failure *failure) {
+static int connect_to(const struct service *wanted, const struct child *child, struct failure *failure) {
+    const struct service *caller = child->service;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     service_path(wanted, address.sun_path, sizeof address.sun_path);
     int descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -76,7 +78,8 @@ static int connect_to(const struct service *wanted, const struct service *caller
             close(descriptor);
         return -1;
     }
-    struct ipc_hello hello = {.service = str_from(caller->row.name), .version = ipc_version()};
+    struct ipc_hello hello = {
+        .service = str_from(caller->row.name), .version = ipc_version(), .process = (uint64_t)child->pid};
     if (!send_message(descriptor, IPC_HELLO, 0, &hello, -1)) {
         failure_set(failure, "cannot announce %s to %s", caller->row.name, wanted->row.name);
         close(descriptor);
@@ -97,7 +100,16 @@ static void refuse(struct child *child, uint32_t serial, const char *text) {
     refuse_with(child, serial, 451, "4.3.0", text);
 }
 
-static void handle_connect(struct child *child, uint32_t serial, const struct ipc_connect *request) {
+/* Our programs do not ask for what their row does not list; a few questions are let pass (the row may have
+ * changed while an older process runs). False: it is no longer the program we started. */
+static bool forbid(struct child *child, uint32_t serial, const char *kind, struct str wanted) {
+    report(child->service->master, REPORT_WARNING, "service %s pid %d asked for the %s %.*s, which is not for it",
+           child->service->row.name, (int)child->pid, kind, STR_ARGS(wanted));
+    refuse(child, serial, "not for this caller");
+    return ++child->forbidden < FORBIDDEN_LIMIT;
+}
+
+static bool handle_connect(struct child *child, uint32_t serial, const struct ipc_connect *request) {
     struct service *caller = child->service;
     struct master *master = caller->master;
     struct service *wanted = service_by_name(master, request->service);
@@ -105,19 +117,14 @@ static void handle_connect(struct child *child, uint32_t serial, const struct ip
     if (wanted == NULL) {
         failure_set(&failure, "no service %.*s in master.cf", STR_ARGS(request->service));
         refuse(child, serial, failure.text);
-        return;
+        return true;
     }
-    if (!row_lists(caller, wanted)) {
-        report(master, REPORT_WARNING, "service %s pid %d asked for service %s, which is not for it", caller->row.name,
-               (int)child->pid, wanted->row.name);
-        refuse(child, serial, "not a service for this caller");
-        return;
-    }
-    int descriptor = connect_to(wanted, caller, &failure);
+    if (!row_lists(caller, wanted)) return forbid(child, serial, "service", str_from(wanted->row.name));
+    int descriptor = connect_to(wanted, child, &failure);
     if (descriptor < 0) {
         report(master, REPORT_WARNING, "service %s pid %d: %s", caller->row.name, (int)child->pid, failure.text);
         refuse(child, serial, failure.text);
-        return;
+        return true;
     }
     /* The connection waits in the socket until a process is there; that is begun now. */
     wanted->used = true;
@@ -125,6 +132,7 @@ static void handle_connect(struct child *child, uint32_t serial, const struct ip
         report(master, REPORT_WARNING, "service %s pid %d does not take the connection to %s", caller->row.name,
                (int)child->pid, wanted->row.name);
     close(descriptor);
+    return true;
 }
 
 /* ---- CONNECT_PATH */
@@ -139,22 +147,17 @@ static void refuse_path(struct child *child, uint32_t serial, int error) {
 
 /* What master connects to it can reach as root, whatever the socket's permissions say: so only
  * paths that the configuration names. Nothing is said on the connection; it is a stranger's. */
-static void handle_connect_path(struct child *child, uint32_t serial, const struct ipc_connect_path *request) {
+static bool handle_connect_path(struct child *child, uint32_t serial, const struct ipc_connect_path *request) {
     struct service *caller = child->service;
     struct master *master = caller->master;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (!caller->row.reaches_paths) {
-        report(master, REPORT_WARNING, "service %s pid %d asked for the UNIX socket %.*s, which is not for it",
-               caller->row.name, (int)child->pid, STR_ARGS(request->path));
-        refuse(child, serial, "not for this caller");
-        return;
-    }
+    if (!caller->row.reaches_paths) return forbid(child, serial, "UNIX socket", request->path);
     if (!plan_paths_have(&master->sockets, request->path) || request->path.length >= sizeof address.sun_path) {
         char text[400];
         snprintf(text, sizeof text, "the configuration does not permit it: lmtp_unix_sockets = %.*s would",
                  STR_ARGS(request->path));
         refuse_with(child, serial, 451, "4.3.5", text);
-        return;
+        return true;
     }
     memcpy(address.sun_path, request->path.data, request->path.length);
     int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -165,6 +168,7 @@ static void handle_connect_path(struct child *child, uint32_t serial, const stru
                (int)child->pid, address.sun_path);
     if (descriptor >= 0)
         close(descriptor);
+    return true;
 }
 
 /* ---- READY, LOAD, LEAVING */
@@ -223,12 +227,10 @@ static bool handle_packet(struct child *child, struct str packet) {
         return true;
     }
     if (type == IPC_CONNECT && ipc_decode(packet, type, &message)) {
-        handle_connect(child, serial, &message.connect);
-        return true;
+        return handle_connect(child, serial, &message.connect);
     }
     if (type == IPC_CONNECT_PATH && ipc_decode(packet, type, &message)) {
-        handle_connect_path(child, serial, &message.connect_path);
-        return true;
+        return handle_connect_path(child, serial, &message.connect_path);
     }
     return false;
 }
@@ -268,7 +270,7 @@ void control_readable(int descriptor, void *argument) {
         return;
     }
     if (!handle_packet(child, str_make(packet, (size_t)got))) {
-        report(child->service->master, REPORT_ERROR, "service %s pid %d sent what master does not understand: killing it",
+        report(child->service->master, REPORT_ERROR, "service %s pid %d sent what our programs do not send: killing it",
                child->service->row.name, (int)child->pid);
         loop_watch_pause(child->watch, true);
         kill(child->pid, SIGKILL);

@@ -190,6 +190,19 @@ static void connection_waits(int descriptor, void *argument) {
     service_start_process(listener->service);
 }
 
+void listeners_mend(struct service *service) {
+    for (size_t i = 0; i < service->listener_count; i++) {
+        const struct listener *listener = service->listeners[i];
+        int listening = 0;
+        socklen_t length = sizeof listening;
+        if (getsockopt(listener->descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) < 0 || listening)
+            continue;
+        bool mended = listen(listener->descriptor, BACKLOG) == 0;
+        report(service->master, REPORT_WARNING, "service %s: a process had shut down its socket %s; %s",
+               service->row.name, listener->key, mended ? "it listens again" : strerror(errno));
+    }
+}
+
 void listeners_watch(struct service *service, bool on) {
     for (size_t i = 0; i < service->listener_count; i++) {
         struct listener *listener = service->listeners[i];

@@ -45,6 +45,7 @@ struct child {
     bool draining;
     bool stopping; /* it was told that the drain is a stop */
     bool killed_by_us;
+    unsigned forbidden; /* how often it asked for what its row does not list */
     uint64_t sessions;
 };
 
@@ -118,6 +119,8 @@ void listeners_adopt(struct master *master);
 /* Closes those that no service holds. */
 void listeners_close_unused(struct master *master);
 void listeners_watch(struct service *service, bool on);
+/* A process shares its sockets with master: what one that was taken over has shut down listens again. */
+void listeners_mend(struct service *service);
 
 /* ---- children.c */
 /* Starts a process of the service; NULL (with a failure) if none could be made. */

@@ -140,6 +140,7 @@ static int64_t back_off(struct service *service) {
 
 void service_start_process(struct service *service) {
     struct failure failure = {0};
+    listeners_mend(service);
     if (child_start(service, &failure) == NULL) {
         int64_t pause = back_off(service);
         report(service->master, REPORT_WARNING, "service %s: no process could be started: %s; trying again in %.1f s",

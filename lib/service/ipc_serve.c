@@ -8,7 +8,13 @@
 #include "ipc_codec.h"
 #include "ipc_socket.h"
 
-enum { ANSWER_WAIT_MS = 60000, SERVICE_NAME_MAX = 32 };
+enum {
+    ANSWER_WAIT_MS = 60000,
+    SERVICE_NAME_MAX = 32,
+    CONNECTIONS_OF_A_PROCESS = 16, /* it has one; while processes are replaced, or connections are lost, a few */
+    REQUESTS_AT_ONCE = 3500,       /* of all connections together: the sandbox has memory for so many tasks */
+    REQUESTS_OF_A_PROCESS = 2000,  /* the others' requests find room beside them */
+};
 
 struct ipc_peer {
     struct ipc_socket socket;
@@ -22,6 +28,7 @@ struct ipc_peer {
     bool broken;   /* sent what nobody may send, or cannot be answered */
     bool draining; /* reads no more than what is in the socket */
     uint32_t uid;
+    uint64_t process; /* of the caller, as master says; 0: unknown */
     char service[SERVICE_NAME_MAX + 1];
     void *state;
     void (*destroy_state)(void *state);
@@ -38,6 +45,9 @@ struct handling {
 /* The connections this thread serves, so that draining reaches them; and whether it has begun. */
 static _Thread_local struct ipc_peer *served;
 static _Thread_local bool drain_begun;
+/* Requests under way on all of them, and those who wait for one to end. */
+static _Thread_local size_t all_under_way;
+static _Thread_local struct task_queue room;
 
 struct str ipc_peer_service(const struct ipc_peer *peer) { return str_from(peer->service); }
 uint32_t ipc_peer_uid(const struct ipc_peer *peer) { return peer->uid; }
@@ -82,7 +92,9 @@ static void handling_end(struct handling *handling) {
     if (handling->task) task_release(&handling->task);
     arena_destroy(&arena);
     peer->under_way--;
+    all_under_way--;
     task_queue_wake_all(&peer->change);
+    task_queue_wake_all(&room);
 }
 
 static void run_request(void *argument) {
@@ -105,6 +117,7 @@ static bool start_request(struct ipc_peer *peer, struct ipc_packet *packet) {
     if (handling->next) handling->next->previous = &handling->next;
     peer->handlings = handling;
     peer->under_way++;
+    all_under_way++;
     if (!handling->request.message) {
         handling_end(handling);
         return false;
@@ -158,6 +171,14 @@ bool ipc_notify(struct ipc_peer *peer, enum ipc_type type, const void *message) 
 
 static bool is_trusted(const struct ipc_peer *peer) { return peer->uid == 0 || peer->uid == (uint32_t)geteuid(); }
 
+/* One that was taken over shall not take all the sessions there are. */
+static bool has_too_many(uint64_t process) {
+    size_t count = 0;
+    for (const struct ipc_peer *peer = served; peer; peer = peer->next)
+        count += peer->process == process;
+    return count > CONNECTIONS_OF_A_PROCESS;
+}
+
 /* Only master, or what runs under our own user, can say for which service it speaks. */
 static bool take_hello(struct ipc_peer *peer, const struct ipc_packet *packet) {
     struct ipc_hello hello;
@@ -165,8 +186,9 @@ static bool take_hello(struct ipc_peer *peer, const struct ipc_packet *packet) {
     if (is_trusted(peer) && hello.service.length <= SERVICE_NAME_MAX) {
         memcpy(peer->service, hello.service.data, hello.service.length);
         peer->service[hello.service.length] = '\0';
+        peer->process = hello.process;
     }
-    return true;
+    return peer->process == 0 || !has_too_many(peer->process);
 }
 
 static bool take_packet(struct ipc_peer *peer, struct ipc_packet *packet) {
@@ -174,6 +196,16 @@ static bool take_packet(struct ipc_peer *peer, struct ipc_packet *packet) {
     peer->first_packet_seen = true;
     if (packet->type == IPC_HELLO) return first && take_hello(peer, packet);
     return start_request(peer, packet);
+}
+
+/* Requests beyond that wait in the socket. */
+static bool has_room(const struct ipc_peer *peer, size_t at_once) {
+    if (peer->under_way >= at_once || all_under_way >= REQUESTS_AT_ONCE) return false;
+    if (all_under_way < REQUESTS_OF_A_PROCESS || peer->process == 0) return true;
+    size_t of_process = 0;
+    for (const struct ipc_peer *other = served; other; other = other->next)
+        if (other->process == peer->process) of_process += other->under_way;
+    return of_process < REQUESTS_OF_A_PROCESS;
 }
 
 /* Waits for the next packet: at most idle_ms (0: for ever) while nothing is under way. */
@@ -188,8 +220,8 @@ static enum wait_result wait_for_packet(struct ipc_peer *peer, int64_t idle_ms) 
 static void read_requests(struct ipc_peer *peer, size_t at_once, int64_t idle_ms) {
     enum wait_result waited = WAIT_READY;
     while (waited == WAIT_READY && !peer->broken) {
-        if (peer->under_way >= at_once) {
-            waited = task_queue_wait(&peer->change, DEADLINE_NEVER);
+        if (!has_room(peer, at_once)) {
+            waited = task_queue_wait(&room, DEADLINE_NEVER);
             continue;
         }
         struct ipc_packet packet;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -114,7 +115,8 @@ static bool take_folder_group(struct sandbox *sandbox, struct failure *failure) 
 
 bool sandbox_plan(const struct service_row *row, const struct sandbox_options *options, struct sandbox *sandbox,
                   struct failure *failure) {
-    struct sandbox planned = {.row = row, .directory = -1, .sessions = options->sessions};
+    struct sandbox planned = {
+        .row = row, .directory = -1, .sessions = options->sessions, .file_size = options->file_size};
     if (!plan_user(&planned, options, failure) || !plan_directory(&planned, options, failure) ||
         !take_folder_group(&planned, failure))
         return false;
@@ -143,6 +145,11 @@ static bool set_limits(const struct sandbox *sandbox, struct failure *failure) {
     if (descriptors < (rlim_t)sandbox->sessions + DESCRIPTORS_BESIDE)
         descriptors = (rlim_t)sandbox->sessions + DESCRIPTORS_BESIDE;
     if (!set_limit(RLIMIT_NOFILE, descriptors, failure) || !set_limit(RLIMIT_CORE, 0, failure)) return false;
+    /* A queue file of a terabyte costs its writer nothing where files have holes, but cleanup sums its bytes. */
+    if (sandbox->file_size && !(sandbox->row->rights & RIGHT_FILES)) {
+        signal(SIGXFSZ, SIG_IGN); /* a failed write, with EFBIG, is enough */
+        if (!set_limit(RLIMIT_FSIZE, sandbox->file_size, failure)) return false;
+    }
 #ifndef TERN_SANITIZERS
     /* The kernel counts address space, and the stacks of tasks are mostly that. */
     rlim_t memory = (rlim_t)sandbox->row->memory_mib << 20;

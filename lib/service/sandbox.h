@@ -20,6 +20,7 @@ struct sandbox_options {
     struct str log_directory; /* empty: the log service has no file */
     struct str mail_owner;    /* account, and the prefix of the others */
     unsigned sessions;        /* at most, for the memory their stacks take */
+    uint64_t file_size;       /* at most, of a file that a service without RIGHT_FILES was handed; 0: no limit */
 };
 
 struct sandbox {
@@ -29,6 +30,7 @@ struct sandbox {
     gid_t gid;
     int directory; /* the root directory, -1 for ROOT_SLASH; for the daemon too (service_directory) */
     unsigned sessions;
+    uint64_t file_size;
 };
 
 MUST_USE bool sandbox_plan(const struct service_row *row, const struct sandbox_options *options, struct sandbox *sandbox,

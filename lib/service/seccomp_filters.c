@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/prctl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -31,10 +33,10 @@ static const struct call allowed_calls[] = {
     {SCMP_SYS(read), 0}, {SCMP_SYS(readv), 0}, {SCMP_SYS(pread64), 0}, {SCMP_SYS(preadv), 0}, {SCMP_SYS(write), 0},
     {SCMP_SYS(writev), 0}, {SCMP_SYS(pwrite64), 0}, {SCMP_SYS(pwritev), 0}, {SCMP_SYS(lseek), 0}, {SCMP_SYS(sendfile), 0},
     {SCMP_SYS(close), 0}, {SCMP_SYS(close_range), 0}, {SCMP_SYS(dup), 0}, {SCMP_SYS(dup2), 0}, {SCMP_SYS(dup3), 0},
-    {SCMP_SYS(fcntl), 0}, {SCMP_SYS(fstat), 0}, {SCMP_SYS(fadvise64), 0}, {SCMP_SYS(pipe2), 0},
+    {SCMP_SYS(fstat), 0}, {SCMP_SYS(fadvise64), 0}, {SCMP_SYS(pipe2), 0}, /* fcntl is below */
     {SCMP_SYS(recvmsg), 0}, {SCMP_SYS(sendmsg), 0}, {SCMP_SYS(recvfrom), 0}, {SCMP_SYS(sendto), 0},
     {SCMP_SYS(recvmmsg), 0}, {SCMP_SYS(sendmmsg), 0}, {SCMP_SYS(shutdown), 0}, {SCMP_SYS(getsockopt), 0},
-    {SCMP_SYS(setsockopt), 0}, {SCMP_SYS(getsockname), 0}, {SCMP_SYS(getpeername), 0},
+    {SCMP_SYS(getsockname), 0}, {SCMP_SYS(getpeername), 0}, /* setsockopt is below */
     /* waiting */
     {SCMP_SYS(epoll_create1), 0}, {SCMP_SYS(epoll_ctl), 0}, {SCMP_SYS(epoll_wait), 0}, {SCMP_SYS(epoll_pwait), 0},
     {SCMP_SYS(epoll_pwait2), 0}, {SCMP_SYS(poll), 0}, {SCMP_SYS(ppoll), 0}, {SCMP_SYS(select), 0}, {SCMP_SYS(pselect6), 0},
@@ -145,6 +147,55 @@ static int add_sockets(scmp_filter_ctx filter, unsigned rights) {
     return result;
 }
 
+/* What fcntl may be asked. F_SETOWN and F_SETSIG are not among it: with them the kernel sends a signal
+ * of one's choice to any process of the same user. */
+static int add_descriptor_commands(scmp_filter_ctx filter, unsigned rights) {
+    static const struct {
+        int command;
+        unsigned rights; /* 0: everybody may */
+    } commands[] = {
+        {F_DUPFD, 0}, {F_DUPFD_CLOEXEC, 0}, {F_GETFD, 0}, {F_SETFD, 0}, {F_GETFL, 0}, {F_SETFL, 0},
+        {F_GETLK, RIGHT_FILES}, {F_SETLK, RIGHT_FILES}, {F_SETLKW, RIGHT_FILES}, {F_OFD_GETLK, RIGHT_FILES},
+        {F_OFD_SETLK, RIGHT_FILES}, {F_OFD_SETLKW, RIGHT_FILES}, {F_GETLEASE, RIGHT_FILES}, {F_SETLEASE, RIGHT_FILES},
+        {F_GET_SEALS, 0}, {F_ADD_SEALS, 0},
+    };
+    int result = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(commands) && result == 0; i++)
+        if (commands[i].rights == 0 || (commands[i].rights & rights))
+            result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+                                      SCMP_CMP64(1, SCMP_CMP_EQ, (uint64_t)commands[i].command));
+    return result;
+}
+
+/* The options that sockets may be given. SO_LINGER is not among them: a socket with it that is sent to
+ * another process makes that one wait in close(), as long as the sender likes. Nor are filters, which stay
+ * on a listening socket when the process that set them is long gone. */
+static int add_socket_options(scmp_filter_ctx filter, unsigned rights) {
+    const unsigned connecting = RIGHT_NETWORK | RIGHT_LOCAL_SOCKETS;
+    const struct {
+        int level, option; /* option -1: any */
+        unsigned rights;   /* 0: everybody may */
+    } options[] = {
+        {SOL_SOCKET, SO_SNDBUF, 0}, {SOL_SOCKET, SO_RCVBUF, 0}, {SOL_SOCKET, SO_KEEPALIVE, 0},
+        {IPPROTO_TCP, TCP_NODELAY, 0}, {IPPROTO_TCP, TCP_CORK, 0}, {IPPROTO_TCP, TCP_KEEPIDLE, 0},
+        {IPPROTO_TCP, TCP_KEEPINTVL, 0}, {IPPROTO_TCP, TCP_KEEPCNT, 0}, {IPPROTO_TCP, TCP_USER_TIMEOUT, 0},
+        {SOL_SOCKET, SO_REUSEADDR, connecting}, {SOL_SOCKET, SO_RCVTIMEO, connecting},
+        {SOL_SOCKET, SO_SNDTIMEO, connecting}, {SOL_SOCKET, SO_PASSCRED, connecting},
+        {IPPROTO_IP, -1, connecting}, {IPPROTO_IPV6, -1, connecting},
+    };
+    int result = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(options) && result == 0; i++) {
+        const struct scmp_arg_cmp level = SCMP_CMP64(1, SCMP_CMP_EQ, (uint64_t)options[i].level);
+        if (options[i].rights != 0 && !(options[i].rights & rights)) continue;
+        if (options[i].option < 0)
+            result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1, level);
+        else
+            result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, level,
+                                      SCMP_CMP64(2, SCMP_CMP_EQ, (uint64_t)options[i].option));
+    }
+    return result;
+}
+
 /* A thread is a clone that shares the process; clone3 hides its flags behind a pointer, and the C
  * library falls back from it. */
 static int add_threads(scmp_filter_ctx filter, unsigned rights) {
@@ -196,6 +247,8 @@ bool seccomp_restrict(unsigned rights, struct failure *failure) {
     if (result == 0) result = add_plain(filter, rights);
     if (result == 0) result = add_memory(filter, rights);
     if (result == 0) result = add_sockets(filter, rights);
+    if (result == 0) result = add_descriptor_commands(filter, rights);
+    if (result == 0) result = add_socket_options(filter, rights);
     if (result == 0) result = add_threads(filter, rights);
     if (result == 0) result = add_status(filter, rights);
     if (result == 0) result = add_self(filter, rights);

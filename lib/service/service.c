@@ -14,6 +14,7 @@
 
 enum {
     SESSIONS_DEFAULT = 100,
+    FILE_SIZE_BESIDE = 4 << 20, /* bytes of a queue file beyond the message as it came: header, trace, added fields */
     SESSION_STACKS_IDLE = 64,
     ACCEPT_AT_ONCE = 16,       /* connections taken per wake-up, so that other processes get theirs */
     ACCEPT_PAUSE_MS = 1000,    /* after an accept that failed for lack of resources */
@@ -451,6 +452,11 @@ static struct str log_directory(const struct config *config) {
     return str_slice(file, 0, slash ? slash : 1);
 }
 
+/* Of a queue file that is being written: the largest message, and what is put before it. 0: no limit. */
+static uint64_t largest_file(const struct config *config) {
+    return config->message_size_limit ? (uint64_t)config->message_size_limit + FILE_SIZE_BESIDE : 0;
+}
+
 /* Everything before the loop. */
 static bool set_up(struct service *service, struct failure *failure) {
     service->row = service_row_find(service_program(service));
@@ -461,7 +467,8 @@ static bool set_up(struct service *service, struct failure *failure) {
     const struct sandbox_options options = {.queue_directory = service->config->queue_directory,
                                             .log_directory = log_directory(service->config),
                                             .mail_owner = service->config->mail_owner,
-                                            .sessions = service->session_limit};
+                                            .sessions = service->session_limit,
+                                            .file_size = largest_file(service->config)};
     if (!sandbox_plan(service->row, &options, &service->sandbox, failure)) return false;
     if (service->declaration->prepare && !service->declaration->prepare(service, failure)) return false;
     if (!sandbox_enter(&service->sandbox, failure)) return false;

@@ -6,3 +6,10 @@ check_PROGRAMS += t/e2e/echo_service
 t_e2e_echo_service_SOURCES = t/e2e/echo_service.c
 t_e2e_echo_service_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE)
 t_e2e_echo_service_LDADD = $(SERVICE_LINK)
+
+# smtpd in an attacker's hands, for test_hijacked.py: smtpd's own objects, with NOOP's handler replaced.
+check_PROGRAMS += t/e2e/hijacked_smtpd
+t_e2e_hijacked_smtpd_SOURCES = t/e2e/hijacked_smtpd.c
+t_e2e_hijacked_smtpd_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE) -iquote $(top_srcdir)/smtpd
+t_e2e_hijacked_smtpd_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=cmd_noop
+t_e2e_hijacked_smtpd_LDADD = $(smtpd_smtpd_OBJECTS) $(CLIENT_LINK)

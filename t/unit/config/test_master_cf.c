@@ -5,6 +5,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "config_edit.h"
 #include "master_cf.h"
@@ -141,11 +144,82 @@ static void test_format(void **state) {
     }
 }
 
+/* count times the same text after the beginning of a row; # is the number of the time. */
+static bool parses(const char *beginning, const char *text, size_t count, struct failure *failure) {
+    struct str before = str_from(text), after = STR_EMPTY;
+    bool numbered = str_cut(str_from(text), '#', &before, &after);
+    struct master_cf *services = NULL;
+    struct buf row = buf_make(0);
+    buf_append(&row, str_from(beginning));
+    for (size_t i = 0; i < count; i++) {
+        buf_append(&row, before);
+        if (numbered) buf_append_u64(&row, i);
+        buf_append(&row, after);
+    }
+    bool done = master_cf_parse(buf_str(&row), "master.cf", &services, failure);
+    master_cf_free(&services);
+    buf_free(&row);
+    return done;
+}
+
+static void test_limits(void **state) {
+    static const char row[] = "x unix n - n - - x";
+    struct failure failure = {0};
+    (void)state;
+    assert_true(parses(row, " -o a=b", MASTER_CF_ARGUMENTS_MAX, &failure));
+    assert_false(parses(row, " -o a=b", MASTER_CF_ARGUMENTS_MAX + 1, &failure));
+    assert_non_null(strstr(failure.text, "overrides"));
+    assert_false(parses(row, " a", MASTER_CF_ARGUMENTS_MAX + 1, &failure));
+    assert_non_null(strstr(failure.text, "arguments"));
+    assert_true(parses("", "x# unix n - n - - x\n", MASTER_CF_ROWS_MAX, &failure));
+    assert_false(parses("", "x# unix n - n - - x\n", MASTER_CF_ROWS_MAX + 1, &failure));
+    assert_non_null(strstr(failure.text, "services"));
+}
+
+static void test_field_names(void **state) {
+    (void)state;
+    assert_true(str_equal(master_cf_field_name(MASTER_CF_FIELD_PRIVATE), STR("private")));
+}
+
+/* From a directory: the first fault, or all of them and the rows between. */
+static void test_load(void **state) {
+    static const char text[] = "a unix n - n - - a\nb tcp n - n - - b\nc unix n - n - - c\nd unix\n";
+    char directory[] = "/tmp/tern-master-XXXXXX";
+    struct master_cf *services = NULL;
+    struct failure failure = {0};
+    struct buf path = buf_make(0), errors = buf_make(0), long_name = buf_make(0);
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    buf_printf(&path, "%s/master.cf", directory);
+    assert_false(master_cf_load(directory, &services, &failure));
+    int file = open(buf_string(&path), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(write(file, text, strlen(text)), strlen(text));
+    close(file);
+    assert_false(master_cf_load(directory, &services, &failure));
+    assert_non_null(strstr(failure.text, "line 2"));
+    assert_false(master_cf_load_all(directory, &services, &errors));
+    assert_non_null(strstr(buf_string(&errors), "line 2"));
+    assert_non_null(strstr(buf_string(&errors), "line 4"));
+    assert_int_equal(services->count, 2);
+    master_cf_free(&services);
+    unlink(buf_string(&path));
+    rmdir(directory);
+    for (size_t i = 0; i < 5000; i++) buf_append_char(&long_name, 'x');
+    assert_false(master_cf_load_all(buf_string(&long_name), &services, &errors));
+    assert_null(services);
+    buf_free(&path);
+    buf_free(&errors);
+    buf_free(&long_name);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_bad_rows),
         cmocka_unit_test(test_format),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_field_names),
+        cmocka_unit_test(test_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -467,6 +467,28 @@ static void hello_must_fit(struct world *world) {
     }
 }
 
+/* A process gets a number of connections, and no more; another still gets its own. */
+static void connections_of_a_process_are_bounded(struct world *world) {
+    enum { BOUND = 16 };
+    struct ipc_socket sockets[BOUND + 2];
+    for (unsigned i = 0; i < BOUND + 2; i++) {
+        int pair[2];
+        char byte;
+        struct ipc_hello hello = {.service = STR("smtpd"), .version = ipc_version(), .process = i <= BOUND ? 4711 : 4712};
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+        struct accepted *accepted = MEMORY_NEW(struct accepted);
+        *accepted = (struct accepted){world, pair[1]};
+        world->connections++;
+        ipc_socket_open(&sockets[i], pair[0]);
+        assert_int_equal(ipc_socket_send(&sockets[i], IPC_HELLO, 0, &hello, -1, deadline_in(100)), IPC_TRANSFER_DONE);
+        assert_true(task_start("server", run_server, accepted));
+        enum wait_result waited = task_wait_readable(pair[0], deadline_in(i == BOUND ? 1000 : 20));
+        assert_int_equal(waited, i == BOUND ? WAIT_READY : WAIT_TIMEOUT);
+        if (i == BOUND) assert_int_equal(recv(pair[0], &byte, 1, MSG_DONTWAIT), 0);
+    }
+    for (unsigned i = 0; i < BOUND + 2; i++) ipc_socket_close(&sockets[i]);
+}
+
 /* ---- large packets, and more of them than the socket holds */
 
 static void ask_large(void *argument) {
@@ -617,6 +639,7 @@ PLAY(cancelling)
 PLAY(cancelled_server)
 PLAY(garbage_costs_the_connection)
 PLAY(hello_must_fit)
+PLAY(connections_of_a_process_are_bounded)
 PLAY(large_packets_wait_for_room)
 PLAY(tools_ask_without_a_loop)
 PLAY(tools_learn_that_nothing_was_taken)
@@ -636,6 +659,7 @@ int main(void) {
         cmocka_unit_test(test_cancelled_server),
         cmocka_unit_test(test_garbage_costs_the_connection),
         cmocka_unit_test(test_hello_must_fit),
+        cmocka_unit_test(test_connections_of_a_process_are_bounded),
         cmocka_unit_test(test_large_packets_wait_for_room),
         cmocka_unit_test(test_tools_ask_without_a_loop),
         cmocka_unit_test(test_tools_learn_that_nothing_was_taken),

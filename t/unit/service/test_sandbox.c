@@ -28,11 +28,12 @@
 #include "buf.h"
 #include "sandbox.h"
 
-enum { TEST_USER = 20001, OTHER_USER = 20002, DIED = 255, WRONG = 254, PLAN_FAILED = 253 };
+enum { TEST_USER = 20001, OTHER_USER = 20002, DIED = 255, WRONG = 254, PLAN_FAILED = 253, LARGEST_FILE = 1 << 20 };
 
 static char workspace[] = "/tmp/tern-sandbox-XXXXXX";
 static char outside[64]; /* a file in a directory that anybody may write */
 static int listening;
+static int given; /* a file that is open for writing, as a queue file is in its writer's hands */
 static bool have_landlock;
 
 /* ---- what is tried; each returns 0 or the errno of the refusal */
@@ -155,6 +156,54 @@ static int try_signal(const struct trial *trial) {
     return outcome(kill(getppid(), 0) == 0);
 }
 
+/* Through a descriptor's owner the kernel signals for whoever set it. */
+static int try_signal_by_descriptor(const struct trial *trial) {
+    int pair[2];
+    (void)trial;
+    if (pipe2(pair, O_CLOEXEC) < 0) return 0; /* wrong: this is allowed */
+    return outcome(fcntl(pair[0], F_SETOWN, getppid()) == 0);
+}
+
+static int try_process_descriptor(const struct trial *trial) {
+    (void)trial;
+    return outcome(syscall(SYS_pidfd_open, getppid(), 0) >= 0);
+}
+
+static int try_read_parent(const struct trial *trial) {
+    char byte;
+    struct iovec here = {&byte, 1}, there = {&byte, 1};
+    (void)trial;
+    return outcome(syscall(SYS_process_vm_readv, getppid(), &here, 1, &there, 1, 0) == 1);
+}
+
+static int try_connect_local(const struct trial *trial) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)trial;
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", workspace);
+    int one = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return outcome(one >= 0 && connect(one, (struct sockaddr *)&address, sizeof(address)) == 0);
+}
+
+/* A socket that makes whoever closes it last wait. */
+static int try_linger(const struct trial *trial) {
+    struct linger linger = {1, 600};
+    (void)trial;
+    return outcome(setsockopt(listening, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) == 0);
+}
+
+static int try_write_queue(const struct trial *trial) {
+    char path[100];
+    (void)trial;
+    snprintf(path, sizeof(path), "%s/queue/stray", workspace);
+    if (open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600) < 0) return outcome(false);
+    return outcome(unlink(path) == 0);
+}
+
+static int try_large_file(const struct trial *trial) {
+    (void)trial;
+    return outcome(pwrite(given, "x", 1, LARGEST_FILE) == 1);
+}
+
 static int try_executable_memory(const struct trial *trial) {
     (void)trial;
     return outcome(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
@@ -243,6 +292,19 @@ static bool may_become(const struct service_row *row, enum mode mode) {
     return mode == MODE_ROOT && (row->rights & RIGHT_BECOME);
 }
 
+/* By its whole name; whose root directory is the queue itself does not see it by that. */
+static bool may_write_queue(const struct service_row *row, enum mode mode) {
+    return (row->rights & RIGHT_FORK) || (row->root == ROOT_QUEUE && mode == MODE_PRIVATE);
+}
+static bool may_write_any_size(const struct service_row *row, enum mode mode) {
+    (void)mode;
+    return row->rights & RIGHT_FILES;
+}
+static bool may_connect_locally(const struct service_row *row, enum mode mode) {
+    (void)mode;
+    return (row->rights & RIGHT_LOCAL_SOCKETS) || ((row->rights & RIGHT_SYSLOG) && mode == MODE_PRIVATE);
+}
+
 static const struct probe {
     const char *what;
     int (*attempt)(const struct trial *trial);
@@ -258,12 +320,19 @@ static const struct probe {
     {"map a file", try_map_file, may_map, false, true},
     {"connect by TCP", try_network, may_connect, false, false},
     {"UNIX socket", try_local_socket, may_use_local_sockets, false, false},
+    {"connect to a UNIX socket", try_connect_local, may_connect_locally, false, false},
+    {"lingering socket", try_linger, nobody, false, false},
+    {"write the queue", try_write_queue, may_write_queue, true, false},
+    {"a file beyond its size", try_large_file, may_write_any_size, false, false},
     {"netlink socket", try_raw_socket, nobody, false, false},
     {"execute", try_execute, may_fork, false, false},
     {"fork", try_fork, may_fork, false, true},
     {"thread", try_thread, may_thread, false, true},
     {"trace the parent", try_ptrace, nobody, false, true},
     {"signal the parent", try_signal, may_signal_root, false, false},
+    {"signal by a descriptor", try_signal_by_descriptor, nobody, false, false},
+    {"descriptor of the parent", try_process_descriptor, may_fork, false, false},
+    {"read the parent's memory", try_read_parent, nobody, false, false},
     {"executable memory", try_executable_memory, may_fork, false, true},
     {"make memory executable", try_make_executable, nobody, false, true},
     {"become another user", try_become, may_become, false, false},
@@ -276,8 +345,11 @@ static const struct probe {
 
 static bool plan(const struct service_row *row, enum mode mode, struct sandbox *sandbox) {
     struct failure failure = {0};
+    char logs[100];
+    snprintf(logs, sizeof(logs), "%s/logs", workspace);
     const struct sandbox_options options = {
-        .queue_directory = str_from(workspace), .log_directory = str_from(workspace), .mail_owner = STR("root"), .sessions = 10};
+        .queue_directory = str_from(workspace), .log_directory = str_from(logs), .mail_owner = STR("root"), .sessions = 10,
+        .file_size = LARGEST_FILE};
     if (mode == MODE_PRIVATE && geteuid() == 0 && /* then the parent is root and out of its reach in any case */
         (setresgid(TEST_USER, TEST_USER, TEST_USER) < 0 || setresuid(TEST_USER, TEST_USER, TEST_USER) < 0))
         return false;
@@ -318,7 +390,8 @@ static int run_trial(const struct service_row *row, enum mode mode, int (*attemp
 }
 
 static bool is_refusal(int result) {
-    return result == EPERM || result == EACCES || result == DIED || result == ENOENT || result == EROFS || result == EAGAIN;
+    return result == EPERM || result == EACCES || result == DIED || result == ENOENT || result == EROFS || result == EAGAIN ||
+           result == EFBIG;
 }
 
 static unsigned check(const struct service_row *row, enum mode mode) {
@@ -457,17 +530,23 @@ static int set_up(void **state) {
     make_folder("queue");
     make_folder("maildrop");
     make_folder("empty");
+    make_folder("logs");
     snprintf(outside, sizeof(outside), "/var/tmp/tern-sandbox-%d", (int)getpid());
     have_landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) > 0;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", workspace);
     listening = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    char path[100];
+    snprintf(path, sizeof(path), "%s/given", workspace);
+    given = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(given >= 0);
     assert_int_equal(bind(listening, (struct sockaddr *)&address, sizeof(address)), 0);
-    return listen(listening, 1);
+    assert_int_equal(chmod(address.sun_path, 0777), 0);
+    return listen(listening, 100);
 }
 
 static int clean_up(void **state) {
-    static const char *const names[] = {"socket", "queue/folder", "maildrop/folder", "folder", "new", "queue", "maildrop", "empty"};
+    static const char *const names[] = {"socket", "given", "queue/folder", "maildrop/folder", "logs/folder", "queue", "maildrop", "empty", "logs"};
     int directory = open(workspace, O_RDONLY | O_DIRECTORY);
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++)

@@ -4,6 +4,9 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "match_list.h"
 #include "table_list.h"
@@ -142,11 +145,74 @@ static void test_match_lists(void **state) {
     }
 }
 
+static void test_warnings(void **state) {
+    struct table_list *list = NULL;
+    struct failure failure = {0};
+    struct buf text = buf_make(0);
+    (void)state;
+    assert_true(table_list_open(STR("static:x, hash:/nonexistent/file"), 0, &list, &failure));
+    assert_int_equal(table_list_count(list), 2);
+    table_list_warnings(list, &text);
+    assert_non_null(strstr(buf_string(&text), "/nonexistent/file"));
+    table_list_close(&list);
+    buf_free(&text);
+}
+
+static void write_file(const char *path, struct str text) {
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(file >= 0);
+    assert_int_equal(write(file, text.data, text.length), text.length);
+    close(file);
+}
+
+static bool open_files_list(const char *path, struct match_list **list, struct failure *failure) {
+    return match_list_open(str_from(path), 0, list, failure);
+}
+
+/* A list's items in a file, which changes; a file that names itself; items that are none. */
+static void test_match_list_files(void **state) {
+    char path[] = "/tmp/tern-list-XXXXXX";
+    int made = mkstemp(path);
+    struct match_list *list = NULL;
+    struct failure failure = {0};
+    (void)state;
+    assert_true(made >= 0);
+    close(made);
+    write_file(path, STR("# hosts\n\na.example,b.example\n  !c.example\n.example\nlast.test"));
+    assert_true(open_files_list(path, &list, &failure));
+    assert_int_equal(match_list_name(list, STR("b.example"), &failure), MATCH_YES);
+    assert_int_equal(match_list_name(list, STR("c.example"), &failure), MATCH_NO);
+    assert_int_equal(match_list_name(list, STR("d.example"), &failure), MATCH_YES);
+    assert_int_equal(match_list_name(list, STR("last.test"), &failure), MATCH_YES);
+    assert_false(match_list_changed(list));
+    write_file(path, STR("another.example\n"));
+    assert_true(match_list_changed(list));
+    match_list_close(&list);
+
+    write_file(path, str_from(path));
+    assert_false(open_files_list(path, &list, &failure));
+    assert_non_null(strstr(failure.text, "name each other too deep"));
+    write_file(path, STR("good.example\n!\n"));
+    assert_false(open_files_list(path, &list, &failure));
+    assert_non_null(strstr(failure.text, path));
+    unlink(path);
+
+    /* What could not be opened may be there by now; a table's file that stays as it is has not changed. */
+    assert_true(match_list_open(STR("/nonexistent/file"), 0, &list, &failure));
+    assert_true(match_list_changed(list));
+    match_list_close(&list);
+    assert_true(match_list_open(STR("static:x"), 0, &list, &failure));
+    assert_false(match_list_changed(list));
+    match_list_close(&list);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_lists),
         cmocka_unit_test(test_match_lists),
+        cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_match_list_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "table.h"
 #include "table_types.h"
 
@@ -61,6 +65,10 @@ static const struct row rows[] = {
     {"regexp:f", "/^([^@]+)@(.*)$/ $2:${1}\n", 0, "a@b", TABLE_FOUND, "b:a"},
     {"regexp:f", "/(/ x\n/a/z x\n/a+/ ok\n", 0, "aa", TABLE_FOUND, "ok"},
     {"regexp:f", "/a+/x plus\n", 0, "a+", TABLE_FOUND, "plus"},
+    {"regexp:f", "/^b$/m line\n", 0, "a\nb", TABLE_FOUND, "line"},
+    {"regexp:f", "/^b$/ line\n", 0, "a\nb", TABLE_ABSENT, ""},
+    {"regexp:/nonexistent/file", NULL, 0, "a", TABLE_RETRY, NULL},
+    {"cidr:/nonexistent/file", NULL, 0, "a", TABLE_RETRY, NULL},
     {"regexp:f", "/(a)/ $2\n/./ ok\n", 0, "a", TABLE_FOUND, "ok"},
     {"regexp:f", "!/a/ not\n", 0, "", TABLE_FOUND, "not"},
     {"regexp:f", "if !/a/\n/b/ b\nendif\n", 0, "b", TABLE_FOUND, "b"},
@@ -189,6 +197,64 @@ static void test_value_limit_is_retry(void **state) {
     table_close(&table);
 }
 
+/* A pattern may be asked for anything, but not for a key without end; and its result may not fit. */
+static void test_regexp_limits(void **state) {
+    (void)state;
+    struct table *table;
+    struct failure failure = {0};
+    struct buf value = buf_make(3), key = buf_make(0);
+    assert_true(table_open_text(STR("regexp:f"), STR("/(a)/ $1$1$1$1\n/b/ b\n"), 0, &table, &failure));
+    assert_int_equal(table_lookup(table, STR("a"), &value, &failure), TABLE_RETRY);
+    assert_non_null(strstr(failure.text, "line 1: the result is too long"));
+    for (size_t i = 0; i <= (size_t)1 << 20; i++) buf_append_char(&key, 'b');
+    assert_int_equal(table_lookup(table, buf_str(&key), &value, &failure), TABLE_RETRY);
+    assert_non_null(strstr(failure.text, "too long for regexp"));
+    buf_free(&key);
+    buf_free(&value);
+    table_close(&table);
+}
+
+static void write_file(const char *path, const char *text) {
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(file >= 0);
+    assert_int_equal(write(file, text, strlen(text)), strlen(text));
+    close(file);
+}
+
+/* From a file, which is then written anew. */
+static void test_files_that_change(void **state) {
+    static const struct {
+        const char *type, *text, *key;
+    } files[] = {
+        {"pcre", "/^a$/ found\n", "a"},
+        {"regexp", "/^a$/ found\n", "a"},
+        {"cidr", "10.0.0.0/8 found\n", "10.1.1.1"},
+        {"texthash", "a found\n", "a"},
+    };
+    char path[] = "/tmp/tern-table-XXXXXX";
+    int made = mkstemp(path);
+    (void)state;
+    assert_true(made >= 0);
+    close(made);
+    for (size_t i = 0; i < ARRAY_LENGTH(files); i++) {
+        struct table *table = NULL;
+        struct failure failure = {0};
+        struct buf name = buf_make(0), value = buf_make(0);
+        buf_printf(&name, "%s:%s", files[i].type, path);
+        write_file(path, files[i].text);
+        if (!table_open(buf_str(&name), 0, &table, &failure)) fail_msg("%s: %s", files[i].type, failure.text);
+        assert_int_equal(table_lookup(table, str_from(files[i].key), &value, &failure), TABLE_FOUND);
+        assert_string_equal(buf_string(&value), "found");
+        assert_false(table_changed(table));
+        write_file(path, "# another, and of another length\n");
+        assert_true(table_changed(table));
+        table_close(&table);
+        buf_free(&name);
+        buf_free(&value);
+    }
+    unlink(path);
+}
+
 static void test_types_are_sorted(void **state) {
     (void)state;
     for (size_t i = 1; i < table_types_count; i++)
@@ -200,6 +266,8 @@ int main(void) {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_warnings_name_the_line),
         cmocka_unit_test(test_value_limit_is_retry),
+        cmocka_unit_test(test_regexp_limits),
+        cmocka_unit_test(test_files_that_change),
         cmocka_unit_test(test_types_are_sorted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

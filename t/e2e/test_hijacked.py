@@ -1,0 +1,413 @@
+#!/usr/bin/env python3
+"""What an attacker can do who runs code of his own in smtpd: hijacked_smtpd.c is put in
+its place, in an instance that root runs with an account for each kind of process. At
+most he may inject and relay mail, see and alter the sessions he carries, and ask what
+smtpd's row allows; all else is refused, and nobody else notices."""
+
+import hashlib
+import os
+import re
+import smtplib
+import threading
+
+import tern_test as t
+
+HIJACKED = t.BUILD / "t" / "e2e" / "hijacked_smtpd"
+t.need("tern", *t.DAEMONS)
+if not HIJACKED.is_file():
+    t.skip_all("hijacked_smtpd is not built")
+if not t.is_root():
+    t.skip_all("wants root: an ordinary user's instance has no accounts to become")
+
+SECRET = "a-stored-secret-c0ffee"  # in everything that the attacker must not see
+OPENS = 10000
+REFUSALS = {"EPERM", "EACCES", "ENOSYS"}
+
+
+class Hijacked:
+    """A session with the attacker's code."""
+
+    def __init__(self, tern, timeout=60):
+        self.session = tern.smtp(timeout=timeout)
+
+    def attack(self, *words):
+        """The lines that an attack answers; None if the process ended over it."""
+        try:
+            code, text = self.session.docmd("NOOP", "!" + " ".join(str(word) for word in words))
+        except (smtplib.SMTPServerDisconnected, OSError):
+            return None
+        if code != 250:
+            return None
+        return text.decode(errors="replace").splitlines()[:-1]
+
+    def close(self):
+        self.session.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def once(tern, *words):
+    """An attack in a session of its own, begun when a process serves."""
+    def greeted():
+        try:
+            return Hijacked(tern)
+        except (OSError, smtplib.SMTPException):
+            return None
+    hijacked = t.wait_for(greeted, 30)
+    if not hijacked:
+        return None
+    with hijacked:
+        return hijacked.attack(*words)
+
+
+def hexed(text):
+    return (text if isinstance(text, bytes) else text.encode()).hex()
+
+
+def others(tern):
+    """The processes that are not smtpd's."""
+    return {(name, pid) for name, pid in tern.pids() if name != str(tern.smtp_port)}
+
+
+def digests(tern):
+    """What stands in the queue and in the mailboxes, but for what is appended to a queue file."""
+    found = {}
+    for top in (tern.spool / "queue", tern.mail):
+        for folder, _, names in os.walk(top):
+            for name in names:
+                path = os.path.join(folder, name)
+                with open(path, "rb") as file:
+                    found[path] = hashlib.sha256(file.read()).hexdigest()
+    return found
+
+
+def memory_has(pid, needle):
+    """Whether a process has the bytes anywhere in its memory."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            fields = line.split()
+            begin, end = (int(part, 16) for part in fields[0].split("-"))
+            if "r" not in fields[1] or fields[-1] in ("[vvar]", "[vsyscall]", "[vvar_vclock]") or end - begin > 1 << 32:
+                continue
+            try:
+                memory.seek(begin)
+                if needle in memory.read(end - begin):
+                    return True
+            except (OSError, ValueError, OverflowError):
+                pass
+    return False
+
+
+def sendmail(tern, recipient, text):
+    """By pickup, which has nothing to do with smtpd."""
+    return tern.command("sendmail", "-C", tern.etc, "-i", "-f", "local@example.test", recipient,
+                        input=f"Subject: {text}\n\n{text}\n", timeout=30)
+
+
+class Unharmed:
+    """That the others go on, and a message gets through, after what stands in the block."""
+
+    number = 0
+
+    def __init__(self, tern, what):
+        self.tern, self.what = tern, what
+
+    def __enter__(self):
+        self.before = others(self.tern)
+
+    def __exit__(self, *_):
+        Unharmed.number += 1
+        text = f"after-{Unharmed.number}"
+        went = sendmail(self.tern, "bob@example.test", text)
+        came = t.wait_for(lambda: any(text.encode() in message for message in self.tern.stored("bob")), 20)
+        t.ok(went.returncode == 0 and came, f"{self.what}: mail goes on", went.stderr)
+        t.is_(self.before - others(self.tern), set(), f"{self.what}: no other process ended")
+
+
+# ---- the attacks
+
+def system_calls(tern):
+    victim = tern.pid_of("qmgr")
+    outcomes = {}
+    with Unharmed(tern, "system calls"):
+        for line in once(tern, "calls", victim) or []:
+            name, outcome = line.split()
+            outcomes[name] = outcome
+        t.ok(len(outcomes) > 60, "the calls were tried", outcomes)
+        got_through = {name: outcome for name, outcome in outcomes.items() if outcome not in REFUSALS | {"deadly"}}
+        t.is_(got_through, {}, "no call that smtpd has no business with gets through")
+        for name in [name for name, outcome in outcomes.items() if outcome == "deadly"]:
+            t.is_(once(tern, "call", name, victim), None, f"{name} costs the process its life")
+    t.ok(tern.wait_log("signal 31"), "master says so")
+
+
+def open_descriptors(tern):
+    lines = once(tern, "descriptors") or []
+    t.ok(len(lines) > 3, "it has descriptors", lines)
+    t.is_([line for line in lines if line.startswith("directory") and not line.endswith("empty")][1:], [],
+          "no directory but its empty one")
+    t.is_([line for line in lines if line.endswith("readable")], [], "no file that can be read")
+
+
+def secrets(tern):
+    pid = int((once(tern, "hello") or ["x x 0"])[0].split()[2])
+    for needle, what in ((SECRET.encode(), "a stored or queued message"), (b"{CRYPT}", "a password's hash")):
+        t.ok(not memory_has(pid, needle), f"smtpd's memory has nothing of {what}")
+    t.ok(memory_has(tern.pid_of("lookup"), b"anna@example.test"), "(the search finds what is there)")
+    passwords = tern.etc / "users.passwd"
+    for table in (f"texthash:{passwords}", f"hash:{passwords}", f"inline:{{x=y}}", "texthash:/etc/shadow",
+                  f"proxy:texthash:{passwords}", f"pipemap:{{static:x,texthash:{passwords}}}",
+                  f"unionmap:{{texthash:{passwords}}}", "unix:shadow.byname", f"socketmap:unix:{tern.spool}/public/qmgr:x",
+                  "smtp_sasl_password_maps", "no_such_parameter", "pcre:/proc/self/environ"):
+        answer = once(tern, "table", table, "anna@example.test") or ["nothing"]
+        t.ok(answer[0].startswith("refused"), f"lookup does not open {table.split('/')[0]}", answer)
+    answer = once(tern, "table", "virtual_mailbox_maps", "anna@example.test") or ["nothing"]
+    t.ok(answer[0].startswith("found"), "it answers what smtpd's row allows", answer)
+
+
+def other_services(tern):
+    for name in ("qmgr", "local", "virtual", "bounce", "smtp", "relay", "lmtp", "pickup", "log", "master", "x"):
+        answer = once(tern, "connect", name) or ["nothing"]
+        t.ok(answer[0].startswith("refused"), f"master does not connect it to {name}", answer)
+    for name in ("cleanup", "lookup"):
+        t.is_(once(tern, "connect", name), ["connected"], f"it does to {name}")
+    for path in ("public/qmgr", str(tern.spool / "public" / "qmgr"), "/run/systemd/private", "private/lmtp"):
+        answer = once(tern, "connect-path", path) or ["nothing"]
+        t.ok(answer[0].startswith("refused"), f"nor to the socket {path.rsplit('/', 2)[-1]}", answer)
+
+
+def control_socket(tern):
+    master = tern.pid_of("master")
+    with Unharmed(tern, "master's socket"):
+        for kind in ("short", "noise", "long", "drain", "hello", "open", "cut", "with-descriptor"):
+            t.is_(once(tern, "control", kind), None, f"control socket: {kind} costs the process its life")
+        t.is_(once(tern, "control-flood", 3000), None, "so do wishes without end")
+    t.is_(tern.pid_of("master"), master, "master is the same")
+
+
+def all_types(tern):
+    for service in ("cleanup", "lookup"):
+        with Unharmed(tern, f"every type of message to {service}"):
+            lines = once(tern, "types", service) or []
+            t.ok(len(lines) == 2 and "noise answered 0 refused 0" in lines[1], f"{service}: noise loses the connection", lines)
+            print(f"# {service}: {lines}")
+
+
+def queue_files(tern, sink):
+    def outcome(kind, *rest):
+        return once(tern, "queue", kind, "keeper@sink.test", *rest) or ["lost"]
+
+    lines = outcome("read")
+    for name in ("read", "map", "map-write", "truncate", "chmod", "link", "lock", "fallocate"):
+        line = next((line for line in lines if line.startswith(name + " ")), "missing")
+        t.ok(line.split()[-1] in ("EPERM", "EACCES", "EBADF"), f"its own queue file: {name} is refused", line)
+    t.ok(any(line.startswith("cleanup_committed") for line in lines), "but it can inject a message", lines)
+    t.ok(lines[-1].startswith("refused"), "which after the commit is no longer its own", lines)
+    for kind, why in (("copy", "while it keeps a descriptor"), ("length", "with another length than it said")):
+        lines = outcome(kind)
+        t.ok(lines[0].startswith("refused"), f"no commit {why}", lines)
+    lines = outcome("header")
+    t.ok(lines[0].startswith(("refused", "cleanup_committed")), "a header of its own is overwritten", lines)
+    lines = outcome("flight")
+    t.ok(lines[0].startswith(("refused", "cleanup_committed")), "a descriptor on its way to another service", lines)
+    once(tern, "release")
+    committed = 0
+    for writes in (0, 1, 10, 100, 1000, 3000, 10000, 30000, 100000, 300000):
+        lines = outcome("race", writes)
+        t.ok(lines[0].startswith(("refused", "cleanup_committed")), f"a race of {writes} writes with the commit", lines)
+        committed += lines[0].startswith("cleanup_committed")
+    print(f"# {committed} races were committed")
+    lines = outcome("huge")
+    print(f"# huge: {lines}")
+    t.ok(len(lines) > 1 and int(lines[0].split()[-1]) < 1 << 30, "a file without end is not to be had", lines)
+    t.ok(t.wait_for(lambda: not tern.queued("tmp"), 20), "nothing is left in tmp/")
+    t.is_(tern.queued("corrupt"), [], "what was committed is what was summed")
+    t.ok(t.wait_for(lambda: len(sink.messages) >= 2 + committed - 1, 20), "what was committed is sent", len(sink.messages))
+
+
+def other_files(tern, sink):
+    """A file that another connection writes, and those that are queued."""
+    with Unharmed(tern, "other connections' files"):
+        with tern.smtp() as session:
+            session.mail("s@example.test")
+            session.rcpt("anna@example.test")
+            session.putcmd("data")
+            session.getreply()
+            session.send(b"Subject: under way\r\n\r\n" + b"too large to stay in memory\r\n" * 15000)
+            writing = t.wait_for(lambda: tern.queued("tmp"))
+            for queue_id in writing + tern.queued():
+                lines = once(tern, "other", queue_id) or ["lost"]
+                t.ok(lines[-1].startswith("refused"), f"a file of another connection: {queue_id}", lines)
+            session.send(b"still whole\r\n.\r\n")
+            t.is_(session.getreply()[0], 250, "the one that was being written is accepted")
+        came = t.wait_for(lambda: any(b"still whole" in message for message in tern.stored("anna")), 20)
+        t.ok(came, "and delivered")
+    t.ok(not any("thief@sink.test" in recipients for _, recipients, _ in sink.messages), "the attacker gets nothing of it")
+
+
+def memory(tern, sink):
+    """Content that comes in memory: what is committed cannot be changed, and has a name of its own."""
+    queued = tern.queued()
+    with Unharmed(tern, "content in memory"):
+        for kind in ("unsealed", "writing", "growing", "pipe", "longer"):
+            lines = once(tern, "memory", kind) or ["lost"]
+            t.ok(len(lines) == 3 and lines[0].startswith("refused") and lines[2].startswith("refused"), f"memory: {kind}", lines)
+        before = len(tern.stored("bob"))
+        lines = once(tern, "memory", "sealed") or ["lost"]
+        t.ok(lines[0].startswith("cleanup_committed"), "sealed content is accepted", lines)
+        t.is_(lines[1], "unchanged", "and is the writer's no more")
+        t.ok(lines[2].startswith("refused"), "its name is used up", lines)
+        for queue_id in [*queued, "0", "../../x", "zzzzzzzzzzzzzzz"]:
+            lines = once(tern, "memory", "sealed", queue_id) or ["lost"]
+            t.ok(lines[0].startswith("refused"), f"a name that is not its own: {queue_id}", lines)
+        t.ok(t.wait_for(lambda: len(tern.stored("bob")) > before, 20), "what was committed is delivered")
+        t.is_(len(tern.stored("bob")), before + 1, "and nothing else")
+    t.is_(sorted(tern.queued()), sorted(queued), "the queue is as it was")
+
+
+def envelopes(tern, sink):
+    """What an envelope of the attacker's can do further on: in logs, sessions and mailboxes."""
+    forged = "x\nNov 27 22:00:00 host postfix/qmgr[1]: 4AAAA: removed\r\n6 1 1 forged"
+    command = tern.top / "by-command"
+    with Unharmed(tern, "envelopes"):
+        for field in ("sender", "helo", "client", "login", "protocol", "message_id", "envid", "hold"):
+            limit = {"protocol": 16, "client": 60, "envid": 120}.get(field, 200)
+            lines = once(tern, "inject", f"{field}={hexed(forged[:limit])}") or ["lost"]
+            print(f"# {field}: {lines}")
+        recipients = [
+            f"|touch {command}", f"\"|touch {command}\"@example.test", f"|touch {command}@example.test", f"/{command}",
+            f"{command}", f"\"{command}\"@localhost", ":include:/etc/shadow", "../../../bob@example.test", "anna+../../x@example.test",
+            "anna@example.test/../../x", "x\r\nRCPT TO:<smuggled@sink.test>@sink.test", "x>\r\nRCPT TO:<smuggled@sink.test",
+            "x@sink.test>\r\nRCPT TO:<smuggled@sink.test", "x@sink.test>\r\nDATA\r\nsmuggled\r\n.\r\nMAIL FROM:<a@b",
+            forged, "x\0y@example.test", "@sink.test", "", "x@" + "d" * 300,
+        ]
+        for recipient in recipients:
+            for plain in ((), ("plain=31",)):
+                lines = once(tern, "inject", f"recipient={hexed(recipient)}", *plain) or ["lost"]
+                print(f"# {recipient!r}: {lines}")
+        for sender in ("x@sink.test>\r\nRCPT TO:<smuggled@sink.test", "x\r\nRSET\r\n", "a\nb@sink.test", "x> SIZE=1\r\nDATA\r\n.\r\n<"):
+            lines = once(tern, "inject", f"sender={hexed(sender)}", f"recipient={hexed('y@sink.test')}") or ["lost"]
+            print(f"# from {sender!r}: {lines}")
+    t.ok(not command.exists(), "no recipient is a command or a file")
+    everything = [(sender, recipients, content) for sender, recipients, content in sink.messages
+                  if any("smuggled" in recipient for recipient in recipients) or b"smuggled" in content]
+    t.is_(everything, [], "no envelope speaks SMTP to the next hop")
+
+
+def log_lines(tern):
+    """Every line begins as the log daemon begins lines; what is forged stands under smtpd's name or within another's line."""
+    lines = ["6 1 1700000000000000 4AAAA: from=<forged@x>", "postfix/qmgr[7]: forged", "0 9 9 forged panic",
+             "Nov 27 22:00:00 host postfix/qmgr[1]: 4AAAA: removed forged", "6 1 1 forged\rforged\x1b[2J\x85 forged"]
+    with Unharmed(tern, "log lines"):
+        t.is_(once(tern, "log", hexed("\n".join(lines) + "\n")), ["log done", "error done"], "it writes to its log pipe")
+        t.ok(tern.wait_log("forged", count=8), "which is logged")
+    pattern = re.compile(r"^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ ([\w/.-]+)\[\d+\]: (.*)$")
+    wrong, forged = [], []
+    for line in tern.log().splitlines():
+        match = pattern.match(line)
+        if not match or re.search(r"[\x00-\x1f\x7f]", line):
+            wrong.append(line)
+        elif match.group(2).startswith(("4AAAA: removed", "forged")) and "smtpd" not in match.group(1):
+            forged.append(line)
+    t.is_(wrong, [], "every line of the log is one, and printable")
+    t.is_(forged, [], "no line under another service's name")
+
+
+def floods(tern):
+    """What is taken is bounded, comes back when the attacker's connection ends, and leaves room for others."""
+    with Unharmed(tern, "floods over"):
+        with Hijacked(tern, timeout=240) as hijacked:
+            with Unharmed(tern, f"{OPENS} files open"):
+                lines = hijacked.attack("open", OPENS) or ["lost"]
+                print(f"# {lines}")
+                t.ok(lines[0].startswith("opened"), "files without end: bounded", lines)
+            hijacked.attack("release")
+            t.ok(t.wait_for(lambda: not tern.queued("tmp"), 60), "they are gone when the connection is")
+            for service in ("cleanup", "lookup"):
+                with Unharmed(tern, f"connections to {service}"):
+                    lines = hijacked.attack("connections", service, 2000) or ["lost"]
+                    print(f"# {lines}")
+                    t.ok(lines[0].startswith("made"), "connections without end", lines)
+                    alive = int(lines[0].split()[-1]) if lines[0].startswith("made") else 9999
+                    t.ok(alive <= 64, f"{service} takes a few of them", lines)
+                hijacked.attack("release")
+            with Unharmed(tern, "answers that nobody takes"):
+                print(f"# {hijacked.attack('unread', 30000)}")
+            hijacked.attack("release")
+            with Unharmed(tern, "commits all at once"):
+                lines = hijacked.attack("commits", 5000) or ["lost"]
+                print(f"# {lines}")
+                t.is_(lines, ["opened 5000 sent 5000 answered 5000"], "commits all at once are answered")
+            with Unharmed(tern, "recipients ahead"):
+                print(f"# {hijacked.attack('ahead', 100, 8)}")
+            hijacked.attack("release")
+
+
+def listening_socket(tern):
+    """The one that it shares with master, and with the processes that come after it."""
+    with Unharmed(tern, "its listening socket"):
+        t.is_(once(tern, "unlisten"), None, "it shuts the socket down and ends")
+        t.ok(t.wait_for(lambda: once(tern, "hello"), 20), "the next process serves on it")
+    t.ok(tern.wait_log("it listens again"), "master says so")
+
+
+def deaf(tern):
+    """A process that does not hear that it is to end."""
+    before = tern.pid_of("master")
+    session = Hijacked(tern, timeout=5)
+    threading.Thread(target=session.attack, args=("deaf",), daemon=True).start()
+    with Unharmed(tern, "a deaf process"):
+        pass
+    t.ok(tern.run("reload").returncode == 0, "a reload gets by it")
+    t.ok(t.wait_for(lambda: once(tern, "hello"), 20), "its successor serves")
+    t.is_(tern.pid_of("master"), before, "master is the same")
+    t.ok(tern.stop().returncode == 0, "it cannot hold up a stop")
+    t.is_(tern.pids(), [], "nothing is left")
+
+
+def main():
+    sink = t.Sink(lambda stage, text: "450 4.2.0 later" if stage == "rcpt" and text.startswith("later") else None)
+    settings = ["disable_dns_lookups=yes", "smtp_host_lookup=native", "service_throttle_time=1s", "service_stop_time=10s"]
+    with t.Instance(settings=settings, daemons={"smtpd": HIJACKED}) as tern:
+        tern.set(f"relayhost = [127.0.0.1]:{sink.port}")
+        for user in ("anna", "bob"):
+            tern.add_user(user)
+        tern.start()
+        # Stored, deferred, on hold: by pickup, so that smtpd never had it.
+        sendmail(tern, "anna@example.test", SECRET)
+        sendmail(tern, "later@sink.test", SECRET)
+        sendmail(tern, "later2@sink.test", SECRET)
+        t.ok(tern.wait_stored("anna"), "there is stored mail")
+        t.ok(t.wait_for(lambda: len(tern.queued("cur")) == 2), "and deferred mail")
+        held = tern.queued("cur")[0]
+        tern.queue_tool("ternsuper", "-h", held)
+        t.ok(t.wait_for(lambda: tern.queued("hold") == [held]), "and mail on hold")
+        hello = once(tern, "hello") or ["not hijacked"]
+        t.ok(hello[0].startswith("hijacked"), "smtpd is in the attacker's hands", hello)
+        kept = {path: digest for path, digest in digests(tern).items() if "/hold/" in path or "/Maildir/" in path or "/cur/" in path}
+
+        system_calls(tern)
+        open_descriptors(tern)
+        secrets(tern)
+        other_services(tern)
+        control_socket(tern)
+        all_types(tern)
+        queue_files(tern, sink)
+        other_files(tern, sink)
+        memory(tern, sink)
+        envelopes(tern, sink)
+        log_lines(tern)
+        floods(tern)
+        listening_socket(tern)
+        now = digests(tern)
+        t.is_({path: now.get(path) for path in kept}, kept, "what was stored and queued before is as it was")
+        deaf(tern)
+    sink.close()
+
+
+main()
+t.done()
