@@ -145,7 +145,7 @@ static void deliver_file(const struct config *config, const struct ipc_local_wor
 /* True if the delivery may go on. */
 static bool check_loop(const struct ipc_local_work *work, int file, struct worked *worked) {
     int found = content_has_delivered_to(file, work->content_offset, work->content_length, work->recipient);
-    if (found < 0) worked_set(worked, DELIVERY_DEFERRED, "4.3.0", "cannot read the queue file");
+    if (found < 0) worked_set(worked, DELIVERY_DEFERRED, "4.3.0", "cannot read the queue file: %s", strerror(errno));
     if (found > 0)
         worked_set(worked, DELIVERY_FAILED, "5.4.6", "mail forwarding loop for %.*s",
                    STR_ARGS(str_slice(work->recipient, 0, 500)));
