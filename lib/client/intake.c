@@ -124,8 +124,10 @@ static bool send_recipients(struct intake *intake, const struct intake_envelope 
     return true;
 }
 
-static bool commit(struct intake *intake, const struct intake_envelope *envelope, deadline until,
+/* *kept: cleanup may still have the file, since it was not asked, or refused before it looked. */
+static bool commit(struct intake *intake, const struct intake_envelope *envelope, deadline until, bool *kept,
                    struct intake_failure *failure) {
+    *kept = true;
     write_out(intake);
     if (close(intake->file) < 0 && intake->write_error == 0) intake->write_error = errno;
     intake->file = -1;
@@ -138,7 +140,8 @@ static bool commit(struct intake *intake, const struct intake_envelope *envelope
     uint32_t count = 0;
     struct ipc_reply reply = {.descriptor = -1};
     enum ipc_result result = IPC_UNREACHABLE;
-    if (send_recipients(intake, envelope, until, &rows, &count)) {
+    bool asked = send_recipients(intake, envelope, until, &rows, &count);
+    if (asked) {
         struct ipc_cleanup_commit request = {
             .queue_id = intake_queue_id(intake),
             .content_length = intake->length,
@@ -161,6 +164,7 @@ static bool commit(struct intake *intake, const struct intake_envelope *envelope
         result = ipc_ask(intake->cleanup, IPC_CLEANUP_COMMIT, &request, -1, IPC_CLEANUP_COMMITTED, until, arena, &reply,
                          NULL);
     }
+    *kept = !asked || result == IPC_REFUSED;
     if (result != IPC_OK) refuse_result(failure, result, &reply);
     buf_free(&rows);
     arena_destroy(&arena);
@@ -169,9 +173,11 @@ static bool commit(struct intake *intake, const struct intake_envelope *envelope
 
 bool intake_commit(struct intake **intake, const struct intake_envelope *envelope, deadline until,
                    struct intake_failure *failure) {
-    bool good = commit(*intake, envelope, until, failure);
-    /* Never asked to commit, cleanup still has the file; on a full disk that would help to keep it full. */
-    if ((*intake)->write_error != 0)
+    bool kept;
+    bool good = commit(*intake, envelope, until, &kept, failure);
+    /* The file would stay in tmp/ for as long as the connection to cleanup lasts, and on a full disk help to keep it
+     * full; nor would cleanup, which waits for a commit, let itself be replaced. */
+    if (kept)
         intake_cancel(intake);
     else
         intake_free(intake);
