@@ -4,10 +4,12 @@
  *
  * The file stays open, and so locked, until its name is gone: a successor that finds the
  * name meanwhile must not take it for mail. A file that cannot be removed is tried again,
- * for as long as this process lives. */
+ * for as long as this process lives. A name that a move from new/ to cur/ could not take away
+ * goes first: alone it would be taken for mail that has just come. */
 #include "qmgr.h"
 #include "log.h"
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PAUSE 5000 /* ms between attempts at files that cannot be removed */
@@ -15,13 +17,25 @@
 struct removal {
     struct removal *next;
     int folder, file, error_number;
+    int former; /* the folder in which it may have a second name, or -1 */
     bool told;
     char queue_id[QUEUE_ID_SIZE];
 };
 
+static int unlink_name(int folder, const char *name) {
+    return unlinkat(folder, name, 0) < 0 && errno != ENOENT ? errno : 0;
+}
+
+static bool has_second_name(const struct removal *removal) {
+    struct stat status;
+    return removal->former >= 0 && removal->file >= 0 && (fstat(removal->file, &status) < 0 || status.st_nlink > 1);
+}
+
 static void unlink_all(void *argument) {
-    for (struct removal *removal = argument; removal; removal = removal->next)
-        removal->error_number = unlinkat(removal->folder, removal->queue_id, 0) < 0 && errno != ENOENT ? errno : 0;
+    for (struct removal *removal = argument; removal; removal = removal->next) {
+        removal->error_number = has_second_name(removal) ? unlink_name(removal->former, removal->queue_id) : 0;
+        if (removal->error_number == 0) removal->error_number = unlink_name(removal->folder, removal->queue_id);
+    }
 }
 
 static void removal_end(struct qmgr *qmgr, struct removal *removal) {
@@ -70,6 +84,7 @@ void queue_remove(struct qmgr *qmgr, int folder, struct str queue_id, int file) 
     struct removal *removal = MEMORY_NEW(struct removal);
     removal->folder = folder;
     removal->file = file;
+    removal->former = folder == qmgr->cur ? qmgr->new : -1;
     snprintf(removal->queue_id, sizeof removal->queue_id, "%.*s", STR_ARGS(queue_id));
     map_put(qmgr->leaving, queue_id, removal); /* a scan must not take it up again meanwhile */
     removal->next = qmgr->removals;
