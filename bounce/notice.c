@@ -14,17 +14,20 @@
 
 #define PATIENCE 60000 /* ms for cleanup */
 
-/* 128 random bits: nobody who writes a message can know it, so no message holds it. */
-static void make_boundary(char *boundary, size_t size) {
+/* 128 random bits: nobody who writes a message can know it, so no message holds it. Without them there is no
+ * notice now. */
+static bool make_boundary(char *boundary, size_t size, struct failure *failure) {
     unsigned char random[16];
     static const char digits[] = "0123456789abcdef";
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) memset(random, 0, sizeof random);
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        return failure_set_errno(failure, errno, "no random boundary can be had");
     size_t length = 0;
     for (size_t i = 0; i < sizeof random && length + 2 < size; i++) {
         boundary[length++] = digits[random[i] >> 4];
         boundary[length++] = digits[random[i] & 15];
     }
     boundary[length] = '\0';
+    return true;
 }
 
 static int local_offset_minutes(int64_t seconds) {
@@ -144,7 +147,8 @@ static bool write_human_text(const struct bounce *bounce, const struct notice *n
 
 /* ---- the returned message */
 
-/* Where the header ends: after its last line, without the empty one; or at the limit, if there is no end before. */
+/* Where the header ends: after its last line, without the empty one; or at the limit, if there is no end before.
+ * On failure errno says why. */
 bool notice_find_header_end(int content, uint64_t offset, uint64_t length, uint64_t limit, uint64_t *end) {
     char bytes[8192];
     char before = '\n';
@@ -152,6 +156,7 @@ bool notice_find_header_end(int content, uint64_t offset, uint64_t length, uint6
     for (uint64_t done = 0; done < length;) {
         ssize_t got = pread(content, bytes, length - done < sizeof bytes ? (size_t)(length - done) : sizeof bytes,
                             (off_t)(offset + done));
+        if (got == 0) errno = ENODATA;
         if (got <= 0) return false;
         for (ssize_t i = 0; i < got; i++) {
             if (bytes[i] == '\n' && before == '\n') {
@@ -166,12 +171,15 @@ bool notice_find_header_end(int content, uint64_t offset, uint64_t length, uint6
     return true;
 }
 
-static bool copy_content(int content, uint64_t offset, uint64_t length, struct intake *intake) {
+static bool copy_content(int content, uint64_t offset, uint64_t length, struct intake *intake,
+                         struct failure *failure) {
     char bytes[32768], last = '\n';
     for (uint64_t done = 0; done < length;) {
         ssize_t got = pread(content, bytes, length - done < sizeof bytes ? (size_t)(length - done) : sizeof bytes,
                             (off_t)(offset + done));
-        if (got <= 0 || !intake_write(intake, str_make(bytes, (size_t)got))) return false;
+        if (got < 0) return failure_set_errno(failure, errno, "the queue file cannot be read");
+        if (got == 0) return failure_set(failure, "the queue file is cut short");
+        if (!intake_write(intake, str_make(bytes, (size_t)got))) return false;
         last = bytes[got - 1];
         done += (uint64_t)got;
     }
@@ -216,17 +224,20 @@ static bool commit(const struct bounce *bounce, const struct notice *notice, con
 }
 
 static bool write_parts(struct bounce *bounce, const struct ipc_bounce_send *request, int content,
-                        const struct notice *notice, struct dsn_report *report, struct intake *intake) {
+                        const struct notice *notice, struct dsn_report *report, struct intake *intake,
+                        struct failure *failure) {
+    failure_set(failure, "the notice cannot be written");
     struct buf text = buf_make(200000), out = buf_make(0);
     uint64_t length = request->content_length;
     bool good = write_human_text(bounce, notice, report, &text);
     report->human_text = buf_str(&text);
     if (good && notice->headers_only)
         good = notice_find_header_end(content, request->content_offset, request->content_length,
-                                      (uint64_t)bounce->config->bounce_size_limit, &length);
+                                      (uint64_t)bounce->config->bounce_size_limit, &length) ||
+               failure_set_errno(failure, errno, "the queue file cannot be read");
     write_trace(bounce, intake_queue_id(intake), report->date, report->offset_minutes, &out);
     good = good && dsn_append_prefix(&out, report) && intake_write(intake, buf_str(&out)) &&
-           copy_content(content, request->content_offset, length, intake);
+           copy_content(content, request->content_offset, length, intake, failure);
     buf_clear(&out);
     good = good && dsn_append_suffix(&out, report) && intake_write(intake, buf_str(&out));
     buf_free(&text);
@@ -238,11 +249,11 @@ bool notice_write(struct bounce *bounce, const struct ipc_bounce_send *request, 
                   const struct notice *notice, struct arena *arena, char queue_id[24], struct failure *failure) {
     struct intake *intake;
     struct intake_failure refused = {0};
+    char boundary[40];
+    if (!make_boundary(boundary, sizeof boundary, failure)) return false;
     if (!intake_open(bounce->intake, request->content_length, deadline_in(PATIENCE), &intake, &refused))
         return failure_set(failure, "%s", refused.text);
     snprintf(queue_id, 24, "%.*s", STR_ARGS(intake_queue_id(intake)));
-    char boundary[40];
-    make_boundary(boundary, sizeof boundary);
     struct buf from = buf_make(1000), message_id = buf_make(400);
     struct mail_address sender;
     bool has_sender =
@@ -276,8 +287,7 @@ bool notice_write(struct bounce *bounce, const struct ipc_bounce_send *request, 
                                 .returned_is_8bit = true};
     bool good = fill_recipients(request, notice->kind, arena, &report);
     if (!good) failure_set(failure, "none of the recipients can be named");
-    if (good && !write_parts(bounce, request, content, notice, &report, intake))
-        good = failure_set(failure, "the notice cannot be written");
+    good = good && write_parts(bounce, request, content, notice, &report, intake, failure);
     if (good)
         good = commit(bounce, notice, &report, &intake, failure);
     else

@@ -62,18 +62,29 @@ static void session(struct service *service, int connection, unsigned listener) 
     ipc_serve(connection, 10000, dispatch, service_context(service));
 }
 
+/* 0, or why not all could be looked at. */
+static int empty_folder(int folder) {
+    int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = copy < 0 ? NULL : fdopendir(copy);
+    int reason = errno;
+    if (!listing && copy >= 0) close(copy);
+    if (!listing) return reason;
+    for (struct dirent *entry; (errno = 0, entry = readdir(listing)) != NULL;)
+        if (entry->d_name[0] != '.') unlinkat(folder, entry->d_name, 0);
+    reason = errno;
+    closedir(listing);
+    return reason;
+}
+
 /* What stands in tmp/ when no cleanup runs was never promised to anyone. A shared
  * lock tells a cleanup that is still draining after a reload from none at all. */
 static void remove_abandoned(struct cleanup *cleanup) {
-    if (flock(cleanup->tmp, LOCK_EX | LOCK_NB) == 0) {
-        int copy = openat(cleanup->tmp, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        DIR *listing = copy < 0 ? NULL : fdopendir(copy);
-        if (!listing && copy >= 0) close(copy);
-        for (struct dirent *entry; listing && (entry = readdir(listing)) != NULL;)
-            if (entry->d_name[0] != '.') unlinkat(cleanup->tmp, entry->d_name, 0);
-        if (listing) closedir(listing);
-    }
-    if (flock(cleanup->tmp, LOCK_SH | LOCK_NB) < 0) log_warning("cannot lock tmp: what a crash leaves there stays");
+    bool alone = flock(cleanup->tmp, LOCK_EX | LOCK_NB) == 0;
+    int reason = alone ? empty_folder(cleanup->tmp) : errno == EWOULDBLOCK ? 0 : errno;
+    if (reason)
+        log_warning("cannot look for what a crash left in tmp: %s; it stays until the next start", strerror(reason));
+    if (flock(cleanup->tmp, LOCK_SH | LOCK_NB) < 0)
+        log_warning("cannot lock tmp: %s; what a crash leaves there stays", strerror(errno));
 }
 
 static bool open_folder(struct cleanup *cleanup, const char *name, int *folder, struct failure *failure) {

@@ -30,6 +30,8 @@ static bool disk_has_room(struct cleanup *cleanup) {
         bool counts_inodes = status.f_files > 0;
         room = (uint64_t)status.f_bavail * status.f_frsize >= wanted &&
                (!counts_inodes || status.f_favail >= (uint64_t)cleanup->config->queue_minfree_files);
+    } else {
+        log_warning("cannot ask how much room the queue has: %s; taken for enough", strerror(errno));
     }
     if (!room && (cleanup->disk_has_room || cleanup->disk_checked == 0))
         log_warning("not enough free space or inodes for the queue: refusing mail with 452 until there is");
@@ -38,8 +40,9 @@ static bool disk_has_room(struct cleanup *cleanup) {
     return room;
 }
 
-static bool refuse_errno(struct ipc_request *request, int error_number, const char *doing) {
-    log_warning("%s: %s; the client is told to try again", doing, strerror(error_number));
+static bool refuse(struct ipc_request *request, const struct failure *failure) {
+    int error_number = failure->error_number;
+    log_warning("%s; the client is told to try again", failure->text);
     bool full = error_number == ENOSPC || error_number == EDQUOT;
     return ipc_answer_failed(request, full ? 452 : 451, full ? "4.3.1" : "4.3.0", "%s",
                              full ? "Insufficient system storage" : "Local queue trouble, try again later");
@@ -95,7 +98,7 @@ void cleanup_open(struct ipc_request *request, struct writer *writer) {
     snprintf(pending->queue_id, sizeof pending->queue_id, "%.*s", STR_ARGS(open->queue_id));
     int writing = make_file(cleanup, pending, &failure);
     if (writing < 0) {
-        refuse_errno(request, failure.error_number, failure.text);
+        refuse(request, &failure);
         MEMORY_FREE(pending);
         return;
     }

@@ -69,9 +69,11 @@ bool commands_prepare(const struct config *config, struct commands **commands, s
     pid_t child = fork();
     if (child < 0) return failure_set_errno(failure, errno, "cannot fork the process for commands");
     if (child == 0) {
-        dup2(pair[1], INHERITED_CONTROL);
-        close_range(INHERITED_CONFIGURATION, ~0U, 0);
         log_open(INHERITED_LOG, "local");
+        if (dup2(pair[1], INHERITED_CONTROL) < 0 || close_range(INHERITED_CONFIGURATION, ~0U, 0) < 0) {
+            log_warning("no process for commands: cannot leave local's descriptors: %s", strerror(errno));
+            _exit(1);
+        }
         run_commands(config, INHERITED_CONTROL);
     }
     close(pair[1]);

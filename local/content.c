@@ -80,6 +80,7 @@ static bool read_piece(const struct content *content, uint64_t offset, char *int
     while (length > 0) {
         ssize_t got = pread(content->file, into, length, (off_t)(content->work->content_offset + offset));
         if (got < 0 && errno == EINTR) continue;
+        if (got == 0) errno = ENODATA;
         if (got <= 0) return false;
         into += got;
         offset += (uint64_t)got;

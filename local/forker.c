@@ -47,25 +47,27 @@ struct forker *forker_create(const struct config *config) {
 
 /* ---- the child */
 
-/* From here on nothing of the forker's is left but memory, the log and one socket. */
-static void leave_forker(int socket) {
+/* From here on nothing of the forker's is left but memory, the log and one socket. False: something is. */
+static bool leave_forker(int socket, struct failure *failure) {
     loop_abandon();
     signal(SIGTERM, SIG_DFL);
     signal(SIGHUP, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a size limit is an error of write, not a death */
-    dup2(socket, INHERITED_CONTROL);
-    close_range(INHERITED_CONFIGURATION, ~0U, 0);
+    /* Without this the worker would read what master says to the forker. */
+    if (dup2(socket, INHERITED_CONTROL) < 0 || close_range(INHERITED_CONFIGURATION, ~0U, 0) < 0)
+        return failure_set_errno(failure, errno, "cannot leave the forker's descriptors");
     fcntl(INHERITED_CONTROL, F_SETFL, 0);
     log_open(INHERITED_LOG, "local");
     prctl(PR_SET_NAME, "local-worker", 0, 0, 0);
     umask(077);
+    return true;
 }
 
 NO_RETURN static void run_child(const struct worker *worker, int socket) {
     struct failure failure;
     const struct config *config = worker->forker->config;
-    leave_forker(socket);
-    if (!become_user(worker->uid, worker->gid, worker->user, &failure) || (config->sandbox && !lock_in(&failure))) {
+    if (!leave_forker(socket, &failure) || !become_user(worker->uid, worker->gid, worker->user, &failure) ||
+        (config->sandbox && !lock_in(&failure))) {
         log_warning("no worker for user %u: %s", worker->uid, failure.text);
         _exit(1);
     }
@@ -80,6 +82,7 @@ static int fork_worker(void *context, deadline until, struct failure *failure) {
     (void)until;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
         failure_set_errno(failure, errno, "cannot make a socket for a worker");
+        log_warning("%s; tried again", failure->text); /* as soon as that succeeds nobody else would hear of it */
         return -1;
     }
     pid_t child = fork();
@@ -88,6 +91,7 @@ static int fork_worker(void *context, deadline until, struct failure *failure) {
     close(pair[1]);
     if (child > 0) return pair[0];
     failure_set_errno(failure, reason, "cannot fork a worker");
+    log_warning("%s; tried again", failure->text);
     close(pair[0]);
     return -1;
 }

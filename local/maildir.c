@@ -77,27 +77,40 @@ static bool is_ours(struct maildir *maildir) {
 
 /* ---- looking for an earlier attempt's file */
 
-static bool stands_in_cur(const struct maildir *maildir) {
+/* Whether it can be seen is not whether it is there: who cannot look does not deliver now. */
+enum look { LOOK_THERE, LOOK_ABSENT, LOOK_FAILED };
+
+static enum look look_in_cur(const struct maildir *maildir) {
     int cur = beneath_open(maildir->folder, "cur", O_RDONLY | O_DIRECTORY, 0);
     DIR *listing = cur < 0 ? NULL : fdopendir(cur);
     bool found = false;
+    int reason = errno;
     if (!listing && cur >= 0) close(cur);
-    if (!listing) return false;
+    errno = reason;
+    if (!listing) return failure_is_local(reason) ? LOOK_FAILED : LOOK_ABSENT;
     struct str name = buf_str(&maildir->name);
-    for (struct dirent *entry; !found && (entry = readdir(listing)) != NULL;) {
+    for (struct dirent *entry; !found && (errno = 0, entry = readdir(listing)) != NULL;) {
         struct str other = str_from(entry->d_name);
         found = str_starts(other, name) &&
                 (other.length == name.length || other.data[name.length] == ':' || other.data[name.length] == ',');
     }
+    reason = found ? 0 : errno;
     closedir(listing);
-    return found;
+    errno = reason;
+    return found ? LOOK_THERE : reason ? LOOK_FAILED : LOOK_ABSENT;
 }
 
 /* A regular file of that name in new/ is an earlier attempt's. */
-static bool stands_in_new(const struct maildir *maildir) {
+static enum look look_in_new(const struct maildir *maildir) {
     struct stat status;
-    return fstatat(maildir->new, buf_string(&maildir->name), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-           S_ISREG(status.st_mode);
+    if (fstatat(maildir->new, buf_string(&maildir->name), &status, AT_SYMLINK_NOFOLLOW) == 0)
+        return S_ISREG(status.st_mode) ? LOOK_THERE : LOOK_ABSENT;
+    return errno == ENOENT ? LOOK_ABSENT : LOOK_FAILED;
+}
+
+static enum look look_for_earlier(const struct maildir *maildir) {
+    enum look seen = look_in_new(maildir);
+    return seen == LOOK_ABSENT ? look_in_cur(maildir) : seen;
 }
 
 static bool sync_new(struct maildir *maildir) {
@@ -136,8 +149,7 @@ static bool fill(struct maildir *maildir, const struct content *content, int tmp
     case CONTENT_WRITTEN:
         break;
     case CONTENT_READ_FAILED:
-        worked_set(maildir->worked, DELIVERY_DEFERRED, "4.3.0", "cannot read the queue file");
-        return false;
+        return worked_set(maildir->worked, DELIVERY_DEFERRED, "4.3.0", "cannot read the queue file: %s", strerror(errno));
     case CONTENT_WRITE_FAILED:
         return worked_errno(maildir->worked, errno, "maildir delivery failed: error writing message");
     }
@@ -156,7 +168,7 @@ static bool give_name(struct maildir *maildir) {
     }
     int reason = errno;
     unlinkat(maildir->folder, maildir->tmp_name, 0);
-    if (reason == EEXIST && stands_in_new(maildir)) return true;
+    if (reason == EEXIST && look_in_new(maildir) == LOOK_THERE) return true;
     return worked_errno(maildir->worked, reason, "maildir delivery failed: link to new");
 }
 
@@ -206,10 +218,17 @@ bool maildir_deliver(const struct config *config, const struct ipc_local_work *w
     bool good = open_folders(&maildir, base, path);
     if (good) {
         maildir_name(work, config->myhostname, &maildir.name);
-        if (work->perhaps_delivered && (stands_in_new(&maildir) || stands_in_cur(&maildir)))
+        switch (work->perhaps_delivered ? look_for_earlier(&maildir) : LOOK_ABSENT) {
+        case LOOK_THERE:
             good = sync_new(&maildir);
-        else
+            break;
+        case LOOK_ABSENT:
             good = write_message(&maildir);
+            break;
+        case LOOK_FAILED:
+            good = worked_errno(worked, errno, "maildir delivery failed: cannot look for an earlier delivery");
+            break;
+        }
     }
     if (good) worked_set(worked, DELIVERY_DELIVERED, "2.0.0", "delivered to maildir");
     if (maildir.new >= 0) close(maildir.new);

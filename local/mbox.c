@@ -123,7 +123,7 @@ static bool append(struct mbox *mbox, const struct content *content, off_t size)
     bool good = result == CONTENT_WRITTEN;
     if (result == CONTENT_WRITE_FAILED) good = fails(mbox, errno, "error writing message");
     if (result == CONTENT_READ_FAILED)
-        good = worked_set(mbox->worked, DELIVERY_DEFERRED, "4.3.0", "cannot read the queue file");
+        good = worked_set(mbox->worked, DELIVERY_DEFERRED, "4.3.0", "cannot read the queue file: %s", strerror(errno));
     if (good && fsync(mbox->mailbox) < 0) good = fails(mbox, errno, "sync");
     if (good) return true;
     /* The message is deferred in any case, but the administrator has to know of a part that stays. */

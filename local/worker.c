@@ -155,7 +155,7 @@ static bool check_loop(const struct config *config, const struct ipc_local_work 
     case LOOP_HOPS:
         return worked_set(worked, DELIVERY_FAILED, "5.4.6", "too many hops");
     case LOOP_UNREADABLE:
-        return worked_set(worked, DELIVERY_DEFERRED, "4.3.0", "cannot read the queue file");
+        return worked_set(worked, DELIVERY_DEFERRED, "4.3.0", "cannot read the queue file: %s", strerror(errno));
     }
     return false;
 }

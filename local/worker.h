@@ -84,7 +84,7 @@ void content_make_prefix(struct content *content, const struct config *config);
 void content_append_from_line(struct buf *out, struct str sender, int64_t date);
 enum content_result {
     CONTENT_WRITTEN,
-    CONTENT_READ_FAILED,  /* of the queue file */
+    CONTENT_READ_FAILED,  /* of the queue file; errno says why */
     CONTENT_WRITE_FAILED, /* errno */
 };
 /* Prefix and content to a descriptor as they are. */

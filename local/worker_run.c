@@ -5,12 +5,15 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "worker.h"
 
-#define THREAD_STACK ((size_t)256 * 1024)
+#define THREAD_STACK    ((size_t)256 * 1024)
+#define ANSWER_WAITS    100
+#define ANSWER_PAUSE_NS 20000000
 
 struct pool {
     const struct config *config;
@@ -35,6 +38,7 @@ bool worker_receive(int socket, char *packet, struct ipc_local_work *work, uint3
     do
         got = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
+    if (got < 0) log_warning("a delivery process cannot receive: %s; it ends", strerror(errno));
     if (got <= 0) return false;
     int received = -1;
     const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
@@ -52,6 +56,21 @@ bool worker_receive(int socket, char *packet, struct ipc_local_work *work, uint3
     return false;
 }
 
+/* The delivery has been made, and what came of it should not get lost for a moment's want of memory. */
+static bool send_patiently(int socket, struct str packet) {
+    unsigned waits = 0;
+    while (send(socket, packet.data, packet.length, MSG_NOSIGNAL) < 0) {
+        if (errno == EINTR) continue;
+        bool again = (errno == ENOBUFS || errno == ENOMEM) && waits < ANSWER_WAITS;
+        if (waits == 0 || !again)
+            log_warning("a delivery process cannot answer: %s%s", strerror(errno), again ? "; tried again" : "");
+        if (!again) return false;
+        waits++;
+        nanosleep(&(struct timespec){.tv_nsec = ANSWER_PAUSE_NS}, NULL);
+    }
+    return true;
+}
+
 bool worker_answer(int socket, uint32_t serial, const struct worked *worked) {
     struct ipc_local_worked answer = {.action = worked->action,
                                       .status = str_from(worked->status),
@@ -66,12 +85,9 @@ bool worker_answer(int socket, uint32_t serial, const struct worked *worked) {
             .action = DELIVERY_DEFERRED, .status = STR("4.3.0"), .text = STR("the answer is too long")};
         good = ipc_encode(IPC_LOCAL_WORKED, serial, &answer, &packet);
     }
-    ssize_t sent;
-    do
-        sent = send(socket, packet.data, packet.length, MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
+    bool sent = send_patiently(socket, buf_str(&packet));
     buf_free(&packet);
-    return good && sent >= 0;
+    return good && sent;
 }
 
 static void *serve(void *argument);
@@ -86,7 +102,11 @@ static void add_thread(struct pool *pool) {
     pthread_attr_setstacksize(&attributes, THREAD_STACK);
 #endif
     pool->threads++;
-    if (pthread_create(&thread, &attributes, serve, pool) != 0) pool->threads--;
+    int reason = pthread_create(&thread, &attributes, serve, pool);
+    if (reason != 0) {
+        pool->threads--;
+        log_warning("cannot start a thread for deliveries: %s", strerror(reason));
+    }
     pthread_attr_destroy(&attributes);
 }
 
@@ -122,6 +142,9 @@ static void *serve(void *argument) {
     while (serve_one(pool, packet)) {
     }
     MEMORY_FREE(packet);
+    /* After a fault the other threads would go on and keep the socket open: whoever waits for the answer that is
+     * lost must learn it now, not when its patience ends. */
+    shutdown(pool->socket, SHUT_RDWR);
     pthread_mutex_lock(&pool->mutex);
     pool->most = 0; /* the end has come: no more threads */
     pool->threads--;
@@ -138,7 +161,6 @@ void worker_run(const struct config *config, int socket, unsigned threads) {
                         .ended = PTHREAD_COND_INITIALIZER};
     pthread_mutex_lock(&pool.mutex);
     add_thread(&pool);
-    if (pool.threads == 0) log_error("cannot start a thread for deliveries");
     while (pool.threads > 0)
         pthread_cond_wait(&pool.ended, &pool.mutex);
     pthread_mutex_unlock(&pool.mutex);

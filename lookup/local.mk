@@ -10,5 +10,5 @@ LOOKUP_LINK = lookup/liblookup.a $(CLIENT_LINK)
 tern_PROGRAMS += lookup/lookup
 lookup_lookup_SOURCES = lookup/lookup.c lookup/refresh.c
 lookup_lookup_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE)
-lookup_lookup_LDADD = $(LOOKUP_LINK)
+lookup_lookup_LDADD = $(LOOKUP_LINK) $(FAULT_LINK)
 dist_man_MANS += man/tern-lookup.8

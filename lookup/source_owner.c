@@ -4,6 +4,7 @@
 #include "memory.h"
 #include "table_types.h"
 #include "table_words.h"
+#include <errno.h>
 #include <sys/stat.h>
 
 #define DEPTH_MAX 8
@@ -14,7 +15,9 @@ static bool owner_of_file(struct str path, uint32_t *uid, uint32_t *gid) {
     struct stat status;
     char *name = memory_copy_string(path);
     bool good = stat(name, &status) == 0;
+    int reason = errno;
     MEMORY_FREE(name);
+    errno = reason; /* the caller's caller asks whether it was a fault of this machine */
     if (!good) return false;
     *uid = (uint32_t)status.st_uid;
     *gid = (uint32_t)status.st_gid;

@@ -6,6 +6,7 @@
 #include "source_owner.h"
 #include "table_file.h"
 #include "table_words.h"
+#include <errno.h>
 
 #define TRY_AGAIN_AFTER   1000  /* ms */
 #define RENEW_AGAIN_AFTER 10000 /* ms, for a table of which older content is in use */
@@ -206,12 +207,23 @@ struct source_opening {
     uint32_t uid, gid;
 };
 
+/* An owner that cannot be seen now would stay unknown until the table changes, and so deliveries in its name wait:
+ * then the table is not opened either, and tried again. */
+static void see_owner(struct source_opening *opening) {
+    const char *name = opening->source->name;
+    errno = 0;
+    opening->owner_known = source_owner(str_from(name), &opening->uid, &opening->gid);
+    if (opening->owner_known || !failure_is_local(errno)) return;
+    failure_set_errno(&opening->failure, errno, "cannot see whose %s is", name);
+    table_close(&opening->table);
+}
+
 static void open_source(void *argument) {
     struct source_opening *opening = argument;
     if (!table_open(str_from(opening->source->name), opening->source->flags, &opening->table, &opening->failure))
         opening->table = NULL;
     else
-        opening->owner_known = source_owner(str_from(opening->source->name), &opening->uid, &opening->gid);
+        see_owner(opening);
 }
 
 static void log_lines(const char *about, struct str text) {

@@ -5,4 +5,4 @@ master_master_SOURCES = master/master.c master/master.h master/plan.c master/pla
 	master/control.c master/start.c master/reload.c master/stop.c master/operator.c master/pid_file.c master/notify.c \
 	master/report.c
 master_master_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE) -iquote $(top_srcdir)/master
-master_master_LDADD = $(SERVICE_LINK)
+master_master_LDADD = $(SERVICE_LINK) $(FAULT_LINK)

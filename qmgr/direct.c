@@ -12,6 +12,7 @@
  * A kill of either process at any of these leaves nothing promised that is not in a target or in new/. */
 #include "qmgr.h"
 #include "log.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -198,16 +199,24 @@ void control_direct(struct ipc_request *request, struct qmgr *qmgr) {
 
 /* ---- the file */
 
+/* False: it cannot be read now, or is no queue file. */
 static bool read_header(const struct ipc_request *request, struct queue_header *header) {
+    const struct ipc_qmgr_new *notice = request->message;
     char bytes[QUEUE_HEADER_SIZE];
-    return request->descriptor >= 0 && pread(request->descriptor, bytes, sizeof bytes, 0) == (ssize_t)sizeof bytes &&
-           queue_header_parse(str_make(bytes, sizeof bytes), header, NULL);
+    if (request->descriptor < 0) return false;
+    ssize_t got = pread(request->descriptor, bytes, sizeof bytes, 0);
+    if (got < 0) log_message_warning(notice->queue_id, "cannot read the queue file: %s", strerror(errno));
+    return got == (ssize_t)sizeof bytes && queue_header_parse(str_make(bytes, sizeof bytes), header, NULL);
 }
 
 /* Memory goes; where no descriptor is to be had it may stay for a while. */
 static void share_file(struct message *message) {
     int file = openat(message->qmgr->new, message->queue_id, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (file < 0) return;
+    if (file < 0) {
+        log_message_warning(str_from(message->queue_id), "cannot open the queue file: %s; its content stays in memory",
+                            strerror(errno));
+        return;
+    }
     close(message->shared);
     message->shared = file;
     message->content_offset = QUEUE_HEADER_SIZE;

@@ -72,7 +72,12 @@ bool incoming_scan(struct qmgr *qmgr) {
         if (copy >= 0) close(copy);
         return false;
     }
-    for (struct dirent *entry; !qmgr->incoming_overflow && (entry = readdir(listing)) != NULL;) {
+    int reason = 0;
+    while (!qmgr->incoming_overflow) {
+        errno = 0;
+        struct dirent *entry = readdir(listing);
+        reason = entry ? 0 : errno;
+        if (!entry) break;
         struct str name = str_from(entry->d_name);
         if (name.data[0] == '.') continue;
         if (queue_id_is_valid(name))
@@ -81,7 +86,11 @@ bool incoming_scan(struct qmgr *qmgr) {
             log_warning("a foreign file stands in the queue folder new: %.*s; it is left alone", STR_ARGS(name));
     }
     closedir(listing);
-    return true;
+    if (reason == 0) return true;
+    log_warning("cannot read all of the queue folder new: %s; mail that waits there is looked for again later",
+                strerror(reason));
+    incoming_again(qmgr, 10000);
+    return false;
 }
 
 static struct incoming *take_first(struct qmgr *qmgr) {

@@ -199,16 +199,18 @@ static void check_content(void *argument) {
     check->good = queue_file_check_content(check->file, check->header, &check->failure);
 }
 
-/* Between opening and locking a draining predecessor may have moved or removed it. */
-static bool still_stands(const struct message *message, int folder) {
-    struct stat by_name, open_file;
-    return fstatat(folder, message->queue_id, &by_name, AT_SYMLINK_NOFOLLOW) == 0 &&
-           fstat(message->file, &open_file) == 0 && by_name.st_ino == open_file.st_ino &&
-           by_name.st_dev == open_file.st_dev &&
-           (open_file.st_nlink == 1 || !queue_has_other_name(message->qmgr, folder, message->queue_id));
-}
-
 enum opened { OPENED, OPENED_NOT, OPENED_LATER, OPENED_GONE };
+
+/* Between opening and locking a draining predecessor may have moved or removed it. */
+static enum opened still_stands(const struct message *message, int folder) {
+    struct stat by_name, open_file;
+    if (fstatat(folder, message->queue_id, &by_name, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? OPENED_LATER : OPENED_NOT;
+    if (fstat(message->file, &open_file) < 0) return OPENED_NOT;
+    bool same = by_name.st_ino == open_file.st_ino && by_name.st_dev == open_file.st_dev &&
+                (open_file.st_nlink == 1 || !queue_has_other_name(message->qmgr, folder, message->queue_id));
+    return same ? OPENED : OPENED_LATER;
+}
 
 /* What cleanup handed over is locked already, and nobody has had it since. */
 static enum opened open_and_lock(struct message *message, int folder) {
@@ -219,7 +221,7 @@ static enum opened open_and_lock(struct message *message, int folder) {
     if (message->shared < 0) return errno == ENOENT ? OPENED_GONE : OPENED_NOT;
     if (handed_over) return OPENED;
     if (flock(message->file, LOCK_EX | LOCK_NB) < 0) return errno == EWOULDBLOCK ? OPENED_LATER : OPENED_NOT;
-    return still_stands(message, folder) ? OPENED : OPENED_LATER;
+    return still_stands(message, folder);
 }
 
 static bool open_message(struct message *message, int folder, bool check) {
@@ -422,6 +424,9 @@ void message_activate(struct qmgr *qmgr, struct str queue_id, int file, bool def
         good = false;
     }
     if (good && task_start("activate", activate_task, message)) return;
-    if (good) incoming_again(qmgr, 1000); /* no stack to be had */
+    if (good) {
+        log_message_warning(str_from(message->queue_id), "out of resources: looked at again later");
+        incoming_again(qmgr, 1000);
+    }
     message_free(&message);
 }

@@ -3,6 +3,7 @@
  * has it (and cleanup syncs new/ all the time). So the new name is made and synced before the
  * old one goes; a crash between leaves both, which message_activate clears up. */
 #include "qmgr.h"
+#include "log.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -35,7 +36,9 @@ bool queue_move(struct qmgr *qmgr, int from, int to, const char *name, int *erro
         unlinkat(to, name, 0);
         return false;
     }
-    if (linked) unlinkat(from, name, 0);
+    if (linked && unlinkat(from, name, 0) < 0) /* queue_remove takes both */
+        log_message_warning(str_from(name), "cannot be removed from its former queue folder: %s; goes with the message",
+                            strerror(errno));
     return true;
 }
 

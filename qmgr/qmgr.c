@@ -88,7 +88,9 @@ static bool prepare(struct service *service, struct failure *failure) {
     int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
     if (file < 0) return failure_set_errno(failure, errno, "cannot read the boot's identity");
     ssize_t length = read(file, qmgr->boot_identity, sizeof qmgr->boot_identity - 1);
+    int reason = errno;
     close(file);
+    if (length < 0) return failure_set_errno(failure, reason, "cannot read the boot's identity");
     if (length < 36) return failure_set(failure, "the boot's identity is too short");
     qmgr->boot_identity[36] = '\0';
     return read_permissions(service, qmgr, failure);

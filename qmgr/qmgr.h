@@ -135,6 +135,8 @@ struct qmgr {
     char flush_site[256];
     /* removals gather for one helper call */
     struct removal *removals;
+    struct removal *stuck_removals; /* to be tried again at that moment */
+    deadline stuck_until;
     bool removing;
     bool index_broken;     /* to be made anew */
     deadline next_rebuild; /* not before */

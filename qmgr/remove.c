@@ -4,10 +4,12 @@
  *
  * The file stays open, and so locked, until its name is gone: a successor that finds the
  * name meanwhile must not take it for mail. A file that cannot be removed is tried again,
- * for as long as this process lives. */
+ * for as long as this process lives. A name that a move from new/ to cur/ could not take away
+ * goes first: alone it would be taken for mail that has just come. */
 #include "qmgr.h"
 #include "log.h"
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PAUSE 5000 /* ms between attempts at files that cannot be removed */
@@ -15,13 +17,25 @@
 struct removal {
     struct removal *next;
     int folder, file, error_number;
+    int former; /* the folder in which it may have a second name, or -1 */
     bool told;
     char queue_id[QUEUE_ID_SIZE];
 };
 
+static int unlink_name(int folder, const char *name) {
+    return unlinkat(folder, name, 0) < 0 && errno != ENOENT ? errno : 0;
+}
+
+static bool has_second_name(const struct removal *removal) {
+    struct stat status;
+    return removal->former >= 0 && removal->file >= 0 && (fstat(removal->file, &status) < 0 || status.st_nlink > 1);
+}
+
 static void unlink_all(void *argument) {
-    for (struct removal *removal = argument; removal; removal = removal->next)
-        removal->error_number = unlinkat(removal->folder, removal->queue_id, 0) < 0 && errno != ENOENT ? errno : 0;
+    for (struct removal *removal = argument; removal; removal = removal->next) {
+        removal->error_number = has_second_name(removal) ? unlink_name(removal->former, removal->queue_id) : 0;
+        if (removal->error_number == 0) removal->error_number = unlink_name(removal->folder, removal->queue_id);
+    }
 }
 
 static void removal_end(struct qmgr *qmgr, struct removal *removal) {
@@ -30,9 +44,8 @@ static void removal_end(struct qmgr *qmgr, struct removal *removal) {
     MEMORY_FREE(removal);
 }
 
-/* True if some of the batch must be tried again. */
-static bool end_batch(struct qmgr *qmgr, struct removal *batch) {
-    bool again = false;
+/* What must be tried again waits apart, so that it holds nobody else up. */
+static void end_batch(struct qmgr *qmgr, struct removal *batch) {
     for (struct removal *removal = batch, *next; removal; removal = next) {
         next = removal->next;
         if (removal->error_number && !removal->told)
@@ -44,11 +57,11 @@ static bool end_batch(struct qmgr *qmgr, struct removal *batch) {
             removal_end(qmgr, removal);
             continue;
         }
-        removal->told = again = true;
-        removal->next = qmgr->removals;
-        qmgr->removals = removal;
+        removal->told = true;
+        removal->next = qmgr->stuck_removals;
+        qmgr->stuck_removals = removal;
+        qmgr->stuck_until = deadline_in(PAUSE);
     }
-    return again;
 }
 
 static void removing_task(void *argument) {
@@ -57,12 +70,20 @@ static void removing_task(void *argument) {
         struct removal *batch = qmgr->removals;
         qmgr->removals = NULL;
         task_run_blocking(unlink_all, batch);
-        if (end_batch(qmgr, batch) && task_sleep(PAUSE) == WAIT_CANCELLED) break;
+        end_batch(qmgr, batch);
     }
     qmgr->removing = false;
 }
 
 void queue_remove_again(struct qmgr *qmgr) {
+    if (qmgr->stuck_removals && (deadline_left(qmgr->stuck_until) == 0 || qmgr->draining)) {
+        struct removal *last = qmgr->stuck_removals;
+        while (last->next)
+            last = last->next;
+        last->next = qmgr->removals;
+        qmgr->removals = qmgr->stuck_removals;
+        qmgr->stuck_removals = NULL;
+    }
     if (qmgr->removals && !qmgr->removing) qmgr->removing = task_start("remove", removing_task, qmgr);
 }
 
@@ -70,6 +91,7 @@ void queue_remove(struct qmgr *qmgr, int folder, struct str queue_id, int file) 
     struct removal *removal = MEMORY_NEW(struct removal);
     removal->folder = folder;
     removal->file = file;
+    removal->former = folder == qmgr->cur ? qmgr->new : -1;
     snprintf(removal->queue_id, sizeof removal->queue_id, "%.*s", STR_ARGS(queue_id));
     map_put(qmgr->leaving, queue_id, removal); /* a scan must not take it up again meanwhile */
     removal->next = qmgr->removals;

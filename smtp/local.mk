@@ -8,4 +8,4 @@ smtp_libsmtp_a_SOURCES = smtp/smtp.h smtp/deliver.c smtp/deliver.h smtp/next_hop
 tern_PROGRAMS += smtp/smtp
 smtp_smtp_SOURCES = smtp/smtp.c
 smtp_smtp_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE)
-smtp_smtp_LDADD = smtp/libsmtp.a $(CLIENT_LINK)
+smtp_smtp_LDADD = smtp/libsmtp.a $(CLIENT_LINK) $(FAULT_LINK)

@@ -9,6 +9,11 @@
 #define REPLY_LINE_MAX      4096
 #define FULL_QUEUE_PATIENCE 60000 /* ms for a UNIX socket whose queue is full, if no limit is set */
 
+static bool is_local_fault(int error_number) {
+    return error_number == EMFILE || error_number == ENFILE || error_number == ENOMEM || error_number == ENOBUFS ||
+           error_number == EIO || error_number == ECANCELED;
+}
+
 /* ---- replies */
 
 bool connection_lost(struct connection *connection, enum stream_result result) {
@@ -22,6 +27,9 @@ bool connection_lost(struct connection *connection, enum stream_result result) {
     case STREAM_OK:
     case STREAM_EOF:
     case STREAM_ERROR:
+        /* Ours or the other side's? A connection that is used again is replaced without a word. */
+        if (result == STREAM_ERROR && is_local_fault(stream_failure(connection->stream)->error_number))
+            log_warning("connection to %s: %s", connection->peer, stream_failure(connection->stream)->text);
         connection->loss = LOSS_CLOSED;
         break;
     case STREAM_TOO_LONG:
@@ -54,11 +62,6 @@ bool connection_read_reply(struct connection *connection, int64_t timeout) {
 void host_relay(const struct host *host, struct buf *text) {
     buf_printf(text, "%.*s[%.*s]", STR_ARGS(host->name), STR_ARGS(host->address));
     if (!endpoint_is_local(&host->endpoint)) buf_printf(text, ":%u", endpoint_port(&host->endpoint));
-}
-
-static bool is_local_fault(int error_number) {
-    return error_number == EMFILE || error_number == ENFILE || error_number == ENOMEM || error_number == ENOBUFS ||
-           error_number == ECANCELED;
 }
 
 /* A UNIX socket cannot be seen from the empty root: master makes the connection. */
@@ -226,9 +229,10 @@ bool connection_reset(struct connection *connection) {
     int64_t timeout = connection->smtp->settings.rset_timeout;
     stream_set_deadline(connection->stream, deadline_in(timeout));
     connection->needs_reset = false;
-    return stream_write(connection->stream, STR("RSET\r\n")) == STREAM_OK &&
-           stream_flush(connection->stream) == STREAM_OK && connection_read_reply(connection, timeout) &&
-           connection->reply.code / 100 == 2;
+    enum stream_result result = stream_write(connection->stream, STR("RSET\r\n"));
+    if (result == STREAM_OK) result = stream_flush(connection->stream);
+    if (result != STREAM_OK) return connection_lost(connection, result);
+    return connection_read_reply(connection, timeout) && connection->reply.code / 100 == 2;
 }
 
 void connection_close(struct connection **connection) {

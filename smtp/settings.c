@@ -2,6 +2,7 @@
 #include "smtp.h"
 #include "next_hop.h"
 #include "smtp_reply.h"
+#include <errno.h>
 #include <ifaddrs.h>
 #include <netdb.h>
 #include <unistd.h>
@@ -15,11 +16,13 @@ static bool names_protocol(struct str protocols, struct str wanted) {
     return false;
 }
 
-/* A machine without IPv6 needs not be told inet_protocols = ipv4. */
+/* A machine without IPv6 needs not be told inet_protocols = ipv4. One that has no descriptor to spare just now is
+ * none without IPv6: that would last as long as the process. */
 static bool has_ipv6(void) {
     struct sockaddr_in6 loopback = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     int descriptor = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool good = descriptor >= 0 && bind(descriptor, (const struct sockaddr *)&loopback, sizeof loopback) == 0;
+    bool good = (descriptor >= 0 && bind(descriptor, (const struct sockaddr *)&loopback, sizeof loopback) == 0) ||
+                failure_is_local(errno);
     if (descriptor >= 0) close(descriptor);
     return good;
 }

@@ -440,6 +440,8 @@ static bool send_lines(struct transaction *transaction) {
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) {
             connection->loss = LOSS_FILE;
+            log_message_warning(request->queue_id, "cannot read the queue file: %s",
+                                got < 0 ? strerror(errno) : "it is cut short");
             break;
         }
         buf_clear(&wire);

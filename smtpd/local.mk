@@ -6,5 +6,5 @@ smtpd_smtpd_SOURCES = smtpd/smtpd.c smtpd/smtpd.h smtpd/session.c smtpd/reply.c 
 	smtpd/policy.c smtpd/policy.h smtpd/restrictions.c smtpd/restriction_list.c smtpd/restriction_list.h \
 	smtpd/access.c smtpd/access_action.c smtpd/access_action.h smtpd/host_list.c smtpd/host_list.h
 smtpd_smtpd_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE)
-smtpd_smtpd_LDADD = $(CLIENT_LINK)
+smtpd_smtpd_LDADD = $(CLIENT_LINK) $(FAULT_LINK)
 dist_man_MANS += man/tern-smtpd.8

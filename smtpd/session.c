@@ -7,6 +7,7 @@
 #include "proxy_protocol.h"
 #include "received.h"
 #include "smtpd.h"
+#include <errno.h>
 
 #define DRAIN_IDLE_TIME  60000 /* ms that a client has for a command once the process drains */
 #define LAST_WORD_TIME   5000  /* ms for the last reply to get out */
@@ -75,6 +76,9 @@ void session_broken(struct session *session, enum stream_result result, int64_t 
                   STR_ARGS(session->smtpd->config->myhostname));
     } else {
         log_end(session, "lost connection", bytes);
+        const struct failure *failure = stream_failure(session->stream);
+        if (result == STREAM_ERROR && failure_is_local(failure->error_number) && failure->error_number != ETIMEDOUT)
+            log_warning("connection of %.*s: %s", STR_ARGS(session->client.label), failure->text);
         session->connection_lost = true;
     }
 }

@@ -2,6 +2,7 @@
 #include "intake.h"
 #include "clock.h"
 #include "config.h"
+#include "log.h"
 #include "queue_id.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -204,7 +205,10 @@ static bool have_file(struct intake *intake) {
     if (!fits_in_memory(intake)) return intake->file < 0 ? open_disk_file(intake) : spill(intake);
     if (intake->file >= 0) return true;
     intake->file = memfd_create("content", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    return intake->file >= 0 || open_disk_file(intake);
+    if (intake->file >= 0) return true;
+    log_message_warning(intake_queue_id(intake), "cannot make a memory file: %s; the content goes to the queue's disk",
+                        strerror(errno));
+    return open_disk_file(intake);
 }
 
 static void write_out(struct intake *intake) {
@@ -350,6 +354,11 @@ bool intake_commit(struct intake **intake, const struct intake_envelope *envelop
         return false;
     }
     bool good = commit(*intake, envelope, until, failure);
-    intake_free(intake);
+    /* Not asked, or refused before it looked, cleanup may still have the file: it would stay in tmp/ for as long as
+     * the connection lasts, and cleanup, which waits for a commit, would not let itself be replaced. */
+    if (good)
+        intake_free(intake);
+    else
+        intake_cancel(intake);
     return good;
 }

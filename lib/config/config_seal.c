@@ -197,8 +197,10 @@ bool config_unseal(int descriptor, struct config **config, struct failure *failu
     struct buf content = buf_make(CONFIG_FILE_MAX);
     struct stat status;
     int seals = fcntl(descriptor, F_GET_SEALS);
-    if (seals < 0 || (seals & (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW)) !=
-                         (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW))
+    const int all_seals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
+    if (seals < 0)
+        return failure_set_errno(failure, errno, "the seals of the configuration cannot be read");
+    if ((seals & all_seals) != all_seals)
         return failure_set(failure, "the configuration is not sealed");
     if (fstat(descriptor, &status) < 0)
         return failure_set_errno(failure, errno, "the sealed configuration");
@@ -208,18 +210,26 @@ bool config_unseal(int descriptor, struct config **config, struct failure *failu
     size_t wanted = (size_t)status.st_size;
     char *room = buf_reserve(&content, wanted + 1);
     size_t got = 0;
+    int error = 0;
     while (room && got < wanted) {
         /* By offset: many processes share the descriptor's position. */
         ssize_t piece = pread(descriptor, room + got, wanted - got, (off_t)got);
         if (piece < 0 && errno == EINTR)
             continue;
+        if (piece < 0)
+            error = errno;
         if (piece <= 0)
             break;
         got += (size_t)piece;
     }
     buf_commit(&content, got);
-    bool done = got == wanted ? config_decode(buf_str(&content), config, failure)
-                              : failure_set(failure, "the sealed configuration cannot be read");
+    bool done = false;
+    if (got == wanted)
+        done = config_decode(buf_str(&content), config, failure);
+    else if (error)
+        failure_set_errno(failure, error, "the sealed configuration cannot be read");
+    else
+        failure_set(failure, "the sealed configuration cannot be read");
     buf_free(&content);
     return done;
 }

@@ -11,16 +11,20 @@
 #define CEILING_NEW_NAME "id-ceiling.new"
 #define RESERVE          ((uint64_t)3600 * 1000000)
 
-/* The file is one decimal number and a line end; anything else counts as absent. */
-static uint64_t read_ceiling(int directory) {
-    int file = openat(directory, CEILING_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (file < 0) return 0;
+/* The file is one decimal number and a line end; anything else counts as absent. A file that cannot be read is
+ * another matter: what was taken according to it would be taken again. */
+static bool read_ceiling(int directory, uint64_t *ceiling, struct failure *failure) {
     char bytes[32];
-    ssize_t length = read(file, bytes, sizeof bytes);
-    close(file);
-    uint64_t ceiling = 0;
-    if (length <= 0 || !str_to_u64(str_trim(str_make(bytes, (size_t)length)), INT64_MAX, &ceiling)) return 0;
-    return ceiling;
+    uint64_t number = 0;
+    int file = openat(directory, CEILING_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0 && failure_is_local(errno)) return failure_set_errno(failure, errno, "cannot open %s", CEILING_NAME);
+    ssize_t length = file < 0 ? 0 : read(file, bytes, sizeof bytes);
+    int reason = errno;
+    if (file >= 0) close(file);
+    if (length < 0) return failure_set_errno(failure, reason, "cannot read %s", CEILING_NAME);
+    if (length > 0 && !str_to_u64(str_trim(str_make(bytes, (size_t)length)), INT64_MAX, &number)) number = 0;
+    *ceiling = number;
+    return true;
 }
 
 /* Written anew, synced and renamed into place, so that a power cut leaves the old or the new one. */
@@ -40,10 +44,11 @@ static bool write_ceiling(int directory, uint64_t ceiling, struct failure *failu
 /* Takes the next hour of numbers that no other process has, nor ever had. *from may go up. */
 static bool reserve(struct queue_id_source *source, uint64_t *from, struct failure *failure) {
     if (flock(source->directory, LOCK_EX) < 0) return failure_set_errno(failure, errno, "cannot lock %s", CEILING_NAME);
-    uint64_t before = read_ceiling(source->directory);
+    uint64_t before = 0;
+    bool good = read_ceiling(source->directory, &before, failure);
     /* A ceiling ahead of the clock: another process's, one that was not used up, or a clock that went back. */
     if (before > *from) *from = before;
-    bool good = write_ceiling(source->directory, *from + RESERVE, failure);
+    good = good && write_ceiling(source->directory, *from + RESERVE, failure);
     flock(source->directory, LOCK_UN);
     if (good) source->ceiling = *from + RESERVE;
     return good;

@@ -5,6 +5,7 @@
 
 #include "ipc_codec.h"
 #include "ipc_socket.h"
+#include "log.h"
 
 enum {
     PAUSE_FIRST_MS = 20,
@@ -86,6 +87,14 @@ static void connection_fail_all(struct connection *connection) {
     }
 }
 
+/* A fault of this machine ended it: whoever asked may well get through by another connection, and then nobody
+ * else would hear of it. */
+static void connection_say_fault(const struct connection *connection, const char *doing) {
+    int reason = connection->socket.error_number;
+    if (failure_is_local(reason))
+        log_warning("%s another daemon: %s; the connection is made anew", doing, strerror(reason));
+}
+
 /* After a failure to connect, or a connection that was lost before it brought anything. */
 static void client_pause(struct ipc_client *client) {
     client->pause = client->pause == 0 ? PAUSE_FIRST_MS : client->pause * 2;
@@ -123,6 +132,8 @@ static bool take_notification(struct connection *connection, const struct ipc_pa
     notification->context = client->notify_context;
     if (notification->request.message && task_start("notification", run_notification, notification)) return true;
     bool decoded = notification->request.message;
+    if (decoded)
+        log_warning("no stack for what another daemon said (%s): it goes unheard", ipc_type_name(packet->type));
     if (packet->descriptor >= 0) close(packet->descriptor);
     arena_destroy(&arena);
     return decoded;
@@ -175,6 +186,7 @@ static void read_answers(void *argument) {
         if (got == IPC_TRANSFER_AGAIN && task_wait_readable(connection->socket.descriptor, DEADLINE_NEVER) != WAIT_READY)
             got = IPC_TRANSFER_CANCELLED;
     }
+    if (got == IPC_TRANSFER_BROKEN) connection_say_fault(connection, "cannot receive from");
     connection_retire(connection);
     connection_fail_all(connection);
     ipc_socket_close(&connection->socket);
@@ -196,6 +208,7 @@ static bool connection_start(struct ipc_client *client, int descriptor, struct f
     connection->users = 1;
     if (!task_start_held("ipc reader", read_answers, connection, &connection->reader)) {
         connection_release(connection);
+        log_warning("no stack to read what another daemon answers; the connection is made again");
         return failure_set(failure, "out of resources");
     }
     client->current = connection;
@@ -300,6 +313,7 @@ static enum ipc_result client_send(struct ipc_client *client, enum ipc_type type
             asker_remove(connection, asker);
             asker->state = ASKER_WAITS;
         }
+        if (sent == IPC_TRANSFER_BROKEN) connection_say_fault(connection, "cannot send to");
         if (sent == IPC_TRANSFER_CLOSED || sent == IPC_TRANSFER_BROKEN) connection_retire(connection);
         if (sent == IPC_TRANSFER_BROKEN && connection->reader) task_cancel(connection->reader);
         connection_release(connection);

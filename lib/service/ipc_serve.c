@@ -7,6 +7,7 @@
 
 #include "ipc_codec.h"
 #include "ipc_socket.h"
+#include "log.h"
 
 enum {
     ANSWER_WAIT_MS = 60000,
@@ -83,6 +84,15 @@ void ipc_peer_unhold(struct ipc_peer *peer) {
 
 /* ---- requests */
 
+static const char *name_of(const struct ipc_peer *peer) { return peer->service[0] ? peer->service : "a peer"; }
+
+/* A fault of this machine, which whoever asked only sees as a lost connection. */
+static void say_fault(const struct ipc_peer *peer, const char *doing) {
+    int reason = peer->socket.error_number;
+    if (failure_is_local(reason))
+        log_warning("%s %s: %s; the connection is given up", doing, name_of(peer), strerror(reason));
+}
+
 static void handling_end(struct handling *handling) {
     struct ipc_peer *peer = handling->request.peer;
     struct arena *arena = handling->request.arena;
@@ -124,6 +134,7 @@ static bool start_request(struct ipc_peer *peer, struct ipc_packet *packet) {
     }
     if (!task_start_held("request", run_request, handling, &handling->task)) {
         bool told = packet->serial == 0;
+        log_warning("no stack for a request of %s", name_of(peer));
         ipc_answer_failed(&handling->request, 451, "4.3.0", "out of resources");
         handling_end(handling);
         /* What was told and not asked (recipients ahead of a commit) may not get lost in silence:
@@ -142,6 +153,7 @@ bool ipc_answer(struct ipc_request *request, enum ipc_type type, const void *mes
     if (done == IPC_TRANSFER_DONE) return true;
     if (done == IPC_TRANSFER_INVALID)
         return ipc_answer_failed(request, 451, "4.3.0", "internal error: %s does not fit", ipc_type_name(type));
+    if (done == IPC_TRANSFER_BROKEN) say_fault(peer, "cannot answer");
     /* Whoever waits for this answer must learn that it will not come. */
     peer->broken = true;
     shutdown(peer->socket.descriptor, SHUT_RDWR);
@@ -232,8 +244,10 @@ static void read_requests(struct ipc_peer *peer, size_t at_once, int64_t idle_ms
         case IPC_TRANSFER_AGAIN:
             waited = wait_for_packet(peer, idle_ms);
             break;
-        case IPC_TRANSFER_CLOSED:
         case IPC_TRANSFER_BROKEN:
+            say_fault(peer, "cannot receive from");
+            return;
+        case IPC_TRANSFER_CLOSED:
         case IPC_TRANSFER_TIMEOUT:
         case IPC_TRANSFER_CANCELLED:
         case IPC_TRANSFER_INVALID:

@@ -87,7 +87,11 @@ enum ipc_transfer ipc_socket_receive(struct ipc_socket *socket, struct ipc_packe
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
     do got = recvmsg(socket->descriptor, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
-    if (got < 0) return errno == EAGAIN ? IPC_TRANSFER_AGAIN : IPC_TRANSFER_BROKEN;
+    if (got < 0 && errno == EAGAIN) return IPC_TRANSFER_AGAIN;
+    if (got < 0) {
+        socket->error_number = errno;
+        return IPC_TRANSFER_BROKEN;
+    }
     *packet = (struct ipc_packet){.bytes = str_make(incoming, (size_t)got), .descriptor = -1};
     bool descriptor_good = take_descriptor(&message, &packet->descriptor);
     if (got == 0 && packet->descriptor < 0) return IPC_TRANSFER_CLOSED;
@@ -123,7 +127,9 @@ static enum ipc_transfer send_now(struct ipc_socket *socket, struct str bytes, i
     while (sent < 0 && errno == EINTR);
     if (sent >= 0) return IPC_TRANSFER_DONE;
     if (errno == EAGAIN) return IPC_TRANSFER_AGAIN;
-    return errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN ? IPC_TRANSFER_CLOSED : IPC_TRANSFER_BROKEN;
+    if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN) return IPC_TRANSFER_CLOSED;
+    socket->error_number = errno;
+    return IPC_TRANSFER_BROKEN;
 }
 
 static enum ipc_transfer wait_failed(enum wait_result result) {

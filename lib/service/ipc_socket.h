@@ -21,6 +21,7 @@ enum ipc_transfer {
 
 struct ipc_socket {
     int descriptor;
+    int error_number;          /* of the call that broke the connection; 0 when it was a packet */
     bool sender_waits;         /* somebody waits for room: the others queue behind */
     struct task_queue senders;
 };

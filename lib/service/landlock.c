@@ -29,9 +29,13 @@ struct ruleset {
 
 static size_t ruleset_size(int abi) { return abi >= 6 ? 24 : abi >= 4 ? 16 : 8; }
 
-static int interface_version(void) {
+/* 0: the kernel has none, or it is switched off. Any other error must not pass for that: the wall would be
+ * missing and nobody know. */
+static bool interface_version(int *abi, struct failure *failure) {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-    return version < 0 ? 0 : version > ABI_MAX ? ABI_MAX : (int)version;
+    if (version < 0 && failure_is_local(errno)) return failure_set_errno(failure, errno, "landlock_create_ruleset");
+    *abi = version < 0 ? 0 : version > ABI_MAX ? ABI_MAX : (int)version;
+    return true;
 }
 
 static const uint64_t read_rights = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
@@ -57,7 +61,8 @@ static bool add_rules(int ruleset, const struct service_row *row, int directory,
 }
 
 bool landlock_restrict(const struct service_row *row, int directory, struct failure *failure) {
-    int abi = interface_version();
+    int abi = 0;
+    if (!interface_version(&abi, failure)) return false;
     /* Who becomes other users and runs their programs is bounded by these users' rights. */
     if (abi == 0 || (row->rights & RIGHT_FORK)) return true;
     /* The first interface forbids every rename from one directory to another, which the queue lives on. */

@@ -134,8 +134,9 @@ static void report_load(void *argument) {
 }
 
 static void start_load_report(struct service *service) {
-    if (!service->load_reporting && !service->abandoned)
-        service->load_reporting = task_start("load report", report_load, service);
+    if (service->load_reporting || service->abandoned) return;
+    service->load_reporting = task_start("load report", report_load, service);
+    if (!service->load_reporting) log_warning("no stack to tell master of the load; it is told at the next change");
 }
 
 static void report_sessions(void *argument) {
