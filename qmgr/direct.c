@@ -233,9 +233,12 @@ bool direct_adopt(struct ipc_request *request, struct qmgr *qmgr) {
     const struct ipc_qmgr_new *notice = request->message;
     struct message *message = map_get(qmgr->active, notice->queue_id);
     struct queue_header header;
-    if (!message || !message->direct || !read_header(request, &header) ||
-        header.envelope_crc != message->direct->envelope_crc)
-        return false;
+    if (!message || !message->direct) return false;
+    if (!read_header(request, &header)) { /* it is found in new/ again, when what is under way has ended */
+        abandon(message);
+        return true;
+    }
+    if (header.envelope_crc != message->direct->envelope_crc) return false;
     bool finished = message->direct->finished;
     message->file = request->descriptor;
     request->descriptor = -1;
