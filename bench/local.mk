@@ -1,14 +1,23 @@
 # bench: what the SMTP benchmark's harness needs to drive tern
-EXTRA_DIST += bench/RESULTS.md
+EXTRA_DIST += bench/RESULTS.md bench/scale
 EXTRA_DIST += bench/adapters
+
+# Fills a queue for bench/scale.
+noinst_PROGRAMS += bench/fill_queue
+bench_fill_queue_SOURCES = bench/fill_queue.c ctl/queue_tool.c ctl/queue_tool.h
+bench_fill_queue_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE) -iquote $(top_srcdir)/ctl $(PATHS_CPPFLAGS)
+bench_fill_queue_LDADD = $(SERVICE_LINK)
 
 # make bench BENCH=DIR and make torture TORTURE=DIR run the two harnesses (DIR: the folder of each) on tern as built,
 # installed in a prefix of its own. Both want root. The benchmark compares with BENCH_PEER, and trusts ratios only.
+# make scale BENCH=DIR shows how cost grows with the queue, connections and destinations, with the load generators
+# of the benchmark's harness; SCALE holds what bench/scale is called with: series, sizes (--short), where (--work, --out).
 HARNESS = $(abs_builddir)/harness
 HARNESS_PREFIX = $(HARNESS)/installed
 BENCH_PEER = postfix
 BENCH_ROUNDS = 3
 BENCH_POINTS = inbound-maildir:c=10,s=4K inbound-newconn:c=10,s=4K relay:c=10,s=4K accept-only:c=10,s=4K sendmail startup
+SCALE =
 TORTURE_INST = 0
 TORTURE_RUNS = ledger 'chaos --rounds 40' diskfull privsep 'powerloss --rounds 3' badinput
 
@@ -20,6 +29,13 @@ bench: harness-install
 	rm -rf $(HARNESS)/bench && cp -r "$(BENCH)" $(HARNESS)/bench && chmod -R u+w $(HARNESS)/bench
 	cd $(HARNESS)/bench && ADAPTERS=$(abs_top_srcdir)/bench/adapters/smtp TERN_PREFIX=$(HARNESS_PREFIX) \
 		./compare -k $(BENCH_ROUNDS) tern $(BENCH_PEER) $(BENCH_POINTS)
+
+scale: harness-install
+	@test -x "$(BENCH)/compare" || { echo "usage: make scale BENCH=folder of the harness [SCALE=options]" >&2; exit 2; }
+	rm -rf $(HARNESS)/scale && cp -r "$(BENCH)" $(HARNESS)/scale && chmod -R u+w $(HARNESS)/scale
+	$(MAKE) -s -C $(HARNESS)/scale >/dev/null
+	TERN_PREFIX=$(HARNESS_PREFIX) TERN_BUILD=$(abs_builddir) BENCH=$(HARNESS)/scale PYTHONDONTWRITEBYTECODE=1 \
+		$(srcdir)/bench/scale $(SCALE)
 
 torture: harness-install
 	@test -x "$(TORTURE)/ledger" || { echo "usage: make torture TORTURE=folder of the harness" >&2; exit 2; }
@@ -33,4 +49,4 @@ clean-local: clean-harness
 clean-harness:
 	rm -rf $(HARNESS)
 
-.PHONY: clean-harness bench torture harness-install
+.PHONY: clean-harness bench scale torture harness-install

@@ -85,10 +85,13 @@ static void write_main_cf(const struct plan *plan, struct buf *out) {
     write_defaults(plan, &text);
     struct str rest = buf_str(&text);
     struct str line;
+    bool replaced = false;
     while (str_cut(rest, '\n', &line, &rest)) {
         struct str name = STR_EMPTY;
         struct str value = STR_EMPTY;
-        if (str_cut(line, '=', &name, &value) && is_set(plan, str_trim(name))) continue;
+        if (!str_starts(line, STR(" "))) /* else it continues the line before, and goes with it */
+            replaced = str_cut(line, '=', &name, &value) && is_set(plan, str_trim(name));
+        if (replaced) continue;
         buf_append(out, line);
         buf_append_char(out, '\n');
     }

@@ -8,6 +8,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#define YIELD_EVERY 8 /* messages changed in one go while others wait: an unlink takes up to half a millisecond */
+
 /* ---- flush */
 
 static void wake_dead(struct qmgr *qmgr) {
@@ -224,7 +226,7 @@ static uint64_t change_folder(struct qmgr *qmgr, int folder, enum queue_change c
     list_names(folder, &names);
     for (size_t at = 0; at < names.length && !qmgr->draining; at += strlen(names.data + at) + 1) {
         if (change_one(qmgr, names.data + at, change)) count++;
-        if (++seen % 64 == 0) task_yield();
+        if (++seen % YIELD_EVERY == 0) task_yield();
     }
     buf_free(&names);
     return count;

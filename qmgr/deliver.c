@@ -24,7 +24,10 @@ static void settle(const struct delivery *delivery, const struct ipc_outcome *ou
 
 void job_settle(struct job *job, unsigned action, const char *status, const char *relay, struct str text) {
     struct message *message = job->message;
-    struct delivery rest = {message, job->destination, job->indexes + job->taken, job->count - job->taken};
+    struct delivery rest = {.message = message,
+                            .destination = job->destination,
+                            .indexes = job->indexes + job->taken,
+                            .count = job->count - job->taken};
     struct ipc_outcome outcome = {.action = action, .status = str_from(status), .relay = str_from(relay), .text = text};
     if (job->line) destination_remove_job(job->destination, job);
     job->taken = job->count;
@@ -132,7 +135,10 @@ static void take_outcomes(const struct delivery *delivery, const struct ipc_deli
     }
     for (size_t i = 0; i < delivery->count; i++) {
         if (answered[i]) continue;
-        struct delivery one = {delivery->message, delivery->destination, &delivery->indexes[i], 1};
+        struct delivery one = {.message = delivery->message,
+                               .destination = delivery->destination,
+                               .indexes = &delivery->indexes[i],
+                               .count = 1};
         struct ipc_outcome missing = {.action = DELIVERY_DEFERRED,
                                       .status = STR("4.3.0"),
                                       .text = STR("the delivery agent did not say what became of it")};
@@ -179,6 +185,7 @@ static void run_delivery(void *argument) {
         deliver_by_agent(delivery);
     else
         serve_own(delivery);
+    if (delivery->from_memory) message_memory_unused(message);
     message->unfinished -= delivery->count;
     if (message->unfinished == 0) message_finish(message);
     MEMORY_FREE(delivery);
@@ -188,7 +195,10 @@ static void run_delivery(void *argument) {
 void delivery_start(struct delivery delivery) {
     struct delivery *kept = MEMORY_NEW(struct delivery);
     *kept = delivery;
+    kept->from_memory = delivery.message->direct != NULL;
+    if (kept->from_memory) delivery.message->memory_users++;
     if (task_start("delivery", run_delivery, kept)) return;
+    if (kept->from_memory) message_memory_unused(delivery.message);
     /* No stack to be had: as if the agent were away. */
     struct ipc_outcome outcome = {.action = DELIVERY_DEFERRED, .status = STR("4.3.0"), .text = STR("out of resources")};
     settle(kept, &outcome, true);

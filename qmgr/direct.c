@@ -209,7 +209,8 @@ static bool read_header(const struct ipc_request *request, struct queue_header *
     return got == (ssize_t)sizeof bytes && queue_header_parse(str_make(bytes, sizeof bytes), header, NULL);
 }
 
-/* Memory goes; where no descriptor is to be had it may stay for a while. */
+/* Memory goes, at once or with the last delivery that began with it: one that still waits for a connection to its
+ * agent has noted the descriptor. Where no descriptor is to be had it may stay for a while. */
 static void share_file(struct message *message) {
     int file = openat(message->qmgr->new, message->queue_id, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (file < 0) {
@@ -217,7 +218,10 @@ static void share_file(struct message *message) {
                             strerror(errno));
         return;
     }
-    close(message->shared);
+    if (message->memory_users > 0)
+        message->memory = message->shared;
+    else
+        close(message->shared);
     message->shared = file;
     message->content_offset = QUEUE_HEADER_SIZE;
 }

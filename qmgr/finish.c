@@ -252,7 +252,6 @@ static int folder_of(const struct message *message) {
 
 static void remove_message(struct message *message, const char *word) {
     log_message(str_from(message->queue_id), "%s", word);
-    if (message->deferred) deferred_forget(message->qmgr, str_from(message->queue_id));
     queue_remove(message->qmgr, folder_of(message), str_from(message->queue_id), message->file);
     message->file = -1; /* it is closed, and with it the lock gone, when the name is */
 }

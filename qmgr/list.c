@@ -1,5 +1,7 @@
 /* mailq: the queue in portions. The cursor is a phase and a place in it: the folders
- * new and hold by name order of a directory walk, deferred by the schedule index. */
+ * new and hold by name order of a directory walk, deferred by the schedule index.
+ * The names of a portion are gathered first; the files are then read on a helper thread,
+ * so that the listing of a large queue, cold on its disk, holds up no delivery. */
 #include "qmgr.h"
 #include <dirent.h>
 #include <errno.h>
@@ -14,14 +16,25 @@
 
 enum phase { PHASE_NEW = 'n', PHASE_DEFERRED = 'd', PHASE_HOLD = 'h', PHASE_END = 'e' };
 
+/* A message that may be listed, and where the walk stands behind it. */
+struct candidate {
+    char queue_id[QUEUE_ID_SIZE];
+    int64_t place;
+    bool active;
+};
+
 struct listing {
     struct qmgr *qmgr;
-    struct arena *arena;
     struct buf rows;
     uint32_t count;
     char phase;
     int64_t place; /* directory position, or a date */
     char queue_id[QUEUE_ID_SIZE];
+    /* what is being read */
+    int folder;
+    const char *queue;
+    struct candidate candidates[PORTION];
+    size_t candidate_count, read;
 };
 
 static bool add_recipients(const struct queue_envelope *envelope, struct buf *rows, uint32_t *count) {
@@ -36,8 +49,9 @@ static bool add_recipients(const struct queue_envelope *envelope, struct buf *ro
 }
 
 /* Reads one file and adds its row; a file that is gone or damaged is passed over. */
-static void add_message(struct listing *listing, int folder, const char *name, const char *queue) {
-    int file = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+static void add_message(struct listing *listing, const struct candidate *candidate) {
+    const char *name = candidate->queue_id;
+    int file = openat(listing->folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (file < 0) return;
     struct arena *arena = arena_create(0);
     struct queue_header header;
@@ -47,9 +61,8 @@ static void add_message(struct listing *listing, int folder, const char *name, c
     uint32_t recipient_count = 0;
     if (queue_file_read(file, arena, &header, &envelope, &events_end, NULL) &&
         add_recipients(&envelope, &recipients, &recipient_count)) {
-        bool active = map_get(listing->qmgr->active, str_from(name)) != NULL;
         struct ipc_queued row = {.queue_id = str_from(name),
-                                 .queue = str_from(active ? "active" : queue),
+                                 .queue = str_from(candidate->active ? "active" : listing->queue),
                                  .arrival = (uint64_t)(envelope.arrival / CLOCK_SECOND),
                                  .size = header.content_length,
                                  .forced_expire = envelope.force_expire,
@@ -66,32 +79,70 @@ static bool is_full(const struct listing *listing) {
     return listing->count >= PORTION || listing->rows.length >= PORTION_BYTES;
 }
 
-/* Goes on in a folder from a directory position; true when the portion is full. */
-static bool list_folder(struct listing *listing, int folder, const char *queue) {
-    int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+/* ---- gathering, on the loop; each adds as many as still fit, and says false at the folder's end */
+
+static void add_candidate(struct listing *listing, const char *name, int64_t place) {
+    struct candidate *candidate = &listing->candidates[listing->candidate_count++];
+    snprintf(candidate->queue_id, sizeof candidate->queue_id, "%s", name);
+    candidate->place = place;
+    candidate->active = map_get(listing->qmgr->active, str_from(name)) != NULL;
+}
+
+static bool has_enough(const struct listing *listing) {
+    return listing->candidate_count + listing->count >= PORTION;
+}
+
+static bool gather_from_folder(struct listing *listing) {
+    int copy = openat(listing->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *directory = copy < 0 ? NULL : fdopendir(copy);
+    struct dirent *entry = NULL;
     if (!directory) {
         if (copy >= 0) close(copy);
         return false;
     }
     if (listing->place) seekdir(directory, listing->place);
-    for (struct dirent *entry; !is_full(listing) && (entry = readdir(directory)) != NULL;) {
-        if (queue_id_is_valid(str_from(entry->d_name))) add_message(listing, folder, entry->d_name, queue);
-        listing->place = telldir(directory);
-    }
+    while (!has_enough(listing) && (entry = readdir(directory)) != NULL)
+        if (queue_id_is_valid(str_from(entry->d_name))) add_candidate(listing, entry->d_name, telldir(directory));
     closedir(directory);
-    return is_full(listing);
+    return entry != NULL;
 }
 
-static bool list_deferred(struct listing *listing) {
+static bool gather_deferred(struct listing *listing) {
+    int64_t place = listing->place;
+    char queue_id[QUEUE_ID_SIZE];
     struct str sites;
-    while (!is_full(listing)) {
-        if (!listing->qmgr->schedule ||
-            !schedule_next(listing->qmgr->schedule, &listing->place, listing->queue_id, &sites))
-            return false;
-        add_message(listing, listing->qmgr->cur, listing->queue_id, "deferred");
+    memcpy(queue_id, listing->queue_id, sizeof queue_id);
+    while (!has_enough(listing)) {
+        if (!listing->qmgr->schedule || !schedule_next(listing->qmgr->schedule, &place, queue_id, &sites)) return false;
+        add_candidate(listing, queue_id, place);
     }
     return true;
+}
+
+/* ---- reading, on a helper thread */
+
+static void read_candidates(void *argument) {
+    struct listing *listing = argument;
+    while (listing->read < listing->candidate_count && !is_full(listing) && listing->phase != PHASE_END)
+        add_message(listing, &listing->candidates[listing->read++]);
+}
+
+/* Goes on in a folder from the cursor's place; true when the portion is full. */
+static bool list_folder(struct listing *listing, int folder, const char *queue) {
+    bool more = true;
+    listing->folder = folder;
+    listing->queue = queue;
+    while (more && !is_full(listing) && listing->phase != PHASE_END) {
+        listing->candidate_count = listing->read = 0;
+        more = listing->phase == PHASE_DEFERRED ? gather_deferred(listing) : gather_from_folder(listing);
+        if (listing->candidate_count == 0) continue;
+        task_run_blocking(read_candidates, listing);
+        const struct candidate *last = &listing->candidates[listing->read - 1];
+        listing->place = last->place;
+        memcpy(listing->queue_id, last->queue_id, sizeof listing->queue_id);
+        more = more || listing->read < listing->candidate_count;
+    }
+    return more;
 }
 
 static void next_phase(struct listing *listing, char phase) {
@@ -114,11 +165,12 @@ static void read_cursor(struct listing *listing, struct str cursor) {
 
 void control_list(struct ipc_request *request, struct qmgr *qmgr) {
     const struct ipc_qmgr_list *ask = request->message;
-    struct listing listing = {.qmgr = qmgr, .arena = request->arena, .rows = buf_make(0)};
+    struct listing listing = {.qmgr = qmgr, .rows = buf_make(0)};
     read_cursor(&listing, ask->after);
     if (listing.phase == PHASE_NEW && !list_folder(&listing, qmgr->new, "incoming"))
         next_phase(&listing, PHASE_DEFERRED);
-    if (listing.phase == PHASE_DEFERRED && !list_deferred(&listing)) next_phase(&listing, PHASE_HOLD);
+    if (listing.phase == PHASE_DEFERRED && !list_folder(&listing, qmgr->cur, "deferred"))
+        next_phase(&listing, PHASE_HOLD);
     if (listing.phase == PHASE_HOLD && !list_folder(&listing, qmgr->hold, "hold")) next_phase(&listing, PHASE_END);
     char cursor[64];
     snprintf(cursor, sizeof cursor, "%c %lld %s", listing.phase, (long long)listing.place, listing.queue_id);

@@ -34,11 +34,18 @@ void message_free(struct message **message) {
     qmgr->active_recipients -= freed->envelope.recipient_count;
     if (freed->file >= 0) close(freed->file);
     if (freed->shared >= 0) close(freed->shared);
+    if (freed->memory >= 0) close(freed->memory);
     MEMORY_FREE(freed->direct);
     arena_destroy(&freed->arena);
     MEMORY_FREE(freed);
     task_queue_wake_one(&qmgr->active_wait);
     if (qmgr->due_waits || qmgr->flush_all) task_queue_wake_one(&qmgr->deferred_wait);
+}
+
+void message_memory_unused(struct message *message) {
+    if (--message->memory_users > 0 || message->memory < 0) return;
+    close(message->memory);
+    message->memory = -1;
 }
 
 /* ---- events */
@@ -398,7 +405,7 @@ static bool is_due(const struct message *message, bool flushed) {
 struct message *message_create(struct qmgr *qmgr, struct str queue_id) {
     struct message *message = MEMORY_NEW(struct message);
     message->qmgr = qmgr;
-    message->file = message->shared = -1;
+    message->file = message->shared = message->memory = -1;
     message->content_offset = QUEUE_HEADER_SIZE;
     message->activated = clock_date();
     message->arena = arena_create(MESSAGE_ARENA_LIMIT);

@@ -86,6 +86,9 @@ struct message {
     int file;      /* read and write: events are appended here; -1 while it is not in the queue */
     int shared;    /* what agents get: read-only, or a sealed memory file */
     uint64_t content_offset; /* in shared */
+    int memory;              /* what shared was before the message came into the queue, while deliveries that
+                              * began with it go on; else -1 */
+    unsigned memory_users;
     struct direct *direct;   /* NULL once it is in the queue */
     bool deferred; /* stands in cur/, else in new/ */
     bool perhaps_delivered;
@@ -169,6 +172,8 @@ void message_begin(struct message *message);
 /* A message in the making: in the map of the active ones, and nothing else. */
 struct message *message_create(struct qmgr *qmgr, struct str queue_id);
 void message_free(struct message **message);
+/* A delivery that began with the memory file has ended. */
+void message_memory_unused(struct message *message);
 bool qmgr_has_room(const struct qmgr *qmgr, bool for_deferred);
 /* Appends an event; the file is synced when the pass ends. False and logged on a local fault. */
 bool message_event(struct message *message, const struct queue_event *event);
@@ -212,6 +217,7 @@ struct delivery {
     struct destination *destination;
     size_t *indexes;
     size_t count;
+    bool from_memory; /* began before the message had a queue file */
 };
 void delivery_start(struct delivery delivery);
 /* All recipients of a job get this outcome without asking an agent. */

@@ -38,7 +38,10 @@ static void unlink_all(void *argument) {
     }
 }
 
+/* An index entry goes after its file: of an entry without a file nothing comes, a file without an entry would
+ * never be looked at. */
 static void removal_end(struct qmgr *qmgr, struct removal *removal) {
+    if (removal->error_number == 0 && removal->folder == qmgr->cur) deferred_forget(qmgr, str_from(removal->queue_id));
     map_remove(qmgr->leaving, str_from(removal->queue_id));
     if (removal->file >= 0) close(removal->file);
     MEMORY_FREE(removal);

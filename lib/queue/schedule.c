@@ -19,11 +19,17 @@
 #define SITES_LIMIT       ((size_t)400)
 #define KEY_LIMIT         ((size_t)32)
 
+/* What is read of the index stays mapped, and counts as this process's memory: of a million messages 150 MB.
+ * So the environment is closed and opened again after so many touches; the pages stay in the kernel's cache.
+ * The kernel maps up to 64 KB around a page that is touched, which makes it 16 MB at most. */
+#define TOUCH_LIMIT ((size_t)256)
+
 struct schedule {
     MDB_env *environment;
     MDB_txn *transaction; /* open while there are changes */
     MDB_dbi by_time, by_id;
     size_t count;
+    size_t touched; /* leaf pages, at most, since the environment was opened */
     bool filled;
     char *folder;
     char boot_identity[64];
@@ -57,12 +63,6 @@ static int64_t date_of_key(const char *key) {
     for (unsigned i = 0; i < 8; i++)
         date = date << 8 | (unsigned char)key[i];
     return date > INT64_MAX ? INT64_MAX : (int64_t)date;
-}
-
-static bool begin(struct schedule *schedule, struct failure *failure) {
-    if (schedule->transaction) return true;
-    int code = mdb_txn_begin(schedule->environment, NULL, 0, &schedule->transaction);
-    return code == 0 || lmdb_failure(failure, code, "cannot begin a transaction");
 }
 
 bool schedule_commit(struct schedule *schedule, struct failure *failure) {
@@ -153,7 +153,21 @@ static bool open_environment(struct schedule *schedule, const char *folder, stru
         return false;
     }
     schedule->count = status.ms_entries;
+    schedule->touched = 0;
     return true;
+}
+
+/* Before each access, which may touch so many leaf pages. */
+static bool begin(struct schedule *schedule, size_t touches, struct failure *failure) {
+    if (schedule->touched + touches > TOUCH_LIMIT) {
+        if (!schedule_commit(schedule, failure)) return false;
+        abandon(schedule);
+    }
+    if (!schedule->environment && !open_environment(schedule, schedule->folder, failure)) return false;
+    schedule->touched += touches;
+    if (schedule->transaction) return true;
+    int code = mdb_txn_begin(schedule->environment, NULL, 0, &schedule->transaction);
+    return code == 0 || lmdb_failure(failure, code, "cannot begin a transaction");
 }
 
 static bool open_kept_or_new(struct schedule *schedule, bool *fresh, struct failure *failure) {
@@ -191,7 +205,8 @@ void schedule_close(struct schedule **schedule) {
     struct schedule *closing = *schedule;
     if (!closing) return;
     *schedule = NULL;
-    bool good = schedule_commit(closing, NULL) && closing->filled && mdb_env_sync(closing->environment, 1) == 0;
+    bool good = schedule_commit(closing, NULL) && closing->filled && closing->environment &&
+                mdb_env_sync(closing->environment, 1) == 0;
     abandon(closing);
     if (good) (void)!write_state(closing, "closed", NULL);
     schedule_free(closing);
@@ -227,7 +242,7 @@ static int drop(struct schedule *schedule, struct str queue_id) {
 
 bool schedule_put(struct schedule *schedule, struct str queue_id, int64_t when, struct str sites,
                   struct failure *failure) {
-    if (!begin(schedule, failure)) return false;
+    if (!begin(schedule, 3, failure)) return false;
     int code = drop(schedule, queue_id);
     char time_key[KEY_LIMIT];
     size_t length = make_time_key(time_key, when, queue_id);
@@ -241,13 +256,13 @@ bool schedule_put(struct schedule *schedule, struct str queue_id, int64_t when, 
 }
 
 bool schedule_remove(struct schedule *schedule, struct str queue_id, struct failure *failure) {
-    if (!begin(schedule, failure)) return false;
+    if (!begin(schedule, 2, failure)) return false;
     int code = drop(schedule, queue_id);
     return code == 0 || lmdb_failure(failure, code, "cannot remove");
 }
 
 bool schedule_next(struct schedule *schedule, int64_t *when, char queue_id[24], struct str *sites) {
-    if (!begin(schedule, NULL)) return false;
+    if (!begin(schedule, 1, NULL)) return false;
     char start[KEY_LIMIT];
     size_t length = make_time_key(start, *when, str_from(queue_id));
     bool first = queue_id[0] == '\0';
@@ -267,7 +282,7 @@ bool schedule_next(struct schedule *schedule, int64_t *when, char queue_id[24], 
 }
 
 bool schedule_find(struct schedule *schedule, struct str queue_id, int64_t *when) {
-    if (!begin(schedule, NULL)) return false;
+    if (!begin(schedule, 1, NULL)) return false;
     MDB_val key = value_of(queue_id), date;
     if (mdb_get(schedule->transaction, schedule->by_id, &key, &date) != 0 || date.mv_size != 8) return false;
     *when = date_of_key(date.mv_data);

@@ -5,7 +5,7 @@
  * a process cannot harm it, a power cut can): beside it stands the boot's identity,
  * and it is thrown away when that boot did not end in schedule_close, or when it
  * had not been filled (schedule_filled). One process, one thread. Changes gather in one transaction until
- * schedule_commit. */
+ * schedule_commit, or until it has become long. However large the index is, a bounded part of it is mapped. */
 #ifndef TERN_SCHEDULE_H
 #define TERN_SCHEDULE_H
 
@@ -35,7 +35,7 @@ MUST_USE bool schedule_commit(struct schedule *schedule, struct failure *failure
 
 /* The first message at or after a position in time order. Start with when 0 and an
  * empty ID; to go on, give back what was returned (the same entry is not returned
- * twice). False at the end. Texts are valid until the next change. */
+ * twice). False at the end. Texts are valid until the next call. */
 MUST_USE bool schedule_next(struct schedule *schedule, int64_t *when, char queue_id[24], struct str *sites);
 /* The date of one message; false if it is not there. */
 MUST_USE bool schedule_find(struct schedule *schedule, struct str queue_id, int64_t *when);

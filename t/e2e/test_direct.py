@@ -47,15 +47,15 @@ def instance(sink, *more, **options):
 class Sending(threading.Thread):
     """One message in a thread of its own: .reply is the code that ended it, .seconds how long that took."""
 
-    def __init__(self, tern, *recipients):
+    def __init__(self, tern, *recipients, content=MESSAGE):
         super().__init__(daemon=True)
-        self.tern, self.recipients, self.reply, self.seconds = tern, recipients, None, 0.0
+        self.tern, self.recipients, self.content, self.reply, self.seconds = tern, recipients, content, None, 0.0
         self.start()
 
     def run(self):
         begun = time.monotonic()
         try:
-            self.tern.send("anna@example.test", list(self.recipients), MESSAGE, timeout=30)
+            self.tern.send("anna@example.test", list(self.recipients), self.content, timeout=30)
             self.reply = 250
         except smtplib.SMTPDataError as error:
             self.reply = error.smtp_code
@@ -73,7 +73,7 @@ def without_queue_folder(tern, sink):
     folder = tern.spool / "queue" / "tmp"
     os.chmod(folder, 0o500)
     tern.send("a@client.test", ["anna@example.test"], MESSAGE)
-    t.is_(len(tern.wait_stored("anna")), 1, "a Maildir's message is accepted and delivered without a queue file")
+    t.is_(len(tern.wait_stored("anna", 2)), 2, "a Maildir's message is accepted and delivered without a queue file")
     tern.send("a@client.test", ["r@far.test", "bert@example.test"], MESSAGE)
     t.is_((len(sink.messages), len(tern.stored("bert"))), (1, 1), "250 comes after the next hop's 250 and the Maildir's sync")
     sink.gate.clear()
@@ -85,6 +85,26 @@ def without_queue_folder(tern, sink):
     os.chmod(folder, 0o700)
     tern.send("a@client.test", ["r@far.test"], MESSAGE)
     t.ok(t.wait_for(lambda: len(sink.messages) >= 3), "afterwards mail goes on")
+
+
+def no_connection_yet(tern, sink):
+    """Deliveries that wait for their agent while their messages come into the queue: each sends its own content."""
+    master = tern.pid_of("master")
+    os.kill(master, signal.SIGSTOP)
+    try:
+        sendings = [Sending(tern, f"wait{i}@far.test", content=b"Subject: %d\n\n" % i + b"%d\n" % i * (50 + 400 * i))
+                    for i in range(8)]
+        t.wait_for(lambda: len(tern.queued("new")) == len(sendings))
+    finally:
+        os.kill(master, signal.SIGCONT)
+    for sending in sendings:
+        sending.join(20)
+    t.is_([sending.reply for sending in sendings], [250] * len(sendings), "no connection to the agent yet: all are accepted")
+    t.ok(t.wait_for(lambda: len(sink.messages) == len(sendings)), "and delivered", len(sink.messages))
+    wrong = [recipients for _, recipients, content in sink.messages
+             if not content.endswith(b"\n\n" + b"%d\n" % int(recipients[0][4]) * (50 + 400 * int(recipients[0][4])))]
+    t.is_(wrong, [], "each with the content that is its own")
+    sink.messages.clear()
 
 
 def slow_next_hop(tern, sink):
@@ -179,6 +199,8 @@ def main():
     sink = SlowSink(refuse=("no",))
     with instance(sink) as tern:
         tern.start()
+        tern.send("a@client.test", ["anna@example.test"], MESSAGE)
+        no_connection_yet(tern, sink)
         if t.is_root():
             without_queue_folder(tern, sink)
         for play in (slow_next_hop, refused_recipient, killed_qmgr, killed_cleanup, reloaded, deleted, large_and_many):

@@ -163,7 +163,21 @@ def test_service_edits(files):
     ok(files.status == 1 and "in the column chroot" in files.errors, "a wrong field is refused", files.errors)
 
 
-for test in (test_listings, test_services, test_warnings, test_edits, test_service_edits):
+def test_init(files):
+    """tern init --set replaces a parameter with all lines of its default."""
+    tern = os.path.join(os.path.dirname(TERNCONF), "tern")
+    top = os.path.join(files.directory, "private")
+    os.chmod(files.directory, 0o755) # its accounts are others'
+    made = subprocess.run([tern, "init", top, "--set", "virtual_mailbox_maps=inline:{a@b=c/}"], capture_output=True,
+                          text=True, timeout=30)
+    ok(made.returncode == 0, "tern init --set", made.stderr)
+    shown = subprocess.run([TERNCONF, "-c", top + "/etc", "-h", "virtual_mailbox_maps", "virtual_mailbox_base"],
+                           capture_output=True, text=True, timeout=30).stdout
+    ok(shown.splitlines() == ["inline:{a@b=c/}", top + "/mail"], "a default of two lines goes, its neighbour stays",
+       shown)
+
+
+for test in (test_listings, test_services, test_warnings, test_edits, test_service_edits, test_init):
     with tempfile.TemporaryDirectory(prefix="ternconf-") as place:
         test(Files(place))
 print(f"1..{count}")

@@ -145,12 +145,69 @@ static void test_damage(void **state) {
     assert_true(reopen("boot1", &count)); /* LMDB refuses it */
 }
 
+/* KB of the index's file that are mapped and present. */
+static uint64_t resident_part(void) {
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    char line[1024];
+    uint64_t sum = 0, number;
+    bool ours = false;
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps)) {
+        struct str rest = str_from(line), word;
+        if (!str_next_word(&rest, " \t\n", &word)) continue;
+        if (!str_ends(word, STR(":"))) ours = str_find_str(rest, STR("/data.mdb")) != STR_NONE;
+        if (ours && str_equal(word, STR("Rss:")) && str_next_word(&rest, " \t\n", &word) &&
+            str_to_u64(word, UINT64_MAX, &number))
+            sum += number;
+    }
+    fclose(maps);
+    return sum;
+}
+
+#define MANY             ((uint64_t)40000)
+#define RESIDENT_AT_MOST ((uint64_t)17000) /* of 25,000 KB or more */
+
+/* Written out of order and walked over: nothing is lost where the environment is opened anew, and memory is bounded. */
+static void test_bounded(void **state) {
+    (void)state;
+    struct schedule *schedule;
+    bool empty;
+    char id[24], sites[381];
+    struct str text;
+    int64_t when;
+    memset(sites, 'd', sizeof sites - 1);
+    sites[sizeof sites - 1] = '\0';
+    assert_true(schedule_open("schedule", STR("boot1"), &schedule, &empty, NULL) && empty);
+    for (uint64_t i = 0; i < MANY; i++) {
+        snprintf(id, sizeof id, "ID%06llu", (unsigned long long)i);
+        assert_true(schedule_put(schedule, str_from(id), (int64_t)(i * 7919 % MANY), str_from(sites), NULL));
+        if (i % 256 == 0) assert_true(schedule_commit(schedule, NULL));
+        if (i % 5000 == 0) assert_true(resident_part() <= RESIDENT_AT_MOST);
+    }
+    assert_int_equal(schedule_count(schedule), MANY);
+    when = 0;
+    id[0] = '\0';
+    for (uint64_t i = 0; i < MANY; i++) {
+        assert_true(schedule_next(schedule, &when, id, &text));
+        assert_int_equal(when, i);
+        assert_true(str_equal(text, str_from(sites)));
+    }
+    assert_false(schedule_next(schedule, &when, id, &text));
+    assert_true(resident_part() <= RESIDENT_AT_MOST);
+    assert_true(schedule_filled(schedule, NULL));
+    schedule_close(&schedule);
+    size_t count;
+    assert_false(reopen("boot1", &count));
+    assert_int_equal(count, MANY);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_order, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_boots, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_half_filled, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_open_is_noted, setup, teardown),
                                        cmocka_unit_test_setup_teardown(test_discard, setup, teardown),
-                                       cmocka_unit_test_setup_teardown(test_damage, setup, teardown)};
+                                       cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
+                                       cmocka_unit_test_setup_teardown(test_bounded, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
