@@ -1,8 +1,8 @@
 /* A command's line into the log: see log_writer.h. */
 #include "log_writer.h"
-#include "../log/record.h"
 #include "clock.h"
 #include "log.h"
+#include "log_line.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>

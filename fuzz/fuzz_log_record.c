@@ -1,5 +1,5 @@
 /* A line from a service's pipe becomes exactly one line of the log, whatever it holds. */
-#include "record.h"
+#include "log_line.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

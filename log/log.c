@@ -1,6 +1,6 @@
 /* log: the log daemon. Reads every service's pipe, writes the log.
  *
- *   a line from a pipe, and the line it becomes   record.c
+ *   a line from a pipe, and the line it becomes   lib/base/log_line.c
  *   where it goes                                 output.c
  *
  * The pipes are master's and outlive this process: lines wait in them while it
@@ -10,9 +10,9 @@
  * wrote is put in order by the dates in the lines. A line waits ORDER_MS for those that
  * were written before it and are still in another pipe. */
 #include "output.h"
-#include "record.h"
 
 #include "config.h"
+#include "log_line.h"
 #include "memory.h"
 #include "service.h"
 #include "start_arguments.h"

@@ -15,3 +15,4 @@ lib_base_libbase_a_SOURCES += lib/base/context.c lib/base/context.h lib/base/sta
 lib_base_libbase_a_SOURCES += lib/base/timeout_heap.c lib/base/timeout_heap.h
 lib_base_libbase_a_SOURCES += lib/base/descriptor.c lib/base/blocking.c
 lib_base_libbase_a_SOURCES += lib/base/log.c lib/base/log.h
+lib_base_libbase_a_SOURCES += lib/base/log_line.c lib/base/log_line.h

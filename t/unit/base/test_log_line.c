@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include <cmocka.h>
-#include "record.h"
+#include "log_line.h"
 
 static void test_parse(void **state) {
     (void)state;

@@ -1,6 +1,6 @@
-/* record: one line from a service's pipe, and the line of the log it becomes. */
-#ifndef TERN_LOG_RECORD_H
-#define TERN_LOG_RECORD_H
+/* log_line: one line from a service's pipe, and the line of the log it becomes. */
+#ifndef TERN_LOG_LINE_H
+#define TERN_LOG_LINE_H
 
 #include "buf.h"
 #include "str.h"

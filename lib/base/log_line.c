@@ -1,5 +1,5 @@
 /* record: reading a service's line, writing the log's. */
-#include "record.h"
+#include "log_line.h"
 
 #include "clock.h"
 
