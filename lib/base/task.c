@@ -41,7 +41,7 @@ static struct task *task_of_waiter(struct task_waiter *waiter) {
     return (struct task *)((char *)waiter - offsetof(struct task, waiter));
 }
 
-static void queue_append(struct task_queue *queue, struct task_waiter *waiter) {
+static void waiter_append(struct task_queue *queue, struct task_waiter *waiter) {
     waiter->queue = queue;
     waiter->next = NULL;
     waiter->previous = queue->last;
@@ -52,7 +52,7 @@ static void queue_append(struct task_queue *queue, struct task_waiter *waiter) {
     queue->last = waiter;
 }
 
-static void queue_remove(struct task_waiter *waiter) {
+static void waiter_remove(struct task_waiter *waiter) {
     struct task_queue *queue = waiter->queue;
 
     if (!queue) return;
@@ -227,7 +227,7 @@ enum wait_result task_suspend(struct task_queue *queue, deadline until) {
     if (task->cancelled) return WAIT_CANCELLED;
     task->until = until;
     if (until != DEADLINE_NEVER) timeout_heap_want(&loop->timeouts, task, until);
-    if (queue) queue_append(queue, &task->waiter);
+    if (queue) waiter_append(queue, &task->waiter);
     return suspend(loop, task);
 }
 
@@ -248,7 +248,7 @@ void task_wake(struct task *task, enum wait_result result) {
     task->waiting = false;
     task->result = result;
     task->until = DEADLINE_NEVER;
-    queue_remove(&task->waiter);
+    waiter_remove(&task->waiter);
     stop_resting(loop, task);
     make_ready(loop, task);
 }

@@ -261,14 +261,14 @@ static void run_drain(void *argument) {
     check_end(service);
 }
 
-static void stop_begin(struct service *service) {
+static void begin_stop(struct service *service) {
     loop_timer_stop(&service->drain_timer);
     if (service->stopping) return;
     service->stopping = true;
     if (service->started && service->declaration->stop) service->declaration->stop(service);
 }
 
-static void drain_time_is_up(void *argument) { stop_begin(argument); }
+static void drain_time_is_up(void *argument) { begin_stop(argument); }
 
 static void drain_begin(struct service *service) {
     if (service->draining) return;
@@ -308,7 +308,7 @@ static void on_control_message(struct ipc_request *request, void *argument) {
     if (request->type == IPC_DRAIN) {
         const struct ipc_drain *drain = request->message;
         drain_begin(service);
-        if (drain->stopping) stop_begin(service);
+        if (drain->stopping) begin_stop(service);
     } else if (request->type == IPC_WAKE && service->declaration->wake && service->started && !service->waking) {
         service->waking = true;
         service->declaration->wake(service);
