@@ -130,10 +130,7 @@ static struct message *make_message(const char *sender, int64_t age, const struc
     static const char *const names[RECIPIENTS_MAX] = {"a", "b", "c"};
     int64_t arrival = clock_date() / CLOCK_SECOND - age;
     assert_true(fixture_add(&queue, &(struct fixture_message){"new", ID, sender, "a", "", "text\n", NULL, arrival}));
-    struct message *message = MEMORY_NEW(struct message);
-    message->qmgr = &fixture.qmgr;
-    snprintf(message->queue_id, sizeof message->queue_id, "%s", ID);
-    message->arena = arena_create(0);
+    struct message *message = message_create(&fixture.qmgr, STR(ID));
     message->file = openat(fixture.qmgr.new, ID, O_RDWR | O_CLOEXEC);
     message->shared = openat(fixture.qmgr.new, ID, O_RDONLY | O_CLOEXEC);
     message->events_end = (uint64_t)lseek(message->file, 0, SEEK_END);
@@ -142,7 +139,6 @@ static struct message *make_message(const char *sender, int64_t age, const struc
     message->envelope.recipients = arena_allocate(message->arena, count, sizeof(struct queue_recipient));
     message->envelope.recipient_count = count;
     fixture.qmgr.active_recipients += count;
-    map_put(fixture.qmgr.active, str_from(ID), message);
     for (size_t i = 0; i < count; i++)
         message->envelope.recipients[i] =
             (struct queue_recipient){.address = str_from(names[i]), .notify = answers[i].notify};

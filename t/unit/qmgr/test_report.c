@@ -108,14 +108,10 @@ static bool play(unsigned report, int64_t report_sent, const struct queue_recipi
     int64_t now = clock_date() / CLOCK_SECOND;
     assert_true(fixture_add(
         &queue, &(struct fixture_message){"new", "AAAAAA1", "s@x.test", "r@a.test", "", "text\n", NULL, now}));
-    struct message *message = MEMORY_NEW(struct message);
+    struct message *message = message_create(&fixture.qmgr, STR("AAAAAA1"));
     int file = openat(queue.queue, "new/AAAAAA1", O_RDWR | O_CLOEXEC), kept = dup(file);
-    message->qmgr = &fixture.qmgr;
-    message->arena = arena_create(0);
     message->file = file;
-    message->shared = -1;
     message->wish_expire = expire;
-    snprintf(message->queue_id, sizeof message->queue_id, "AAAAAA1");
     assert_true(
         queue_file_read(file, message->arena, &message->header, &message->envelope, &message->events_end, NULL));
     struct queue_recipient *copies = arena_allocate(message->arena, 2, sizeof *copies);
@@ -126,7 +122,6 @@ static bool play(unsigned report, int64_t report_sent, const struct queue_recipi
     message->envelope.report = report;
     message->envelope.report_sent = report_sent;
     uint64_t begin = message->events_end;
-    map_put(fixture.qmgr.active, STR("AAAAAA1"), message);
     fixture.qmgr.active_recipients = 2;
     assert_true(task_start("finish", finish, message));
     loop_run();
