@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define LOOK_SECONDS  60    /* without a reason */
+#define DATE_SLACK    3600  /* seconds beyond the longest wait that a date may stand off */
 #define REBUILD_PAUSE 60000 /* ms from one remaking of the index to the next, at least */
 
 int64_t next_attempt_after(const struct config *config, int64_t arrival, int64_t now) {
@@ -294,6 +295,23 @@ static void run_due(struct qmgr *qmgr) {
     if (qmgr->locked_met) qmgr->due_at = now + 1;
 }
 
+/* No wait is that long: the date was noted by a clock that has been set back since. */
+static void run_misdated(struct qmgr *qmgr) {
+    int64_t position = clock_date() / CLOCK_SECOND + qmgr->config->maximal_backoff_time + DATE_SLACK;
+    char queue_id[QUEUE_ID_SIZE] = "";
+    struct str sites;
+    while (qmgr->schedule && !qmgr->index_broken && qmgr_has_room(qmgr, true) &&
+           schedule_next(qmgr->schedule, &position, queue_id, &sites)) {
+        if (map_get(qmgr->active, str_from(queue_id))) continue;
+        log_message_warning(str_from(queue_id),
+                            "the date of its next attempt is further off than any wait, so the clock was wrong then; "
+                            "it is tried now");
+        char kept[QUEUE_ID_SIZE];
+        memcpy(kept, queue_id, sizeof kept);
+        message_activate(qmgr, str_from(kept), -1, true, true, true);
+    }
+}
+
 void deferred_task(void *argument) {
     struct qmgr *qmgr = argument;
     while (!qmgr->draining && !task_is_cancelled(task_current())) {
@@ -301,6 +319,7 @@ void deferred_task(void *argument) {
         repair_index(qmgr);
         run_flush(qmgr);
         if (!qmgr->flush_all) run_due(qmgr);
+        run_misdated(qmgr);
         /* Taking up may have waited, and the successor have the index meanwhile. */
         if (qmgr->schedule && !schedule_commit(qmgr->schedule, &failure)) note_trouble(qmgr, &failure);
         int64_t wait =

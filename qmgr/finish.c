@@ -15,6 +15,7 @@
 
 #define BOUNCE_PATIENCE   120000 /* ms */
 #define NOTE_PAUSE        5000   /* ms between attempts to write down what was delivered */
+#define CLOCK_TOLERANCE   ((int64_t)3600) /* seconds that a message may seem to come from the future */
 #define NOTICE_ROWS_LIMIT ((size_t)100000)
 
 static size_t count_state(const struct message *message, unsigned state) {
@@ -32,11 +33,18 @@ static void set_state(struct message *message, size_t index, unsigned state) {
 
 /* ---- 1. */
 
+/* Seconds. A message from the future came when the clock was wrong: its age is what its attempts have taken. */
+static int64_t age_of(const struct message *message, int64_t now) {
+    int64_t age = now - message->envelope.arrival / CLOCK_SECOND;
+    if (age >= -CLOCK_TOLERANCE) return age;
+    return (int64_t)message->envelope.attempts * message->qmgr->config->maximal_backoff_time;
+}
+
 static void expire(struct message *message, int64_t now) {
     const struct config *config = message->qmgr->config;
     struct queue_envelope *envelope = &message->envelope;
     int64_t lifetime = envelope->sender.length ? config->maximal_queue_lifetime : config->bounce_queue_lifetime;
-    bool too_old = now - envelope->arrival / CLOCK_SECOND >= lifetime;
+    bool too_old = age_of(message, now) >= lifetime;
     if (!too_old && !envelope->force_expire && !message->wish_expire) return;
     if (count_state(message, QUEUE_RECIPIENT_WAITING) == 0) return;
     struct buf sender = buf_make(1200);

@@ -125,6 +125,21 @@ static void test_due(void **state) {
     expect_text("those that are due", activated, "CCCCCC AAAAAA ");
 }
 
+/* Dates that were noted before the clock went back by years. */
+static void misdated(void) {
+    put("AAAAAA", now() + 4000, "0 a.test");
+    put("BBBBBB", now() + 4000 + 3000, "0 b.test");
+    put("CCCCCC", now() + (int64_t)10 * 365 * 86400, "0 c.test");
+    put("DDDDDD", now() + 86400, "0 d.test");
+}
+
+static void test_clock_set_back(void **state) {
+    (void)state;
+    play(misdated, NULL);
+    expect_text("those that no wait explains", activated, "DDDDDD CCCCCC ");
+    assert_int_equal(calls, 2); /* once each, though the walk comes by again */
+}
+
 static void many_due(void) {
     char id[24];
     room = 10;
@@ -238,6 +253,6 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {TEST(test_next_attempt), TEST(test_due),        TEST(test_room),
                                        TEST(test_flush),        TEST(test_rebuilt),    TEST(test_rebuild_cut_short),
-                                       TEST(test_repaired),     TEST(test_handed_over)};
+                                       TEST(test_repaired),     TEST(test_handed_over), TEST(test_clock_set_back)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

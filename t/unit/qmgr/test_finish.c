@@ -31,6 +31,7 @@ static void wish(const char *what) {
     current->wish_delete |= str_equal(word, STR("delete"));
     current->wish_hold |= str_equal(word, STR("hold"));
     current->wish_expire |= str_equal(word, STR("expire"));
+    if (str_equal(word, STR("attempts"))) current->envelope.attempts = 5 * 86400 / 4000 + 1;
 }
 
 enum ipc_result ipc_ask(struct ipc_client *client, enum ipc_type type, const void *message, int descriptor,
@@ -203,6 +204,9 @@ static void test_ends(void **state) {
         {"s", 5 * DAY, {LATER, YES, NO}, 3, "", "", "", "failed:a c ", "removed"},
         {"s", 5 * DAY, {{NOTIFY_NEVER, DELIVERY_DEFERRED}}, 1, "", "", "", "", "removed"},
         {"", DAY, {{NOTIFY_NEVER, DELIVERY_DEFERRED}}, 1, "", "", "", "failed:a ", "removed"},
+        /* from the future: the clock was wrong when it came, and it waits no longer for that */
+        {"s", -365 * DAY, {LATER}, 1, "", "", "", "", "deferred"},
+        {"s", -365 * DAY, {LATER}, 1, "attempts", "", "", "failed:a ", "removed"},
         /* nobody to tell: an operator decides */
         {POSTMASTER, 0, {{NOTIFY_NEVER, DELIVERY_FAILED}}, 1, "", "", "", "", "held"},
         {POSTMASTER, 5 * DAY, {{NOTIFY_NEVER, DELIVERY_DEFERRED}}, 1, "", "", "", "", "held"},
