@@ -14,6 +14,7 @@
 #include "memory.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -35,6 +36,32 @@ struct plan {
     char owner[64];
 };
 
+/* ---- where the programs are */
+
+static bool is_program(const char *folder, const char *name) {
+    char path[PATH_MAX];
+    int length = snprintf(path, sizeof path, "%s/%s", folder, name);
+    return length > 0 && (size_t)length < sizeof path && access(path, X_OK) == 0;
+}
+
+/* Installed below DESTDIR, or moved as a whole, the programs do not stand where they were built for, but beside
+ * this one. Writes nothing if they do, or if they are nowhere to be found. */
+static void write_moved_programs(struct buf *out) {
+    char own[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", own, sizeof own - 1);
+    if (is_program(TERN_DAEMON_DIRECTORY, "master") || length <= 0) return;
+    own[length] = '\0';
+    struct str commands = str_slice(str_from(own), 0, str_find_last(str_from(own), '/'));
+    struct str built_for = STR(TERN_COMMAND_DIRECTORY), daemons = STR(TERN_DAEMON_DIRECTORY);
+    if (commands.length < built_for.length || !str_ends(commands, built_for)) return;
+    struct buf moved = buf_make(PATH_MAX);
+    buf_append(&moved, str_slice(commands, 0, commands.length - built_for.length));
+    buf_append(&moved, daemons);
+    if (is_program(buf_string(&moved), "master"))
+        buf_printf(out, "daemon_directory = %s\ncommand_directory = %.*s\n", buf_string(&moved), STR_ARGS(commands));
+    buf_free(&moved);
+}
+
 /* ---- the files' texts */
 
 static void write_defaults(const struct plan *plan, struct buf *out) {
@@ -50,6 +77,7 @@ static void write_defaults(const struct plan *plan, struct buf *out) {
                "setgid_group = " ACCOUNT_GROUP_DROP "\n"
                "syslog_name = postfix\n\n",
                d, d, d, d, d, plan->owner);
+    write_moved_programs(out);
     buf_printf(out,
                "mydomain = %s\n"
                "myhostname = mail.$mydomain\n"
