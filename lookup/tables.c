@@ -247,6 +247,7 @@ static void take_source(struct source *source, const struct source_opening *open
         source->complained = true;
         return;
     }
+    source->try_again = 0; /* who is added a moment after it was read is no unknown user */
     table_close(&source->table);
     source->table = opened->table;
     source->owner_known = opened->owner_known;

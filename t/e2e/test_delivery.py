@@ -153,6 +153,14 @@ def test_recipients(tern):
     t.is_(len(take(tern, "anna", 200, 30)), 200, "200 recipients of one message")
 
 
+def test_new_users(tern):
+    """Whoever was added a moment ago is no unknown user, however lately the table was read."""
+    for number in range(4):
+        tern.add_user(f"new{number}")
+        tern.send("a@client.test", [f"new{number}@example.test"], head(f"new{number}") + b"\nwelcome\n")
+    t.ok(all(tern.wait_stored(f"new{number}") for number in range(4)), "four new users have their mail at once")
+
+
 def test_sendmail(tern):
     def sendmail(content, *arguments):
         return subprocess.run([str(t.program("sendmail")), "-C", str(tern.etc), *arguments], input=content, capture_output=True, timeout=30)
@@ -288,6 +296,7 @@ def serve(answer_user):
             test_bdat(tern)
             test_trace(tern)
             test_recipients(tern)
+            test_new_users(tern)
             test_sendmail(tern)
             test_sendmail_while_down(tern)
             test_lmtp(tern)
