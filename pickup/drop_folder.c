@@ -3,6 +3,7 @@
  * the content. Its owner is who handed it in. It goes only when the message is safe
  * in the queue: a crash between the two delivers twice at worst. */
 #include "pickup.h"
+#include "clock.h"
 #include "log.h"
 #include <dirent.h>
 #include <errno.h>
@@ -13,6 +14,9 @@
 
 #define MAGIC            "tern-drop 1 "
 #define FIRST_LINE_LIMIT 64
+#define PAUSE_FIRST      1000  /* ms */
+#define PAUSE_LAST       60000 /* ms */
+#define FRESH_PAUSE      2000  /* ms */
 #define NOT_NOW_LIMIT    20 /* files that cannot be taken now, until a scan gives up: one alone may be at fault itself */
 
 /* Reads the packet; *content is where the message begins. */
@@ -81,12 +85,38 @@ static enum take_result take_file(struct pickup *pickup, const char *name) {
     return result;
 }
 
+/* What was not taken now, for cleanup was away perhaps, is tried again soon, and less and less often. And a
+ * folder that changed in the very moment of the scan may have changed after it, too. */
+static void plan_next_scan(struct pickup *pickup, bool all_taken) {
+    pickup->pause = all_taken ? 0 : pickup->pause == 0 ? PAUSE_FIRST : pickup->pause * 2;
+    if (pickup->pause > PAUSE_LAST) pickup->pause = PAUSE_LAST;
+    bool fresh = clock_date() / CLOCK_SECOND - pickup->seen.tv_sec < 2;
+    int64_t wait = pickup->pause ? pickup->pause : fresh ? FRESH_PAUSE : 0;
+    pickup->scan_again = wait ? deadline_in(wait) : 0;
+}
+
+static bool folder_changed(struct pickup *pickup, struct timespec *seen) {
+    struct stat status;
+    if (fstat(pickup->folder, &status) < 0) return false;
+    *seen = status.st_mtim;
+    return seen->tv_sec != pickup->seen.tv_sec || seen->tv_nsec != pickup->seen.tv_nsec;
+}
+
+void drop_folder_tick(struct pickup *pickup) {
+    struct timespec now;
+    if (pickup->folder < 0 || pickup->scanning) return;
+    if (folder_changed(pickup, &now) || (pickup->scan_again && deadline_left(pickup->scan_again) == 0))
+        drop_folder_scan(pickup);
+}
+
 static void scan_task(void *argument) {
     struct pickup *pickup = argument;
+    (void)folder_changed(pickup, &pickup->seen);
     int copy = openat(pickup->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *listing = copy < 0 ? NULL : fdopendir(copy);
     if (!listing && copy >= 0) close(copy);
     unsigned left = NOT_NOW_LIMIT;
+    bool all_taken = listing != NULL;
     for (struct dirent *entry; listing && left > 0 && (entry = readdir(listing)) != NULL;) {
         /* A dot: being written, or set aside. */
         if (entry->d_name[0] == '.') continue;
@@ -96,8 +126,10 @@ static void scan_task(void *argument) {
                         strerror(errno));
         if (result == UNUSABLE) set_aside(pickup, entry->d_name);
         if (result == NOT_NOW) left--;
+        if (result == NOT_NOW || result == BUSY) all_taken = false;
     }
     if (listing) closedir(listing);
+    plan_next_scan(pickup, all_taken);
     pickup->scanning = false;
 }
 

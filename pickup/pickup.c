@@ -60,6 +60,8 @@ static void wake(struct service *service) {
     drop_folder_scan(service_context(service));
 }
 
+static void tick(struct service *service) { drop_folder_tick(service_context(service)); }
+
 static bool start(struct service *service, struct failure *failure) {
     (void)failure;
     struct pickup *pickup = MEMORY_NEW(struct pickup);
@@ -78,6 +80,7 @@ static const struct service_declaration declaration = {
     .start = start,
     .session = session,
     .wake = wake,
+    .tick = tick,
     .session_limit = 200,
 };
 

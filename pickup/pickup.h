@@ -14,6 +14,9 @@ struct pickup {
     int folder; /* the drop folder; -1 if there is none */
     struct map *callers; /* callers.c: uid to struct caller */
     bool scanning;
+    struct timespec seen; /* the drop folder's modification date when it was scanned last */
+    deadline scan_again;  /* 0: no reason to */
+    int64_t pause;        /* ms until what was not taken is tried again; 0: everything was */
 };
 
 /* A message as it was handed in. */
@@ -36,5 +39,7 @@ void callers_leave(struct pickup *pickup, uint32_t uid);
 
 /* drop_folder.c: takes in all that stands there. In a task. */
 void drop_folder_scan(struct pickup *pickup);
+/* Once a second: scans it if something has come, or if something is to be tried again. */
+void drop_folder_tick(struct pickup *pickup);
 
 #endif

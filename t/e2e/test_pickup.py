@@ -120,6 +120,9 @@ with t.Instance(settings=[f"pickup_uid_connection_limit={LIMIT}", "pickup_timeou
     started = time.monotonic()
     idle = Flood(path, FLOOD, LIMIT)
     t.ok(idle.connected(), "connections that say nothing")
+    t.is_(sendmail(tern, FLOOD, "beside them").returncode, 0, "beside them mail is dropped")
+    t.ok(t.wait_for(lambda: any(b"beside them" in message for message in tern.stored("ada"))),
+         "and goes on from there within seconds")
     t.ok(t.wait_for(lambda: idle.open() == 0), "are closed")
     t.ok(time.monotonic() - started >= 1, "after pickup_timeout")
     idle.end()
