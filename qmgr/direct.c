@@ -90,7 +90,8 @@ static void abandon(struct message *message) {
         message_cancel_jobs(message);
 }
 
-void direct_peer_gone(void *state) {
+/* The connection to a cleanup has ended: what it was to store is not promised to anybody. */
+static void direct_peer_gone(void *state) {
     struct peer_state *gone = state;
     /* Abandoning may free the message and so change the map: begin again after each. */
     for (bool again = true; again;) {

@@ -231,8 +231,6 @@ void control_forget(struct ipc_request *request, struct qmgr *qmgr);
 bool direct_adopt(struct ipc_request *request, struct qmgr *qmgr);
 /* Everything that was begun for a message is answered. */
 void direct_finish(struct message *message);
-/* The connection to a cleanup has ended: what it was to store is not promised to anybody. */
-void direct_peer_gone(void *state);
 
 /* finish.c: when every recipient of this pass is answered */
 void message_finish(struct message *message);

@@ -1,9 +1,9 @@
-/* content: taking a message's content in, straight into its queue file.
+/* content: taking a message's content in (lib/client/intake.h says where it goes).
  *
  * The bytes pass the line scanner (content_scan) and, while they are header, the
  * header reader (content_header); nothing is kept but one piece of input. A message
  * that must be refused is read to its end all the same, so that the client hears why.
- * "250" is said only after cleanup has made the file durable. */
+ * "250" is said only after cleanup has made the message safe. */
 #include "log.h"
 #include "received.h"
 #include "smtpd.h"

@@ -3,13 +3,13 @@
  *   session.c       one client, from greeting to goodbye
  *   (below)         the table of commands, the table of extensions, the dispatcher
  *   cmd_*.c         a command each; cmd_misc.c has the small ones
- *   content*.c      the content: line ends, header, queue file
+ *   content*.c      the content: line ends, header, intake
  *   policy.c        the stages of access policy; restrictions.c its words, access.c its tables
  *   limits.c        how many sessions, messages and recipients a client may have
  *   reply.c         what is said, and logged when something is refused
  *
  * It runs as tern-smtpd in an empty root directory, opens no file, and asks cleanup
- * (which hands over an open queue file) and lookup. It parses strangers' bytes and
+ * (which hands over an open queue file for large content) and lookup. It parses strangers' bytes and
  * holds nothing else. */
 #include "smtpd.h"
 #include "log.h"
