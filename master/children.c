@@ -66,6 +66,9 @@ static void prepare_birth(struct birth *birth, const struct service *service, in
     add_argument(birth, birth->count);
     add_argument(birth, "-s");
     add_argument(birth, service->row.name);
+    add_argument(birth, "-l");
+    uint32_t limit = service->row.process_limit;
+    add_argument(birth, limit != 0 && service_processes(service, false) + 1 >= limit ? "yes" : "no");
     if (is_log_daemon(service)) {
         add_argument(birth, "--");
         for (const struct log_pipe *pipe = master->log_pipes; pipe != NULL; pipe = pipe->next)

@@ -374,9 +374,11 @@ static void converse(struct session *session) {
     }
 }
 
-/* All places but a few are taken: those few hear it, the rest wait in the kernel. */
+/* All places but a few are taken and master may start no further process: those few hear it, the rest wait in the
+ * kernel. */
 static bool is_full(const struct smtpd *smtpd) {
-    unsigned reserve = smtpd->session_limit >= 50 ? smtpd->session_limit / 50 : 0;
+    unsigned reserve =
+        service_is_last(smtpd->service) && smtpd->session_limit >= 50 ? smtpd->session_limit / 50 : 0;
     return smtpd->sessions > smtpd->session_limit - reserve;
 }
 

@@ -32,7 +32,12 @@ enum parameter_scope {
     SCOPE_LOG = 1 << 8,
     SCOPE_MASTER = 1 << 9,
     SCOPE_COMMANDS = 1 << 10,
-    SCOPE_ALL = (1 << 11) - 1,
+    SCOPE_KEYS = 1 << 11,
+    SCOPE_AUTH = 1 << 12,
+    SCOPE_PAM = 1 << 13,
+    SCOPE_FETCH = 1 << 14,
+    SCOPE_TLSRPT = 1 << 15,
+    SCOPE_ALL = (1 << 16) - 1,
     /* Whoever takes content in. */
     SCOPE_INTAKE = SCOPE_SMTPD | SCOPE_CLEANUP | SCOPE_PICKUP | SCOPE_LOCAL | SCOPE_BOUNCE,
     /* Whoever delivers. */

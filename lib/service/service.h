@@ -89,6 +89,8 @@ bool service_is_stopping(const struct service *service);
 unsigned service_sessions(const struct service *service);
 /* Most sessions this process serves. */
 unsigned service_session_limit(const struct service *service);
+/* No further process of the service may be started, so what comes when this one is full has to wait. */
+bool service_is_last(const struct service *service);
 /* Descriptors from INHERITED_LISTEN on. */
 unsigned service_listener_count(const struct service *service);
 /* The command line's words after "--", NULL after the last. */

@@ -16,6 +16,8 @@ bool start_arguments_read(int count, char *const *arguments, struct start_argume
             have_listeners = true;
         } else if (str_equal(option, STR("-s"))) {
             result.service = value;
+        } else if (str_equal(option, STR("-l"))) {
+            result.is_last = str_equal(value, STR("yes"));
         } else {
             break;
         }

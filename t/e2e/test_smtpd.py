@@ -151,8 +151,8 @@ def play(tern, dialogue, port, bytewise):
     t.ok(wrong is None, f"{dialogue.name}: {dialogue.title}{mode}", wrong or "")
 
 
-def add_service(tern, port, options):
-    lines = [f"127.0.0.1:{port} inet n - - - - smtpd"] + [f"  -o {option}" for option in options]
+def add_service(tern, port, options, processes):
+    lines = [f"127.0.0.1:{port} inet n - - - {processes} smtpd"] + [f"  -o {option}" for option in options]
     tern.set("\n".join(lines), "master.cf")
 
 
@@ -164,14 +164,15 @@ class Ports:
         self.ports = {}
         self.next = tern.port_base + 31
 
-    def of(self, *options):
-        if options not in self.ports:
+    def of(self, *options, processes="-"):
+        key = options, processes
+        if key not in self.ports:
             while t.accepts(self.next):
                 self.next += 1
-            self.ports[options] = self.next
-            add_service(self.tern, self.next, options)
+            self.ports[key] = self.next
+            add_service(self.tern, self.next, options, processes)
             self.next += 1
-        return self.ports[options]
+        return self.ports[key]
 
 
 def send_message(port, content, recipient="anna@example.test", bytewise=False, chunk=0, body="", pieces=0):
@@ -281,12 +282,17 @@ def stress_test(tern, port):
         client.close()
 
 
-def busy_test(tern, port):
-    """Fifty places, of which one is kept to say that there is none."""
+def busy_test(port, more_processes):
+    """Fifty places of one process, of which one is kept to say that there is none."""
     clients = [Client(port) for _ in range(50)]
     codes = [client.reply() for client in clients]
     greeted = [code for code, _ in codes].count("220")
     t.is_((greeted, codes[-1][1]), (49, ["421 4.3.2 All server ports are busy"]), "a full server says so")
+    for client in clients:
+        client.close()
+    clients = [Client(more_processes) for _ in range(120)]
+    greeted = [client.reply()[0] for client in clients].count("220")
+    t.is_(greeted, 120, "one that may have more processes has them")
     for client in clients:
         client.close()
 
@@ -345,7 +351,9 @@ def main():
         count = ports.of("smtpd_client_connection_count_limit=2")
         rate = ports.of("smtpd_client_connection_rate_limit=2")
         stress = ports.of("service_session_limit=10", "smtpd_stress_timeout=2", "smtpd_stress_threshold_percent=50")
-        busy = ports.of("service_session_limit=50", "smtpd_stress_threshold_percent=100")
+        busy = ports.of("service_session_limit=50", "smtpd_stress_threshold_percent=100", processes=1)
+        more = ports.of("service_session_limit=50", "smtpd_stress_threshold_percent=100",
+                        "smtpd_client_connection_count_limit=0")
         for user in ("anna", "berta", "postmaster"):
             tern.add_user(user)
         tern.start()
@@ -357,7 +365,7 @@ def main():
             concurrency_test(tern, count)
             rate_test(tern, rate)
             stress_test(tern, stress)
-            busy_test(tern, busy)
+            busy_test(busy, more)
             idle_test(tern, tern.smtp_port)
             reload_test(tern, tern.smtp_port)
         words = re.compile(r"panic:|fatal:|AddressSanitizer|runtime error|killed by signal")
