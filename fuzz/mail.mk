@@ -43,3 +43,7 @@ FUZZ_TARGETS += fuzz/fuzz_crlf_view
 fuzz_fuzz_crlf_view_SOURCES = fuzz/fuzz_crlf_view.c fuzz/replay_main.c
 fuzz_fuzz_crlf_view_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
 fuzz_fuzz_crlf_view_LDADD = $(MAIL_LINK)
+FUZZ_TARGETS += fuzz/fuzz_transfer_reader
+fuzz_fuzz_transfer_reader_SOURCES = fuzz/fuzz_transfer_reader.c fuzz/replay_main.c
+fuzz_fuzz_transfer_reader_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
+fuzz_fuzz_transfer_reader_LDADD = $(MAIL_LINK)

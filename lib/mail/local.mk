@@ -23,3 +23,4 @@ lib_mail_libmail_a_SOURCES += \
 lib_mail_libmail_a_SOURCES += lib/mail/notice_template.c lib/mail/notice_template.h
 lib_mail_libmail_a_SOURCES += \
 	lib/mail/crlf_view.c lib/mail/crlf_view.h
+lib_mail_libmail_a_SOURCES += lib/mail/transfer_reader.c lib/mail/transfer_reader.h

@@ -47,3 +47,7 @@ UNIT_TESTS += t/unit/mail/test_crlf_view
 t_unit_mail_test_crlf_view_SOURCES = t/unit/mail/test_crlf_view.c t/unit/mail/expect.h
 t_unit_mail_test_crlf_view_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_mail_test_crlf_view_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/mail/test_transfer_reader
+t_unit_mail_test_transfer_reader_SOURCES = t/unit/mail/test_transfer_reader.c t/unit/mail/expect.h
+t_unit_mail_test_transfer_reader_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_mail_test_transfer_reader_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
