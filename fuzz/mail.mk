@@ -47,3 +47,7 @@ FUZZ_TARGETS += fuzz/fuzz_transfer_reader
 fuzz_fuzz_transfer_reader_SOURCES = fuzz/fuzz_transfer_reader.c fuzz/replay_main.c
 fuzz_fuzz_transfer_reader_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
 fuzz_fuzz_transfer_reader_LDADD = $(MAIL_LINK)
+FUZZ_TARGETS += fuzz/fuzz_charset
+fuzz_fuzz_charset_SOURCES = fuzz/fuzz_charset.c fuzz/replay_main.c
+fuzz_fuzz_charset_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
+fuzz_fuzz_charset_LDADD = $(MAIL_LINK)

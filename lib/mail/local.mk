@@ -24,3 +24,5 @@ lib_mail_libmail_a_SOURCES += lib/mail/notice_template.c lib/mail/notice_templat
 lib_mail_libmail_a_SOURCES += \
 	lib/mail/crlf_view.c lib/mail/crlf_view.h
 lib_mail_libmail_a_SOURCES += lib/mail/transfer_reader.c lib/mail/transfer_reader.h
+lib_mail_libmail_a_SOURCES += lib/mail/encoded_word.c lib/mail/encoded_word.h
+lib_mail_libmail_a_SOURCES += lib/mail/charset.c lib/mail/charset.h
