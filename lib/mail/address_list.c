@@ -94,10 +94,12 @@ static bool read_quoted(struct address_list *list, struct member *member) {
 
 /* "[...]" as a domain, blanks inside taken out. */
 static bool read_literal(struct address_list *list, struct member *member) {
-    if (member->place != IN_DOMAIN || list->domain.length > 0) member->bad = true;
+    bool route = member->place == IN_ROUTE;
+    struct buf *domain = route ? &list->route : &list->domain;
+    if (!route && (member->place != IN_DOMAIN || domain->length > 0)) member->bad = true;
     while (list->offset < list->field.length) {
         char c = list->field.data[list->offset++];
-        if (!ascii_is_space(c)) buf_append_char(&list->domain, c);
+        if (!ascii_is_space(c)) buf_append_char(domain, c);
         if (c == ']') return true;
     }
     return false;
