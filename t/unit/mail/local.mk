@@ -59,3 +59,7 @@ UNIT_TESTS += t/unit/mail/test_charset
 t_unit_mail_test_charset_SOURCES = t/unit/mail/test_charset.c t/unit/mail/expect.h
 t_unit_mail_test_charset_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_mail_test_charset_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/mail/test_imap_structure
+t_unit_mail_test_imap_structure_SOURCES = t/unit/mail/test_imap_structure.c t/unit/mail/expect.h
+t_unit_mail_test_imap_structure_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_mail_test_imap_structure_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
