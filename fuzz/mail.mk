@@ -51,3 +51,7 @@ FUZZ_TARGETS += fuzz/fuzz_charset
 fuzz_fuzz_charset_SOURCES = fuzz/fuzz_charset.c fuzz/replay_main.c
 fuzz_fuzz_charset_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
 fuzz_fuzz_charset_LDADD = $(MAIL_LINK)
+FUZZ_TARGETS += fuzz/fuzz_imap_structure
+fuzz_fuzz_imap_structure_SOURCES = fuzz/fuzz_imap_structure.c fuzz/replay_main.c
+fuzz_fuzz_imap_structure_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
+fuzz_fuzz_imap_structure_LDADD = $(MAIL_LINK)

@@ -63,3 +63,7 @@ UNIT_TESTS += t/unit/mail/test_imap_structure
 t_unit_mail_test_imap_structure_SOURCES = t/unit/mail/test_imap_structure.c t/unit/mail/expect.h
 t_unit_mail_test_imap_structure_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_mail_test_imap_structure_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/mail/test_imap_section
+t_unit_mail_test_imap_section_SOURCES = t/unit/mail/test_imap_section.c t/unit/mail/expect.h
+t_unit_mail_test_imap_section_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_mail_test_imap_section_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
