@@ -55,3 +55,7 @@ FUZZ_TARGETS += fuzz/fuzz_imap_structure
 fuzz_fuzz_imap_structure_SOURCES = fuzz/fuzz_imap_structure.c fuzz/replay_main.c
 fuzz_fuzz_imap_structure_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
 fuzz_fuzz_imap_structure_LDADD = $(MAIL_LINK)
+FUZZ_TARGETS += fuzz/fuzz_internal_date
+fuzz_fuzz_internal_date_SOURCES = fuzz/fuzz_internal_date.c fuzz/replay_main.c
+fuzz_fuzz_internal_date_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
+fuzz_fuzz_internal_date_LDADD = $(MAIL_LINK)

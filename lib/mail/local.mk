@@ -30,3 +30,4 @@ lib_mail_libmail_a_SOURCES += lib/mail/imap_text.c lib/mail/imap_text.h
 lib_mail_libmail_a_SOURCES += lib/mail/imap_envelope.c lib/mail/imap_envelope.h
 lib_mail_libmail_a_SOURCES += lib/mail/imap_structure.c lib/mail/imap_structure.h
 lib_mail_libmail_a_SOURCES += lib/mail/imap_section.c lib/mail/imap_section.h
+lib_mail_libmail_a_SOURCES += lib/mail/internal_date.c lib/mail/internal_date.h

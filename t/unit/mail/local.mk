@@ -67,3 +67,7 @@ UNIT_TESTS += t/unit/mail/test_imap_section
 t_unit_mail_test_imap_section_SOURCES = t/unit/mail/test_imap_section.c t/unit/mail/expect.h
 t_unit_mail_test_imap_section_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_mail_test_imap_section_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/mail/test_internal_date
+t_unit_mail_test_internal_date_SOURCES = t/unit/mail/test_internal_date.c t/unit/mail/expect.h
+t_unit_mail_test_internal_date_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_mail_test_internal_date_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
