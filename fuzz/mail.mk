@@ -59,3 +59,7 @@ FUZZ_TARGETS += fuzz/fuzz_internal_date
 fuzz_fuzz_internal_date_SOURCES = fuzz/fuzz_internal_date.c fuzz/replay_main.c
 fuzz_fuzz_internal_date_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
 fuzz_fuzz_internal_date_LDADD = $(MAIL_LINK)
+FUZZ_TARGETS += fuzz/fuzz_mutf7
+fuzz_fuzz_mutf7_SOURCES = fuzz/fuzz_mutf7.c fuzz/replay_main.c
+fuzz_fuzz_mutf7_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
+fuzz_fuzz_mutf7_LDADD = $(MAIL_LINK)
