@@ -63,3 +63,7 @@ FUZZ_TARGETS += fuzz/fuzz_mutf7
 fuzz_fuzz_mutf7_SOURCES = fuzz/fuzz_mutf7.c fuzz/replay_main.c
 fuzz_fuzz_mutf7_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
 fuzz_fuzz_mutf7_LDADD = $(MAIL_LINK)
+FUZZ_TARGETS += fuzz/fuzz_casemap
+fuzz_fuzz_casemap_SOURCES = fuzz/fuzz_casemap.c fuzz/replay_main.c
+fuzz_fuzz_casemap_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
+fuzz_fuzz_casemap_LDADD = $(MAIL_LINK)

@@ -79,3 +79,7 @@ UNIT_TESTS += t/unit/mail/test_list_pattern
 t_unit_mail_test_list_pattern_SOURCES = t/unit/mail/test_list_pattern.c t/unit/mail/expect.h
 t_unit_mail_test_list_pattern_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_mail_test_list_pattern_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/mail/test_casemap
+t_unit_mail_test_casemap_SOURCES = t/unit/mail/test_casemap.c t/unit/mail/expect.h
+t_unit_mail_test_casemap_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_mail_test_casemap_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
