@@ -67,3 +67,7 @@ FUZZ_TARGETS += fuzz/fuzz_casemap
 fuzz_fuzz_casemap_SOURCES = fuzz/fuzz_casemap.c fuzz/replay_main.c
 fuzz_fuzz_casemap_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
 fuzz_fuzz_casemap_LDADD = $(MAIL_LINK)
+FUZZ_TARGETS += fuzz/fuzz_base_subject
+fuzz_fuzz_base_subject_SOURCES = fuzz/fuzz_base_subject.c fuzz/replay_main.c
+fuzz_fuzz_base_subject_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
+fuzz_fuzz_base_subject_LDADD = $(MAIL_LINK)

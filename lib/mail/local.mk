@@ -34,3 +34,4 @@ lib_mail_libmail_a_SOURCES += lib/mail/internal_date.c lib/mail/internal_date.h
 lib_mail_libmail_a_SOURCES += lib/mail/mutf7.c lib/mail/mutf7.h
 lib_mail_libmail_a_SOURCES += lib/mail/list_pattern.c lib/mail/list_pattern.h
 lib_mail_libmail_a_SOURCES += lib/mail/casemap.c lib/mail/casemap.h
+lib_mail_libmail_a_SOURCES += lib/mail/base_subject.c lib/mail/base_subject.h

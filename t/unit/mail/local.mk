@@ -83,3 +83,7 @@ UNIT_TESTS += t/unit/mail/test_casemap
 t_unit_mail_test_casemap_SOURCES = t/unit/mail/test_casemap.c t/unit/mail/expect.h
 t_unit_mail_test_casemap_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_mail_test_casemap_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/mail/test_base_subject
+t_unit_mail_test_base_subject_SOURCES = t/unit/mail/test_base_subject.c t/unit/mail/expect.h
+t_unit_mail_test_base_subject_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_mail_test_base_subject_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
