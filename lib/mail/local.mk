@@ -35,3 +35,5 @@ lib_mail_libmail_a_SOURCES += lib/mail/mutf7.c lib/mail/mutf7.h
 lib_mail_libmail_a_SOURCES += lib/mail/list_pattern.c lib/mail/list_pattern.h
 lib_mail_libmail_a_SOURCES += lib/mail/casemap.c lib/mail/casemap.h
 lib_mail_libmail_a_SOURCES += lib/mail/base_subject.c lib/mail/base_subject.h
+lib_mail_libmail_a_SOURCES += lib/mail/thread.c lib/mail/thread_id.c lib/mail/thread.h
+lib_mail_libmail_a_SOURCES += lib/mail/thread_tree.c lib/mail/thread_tree.h
