@@ -71,3 +71,7 @@ FUZZ_TARGETS += fuzz/fuzz_base_subject
 fuzz_fuzz_base_subject_SOURCES = fuzz/fuzz_base_subject.c fuzz/replay_main.c
 fuzz_fuzz_base_subject_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
 fuzz_fuzz_base_subject_LDADD = $(MAIL_LINK)
+FUZZ_TARGETS += fuzz/fuzz_thread
+fuzz_fuzz_thread_SOURCES = fuzz/fuzz_thread.c fuzz/replay_main.c
+fuzz_fuzz_thread_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
+fuzz_fuzz_thread_LDADD = $(MAIL_LINK)
