@@ -90,7 +90,7 @@ static const struct {
     /* A dummy with the subject, and more of it. */
     {{{"b", "a", "x", 1}, {"c", "a", "x", 2}, {"e", "d", "x", 3}, {"f", "d", "x", 4}, {"g", "", "x", 0}},
      "((5)(1)(2)(3)(4))",
-     "((1)(2))((3)(4))(5)",
+     "(5)((1)(2))((3)(4))",
      "(5 (1)(2)(3)(4))"},
     /* Messages without a subject are not merged, those without an ID have no answers. */
     {{{"", "", "", 1}, {"", "", "", 2}, {"", "a", "", 3}}, "(1)(2)(3)", "(1)(2)(3)", "(1 (2)(3))"},
