@@ -75,3 +75,7 @@ FUZZ_TARGETS += fuzz/fuzz_thread
 fuzz_fuzz_thread_SOURCES = fuzz/fuzz_thread.c fuzz/replay_main.c
 fuzz_fuzz_thread_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
 fuzz_fuzz_thread_LDADD = $(MAIL_LINK)
+FUZZ_TARGETS += fuzz/fuzz_sort_key
+fuzz_fuzz_sort_key_SOURCES = fuzz/fuzz_sort_key.c fuzz/replay_main.c
+fuzz_fuzz_sort_key_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
+fuzz_fuzz_sort_key_LDADD = $(MAIL_LINK)
