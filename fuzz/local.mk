@@ -41,6 +41,8 @@ PARSERS = lib/base/str.c \
 	lib/mail/base_subject.c \
 	lib/mail/thread.c lib/mail/thread_id.c lib/mail/thread_tree.c \
 	lib/mail/sort_key.c \
+	lib/mail/preview.c \
+	lib/mail/preview_html.c \
 	lib/config/config_edit.c lib/config/config_lines.c lib/config/config_seal.c lib/config/config_sheet.c \
 	lib/config/config_value.c lib/config/main_cf.c lib/config/main_cf_expand.c lib/config/master_cf.c \
 	lib/table/alias_members.c lib/table/cidr_table.c lib/table/inline_table.c lib/table/ip_prefix.c \
