@@ -14,4 +14,5 @@ lib_net_libnet_a_SOURCES += \
 	lib/net/proxy_protocol.c lib/net/proxy_protocol.h \
 	lib/net/stream.c lib/net/stream.h
 # TLS
-lib_net_libnet_a_SOURCES += lib/net/tls.h lib/net/tls_key.c lib/net/tls_key.h
+lib_net_libnet_a_SOURCES += lib/net/tls.h lib/net/tls_key.c lib/net/tls_key.h lib/net/tls_chain.c lib/net/tls_chain.h \
+	lib/net/tls_signed.c lib/net/tls_signed.h
