@@ -19,6 +19,7 @@ lib_net_libnet_a_SOURCES += lib/net/tls.h lib/net/tls_key.h lib/net/tls_internal
 	lib/net/tls_connection.c \
 	lib/net/tls_context.c \
 	lib/net/tls_facts.c \
+	lib/net/tls_key.c \
 	lib/net/tls_protocols.c lib/net/tls_protocols.h \
 	lib/net/tls_server.c \
 	lib/net/tls_session.c lib/net/tls_session.h \
