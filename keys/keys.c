@@ -106,8 +106,13 @@ static void log_lines(struct str lines) {
         log_warning("%.*s", STR_ARGS(line));
 }
 
+/* Kept while handshakes may need keys of it that are no more. */
 static void retire(struct keys *keys, struct store *store) {
     size_t oldest = 0;
+    if (store_has_all_keys(keys->store, store)) {
+        store_destroy(&store);
+        return;
+    }
     for (size_t i = 0; i < RETIRED_STORES; i++)
         if (keys->retired[i].until < keys->retired[oldest].until) oldest = i;
     store_destroy(&keys->retired[oldest].store);

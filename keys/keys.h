@@ -7,7 +7,7 @@
 #include "store.h"
 #include "tickets.h"
 
-#define RETIRED_STORES 8
+#define RETIRED_STORES 32
 
 /* A connection to keys. */
 struct peer {

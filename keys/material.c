@@ -9,6 +9,7 @@
 #include "memory.h"
 #include "table_words.h"
 
+#define READ_SIZE      ((size_t)65536)
 #define FILE_LIMIT     ((size_t)1 << 20)
 #define MATERIAL_LIMIT ((size_t)256 << 20) /* of all files together */
 #define WATCH_LIMIT    ((size_t)200000)
@@ -86,8 +87,8 @@ static void watch(struct material_gathering *gathering, const char *path, struct
 
 static bool read_bytes(int file, struct buf *content, struct failure *failure) {
     for (;;) {
-        char *room = buf_reserve(content, 65536);
-        ssize_t got = room ? read(file, room, 65536) : 0;
+        char *room = buf_reserve(content, READ_SIZE);
+        ssize_t got = room ? read(file, room, READ_SIZE) : 0;
         if (!room) return failure_set(failure, "the file is larger than %zu bytes", FILE_LIMIT);
         if (got < 0) return failure_set(failure, "%s", strerror(errno));
         if (got == 0) return true;
@@ -117,6 +118,7 @@ static void add_path(struct material_gathering *gathering, struct str name, bool
     struct failure failure = {0};
     uint32_t mode = 0;
     watch(gathering, path, name);
+    (void)!buf_reserve(&content, 2 * READ_SIZE + 1); /* most fit, and growing leaves copies */
     if (read_file(path, &content, &mode, &failure))
         put_item(gathering, MATERIAL_FILE, mode, name, buf_str(&content));
     else if (!optional || failure.error_number != ENOENT)
@@ -179,6 +181,7 @@ static void add_tables(struct material_gathering *gathering) {
 /* ---- all of it */
 
 void material_gather(struct material_gathering *gathering, const struct config *config, struct buf *out) {
+    (void)!buf_reserve(out, FILE_LIMIT);
     *gathering = (struct material_gathering){.config = config, .out = out, .seen = map_create()};
     for (unsigned side = 0; side < MATERIAL_SIDES; side++)
         add_side(gathering, side);

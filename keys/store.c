@@ -302,6 +302,17 @@ const struct store_key *store_key(const struct store *store, struct str name) {
     return map_get(store->keys, name);
 }
 
+bool store_has_all_keys(const struct store *store, const struct store *other) {
+    size_t cursor = 0;
+    struct str name;
+    void *value;
+    while (map_next(other->keys, &cursor, &name, &value)) {
+        const struct store_key *old = value, *new = map_get(store->keys, name);
+        if (!new || (old->server && !new->server) || (old->client && !new->client)) return false;
+    }
+    return true;
+}
+
 /* ---- dates */
 
 static void add_date_line(struct buf *lines, const char *title, const struct tls_identity *identity, const char *words,

@@ -42,6 +42,8 @@ void store_destroy(struct store **store);
  * (an empty name: never NULL, but perhaps without certificates). */
 const struct store_set *store_find(const struct store *store, unsigned side, struct str name);
 const struct store_key *store_key(const struct store *store, struct str name);
+/* Whether no key of the other one is missing. */
+bool store_has_all_keys(const struct store *store, const struct store *other);
 /* Lines about certificates that have expired, will within warn_time (seconds), or are not valid yet. */
 void store_check_dates(const struct store *store, int64_t warn_time, int64_t now, struct buf *lines);
 
