@@ -308,7 +308,6 @@ static bool start(struct service *service, struct failure *failure) {
     keys->started = clock_monotonic();
     take_material(keys, buf_str(&keys->first));
     buf_free_secret(&keys->first);
-    if (!tickets_renew(&keys->tickets, now_seconds(), random_bytes)) return failure_set(failure, "no random numbers");
     return task_start("files", follow_files, keys) || failure_set(failure, "no stack to follow the files");
 }
 
@@ -318,7 +317,9 @@ static void tick(struct service *service) {
     for (size_t i = 0; i < RETIRED_STORES; i++)
         if (keys->retired[i].store && deadline_left(keys->retired[i].until) == 0)
             store_destroy(&keys->retired[i].store);
-    if (!tickets_renew(&keys->tickets, now, random_bytes)) log_warning("no random numbers for session tickets");
+    /* The first is made when somebody asks, unless the process before hands its own over first. */
+    if (keys->tickets.count > 0 && !tickets_renew(&keys->tickets, now, random_bytes))
+        log_warning("no random numbers for session tickets");
     if (now < keys->warned + WARN_PAUSE && now >= keys->warned) return;
     struct buf lines = buf_make(1 << 20);
     store_check_dates(keys->store, keys->config->tls_certificate_warn_time, now, &lines);
