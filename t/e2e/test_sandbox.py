@@ -3,6 +3,7 @@
 what it may, and where its root directory is."""
 
 import os
+import subprocess
 
 import tern_test as t
 
@@ -92,17 +93,34 @@ def check(tern, name, pid):
         t.is_(strange, [], f"{name}: no open file that is none of its business")
 
 
+def make_certificate(tern):
+    """Root's alone, below a directory that is root's alone."""
+    folder = tern.top / "certificates"
+    folder.mkdir(mode=0o700)
+    chain = folder / "chain.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", chain, "-out", folder / "crt.pem",
+                    "-days", "9", "-subj", "/CN=example.test"], check=True, capture_output=True)
+    chain.write_bytes(chain.read_bytes() + (folder / "crt.pem").read_bytes())
+    chain.chmod(0o600)
+    tern.set(f"smtpd_tls_chain_files = {chain}")
+    tern.set("smtpd_tls_security_level = may")
+
+
 def main():
     sink = t.Sink(lambda stage, text: "550 5.1.1 no" if stage == "rcpt" and text.startswith("no@") else None)
-    with t.Instance(settings=["disable_dns_lookups=yes", "smtp_host_lookup=native"], tls=True) as tern:
+    with t.Instance(settings=["disable_dns_lookups=yes", "smtp_host_lookup=native"]) as tern:
         tern.set(f"relayhost = [127.0.0.1]:{sink.port}")
         tern.add_user("anna")
+        make_certificate(tern)
         tern.start()
         # So that each kind of process runs: in, out, local, and back.
         tern.send("anna@example.test", ["anna@example.test", "r@sink.test", "no@sink.test"], b"Subject: all\n\nx\n")
         t.ok(tern.wait_stored("anna", 2), "a message and a bounce came")
         tern.command("sendmail", "-C", tern.etc, "-i", "anna@example.test", input="Subject: s\n\nx\n")
         t.ok(tern.wait_stored("anna", 3), "and one by sendmail")
+        with tern.smtp() as client:
+            client.ehlo()
+            client.starttls()
         found = processes(tern)
         t.is_(sorted(set(found) - set(ROLES)), [], "no process of an unknown kind")
         t.is_(sorted(set(ROLES) - set(found)), [], "every kind of process runs")
