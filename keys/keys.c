@@ -337,6 +337,7 @@ static const struct service_declaration declaration = {
     .drain = drain,
     .stop = stop,
     .session_limit = 2000,
+    .blocking_threads = 8, /* for RSA */
 };
 
 int main(int argument_count, char **arguments) {

@@ -61,9 +61,25 @@ static bool wait_for_allowance(const struct keys *keys, struct peer *peer) {
     return true;
 }
 
+/* One signature. RSA is made by a helper thread: it takes 0.4 ms (2,048 bits) to 3 ms (4,096), during which nobody
+ * else would be heard, and one processor would bound all handshakes; ECDSA and EdDSA take 0.03 ms, less than handing
+ * them to a thread and back. */
+struct work {
+    EVP_PKEY *key;
+    const struct ipc_keys_sign *question;
+    struct buf signature;
+    struct failure failure;
+    bool good;
+};
+
+static void do_sign(void *argument) {
+    struct work *work = argument;
+    work->good = tls_key_sign(work->key, (uint16_t)work->question->scheme, work->question->content, &work->signature,
+                              &work->failure);
+}
+
 void keys_sign(struct keys *keys, struct ipc_request *request, struct peer *peer) {
     const struct ipc_keys_sign *question = request->message;
-    struct failure failure = {0};
     if (peer->refused_count >= REFUSALS_MOST || !wait_for_allowance(keys, peer)) {
         ipc_answer_failed(request, 451, "4.3.0", "not now");
         return;
@@ -75,13 +91,19 @@ void keys_sign(struct keys *keys, struct ipc_request *request, struct peer *peer
         refuse(request, peer, reason);
         return;
     }
-    struct buf signature = buf_make(1024);
-    if (tls_key_sign(key->key, (uint16_t)question->scheme, question->content, &signature, &failure)) {
+    struct work work = {.key = key->key, .question = question, .signature = buf_make(1024)};
+    EVP_PKEY_up_ref(work.key); /* its store may go while a thread works */
+    if (EVP_PKEY_is_a(work.key, "RSA") || EVP_PKEY_is_a(work.key, "RSA-PSS"))
+        task_run_blocking(do_sign, &work);
+    else
+        do_sign(&work);
+    EVP_PKEY_free(work.key);
+    if (work.good) {
         peer->signed_count++;
-        struct ipc_keys_signed answer = {.signature = buf_str(&signature)};
+        struct ipc_keys_signed answer = {.signature = buf_str(&work.signature)};
         ipc_answer(request, IPC_KEYS_SIGNED, &answer, -1);
     } else {
-        refuse(request, peer, failure.text);
+        refuse(request, peer, work.failure.text);
     }
-    buf_free(&signature);
+    buf_free(&work.signature);
 }
