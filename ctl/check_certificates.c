@@ -5,7 +5,7 @@
 #include "master_cf.h"
 #include "material.h"
 #include "memory.h"
-#include "store.h"
+#include "key_store.h"
 
 #include <time.h>
 
@@ -43,11 +43,11 @@ bool check_certificates(const char *directory, const struct config *config) {
     struct material_gathering gathering;
     struct buf material = buf_make(0);
     material_gather(&gathering, config, &material);
-    struct store *store = store_create(config, buf_str(&material), NULL, (int64_t)time(NULL));
+    struct key_store *store = key_store_create(config, buf_str(&material), NULL, (int64_t)time(NULL));
     bool good = store->errors.length == 0;
     complain_lines("", &store->errors);
     complain_lines("warning: ", &store->warnings);
-    store_destroy(&store);
+    key_store_destroy(&store);
     material_free(&gathering);
     buf_free_secret(&material);
     check_overrides(directory);

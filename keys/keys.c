@@ -7,14 +7,14 @@
  *   KEYS_CHANGED        said to every caller when certificates or keys have changed
  *
  *   reader.c    the helper that may read the files, and sends them when they change
- *   material.c  which files, and their bytes; store.c what is made of them
+ *   material.c  which files, and their bytes; key_store.c what is made of them
  *
  * A renewed key takes its place while the old one goes on signing for handshakes
  * that began with it. Files that are of no use change nothing but the log. It runs as
  * tern-keys in an empty root and understands no stranger's bytes: what it is asked to
  * sign it only looks at. Its memory is neither dumped nor, where that is permitted,
  * swapped. */
-#include "keys.h"
+#include "keys_daemon.h"
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
@@ -107,21 +107,21 @@ static void log_lines(struct str lines) {
 }
 
 /* Kept while handshakes may need keys of it that are no more. */
-static void retire(struct keys *keys, struct store *store) {
+static void retire(struct keys *keys, struct key_store *store) {
     size_t oldest = 0;
-    if (store_has_all_keys(keys->store, store)) {
-        store_destroy(&store);
+    if (key_store_has_all_keys(keys->store, store)) {
+        key_store_destroy(&store);
         return;
     }
     for (size_t i = 0; i < RETIRED_STORES; i++)
         if (keys->retired[i].until < keys->retired[oldest].until) oldest = i;
-    store_destroy(&keys->retired[oldest].store);
+    key_store_destroy(&keys->retired[oldest].store);
     keys->retired[oldest] = (struct retired){store, deadline_in(RETIRED_MS)};
 }
 
 static void take_material(struct keys *keys, struct str material) {
-    struct store *earlier = keys->store;
-    keys->store = store_create(keys->config, material, earlier, now_seconds());
+    struct key_store *earlier = keys->store;
+    keys->store = key_store_create(keys->config, material, earlier, now_seconds());
     keys->warned = now_seconds();
     log_lines(buf_str(&keys->store->errors));
     log_lines(buf_str(&keys->store->warnings));
@@ -157,7 +157,7 @@ static bool add_chain(const struct store_set *set, size_t index, struct buf *row
 
 static void give_chains(struct keys *keys, struct ipc_request *request) {
     const struct ipc_keys_chains *question = request->message;
-    const struct store_set *set = store_find(keys->store, (unsigned)question->side, question->server_name);
+    const struct store_set *set = key_store_find(keys->store, (unsigned)question->side, question->server_name);
     struct buf rows = buf_make(150000);
     uint32_t count = 0;
     bool good = !set || !set->broken;
@@ -316,13 +316,13 @@ static void tick(struct service *service) {
     int64_t now = now_seconds();
     for (size_t i = 0; i < RETIRED_STORES; i++)
         if (keys->retired[i].store && deadline_left(keys->retired[i].until) == 0)
-            store_destroy(&keys->retired[i].store);
+            key_store_destroy(&keys->retired[i].store);
     /* The first is made when somebody asks, unless the process before hands its own over first. */
     if (keys->tickets.count > 0 && !tickets_renew(&keys->tickets, now, random_bytes))
         log_warning("no random numbers for session tickets");
     if (now < keys->warned + WARN_PAUSE && now >= keys->warned) return;
     struct buf lines = buf_make(1 << 20);
-    store_check_dates(keys->store, keys->config->tls_certificate_warn_time, now, &lines);
+    key_store_check_dates(keys->store, keys->config->tls_certificate_warn_time, now, &lines);
     log_lines(buf_str(&lines));
     buf_free(&lines);
     keys->warned = now;

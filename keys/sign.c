@@ -5,16 +5,16 @@
  * handshakes signed that this process does not see, and so be the server for as long
  * as the process is its own; it cannot have a certificate, a request for one or a
  * document signed, and has nothing left when it is put out. */
-#include "keys.h"
+#include "keys_daemon.h"
 #include "log.h"
 #include "tls_signed.h"
 
 enum { REFUSALS_MOST = 1000 }; /* of one connection: then it is no process of ours that asks */
 
 static const struct store_key *find_key(const struct keys *keys, struct str name) {
-    const struct store_key *key = store_key(keys->store, name);
+    const struct store_key *key = key_store_key(keys->store, name);
     for (size_t i = 0; !key && i < RETIRED_STORES; i++)
-        if (keys->retired[i].store) key = store_key(keys->retired[i].store, name);
+        if (keys->retired[i].store) key = key_store_key(keys->retired[i].store, name);
     return key;
 }
 

@@ -1,10 +1,10 @@
-/* keys: what its files share. */
+/* keys_daemon: what the files of keys share. */
 #ifndef TERN_KEYS_DAEMON_H
 #define TERN_KEYS_DAEMON_H
 
 #include "ipc.h"
 #include "service.h"
-#include "store.h"
+#include "key_store.h"
 #include "tickets.h"
 
 #define RETIRED_STORES 32
@@ -24,7 +24,7 @@ struct peer {
 
 /* A store that was replaced: handshakes that began with it may still need its keys. */
 struct retired {
-    struct store *store;
+    struct key_store *store;
     deadline until;
 };
 
@@ -33,7 +33,7 @@ struct keys {
     const struct config *config;
     int reader;       /* socket to the helper that reads the files */
     struct buf first; /* the material that came before the sandbox */
-    struct store *store;
+    struct key_store *store;
     struct retired retired[RETIRED_STORES];
     struct tickets tickets;
     struct peer *peers;

@@ -16,7 +16,7 @@
 #include "config_load.h"
 #include "material.h"
 #include "memory.h"
-#include "store.h"
+#include "key_store.h"
 
 static const struct config_system machine = {.hostname = STR_INIT("mail.example.com"),
                                              .networks_host = STR_INIT("192.0.2.1/32")};
@@ -102,11 +102,11 @@ static struct config *config_of(const char *text) {
     return config;
 }
 
-static struct store *store_of(const struct config *config, const struct store *earlier) {
+static struct key_store *store_of(const struct config *config, const struct key_store *earlier) {
     struct material_gathering gathering;
     struct buf material = {0};
     material_gather(&gathering, config, &material);
-    struct store *store = store_create(config, buf_str(&material), earlier, (int64_t)time(NULL));
+    struct key_store *store = key_store_create(config, buf_str(&material), earlier, (int64_t)time(NULL));
     material_free(&gathering);
     buf_free_secret(&material);
     return store;
@@ -156,15 +156,15 @@ static void test_sides(void **state) {
     };
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
         struct config *config = config_of(table[i].text);
-        struct store *store = store_of(config, NULL);
+        struct key_store *store = store_of(config, NULL);
         expect_line(&store->errors, NULL);
         expect_line(&store->warnings, NULL);
-        expect_set(store_find(store, 0, STR_EMPTY), table[i].first, table[i].second);
-        expect_set(store_find(store, 1, STR_EMPTY), table[i].client, NULL);
-        expect_set(store_find(store, 2, STR_EMPTY), table[i].lmtp, NULL);
-        assert_null(store_find(store, 3, STR_EMPTY));
-        assert_null(store_find(store, 0, STR("a.test")));
-        store_destroy(&store);
+        expect_set(key_store_find(store, 0, STR_EMPTY), table[i].first, table[i].second);
+        expect_set(key_store_find(store, 1, STR_EMPTY), table[i].client, NULL);
+        expect_set(key_store_find(store, 2, STR_EMPTY), table[i].lmtp, NULL);
+        assert_null(key_store_find(store, 3, STR_EMPTY));
+        assert_null(key_store_find(store, 0, STR("a.test")));
+        key_store_destroy(&store);
         config_free(&config);
     }
 }
@@ -173,17 +173,17 @@ static void test_key_sides(void **state) {
     (void)state;
     struct config *config =
         config_of("smtpd_tls_chain_files = DIR/rsa.pem, DIR/ecdsa.pem\nsmtp_tls_chain_files = DIR/ecdsa.pem\n");
-    struct store *store = store_of(config, NULL);
+    struct key_store *store = store_of(config, NULL);
     uint8_t name[TLS_KEY_NAME_SIZE];
     assert_true(tls_key_name(rsa.certificate.key, name));
-    const struct store_key *key = store_key(store, str_make((char *)name, sizeof name));
+    const struct store_key *key = key_store_key(store, str_make((char *)name, sizeof name));
     assert_true(key && key->server && !key->client);
     assert_true(tls_key_name(ecdsa.certificate.key, name));
-    key = store_key(store, str_make((char *)name, sizeof name));
+    key = key_store_key(store, str_make((char *)name, sizeof name));
     assert_true(key && key->server && key->client);
     assert_true(tls_key_name(other.certificate.key, name));
-    assert_null(store_key(store, str_make((char *)name, sizeof name)));
-    store_destroy(&store);
+    assert_null(key_store_key(store, str_make((char *)name, sizeof name)));
+    key_store_destroy(&store);
     config_free(&config);
 }
 
@@ -218,30 +218,30 @@ static void test_names(void **state) {
     struct config *config = config_of("smtpd_tls_chain_files = DIR/ecdsa.pem\n"
                                       "tls_server_sni_maps = inline:{a.test=DIR/rsa.pem}, texthash:DIR/names, "
                                       "inline:{{a.test = DIR/missing}, {c.test = DIR/other.pem}}\n");
-    struct store *store = store_of(config, NULL);
+    struct key_store *store = store_of(config, NULL);
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
-        expect_set(store_find(store, 0, str_from(table[i].name)), table[i].first, table[i].second);
-    expect_set(store_find(store, 1, STR("a.test")), NULL, NULL);
-    store_destroy(&store);
+        expect_set(key_store_find(store, 0, str_from(table[i].name)), table[i].first, table[i].second);
+    expect_set(key_store_find(store, 1, STR("a.test")), NULL, NULL);
+    key_store_destroy(&store);
     config_free(&config);
 }
 
 static void test_tables_in_trouble(void **state) {
     (void)state;
     struct config *config = config_of("tls_server_sni_maps = texthash:DIR/names\n");
-    struct store *store = store_of(config, NULL);
-    expect_set(store_find(store, 0, STR("x.wild.test")), &other, NULL);
+    struct key_store *store = store_of(config, NULL);
+    expect_set(key_store_find(store, 0, STR("x.wild.test")), &other, NULL);
     assert_int_equal(rename(path_of("names"), path_of("names.away")), 0);
-    struct store *after = store_of(config, store);
+    struct key_store *after = store_of(config, store);
     expect_line(&after->errors, "tls_server_sni_maps: texthash:");
-    expect_set(store_find(after, 0, STR("x.wild.test")), &other, NULL);
-    store_destroy(&store);
-    store_destroy(&after);
+    expect_set(key_store_find(after, 0, STR("x.wild.test")), &other, NULL);
+    key_store_destroy(&store);
+    key_store_destroy(&after);
     config_free(&config);
     config = config_of("tls_server_sni_maps = pcre:DIR/names.away\n");
     store = store_of(config, NULL);
     expect_line(&store->errors, "tls_server_sni_maps: pcre:");
-    store_destroy(&store);
+    key_store_destroy(&store);
     config_free(&config);
 }
 
@@ -282,11 +282,11 @@ static void test_findings(void **state) {
     };
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
         struct config *config = config_of(table[i].text);
-        struct store *store = store_of(config, NULL);
+        struct key_store *store = store_of(config, NULL);
         expect_line(&store->errors, table[i].error);
         expect_line(&store->warnings, table[i].warning);
         if (table[i].error && strstr(table[i].text, "smtpd_tls")) assert_true(store->sides[0].broken);
-        store_destroy(&store);
+        key_store_destroy(&store);
         config_free(&config);
     }
 }
@@ -302,33 +302,33 @@ static void test_renewal(void **state) {
     write_made("live.pem", &rsa);
     write_file("live.pem.ocsp", STR("a response"), STR_EMPTY, 0644);
     material_gather(&gathering, config, &material);
-    struct store *first = store_create(config, buf_str(&material), NULL, (int64_t)time(NULL));
-    expect_set(store_find(first, 0, STR_EMPTY), &rsa, NULL);
+    struct key_store *first = key_store_create(config, buf_str(&material), NULL, (int64_t)time(NULL));
+    expect_set(key_store_find(first, 0, STR_EMPTY), &rsa, NULL);
     assert_string_equal(buf_string(&first->sides[0].staples[0]), "a response");
     assert_false(material_changed(&gathering));
     /* Half written: the old one stays, with its response, under both names. */
     write_file("live.pem", buf_str(&ecdsa.key), STR_EMPTY, 0600);
     assert_true(material_changed(&gathering));
-    struct store *second = store_of(config, first);
+    struct key_store *second = store_of(config, first);
     expect_line(&second->errors, "a private key without its certificate; the certificates of before are kept");
-    expect_set(store_find(second, 0, STR_EMPTY), &rsa, NULL);
-    expect_set(store_find(second, 0, STR("n.test")), &rsa, NULL);
+    expect_set(key_store_find(second, 0, STR_EMPTY), &rsa, NULL);
+    expect_set(key_store_find(second, 0, STR("n.test")), &rsa, NULL);
     assert_string_equal(buf_string(&second->sides[0].staples[0]), "a response");
-    assert_true(store_has_all_keys(second, first));
-    store_destroy(&first); /* what it shared lives on */
+    assert_true(key_store_has_all_keys(second, first));
+    key_store_destroy(&first); /* what it shared lives on */
     unlink(path_of("live.pem"));
-    struct store *third = store_of(config, second);
-    expect_set(store_find(third, 0, STR_EMPTY), &rsa, NULL);
-    store_destroy(&second);
+    struct key_store *third = store_of(config, second);
+    expect_set(key_store_find(third, 0, STR_EMPTY), &rsa, NULL);
+    key_store_destroy(&second);
     write_made("live.pem", &ecdsa);
     unlink(path_of("live.pem.ocsp"));
-    struct store *fourth = store_of(config, third);
+    struct key_store *fourth = store_of(config, third);
     expect_line(&fourth->errors, NULL);
-    expect_set(store_find(fourth, 0, STR_EMPTY), &ecdsa, NULL);
+    expect_set(key_store_find(fourth, 0, STR_EMPTY), &ecdsa, NULL);
     assert_string_equal(buf_string(&fourth->sides[0].staples[0]), "");
-    assert_false(store_has_all_keys(fourth, third));
-    store_destroy(&third);
-    store_destroy(&fourth);
+    assert_false(key_store_has_all_keys(fourth, third));
+    key_store_destroy(&third);
+    key_store_destroy(&fourth);
     material_free(&gathering);
     buf_free_secret(&material);
     config_free(&config);
@@ -374,9 +374,9 @@ static void test_malformed(void **state) {
         while (material_next(&rest, &item))
             assert_true(item.value.data + item.value.length <= material.data + length);
     }
-    struct store *store = store_create(config, str_slice(buf_str(&material), 0, material.length - 1), NULL, 0);
+    struct key_store *store = key_store_create(config, str_slice(buf_str(&material), 0, material.length - 1), NULL, 0);
     expect_line(&store->errors, "it was not read");
-    store_destroy(&store);
+    key_store_destroy(&store);
     material_free(&gathering);
     buf_free_secret(&material);
     config_free(&config);

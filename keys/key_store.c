@@ -1,5 +1,5 @@
 /* Making a store of the material. */
-#include "store.h"
+#include "key_store.h"
 
 #include <sys/stat.h>
 #include <time.h>
@@ -8,15 +8,15 @@
 #include "memory.h"
 
 #define LINES_LIMIT  ((size_t)1 << 20)
-#define STAPLE_LIMIT ((size_t)16000) /* certificate_chain's bound */
+#define STAPLE_LIMIT ((size_t)7000) /* certificate_chain's bound */
 #define SOURCE_LIMIT 64
 
 /* ---- making: the files by their names */
 
 struct making {
     const struct config *config;
-    const struct store *earlier;
-    struct store *store;
+    const struct key_store *earlier;
+    struct key_store *store;
     struct map *files; /* struct material_item * by path */
     struct material_item *items;
     size_t item_count;
@@ -120,7 +120,7 @@ static void inherit(struct store_set *set, const struct store_set *earlier) {
     }
 }
 
-static void add_keys(struct store *store, const struct store_set *set, bool server) {
+static void add_keys(struct key_store *store, const struct store_set *set, bool server) {
     for (size_t i = 0; i < set->identities.count; i++) {
         const struct tls_identity *identity = &set->identities.items[i];
         struct str name = str_make((const char *)identity->name, sizeof identity->name);
@@ -240,26 +240,27 @@ static void keep_names(struct making *making) {
     }
 }
 
-struct store *store_create(const struct config *config, struct str material, const struct store *earlier, int64_t now) {
-    struct store *store = MEMORY_NEW(struct store);
-    *store = (struct store){.names = map_create(),
-                            .keys = map_create(),
-                            .errors = buf_make(LINES_LIMIT),
-                            .warnings = buf_make(LINES_LIMIT)};
+struct key_store *key_store_create(const struct config *config, struct str material, const struct key_store *earlier,
+                                   int64_t now) {
+    struct key_store *store = MEMORY_NEW(struct key_store);
+    *store = (struct key_store){.names = map_create(),
+                                .keys = map_create(),
+                                .errors = buf_make(LINES_LIMIT),
+                                .warnings = buf_make(LINES_LIMIT)};
     struct making making = {.config = config, .earlier = earlier, .store = store, .files = map_create()};
     count_items(&making, material);
     for (unsigned side = 0; side < STORE_SIDES; side++)
         make_side(&making, side);
     make_names(&making);
     keep_names(&making);
-    store_check_dates(store, config->tls_certificate_warn_time, now, &store->warnings);
+    key_store_check_dates(store, config->tls_certificate_warn_time, now, &store->warnings);
     map_destroy(&making.files);
     MEMORY_FREE(making.items);
     return store;
 }
 
-void store_destroy(struct store **store) {
-    struct store *ending = *store;
+void key_store_destroy(struct key_store **store) {
+    struct key_store *ending = *store;
     size_t cursor = 0;
     struct str name;
     void *value;
@@ -284,7 +285,7 @@ void store_destroy(struct store **store) {
 
 /* ---- asking it */
 
-const struct store_set *store_find(const struct store *store, unsigned side, struct str name) {
+const struct store_set *key_store_find(const struct key_store *store, unsigned side, struct str name) {
     if (side >= STORE_SIDES) return NULL;
     if (name.length == 0 || side != 0) return &store->sides[side];
     const struct store_set *set = map_get(store->names, name);
@@ -298,11 +299,11 @@ const struct store_set *store_find(const struct store *store, unsigned side, str
     return set;
 }
 
-const struct store_key *store_key(const struct store *store, struct str name) {
+const struct store_key *key_store_key(const struct key_store *store, struct str name) {
     return map_get(store->keys, name);
 }
 
-bool store_has_all_keys(const struct store *store, const struct store *other) {
+bool key_store_has_all_keys(const struct key_store *store, const struct key_store *other) {
     size_t cursor = 0;
     struct str name;
     void *value;
@@ -338,7 +339,7 @@ static void check_set_dates(const struct store_set *set, int64_t warn_time, int6
     }
 }
 
-void store_check_dates(const struct store *store, int64_t warn_time, int64_t now, struct buf *lines) {
+void key_store_check_dates(const struct key_store *store, int64_t warn_time, int64_t now, struct buf *lines) {
     size_t cursor = 0;
     struct str name;
     void *value;
