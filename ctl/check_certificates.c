@@ -43,7 +43,7 @@ bool check_certificates(const char *directory, const struct config *config) {
     struct material_gathering gathering;
     struct buf material = buf_make(0);
     material_gather(&gathering, config, &material);
-    struct key_store *store = key_store_create(config, buf_str(&material), NULL, (int64_t)time(NULL));
+    struct key_store *store = key_store_create(config, buf_str(&material), NULL, (int64_t)time(NULL), NULL);
     bool good = store->errors.length == 0;
     complain_lines("", &store->errors);
     complain_lines("warning: ", &store->warnings);

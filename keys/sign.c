@@ -11,10 +11,11 @@
 
 enum { REFUSALS_MOST = 1000 }; /* of one connection: then it is no process of ours that asks */
 
-static const struct store_key *find_key(const struct keys *keys, struct str name) {
-    const struct store_key *key = key_store_key(keys->store, name);
-    for (size_t i = 0; !key && i < RETIRED_STORES; i++)
-        if (keys->retired[i].store) key = key_store_key(keys->retired[i].store, name);
+static const struct held_key *find_key(const struct keys *keys, struct str name) {
+    const struct held_key *key = key_store_key(keys->store, name);
+    for (size_t i = 0; !key && i < keys->retired_count; i++)
+        if (str_equal(name, str_make((const char *)keys->retired[i].name, TLS_KEY_NAME_SIZE)))
+            key = &keys->retired[i].key;
     return key;
 }
 
@@ -32,7 +33,7 @@ static void refuse(struct ipc_request *request, struct peer *peer, const char *r
     ipc_answer_failed(request, 550, "5.7.0", "%s", reason);
 }
 
-static const char *reason_against(const struct store_key *key, const struct ipc_keys_sign *question) {
+static const char *reason_against(const struct held_key *key, const struct ipc_keys_sign *question) {
     if (!key) return "there is no such key";
     switch (tls_signed_content(question->content)) {
     case TLS_SIGNED_BY_SERVER:
@@ -85,7 +86,7 @@ void keys_sign(struct keys *keys, struct ipc_request *request, struct peer *peer
         return;
     }
     /* Found after the wait: a store may have gone meanwhile. */
-    const struct store_key *key = find_key(keys, question->key);
+    const struct held_key *key = find_key(keys, question->key);
     const char *reason = reason_against(key, question);
     if (reason) {
         refuse(request, peer, reason);

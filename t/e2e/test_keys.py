@@ -181,6 +181,29 @@ class t_files:
         self.table.write_text(self.before)
 
 
+def stapling(tern, folder):
+    """A response beside the chain file is given to clients that ask, and is renewed like the rest."""
+    issuer, index = folder / "second", folder / "index"
+    serial = subprocess.run(["openssl", "x509", "-in", f"{issuer}.crt", "-noout", "-serial"], capture_output=True, text=True,
+                            check=True).stdout.strip().split("=")[1]
+    index.write_text(f"V\t350101000000Z\t\t{serial}\tunknown\t/CN=second\n")
+    response = folder / "response"
+    subprocess.run(["openssl", "ocsp", "-index", index, "-CA", f"{issuer}.crt", "-rsigner", f"{issuer}.crt", "-rkey",
+                    f"{issuer}.key", "-issuer", f"{issuer}.crt", "-cert", f"{issuer}.crt", "-respout", response, "-ndays", "3"],
+                   capture_output=True, check=True)
+
+    def stapled():
+        done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{tern.smtp_port}", "-status", "-servername",
+                               "none.test", "-sigalgs", "ECDSA+SHA256"], input=b"", capture_output=True, timeout=30)
+        return b"Cert Status: good" in done.stdout
+    t.ok(not stapled(), "no OCSP response is given where there is none")
+    put(folder / "second.pem.ocsp", response.read_bytes())
+    t.ok(t.wait_for(stapled, 20, 0.3), "one that comes is given")
+    put(folder / "second.pem.ocsp", b"<html>busy</html>")
+    t.ok(t.wait_for(lambda: not stapled(), 20, 0.3), "one that is none is not")
+    t.ok(log_has(tern, "second.pem.ocsp is not used"), "which the log tells")
+
+
 def resumption(tern):
     """Python's client keeps sessions of TLS 1.3 only once data have come."""
     how = context()
@@ -308,6 +331,7 @@ def main():
         folder = pathlib.Path(tern.top) / "certificates"
         folder.mkdir()
         names_and_kinds(tern, folder)
+        stapling(tern, folder)
         resumption(tern)
         renewal(tern, folder)
         replaced(tern)
