@@ -29,6 +29,7 @@ static const struct subcommand subcommands[] = {
     {"check", tern_check, "", "look over configuration and directories"},
     {"init", tern_init, "DIR [--domain NAME] [--port-base N] [--set name=value]...", "make a private instance below DIR"},
     {"user", tern_user, "add|del|passwd NAME@DOMAIN | list", "mailbox users; passwords come by standard input"},
+    {"tls", tern_tls, "SUBCOMMAND ...", "keys and certificates of the SMTP server, as postfix tls; without more: its usage"},
     {"version", tern_version, "", "print the version"},
     {"help", tern_help, "", "print this"},
 };
