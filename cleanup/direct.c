@@ -11,7 +11,7 @@
 #define ENVELOPE_LIMIT ((size_t)60000) /* ipc_messages.def, QMGR_DIRECT */
 
 static bool is_wanted(const struct commit *commit) {
-    return commit->pending->in_memory && !commit->on_hold && commit->envelope.length <= ENVELOPE_LIMIT &&
+    return commit->pending->in_memory && !commit->on_hold && commit->message->release == 0 && commit->envelope.length <= ENVELOPE_LIMIT &&
            commit->cleanup->config->direct_delivery_milliseconds > 0 &&
            deadline_left(commit->cleanup->qmgr_stalled) == 0 &&
            ipc_client_connect(commit->cleanup->qmgr, deadline_in(CONNECT_PATIENCE), NULL);

@@ -92,6 +92,8 @@ static void show_file(struct folder_walk *walk, const char *name, int file) {
                                  .arrival = (uint64_t)(envelope.arrival / CLOCK_SECOND),
                                  .size = header.content_length,
                                  .forced_expire = envelope.force_expire,
+                                 .release = envelope.wish.release > clock_date() / CLOCK_SECOND ? (uint64_t)envelope.wish.release : 0,
+                                 .priority = priority_to_number(envelope.wish.priority),
                                  .sender = envelope.sender,
                                  .recipients = {buf_str(&recipients), count}};
         walk->stop = !walk->visitor(&row, walk->context);

@@ -66,6 +66,8 @@ static void add_message(struct listing *listing, const struct candidate *candida
                                  .arrival = (uint64_t)(envelope.arrival / CLOCK_SECOND),
                                  .size = header.content_length,
                                  .forced_expire = envelope.force_expire,
+                                 .release = envelope.wish.release > clock_date() / CLOCK_SECOND ? (uint64_t)envelope.wish.release : 0,
+                                 .priority = priority_to_number(envelope.wish.priority),
                                  .sender = envelope.sender,
                                  .recipients = {buf_str(&recipients), recipient_count}};
         if (!ipc_list_add(IPC_ROW_QUEUED, &row, &listing->rows, &listing->count)) listing->phase = PHASE_END;

@@ -335,6 +335,11 @@ static bool commit(struct intake *intake, const struct intake_envelope *envelope
             .age = age_of(intake),
             .recipients = {buf_str(&rows), count},
             .report = (uint64_t)envelope->report,
+            .release = (uint64_t)envelope->wish.release,
+            .deliver_by = (uint64_t)envelope->wish.deliver_by,
+            .by_mode = (uint64_t)envelope->wish.by_mode,
+            .by_trace = envelope->wish.by_trace,
+            .priority = priority_to_number(envelope->wish.priority),
         };
         result = ipc_ask(intake->source->cleanup, IPC_CLEANUP_COMMIT, &request, intake->file, IPC_CLEANUP_COMMITTED,
                          until, arena, &reply, NULL);
