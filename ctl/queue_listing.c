@@ -131,7 +131,8 @@ bool queue_listing_json(const struct ipc_queued *row, struct buf *out) {
     good = json_object_set_new(object, "queue_id", json_text(row->queue_id)) == 0 && good;
     good = json_object_set_new(object, "arrival_time", json_integer((json_int_t)row->arrival)) == 0 && good;
     good = json_object_set_new(object, "message_size", json_integer((json_int_t)row->size)) == 0 && good;
-    if (row->release) good = json_object_set_new(object, "release_time", json_integer((json_int_t)row->release)) == 0 && good;
+    if (row->release)
+        good = json_object_set_new(object, "release_time", json_integer((json_int_t)row->release)) == 0 && good;
     if (row->priority)
         good = json_object_set_new(object, "priority", json_integer(priority_from_number(row->priority))) == 0 && good;
     good = json_object_set_new(object, "forced_expire", json_boolean(row->forced_expire)) == 0 && good;

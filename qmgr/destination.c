@@ -160,7 +160,8 @@ static void update_ready(struct destination *destination) {
 }
 
 void destination_add_job(struct destination *destination, struct job *job) {
-    struct sender_line *line = line_find(destination, job->message->envelope.sender, job->message->envelope.wish.priority);
+    struct sender_line *line =
+        line_find(destination, job->message->envelope.sender, job->message->envelope.wish.priority);
     job->destination = destination;
     job->line = line;
     job->next = NULL;
@@ -252,7 +253,9 @@ void destination_failed(struct destination *destination, struct str reason) {
 
 /* ---- how long it takes */
 
-static void follow_pace(double *pace, double took) { *pace = *pace > 0 ? *pace + (took - *pace) / 8 : took; }
+static void follow_pace(double *pace, double took) {
+    *pace = *pace > 0 ? *pace + (took - *pace) / 8 : took;
+}
 
 /* What is not known of a destination is taken to be as with the others of its transport. */
 void destination_took(struct destination *destination, int64_t milliseconds) {

@@ -13,8 +13,8 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define BOUNCE_PATIENCE   120000 /* ms */
-#define NOTE_PAUSE        5000   /* ms between attempts to write down what was delivered */
+#define BOUNCE_PATIENCE   120000          /* ms */
+#define NOTE_PAUSE        5000            /* ms between attempts to write down what was delivered */
 #define CLOCK_TOLERANCE   ((int64_t)3600) /* seconds that a message may seem to come from the future */
 #define NOTICE_ROWS_LIMIT ((size_t)100000)
 

@@ -409,7 +409,9 @@ void message_begin(struct message *message) {
     queue_jobs(message);
 }
 
-static void activate_task(void *argument) { message_begin(argument); }
+static void activate_task(void *argument) {
+    message_begin(argument);
+}
 
 /* The file knows better than the index when a predecessor noted an attempt while it drained. */
 static bool is_due(const struct message *message, bool flushed) {

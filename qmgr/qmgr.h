@@ -95,14 +95,14 @@ struct message {
     struct queue_header header;
     struct queue_envelope envelope;
     uint64_t events_end;
-    int file;      /* read and write: events are appended here; -1 while it is not in the queue */
-    int shared;    /* what agents get: read-only, or a sealed memory file */
+    int file;                /* read and write: events are appended here; -1 while it is not in the queue */
+    int shared;              /* what agents get: read-only, or a sealed memory file */
     uint64_t content_offset; /* in shared */
     int memory;              /* what shared was before the message came into the queue, while deliveries that
                               * began with it go on; else -1 */
     unsigned memory_users;
-    struct direct *direct;   /* NULL once it is in the queue */
-    bool deferred; /* stands in cur/, else in new/ */
+    struct direct *direct; /* NULL once it is in the queue */
+    bool deferred;         /* stands in cur/, else in new/ */
     bool perhaps_delivered;
     bool unsynced;     /* events were appended and not synced */
     bool tried;        /* some recipient was answered "later" in this pass */
@@ -141,8 +141,8 @@ struct qmgr {
     int64_t due_position, due_at; /* seconds */
     char due_id[24];
     deadline next_misdated; /* dates beyond any wait are looked for again, not before */
-    bool due_waits;  /* for room */
-    bool locked_met; /* a draining predecessor still has something: look again soon */
+    bool due_waits;         /* for room */
+    bool locked_met;        /* a draining predecessor still has something: look again soon */
     /* flush: everything scheduled up to here is due now */
     int64_t flush_position;
     char flush_id[24];

@@ -55,8 +55,8 @@ static bool read_wish(struct session *session, const struct smtp_mail *mail, str
                       bool *priority_changed) {
     const struct config *config = session->smtpd->config;
     int64_t now = clock_date() / CLOCK_SECOND, minimum = config->smtpd_deliver_by_minimum;
-    int64_t most = session->client.login.length ? config->smtpd_priority_limit
-                                                : config->smtpd_unauthenticated_priority_limit;
+    int64_t most =
+        session->client.login.length ? config->smtpd_priority_limit : config->smtpd_unauthenticated_priority_limit;
     if (!envelope_wish_release(mail, now, config->smtpd_future_release_limit, &wish->release))
         return reply(session, 501, "5.5.4", "Error: the date of release is none, or more than %lld seconds off",
                      (long long)config->smtpd_future_release_limit);

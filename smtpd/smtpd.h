@@ -163,7 +163,7 @@ struct transaction {
     struct str envelope_id, hold_reason;
     struct envelope_wish wish;
     bool priority_changed; /* the client asked for a higher one */
-    struct buf prepended; /* header lines of PREPEND */
+    struct buf prepended;  /* header lines of PREPEND */
     struct ipc_recipient *recipients;
     size_t recipient_count, recipient_room, overshoot;
     struct content *content; /* from DATA or the first BDAT */

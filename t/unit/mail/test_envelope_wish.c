@@ -50,8 +50,9 @@ static void test_deliver_by(void **state) {
         const char *relayed; /* BY as it goes on that much later */
         bool late;
     } rows[] = {
-        {"BY=120;R", 0, "120;R", false},    {"BY=120;RT", 100, "20;RT", false}, {"BY=120;N", 120, "0;N", true},
-        {"BY=120;NT", 1120, "-1000;NT", true}, {"BY=-60;N", 0, "-60;N", true}, {"BY=999999999;R", 0, "999999999;R", false},
+        {"BY=120;R", 0, "120;R", false}, {"BY=120;RT", 100, "20;RT", false},
+        {"BY=120;N", 120, "0;N", true},  {"BY=120;NT", 1120, "-1000;NT", true},
+        {"BY=-60;N", 0, "-60;N", true},  {"BY=999999999;R", 0, "999999999;R", false},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct smtp_mail mail = parse(rows[i].parameters);

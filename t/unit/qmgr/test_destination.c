@@ -350,10 +350,10 @@ static void test_priorities_by_weight(void **state) {
     late->message->envelope.wish.priority = -9;
     destination_add_job(to, late);
     for (size_t delivery = 0; delivery < 10; delivery++) {
-        assert_true(delivery < 2 || flying[0].message != late->message);
         end_one();
         started[0] = '\0';
     }
+    assert_in_range(late->taken, 0, 1);
     while (flying_count) {
         end_one();
         started[0] = '\0';
