@@ -157,12 +157,23 @@ static bool has_high_bit(struct str text) {
     return (seen & UINT64_C(0x8080808080808080)) != 0;
 }
 
-/* The fields that a submission lacks (RFC 6409 8.1 to 8.3), for our own clients. */
+/* local_header_rewrite_clients; of what it names only the login may come after the connection. */
+static bool completes_header(const struct session *session) {
+    const struct config *config = session->smtpd->config;
+    struct str word, rest = config->local_header_rewrite_clients;
+    if (session->rewrites_headers || config->always_add_missing_headers) return true;
+    while (session->client.login.length && str_next_word(&rest, ", \t\r\n", &word))
+        if (str_equal_nocase(word, STR("permit_sasl_authenticated"))) return true;
+    return false;
+}
+
+/* The fields that a submission lacks (RFC 6409 8.1 to 8.3), for our own clients. Sender: is never added nor taken
+ * away: whose address From: may name is smtpd_sender_login_maps' business. */
 static void add_missing_fields(struct session *session, struct content *content) {
     const struct config *config = session->smtpd->config;
     struct content_header *header = &content->header;
     int64_t now = clock_date() / CLOCK_SECOND;
-    if (content->raw || (!session->rewrites_headers && !config->always_add_missing_headers)) return;
+    if (content->raw || !completes_header(session)) return;
     if (!header->has_from) {
         struct mail_address from = session->transaction->sender;
         if (!mail_address_is_null(&from) || mail_address_from_parts(STR("MAILER-DAEMON"), config->myorigin,

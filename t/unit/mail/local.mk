@@ -47,3 +47,7 @@ UNIT_TESTS += t/unit/mail/test_envelope_wish
 t_unit_mail_test_envelope_wish_SOURCES = t/unit/mail/test_envelope_wish.c t/unit/mail/expect.h
 t_unit_mail_test_envelope_wish_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_mail_test_envelope_wish_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/mail/test_sasl_client
+t_unit_mail_test_sasl_client_SOURCES = t/unit/mail/test_sasl_client.c t/unit/mail/expect.h
+t_unit_mail_test_sasl_client_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_mail_test_sasl_client_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
