@@ -20,8 +20,9 @@ struct connection_cache {
     struct loop_timer *timer;
 };
 
-/* A live one to this server, or NULL: it is the caller's now. */
-struct connection *connection_cache_take(struct connection_cache *cache, struct str relay);
+/* A live one to this server that has logged in with this account (its key, see login.h), or NULL: it is the caller's
+ * now. */
+struct connection *connection_cache_take(struct connection_cache *cache, struct str relay, const uint8_t *login_key);
 /* Keeps it, or, where there is no room, closes it. Takes it over. */
 void connection_cache_put(struct connection_cache *cache, struct connection *connection);
 /* Closes them all. */

@@ -11,6 +11,8 @@
 
 struct smtp;
 
+#define LOGIN_KEY_SIZE 32
+
 enum connection_loss {
     LOSS_NONE,
     LOSS_CLOSED,
@@ -35,6 +37,7 @@ struct connection {
     bool closing;     /* the server said 421 */
     bool needs_reset; /* a transaction was begun and not ended */
     deadline opened, idle_until;
+    uint8_t login_key[LOGIN_KEY_SIZE]; /* the account that it has logged in with, or would have (login.h) */
     struct connection *newer, *older; /* the cache's */
 };
 
