@@ -29,6 +29,8 @@ static const struct subcommand subcommands[] = {
     {"check", tern_check, "", "look over configuration and directories"},
     {"init", tern_init, "DIR [--domain NAME] [--port-base N] [--set name=value]...", "make a private instance below DIR"},
     {"user", tern_user, "add|del|passwd NAME@DOMAIN | list", "mailbox users; passwords come by standard input"},
+    {"submission", tern_submission, "[list] | hold LOGIN [REASON] | lift|release|delete LOGIN",
+     "what accounts have sent, and those whose mail is on hold"},
     {"version", tern_version, "", "print the version"},
     {"help", tern_help, "", "print this"},
 };

@@ -105,6 +105,7 @@ bool cmd_mail(struct session *session, struct str argument) {
         return reply_command_error(session, &error);
     if (!may_have_another(session) || !fits(session, &mail)) return false;
     if (!read_wish(session, &mail, &wish, &priority_changed) || !below_rate(session)) return false;
+    if (!login_may_begin(session)) return false;
     session->messages++;
     keep(session, &mail);
     session->transaction->wish = wish;

@@ -321,7 +321,7 @@ static bool may_be_accepted(struct session *session, struct content *content, st
     } else if ((int64_t)content->header.hops > hops) {
         refusal_set(refusal, 554, "5.4.6", "Error: too many hops");
     } else {
-        return policy_end_of_data(session, refusal);
+        return policy_end_of_data(session, refusal) && login_may_send(session, content->received, refusal);
     }
     reply_log(session, "reject", "END-OF-MESSAGE", refusal, &session->transaction->sender, NULL);
     return false;

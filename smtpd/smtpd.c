@@ -6,6 +6,7 @@
  *   content*.c      the content: line ends, header, intake
  *   policy.c        the stages of access policy; restrictions.c its words, access.c its tables
  *   limits.c        how many sessions, messages and recipients a client may have
+ *   login_limits.c  what an account may send; sender_login.c as whom
  *   reply.c         what is said, and logged when something is refused
  *
  * It runs as tern-smtpd in an empty root directory, opens no file, and asks cleanup
@@ -289,7 +290,8 @@ static bool prepare(struct service *service, struct failure *failure) {
 static bool start(struct service *service, struct failure *failure) {
     struct smtpd *smtpd = service_context(service);
     (void)failure;
-    smtpd->intake = intake_source_create(service_client(service, "cleanup", NULL, NULL), smtpd->config);
+    smtpd->cleanup = service_client(service, "cleanup", NULL, NULL);
+    smtpd->intake = intake_source_create(smtpd->cleanup, smtpd->config);
     smtpd->resolve = resolve_create(service, 0);
     smtpd->limits = limits_create(smtpd->config);
     smtpd->session_limit = service_session_limit(service);
