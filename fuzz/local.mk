@@ -34,7 +34,7 @@ PARSERS = lib/base/str.c \
 	lib/table/regexp_table.c lib/table/table_list.c lib/table/table_source.c lib/table/table_words.c \
 	lib/table/texthash_table.c \
 	lib/queue/login_usage.c lib/queue/queue_file.c lib/queue/record.c lib/service/ipc_codec.c lib/base/log_line.c \
-	smtp/content.c smtp/next_hop.c \
+	smtp/content.c smtp/next_hop.c smtp/token_grant.c \
 	smtpd/content_scan.c smtpd/content_header.c smtpd/access_action.c smtpd/restriction_list.c
 
 .PHONY: coverage fuzz fuzz-replay fuzz-libraries fuzz-list unit-list
