@@ -14,11 +14,14 @@
 #define FILE_MOST     ((size_t)64 << 20)
 #define WRITE_SECONDS 5
 #define LIST_BYTES    ((size_t)50000)
+#define BRAKES_MOST   100 /* an hour: a smtpd that was taken over shall not stop everybody's mail */
 
 struct logins {
     struct map *usages; /* lower case login to login_usage */
     bool changed, writing;
     int64_t write_at; /* seconds */
+    int64_t brake_hour; /* seconds: since when brakes are counted */
+    unsigned brakes;
 };
 
 static int64_t today(void) {
@@ -191,8 +194,24 @@ void logins_close(struct qmgr *qmgr) {
 
 /* ---- the brake */
 
-static void brake_is_on(struct qmgr *qmgr, struct str login, const struct login_usage *usage) {
+static bool may_brake(struct logins *logins) {
+    int64_t now = today();
+    if (now < logins->brake_hour || now >= logins->brake_hour + 3600) {
+        logins->brake_hour = now;
+        logins->brakes = 0;
+    }
+    return ++logins->brakes <= BRAKES_MOST;
+}
+
+static void brake_is_on(struct qmgr *qmgr, struct str login, struct login_usage *usage) {
     char shown[2 * LOGIN_NAME_MAX];
+    if (!may_brake(qmgr->logins)) {
+        if (qmgr->logins->brakes == BRAKES_MOST + 1)
+            log_warning("more than %d accounts would be put on hold within an hour: no more are", BRAKES_MOST);
+        usage->held = 0;
+        usage->reason[0] = '\0';
+        return;
+    }
     log_warning("account %s: %s: its mail is placed on hold", log_text(shown, sizeof shown, login), usage->reason);
     note_change(qmgr, true);
     logins_tell(qmgr, login, str_from(usage->reason));
