@@ -39,3 +39,7 @@ FUZZ_TARGETS += fuzz/fuzz_mime
 fuzz_fuzz_mime_SOURCES = fuzz/fuzz_mime.c fuzz/replay_main.c
 fuzz_fuzz_mime_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
 fuzz_fuzz_mime_LDADD = $(MAIL_LINK)
+FUZZ_TARGETS += fuzz/fuzz_sts_policy
+fuzz_fuzz_sts_policy_SOURCES = fuzz/fuzz_sts_policy.c fuzz/replay_main.c
+fuzz_fuzz_sts_policy_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
+fuzz_fuzz_sts_policy_LDADD = $(MAIL_LINK)

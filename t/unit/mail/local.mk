@@ -43,3 +43,7 @@ UNIT_TESTS += t/unit/mail/test_mime
 t_unit_mail_test_mime_SOURCES = t/unit/mail/test_mime.c t/unit/mail/expect.h
 t_unit_mail_test_mime_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_mail_test_mime_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/mail/test_sts_policy
+t_unit_mail_test_sts_policy_SOURCES = t/unit/mail/test_sts_policy.c t/unit/mail/expect.h
+t_unit_mail_test_sts_policy_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_mail_test_sts_policy_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
