@@ -15,4 +15,4 @@ lib_net_libnet_a_SOURCES += \
 	lib/net/stream.c lib/net/stream.h \
 	lib/net/url.c lib/net/url.h
 # TLS
-lib_net_libnet_a_SOURCES += lib/net/tls.h lib/net/tls_key.h
+lib_net_libnet_a_SOURCES += lib/net/tls.h lib/net/tls_key.c lib/net/tls_key.h

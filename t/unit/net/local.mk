@@ -32,3 +32,8 @@ UNIT_TESTS += t/unit/net/test_url
 t_unit_net_test_url_SOURCES = t/unit/net/test_url.c
 t_unit_net_test_url_CPPFLAGS = $(AM_CPPFLAGS) $(NET_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_net_test_url_LDADD = $(NET_LINK) $(CMOCKA_LIBS)
+# TLS
+UNIT_TESTS += t/unit/net/test_tls_key
+t_unit_net_test_tls_key_SOURCES = t/unit/net/test_tls_key.c
+t_unit_net_test_tls_key_CPPFLAGS = $(AM_CPPFLAGS) $(NET_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_net_test_tls_key_LDADD = $(NET_LINK) $(CMOCKA_LIBS)
