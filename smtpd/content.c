@@ -78,10 +78,11 @@ static void append_trace(const struct session *session, struct content *content,
                   mail_address_from_internal(transaction->recipients[0].address, MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG,
                                              &only) == MAIL_ADDRESS_OK;
     int64_t now = clock_date() / CLOCK_SECOND;
+    bool known = session->client.login.length > 0, hidden = known && config->smtpd_hide_client_address;
     const struct received received = {
-        .helo = buf_str(&session->helo),
-        .client_name = session->client.name,
-        .client_address = session->client.address,
+        .helo = hidden ? STR_EMPTY : buf_str(&session->helo),
+        .client_name = hidden ? STR_EMPTY : session->client.name,
+        .client_address = hidden ? STR_EMPTY : session->client.address,
         .by = config->myhostname,
         .with = str_from(session_protocol(session, transaction->smtputf8)),
         .queue_id = content_queue_id(content),
@@ -91,9 +92,10 @@ static void append_trace(const struct session *session, struct content *content,
         .tls_protocol = STR_EMPTY,
         .tls_cipher = STR_EMPTY,
         .tls_details = STR_EMPTY,
-        .authenticated = STR_EMPTY,
+        .authenticated = known && config->smtpd_sasl_authenticated_header ? session->client.login : STR_EMPTY,
         .mail_name = config->mail_name,
         .user_id = -1,
+        .priority = transaction->wish.priority,
     };
     buf_append(out, buf_str(&transaction->prepended));
     received_append(out, &received);
@@ -336,6 +338,7 @@ static bool commit(struct session *session, struct content *content, struct refu
         .login = client->login,
         .message_id = content_header_message_id(&content->header),
         .hold_reason = transaction->hold_reason,
+        .wish = transaction->wish,
         .recipients = transaction->recipients,
         .recipient_count = transaction->recipient_count,
     };
@@ -345,18 +348,26 @@ static bool commit(struct session *session, struct content *content, struct refu
     return false;
 }
 
+/* RFC 6710 section 4: a priority that is not the one asked for is told, first of all. */
+static bool say_accepted(struct session *session, const char *who) {
+    const struct transaction *transaction = session->transaction;
+    const char *queue_id = transaction->content->queue_id;
+    if (transaction->priority_changed)
+        return reply(session, 250, "2.3.6", "%d is the new priority assigned to the message; %sOk: queued as %s",
+                     transaction->wish.priority, who, queue_id);
+    return reply(session, 250, "2.0.0", "%sOk: queued as %s", who, queue_id);
+}
+
 /* One reply; in LMTP one for each recipient (RFC 2033 4.2), the same for all. */
 static bool answer(struct session *session, bool accepted, const struct refusal *refusal) {
     const struct transaction *transaction = session->transaction;
-    const char *queue_id = transaction->content->queue_id;
-    if (!session->smtpd->lmtp) {
-        if (!accepted) return reply_refusal(session, refusal);
-        return reply(session, 250, "2.0.0", "Ok: queued as %s", queue_id);
-    }
+    if (!session->smtpd->lmtp) return accepted ? say_accepted(session, "") : reply_refusal(session, refusal);
     for (size_t i = 0; i < transaction->recipient_count; i++) {
         struct str address = transaction->recipients[i].address;
+        char who[SMTPD_TEXT_MAX];
+        snprintf(who, sizeof who, "<%.*s> ", STR_ARGS(str_slice(address, 0, SMTPD_TEXT_MAX - 10)));
         if (accepted)
-            reply(session, 250, "2.0.0", "<%.*s> Ok: queued as %s", STR_ARGS(address), queue_id);
+            say_accepted(session, who);
         else
             reply(session, refusal->code, refusal->status, "<%.*s> %s", STR_ARGS(address), refusal->text);
     }

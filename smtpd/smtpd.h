@@ -12,6 +12,7 @@
 #include "content_header.h"
 #include "content_scan.h"
 #include "endpoint.h"
+#include "envelope_wish.h"
 #include "hash.h"
 #include "host_list.h"
 #include "intake.h"
@@ -109,7 +110,7 @@ struct session {
     const char *where;               /* the command of the last line, for logs */
     deadline ends;
     uint32_t succeeded[SMTPD_COMMANDS_MAX], tried[SMTPD_COMMANDS_MAX], unknown;
-    uint32_t errors, junk, discarded_extensions;
+    uint32_t errors, junk, discarded_extensions, messages;
     uint8_t greeting;     /* enum session_state without a transaction: NEW or GREETED */
     bool extended;        /* EHLO or LHLO */
     bool closing;         /* after this reply */
@@ -160,7 +161,9 @@ struct transaction {
     uint64_t size;       /* MAIL's SIZE, which nobody has to believe; 0: not given */
     enum return_content return_content;
     struct str envelope_id, hold_reason;
-    struct buf prepended; /* header lines of PREPEND */
+    struct envelope_wish wish;
+    bool priority_changed; /* the client asked for a higher one */
+    struct buf prepended;  /* header lines of PREPEND */
     struct ipc_recipient *recipients;
     size_t recipient_count, recipient_room, overshoot;
     struct content *content; /* from DATA or the first BDAT */

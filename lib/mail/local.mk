@@ -15,6 +15,7 @@ lib_mail_libmail_a_SOURCES += \
 lib_mail_libmail_a_SOURCES += \
 	lib/mail/address_list.c lib/mail/address_list.h \
 	lib/mail/smtp_command.c lib/mail/smtp_command.h \
+	lib/mail/envelope_wish.c lib/mail/envelope_wish.h \
 	lib/mail/smtp_reply.c lib/mail/smtp_reply.h \
 	lib/mail/received.c lib/mail/received.h
 lib_mail_libmail_a_SOURCES += \

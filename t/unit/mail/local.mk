@@ -47,3 +47,7 @@ UNIT_TESTS += t/unit/mail/test_sts_policy
 t_unit_mail_test_sts_policy_SOURCES = t/unit/mail/test_sts_policy.c t/unit/mail/expect.h
 t_unit_mail_test_sts_policy_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_mail_test_sts_policy_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/mail/test_envelope_wish
+t_unit_mail_test_envelope_wish_SOURCES = t/unit/mail/test_envelope_wish.c t/unit/mail/expect.h
+t_unit_mail_test_envelope_wish_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_mail_test_envelope_wish_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
