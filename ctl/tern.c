@@ -29,6 +29,7 @@ static const struct subcommand subcommands[] = {
     {"check", tern_check, "", "look over configuration and directories"},
     {"init", tern_init, "DIR [--domain NAME] [--port-base N] [--set name=value]...", "make a private instance below DIR"},
     {"user", tern_user, "add|del|passwd NAME@DOMAIN | list", "mailbox users; passwords come by standard input"},
+    {"tlsrpt", tern_tlsrpt, "[send [DOMAIN]]", "what is gathered for reports on TLS; make and send them now"},
     {"version", tern_version, "", "print the version"},
     {"help", tern_help, "", "print this"},
 };

@@ -25,7 +25,8 @@ PARSERS = lib/base/str.c \
 	lib/net/dns_packet.c lib/net/endpoint.c lib/net/proxy_protocol.c lib/net/resolv_conf.c lib/net/stream.c lib/net/url.c \
 	lib/mail/address.c lib/mail/address_list.c lib/mail/base64.c lib/mail/date.c lib/mail/domain.c lib/mail/dsn.c \
 	lib/mail/header.c lib/mail/log_text.c lib/mail/mime.c lib/mail/mime_value.c lib/mail/notice_template.c \
-	lib/mail/received.c lib/mail/smtp_command.c lib/mail/smtp_reply.c lib/mail/status_code.c lib/mail/sts_policy.c lib/mail/utf8.c \
+	lib/mail/received.c lib/mail/smtp_command.c lib/mail/smtp_reply.c lib/mail/status_code.c lib/mail/sts_policy.c \
+	lib/mail/tlsrpt_record.c lib/mail/tlsrpt_report.c lib/mail/utf8.c \
 	lib/mail/xtext.c \
 	lib/config/config_edit.c lib/config/config_lines.c lib/config/config_seal.c lib/config/config_sheet.c \
 	lib/config/config_value.c lib/config/main_cf.c lib/config/main_cf_expand.c lib/config/master_cf.c \

@@ -43,3 +43,7 @@ FUZZ_TARGETS += fuzz/fuzz_sts_policy
 fuzz_fuzz_sts_policy_SOURCES = fuzz/fuzz_sts_policy.c fuzz/replay_main.c
 fuzz_fuzz_sts_policy_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
 fuzz_fuzz_sts_policy_LDADD = $(MAIL_LINK)
+FUZZ_TARGETS += fuzz/fuzz_tlsrpt
+fuzz_fuzz_tlsrpt_SOURCES = fuzz/fuzz_tlsrpt.c fuzz/replay_main.c
+fuzz_fuzz_tlsrpt_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
+fuzz_fuzz_tlsrpt_LDADD = $(MAIL_LINK) $(JANSSON_LIBS)

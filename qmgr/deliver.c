@@ -109,6 +109,7 @@ static enum ipc_result ask_agent(const struct delivery *delivery, struct arena *
             .by_mode = (uint64_t)envelope->wish.by_mode,
             .by_trace = envelope->wish.by_trace,
             .priority = priority_to_number(envelope->wish.priority),
+            .tls = envelope->wish.tls,
         };
         result = ipc_ask(delivery->destination->transport->client, IPC_DELIVER, &request, message->shared,
                          IPC_DELIVERED, deadline_in(AGENT_PATIENCE), arena, reply, failure);

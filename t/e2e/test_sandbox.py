@@ -25,6 +25,7 @@ ROLES = {
     "pickup": ("pickup", "maildrop", True),
     "lookup": ("lookup", "/", True),
     "fetch": ("fetch", "../data/fetch", True),
+    "tlsrpt": ("tlsrpt", "../data/tlsrpt", True),
     "log": ("log", None, True),
 }
 # Root, but only to become somebody: what it takes to do that, and nothing else.

@@ -51,3 +51,7 @@ UNIT_TESTS += t/unit/mail/test_envelope_wish
 t_unit_mail_test_envelope_wish_SOURCES = t/unit/mail/test_envelope_wish.c t/unit/mail/expect.h
 t_unit_mail_test_envelope_wish_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_mail_test_envelope_wish_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/mail/test_tlsrpt
+t_unit_mail_test_tlsrpt_SOURCES = t/unit/mail/test_tlsrpt.c t/unit/mail/expect.h
+t_unit_mail_test_tlsrpt_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_mail_test_tlsrpt_LDADD = $(MAIL_LINK) $(JANSSON_LIBS) $(CMOCKA_LIBS)
