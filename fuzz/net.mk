@@ -25,3 +25,8 @@ FUZZ_TARGETS += fuzz/fuzz_url
 fuzz_fuzz_url_SOURCES = fuzz/fuzz_url.c fuzz/replay_main.c
 fuzz_fuzz_url_CPPFLAGS = $(AM_CPPFLAGS) $(NET_INCLUDE)
 fuzz_fuzz_url_LDADD = $(NET_LINK)
+# TLS
+FUZZ_TARGETS += fuzz/fuzz_tls_texts
+fuzz_fuzz_tls_texts_SOURCES = fuzz/fuzz_tls_texts.c fuzz/replay_main.c
+fuzz_fuzz_tls_texts_CPPFLAGS = $(AM_CPPFLAGS) $(NET_INCLUDE)
+fuzz_fuzz_tls_texts_LDADD = $(NET_LINK)

@@ -12,6 +12,7 @@
 #define USER_LOG "log"
 #define USER_FETCH "fetch"
 #define USER_TLSRPT "tlsrpt"
+#define USER_KEYS "keys"
 
 #define SERVICE(NAME, program, user, root, rights, peers, descriptors, memory_mib, job)                                \
     {#program, USER_##user, ROOT_##root, rights, peers, descriptors, memory_mib, job},

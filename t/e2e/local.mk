@@ -19,3 +19,9 @@ noinst_PROGRAMS += t/e2e/fetch_probe
 t_e2e_fetch_probe_SOURCES = t/e2e/fetch_probe.c
 t_e2e_fetch_probe_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE)
 t_e2e_fetch_probe_LDADD = $(SERVICE_LINK)
+
+# TLS over keys without SMTP, for test_keys.py.
+check_PROGRAMS += t/e2e/keys_probe
+t_e2e_keys_probe_SOURCES = t/e2e/keys_probe.c
+t_e2e_keys_probe_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE)
+t_e2e_keys_probe_LDADD = $(CLIENT_LINK)
