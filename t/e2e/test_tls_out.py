@@ -64,6 +64,9 @@ def test_levels():
         with probe("may", "smtp_tls_loglevel=0") as client:
             client.send(to(server))
             t.ok("TLS connection" not in client.log(), "loglevel 0 says nothing", client.log())
+        with probe("dane") as client:
+            check(client.send(to(server)), DEFERRED, "4.7.5", "client TLS configuration problem", "dane without DNS is deferred")
+            t.ok("dane configured with DNS lookups disabled" in client.log(), "and said", client.log())
         with probe("", "smtp_use_tls=yes") as client:
             client.send(to(server))
             t.is_(server.connections[-1]["version"], "TLSv1.3", "smtp_use_tls is may")
