@@ -283,7 +283,7 @@ static void forget_plain(struct connection *connection) {
 static bool handshake_failed(struct greeting *greeting, const struct failure *failure) {
     note_result(greeting, "validation-failure", failure->text);
     tls_trouble(greeting, "4.7.5", "handshake", "Cannot start TLS: handshake failure", "");
-    greeting->connection->loss = task_is_cancelled(task_current()) ? LOSS_CANCELLED : LOSS_CLOSED;
+    greeting->connection->loss = failure->error_number == ECANCELED ? LOSS_CANCELLED : LOSS_CLOSED;
     return greeting->connection->loss == LOSS_CANCELLED && lost(greeting, STAGE_STARTTLS);
 }
 

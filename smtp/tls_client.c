@@ -107,6 +107,14 @@ static void session_name(const struct connection *connection, const struct tls_p
     buf_append_bytes(name, plan->key, sizeof plan->key);
 }
 
+/* Before TLS 1.3 a session is good more than once, and the server may give no other. */
+static void keep_used(const struct connection *connection, const struct tls_plan *plan, struct str session) {
+    const struct tls_facts *facts = tls_connection_facts(connection->tls);
+    if (!facts->reused || strcmp(facts->protocol, "TLSv1.3") == 0 || !tls_client_accepts(connection, plan)) return;
+    tls_sessions_put(connection->smtp->tls->sessions,
+                     str_make(connection->session_name, connection->session_name_length), session);
+}
+
 bool tls_client_handshake(struct connection *connection, const struct tls_plan *plan, struct failure *failure) {
     struct tls_client *client = connection->smtp->tls;
     struct tls_context *context = find_context(client, plan, failure);
@@ -123,6 +131,7 @@ bool tls_client_handshake(struct connection *connection, const struct tls_plan *
     if (good) {
         connection->session_name = memory_copy_string(buf_str(&name));
         connection->session_name_length = name.length;
+        keep_used(connection, plan, wanted.session);
         log_connection(connection, plan);
     } else {
         log_info("SSL_connect error to %s: %s", connection->relay, failure->text);
