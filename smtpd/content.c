@@ -79,7 +79,8 @@ static void append_trace(const struct session *session, struct content *content,
                                              &only) == MAIL_ADDRESS_OK;
     int64_t now = clock_date() / CLOCK_SECOND;
     bool known = session->client.login.length > 0, hidden = known && config->smtpd_hide_client_address;
-    const struct received received = {
+    struct buf cipher = buf_make(200), details = buf_make(300);
+    struct received received = {
         .helo = hidden ? STR_EMPTY : buf_str(&session->helo),
         .client_name = hidden ? STR_EMPTY : session->client.name,
         .client_address = hidden ? STR_EMPTY : session->client.address,
@@ -98,7 +99,10 @@ static void append_trace(const struct session *session, struct content *content,
         .priority = transaction->wish.priority,
     };
     buf_append(out, buf_str(&transaction->prepended));
+    session_tls_trace(session, &cipher, &details, &received);
     received_append(out, &received);
+    buf_free(&cipher);
+    buf_free(&details);
 }
 
 /* In a raw file line ends are CR LF throughout. */

@@ -6,6 +6,8 @@
 static bool list_of_grade(const struct config *config, struct str grade, struct str *list) {
     if (str_equal_nocase(grade, STR("high")))
         *list = config->tls_high_cipherlist;
+    else if (str_equal_nocase(grade, STR("intermediate")))
+        *list = config->tls_intermediate_cipherlist;
     else if (str_equal_nocase(grade, STR("null")))
         *list = config->tls_null_cipherlist;
     else if (str_equal_nocase(grade, STR("medium")) || str_equal_nocase(grade, STR("low")) ||

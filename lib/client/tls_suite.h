@@ -7,7 +7,7 @@
 #include "memory.h"
 #include "tls.h"
 
-/* protocols: as tls.h has them. grade: high, medium, null; low and export are medium.
+/* protocols: as tls.h has them. grade: intermediate, high, medium, null; low and export are medium.
  * exclude: words parted by blanks, commas or colons. Texts live in the arena or in the configuration. False: failure
  * says what is wrong. */
 MUST_USE bool tls_suite_read(const struct config *config, struct str protocols, struct str grade, struct str exclude,
