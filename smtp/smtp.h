@@ -52,6 +52,7 @@ struct smtp {
     struct resolve *resolve; /* tables, by lookup; NULL: there are none */
     struct buf roots;        /* certificates of authorities, PEM */
     struct tls_client *tls;
+    bool validation_looked_for; /* whether the resolver validates */
 };
 
 /* settings.c */

@@ -9,6 +9,7 @@
 #include "tls_sts.h"
 
 #define LOOKUP_PATIENCE 60000 /* ms for one question */
+#define PROBE_PATIENCE  5000
 #define LIST_SEPARATORS ", \t\r\n"
 
 struct planning {
@@ -129,6 +130,20 @@ static bool without_dane(struct planning *planning, enum tls_level instead, cons
     return true;
 }
 
+/* Once in a process: without a resolver that validates, level dane is no more than may, and nobody would notice. The
+ * question is one whose answer everybody can validate. */
+static void look_for_validation(struct planning *planning) {
+    struct dns_answer answer = {0};
+    struct failure failure = {0};
+    if (planning->smtp->validation_looked_for) return;
+    planning->smtp->validation_looked_for = true;
+    enum dns_result result = dns_lookup(planning->smtp->resolver, STR("org"), DNS_TXT, deadline_in(PROBE_PATIENCE),
+                                        planning->arena, &answer, &failure);
+    if (result == DNS_RETRY || result == DNS_INVALID || answer.authentic) return;
+    log_warning("DNSSEC validation may be unavailable: no answer says that it was validated, or none of a name server "
+                "that is believed (dns_servers, dns_trust_any_server)");
+}
+
 static void add_name(struct planning *planning, struct str *names, struct str name) {
     struct tls_client_session *session = &planning->plan.session;
     struct str reference = as_reference(planning->arena, name, false);
@@ -225,6 +240,7 @@ static bool apply_dane(struct planning *planning) {
         return misconfigured(planning);
     }
     bool insecure = route->by_mx && !route->mx_authentic;
+    if (insecure || !planning->question->host->authentic) look_for_validation(planning);
     if (insecure && (planning->plan.level == TLS_LEVEL_DANE_ONLY || insecure_mx == TLS_LEVEL_MAY))
         return without_dane(planning, TLS_LEVEL_MAY, "nodnssec", "non DNSSEC destination");
     return ask_dane(planning);

@@ -192,6 +192,13 @@ def test_without_validation(world):
     with Probe(*SETTINGS, "smtp_tls_security_level=dane", dns=world.authority_port) as client:
         outcome = client.send(f"mismatch.test:{PORT}")
     t.ok(outcome["action"] in (SENT, DEFERRED) and received()["good"] == before["good"], "what is not validated is not gone by", outcome)
+    head = "$TTL 60\n@ SOA ns.test. hostmaster.test. 1 60 60 600 5\n@ NS ns.test.\n"
+    unsigned = peers.NameServer(TOP / "plain", {"org": head, "test": head + "ns A 127.0.0.1\n" + zones["mismatch"]})
+    with Probe(*SETTINGS, "smtp_tls_security_level=dane", dns=unsigned.port) as client:
+        for _ in range(2):
+            t.is_(client.send(f"test:{PORT}")["action"], SENT, "no validation at all: sent as with may")
+        t.is_(client.log().count("DNSSEC validation may be unavailable"), 1, "with one warning")
+    unsigned.close()
     with Probe(*SETTINGS, "smtp_tls_security_level=dane", dns=world.port) as client:
         t.is_(client.send(f"stripped.test:{PORT}")["status"], "4.7.4", "before the resolver goes")
         world.unbound.send_signal(signal.SIGSTOP)
