@@ -2,6 +2,7 @@
  * what became of each recipient. */
 #include "deliver.h"
 #include "delivery_log.h"
+#include "envelope_wish.h"
 #include "log.h"
 #include "log_text.h"
 #include "next_hop.h"
@@ -156,10 +157,15 @@ struct attempt {
 };
 
 static struct tls_question question_of(const struct attempt *attempt, size_t host) {
+    uint64_t wishes = attempt->delivery->request->tls;
+    bool require = wishes & TLS_WISH_REQUIRED;
     return (struct tls_question){.next_hop_text = attempt->text,
                                  .next_hop = attempt->next_hop,
                                  .route = attempt->route,
-                                 .host = &attempt->route->hosts[host]};
+                                 .host = &attempt->route->hosts[host],
+                                 .require_tls = require,
+                                 .tls_not_required = !require && wishes & TLS_WISH_NOT_REQUIRED,
+                                 .unreported = wishes & TLS_WISH_UNREPORTED};
 }
 
 /* NULL: the host may not be used now, the delivery's trouble says why. */
@@ -233,6 +239,7 @@ static void try_hosts(const struct attempt *attempt) {
             sessions++;
             continue;
         }
+        if (!delivery->trouble.at_end) delivery->other_trouble = true;
         if (delivery->trouble.permanent || delivery->trouble.last) {
             fail_waiting(delivery, &delivery->trouble);
         } else if (delivery->trouble.relay.length) { /* it answered, but there was no session */
@@ -303,6 +310,14 @@ static bool delivery_begin(struct delivery *delivery) {
     return true;
 }
 
+/* Each host said that it will never do: waiting does not help. */
+static void judge_end(struct delivery *delivery) {
+    struct trouble *trouble = &delivery->trouble;
+    if (!trouble->at_end || delivery->other_trouble) return;
+    trouble->status = trouble_keep(delivery->arena, str_from(trouble->at_end));
+    trouble->permanent = true;
+}
+
 /* Who is left waits for another day. */
 static void settle_rest(struct delivery *delivery) {
     for (size_t i = 0; i < delivery->count; i++) {
@@ -352,6 +367,7 @@ void smtp_deliver(struct smtp *smtp, const struct ipc_deliver *request, int file
     *answer = (struct ipc_delivered){.dead_host = STR_EMPTY};
     if (!delivery_begin(&delivery)) return;
     try_destinations(&delivery);
+    judge_end(&delivery);
     settle_rest(&delivery);
     pack_outcomes(&delivery, rows, &answer->outcomes);
     if (!delivery.reached && !delivery.trouble.permanent && !delivery.trouble.local)

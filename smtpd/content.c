@@ -326,6 +326,11 @@ static bool commit(struct session *session, struct content *content, struct refu
     const struct client *client = &session->client;
     struct intake_failure failure = {0};
     struct str protocol = str_from(session_protocol(session, false));
+    struct envelope_wish wish = transaction->wish;
+    /* RFC 8689 section 5: REQUIRETLS counts more than the header field. */
+    if (wish.tls == 0 && session->smtpd->config->tls_required_enable &&
+        content_header_tls_not_required(&content->header))
+        wish.tls = TLS_WISH_NOT_REQUIRED;
     const struct intake_envelope envelope = {
         .sender = mail_address_text(&transaction->sender),
         .envelope_id = transaction->envelope_id,
@@ -342,7 +347,7 @@ static bool commit(struct session *session, struct content *content, struct refu
         .login = client->login,
         .message_id = content_header_message_id(&content->header),
         .hold_reason = transaction->hold_reason,
-        .wish = transaction->wish,
+        .wish = wish,
         .recipients = transaction->recipients,
         .recipient_count = transaction->recipient_count,
     };

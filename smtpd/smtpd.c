@@ -69,6 +69,9 @@ static bool if_vrfy(const struct session *session) {
 static bool if_utf8(const struct session *session) {
     return session->smtpd->config->smtputf8_enable;
 }
+static bool if_require_tls(const struct session *session) {
+    return session->tls && session->smtpd->config->requiretls_enable;
+}
 static bool if_tls(const struct session *session) {
     return session->tls_possible && !session->tls;
 }
@@ -128,6 +131,7 @@ const struct extension smtpd_extensions[] = {
     {"SMTPUTF8", SMTP_PARAMETER_SMTPUTF8, if_utf8, NULL},
     {"CHUNKING", 0, always, NULL},
     {"BINARYMIME", SMTP_PARAMETER_BINARYMIME, always, NULL},
+    {"REQUIRETLS", SMTP_PARAMETER_REQUIRETLS, if_require_tls, NULL},
     {"FUTURERELEASE", SMTP_PARAMETER_FUTURERELEASE, if_future_release, future_release_argument},
     {"DELIVERBY", SMTP_PARAMETER_DELIVERBY, always, deliver_by_argument},
     {"MT-PRIORITY", SMTP_PARAMETER_MT_PRIORITY, always, NULL},
