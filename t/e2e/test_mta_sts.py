@@ -9,6 +9,7 @@ import time
 
 import mail_peers as peers
 import tern_test as t
+import tls_peers as tls
 import web_peers as web
 
 t.need("tern", "master", "fetch", "smtp")
@@ -19,7 +20,7 @@ if not peers.find_program("openssl"):
     t.skip_all("openssl is not installed")
 
 TOP = pathlib.Path(tempfile.mkdtemp(prefix="tern-sts-"))
-authority = web.Authority(TOP)
+authority = tls.Authority(TOP / "authority")
 TEXT = {"Content-Type": "text/plain"}
 POLICY = "version: STSv1\r\nmode: enforce\r\nmx: mx.{0}\r\nmx: *.pool.{0}\r\nmax_age: 86400\r\n"
 
@@ -82,16 +83,6 @@ def site(method, host, path, headers, body):
     return ANSWERS[label]()
 
 
-certificates = {"default": authority.certificate("default.test", "127.0.0.1")}
-for name in ANSWERS:
-    host = f"mta-sts.{name}.test"
-    certificates[host] = authority.certificate(f"mta-sts.other.test" if name == "wrongname" else host,
-                                               days=-1 if name == "expired" else 30, authority=name != "selfsigned")
-certificates["mta-sts.strange.test"] = web.Authority(TOP / "strange", "Another").certificate("mta-sts.strange.test")
-certificates["web.test"] = authority.certificate("web.test")
-server = web.WebServer(certificates, site)
-plain = web.WebServer({}, site, plain=True)
-
 table = {("web.test", "A"): ["127.0.0.1"]}
 for name in [*ANSWERS, "nohost", "twice"]:
     table[(f"_mta-sts.{name}.test", "TXT")] = ["v=STSv1; id=1;"]
@@ -102,6 +93,68 @@ table[("_mta-sts.twice.test", "TXT")] += ["v=STSv1; id=2;"]
 table[("_mta-sts.broken.test", "TXT")] = ["v=STSv1; id=a-b;"]
 table[("_mta-sts.servfail.test", "TXT")] = "SERVFAIL"
 dns = web.NameServer(table)
+
+# Domains that mail is sent to: (mode, MX hosts by preference, certificate of the host mx, what becomes of the mail, what
+# the log says). The host is at an address of its own; other.test's is in nobody's policy.
+PORT = peers.free_port()
+SENT, DEFERRED = "sent", "deferred"
+UNVERIFIED = "Server certificate not verified"
+MAIL_CASES = {
+    "mgood": ("enforce", ["mx"], "right", SENT, "Verified TLS connection established to mx.mgood.test"),
+    "mpool": ("enforce", ["a.pool"], "right", SENT, "Verified TLS connection established to a.pool.mpool.test"),
+    "mdeep": ("enforce", ["a.b.pool"], "right", DEFERRED, "MX host a.b.pool.mdeep.test is not in the MTA-STS policy of mdeep.test"),
+    "mself": ("enforce", ["mx"], "own", DEFERRED, UNVERIFIED),
+    "mwrong": ("enforce", ["mx"], "wrong", DEFERRED, UNVERIFIED),
+    "mold": ("enforce", ["mx"], "old", DEFERRED, UNVERIFIED),
+    "mplain": ("enforce", ["mx"], None, DEFERRED, "TLS is required, but was not offered by host mx.mplain.test"),
+    "mother": ("enforce", ["elsewhere"], "right", DEFERRED, "MX host elsewhere.mother.test is not in the MTA-STS policy"),
+    "msecond": ("enforce", ["elsewhere", "mx"], "right", SENT, "Verified TLS connection established to mx.msecond.test"),
+    "mtself": ("testing", ["mx"], "own", SENT, "Untrusted TLS connection established to mx.mtself.test"),
+    "mtother": ("testing", ["elsewhere"], "own", SENT, "MX host elsewhere.mtother.test is not in the MTA-STS policy (testing)"),
+    "mtplain": ("testing", ["mx"], None, SENT, ""),
+    "mtgood": ("testing", ["mx"], "right", SENT, "Verified TLS connection established to mx.mtgood.test"),
+    "mnone": ("none", ["mx"], "own", SENT, "Untrusted TLS connection established to mx.mnone.test"),
+    "mmissing": (None, ["mx"], "own", SENT, "Untrusted TLS connection established to mx.mmissing.test"),
+    "mdane": ("enforce", ["mx"], "own", SENT, "Verified TLS connection established to mx.mdane.test"),
+    "mbaddane": ("enforce", ["mx"], "right", DEFERRED, UNVERIFIED),
+}
+OLD = ("20200101000000Z", "20200201000000Z")
+mail_servers = {}
+
+
+def make_mail_world():
+    """The servers, names and policies of MAIL_CASES."""
+    for number, (name, (mode, hosts, kind, _, _)) in enumerate(MAIL_CASES.items(), 1):
+        domain, address = f"{name}.test", f"127.0.30.{number}"
+        names = [f"{x}.{domain}" for x in hosts]
+        certificate = kind and authority.issue(*(["not.test"] if kind == "wrong" else names), own=kind == "own",
+                                               dates=OLD if kind == "old" else None)
+        mail_servers[name] = tls.TlsServer(certificate, address=address, port=PORT, name=names[-1],
+                                           starttls="220 2.0.0 go ahead" if kind else None)
+        table[(domain, "MX")] = [(10 + i, x) for i, x in enumerate(names)]
+        for host in names:
+            table[(host, "A")] = [address]
+        table[(f"_mta-sts.{domain}", "TXT")] = ["v=STSv1; id=1;"]
+        table[(f"mta-sts.{domain}", "A")] = ["127.0.0.1"]
+        if name in ("mdane", "mbaddane"):
+            dns.authentic |= {domain, names[0], f"_{PORT}._tcp.{names[0]}"}
+            table[(f"_{PORT}._tcp.{names[0]}", "TLSA")] = [certificate.tlsa() if name == "mdane" else "3 1 1 " + "07" * 32]
+        if mode:
+            ANSWERS[name] = lambda domain=domain, mode=mode: (200, TEXT, policy(domain, mode))
+
+
+make_mail_world()
+
+certificates = {"default": authority.issue("default.test", "127.0.0.1")}
+for name in ANSWERS:
+    host = f"mta-sts.{name}.test"
+    certificates[host] = authority.issue("mta-sts.other.test" if name == "wrongname" else host, own=name == "selfsigned",
+                                         dates=("20200101000000Z", "20200201000000Z") if name == "expired" else None)
+certificates["mta-sts.strange.test"] = tls.Authority(TOP / "strange", "another").issue("mta-sts.strange.test")
+certificates["web.test"] = authority.issue("web.test")
+server = web.WebServer(certificates, site)
+plain = web.WebServer({}, site, plain=True)
+
 
 SETTINGS = [dns.setting, f"mta_sts_https_port={server.port}", f"fetch_ca_file={authority.file}", "fetch_timeout=3s",
             "mta_sts_retry_time=2s", "dns_timeout=1s", "dns_attempts=1", "inet_protocols=ipv4"]
@@ -222,7 +275,55 @@ def test_private(tern):
     t.ok("public" in ask(tern, "get", url, 100, service="tlsrpt").get("failed", ""), "tlsrpt may not")
 
 
+def outcome(tern, address):
+    """The log's line about a recipient."""
+    lines = [x for x in tern.log().splitlines() if f"to=<{address}>," in x and "status=" in x]
+    return lines[-1] if lines else ""
+
+
+def test_mail(tern):
+    for name in MAIL_CASES:
+        tern.send("s@example.test", [f"r@{name}.test"], b"Subject: x\n\nx\n")
+    for name, (_, _, _, wanted, text) in MAIL_CASES.items():
+        line = t.wait_for(lambda: outcome(tern, f"r@{name}.test"), 60)
+        t.ok(f"status={wanted}" in line and tern.wait_log(text, 5), f"{name}: {wanted}; {text}", line)
+        t.is_(len(mail_servers[name].messages), 1 if wanted == SENT else 0, f"{name}: what the server got")
+    t.is_(mail_servers["msecond"].connections[0]["sni"], "mx.msecond.test", "the host's name is sent to the server")
+    t.is_(mail_servers["mplain"].connections[0]["plain"][-1], "QUIT", "nothing is said without TLS")
+    t.is_(asked("mgood"), 1, "a policy is fetched once")
+
+
+def test_not_required(tern):
+    """TLS-Required: No (RFC 8689 section 5)."""
+    for name in ("mself", "mplain", "mother", "mbaddane"):
+        tern.send("s@example.test", [f"no@{name}.test"], b"TLS-Required: No\nSubject: x\n\nx\n")
+        line = t.wait_for(lambda: outcome(tern, f"no@{name}.test"), 30)
+        t.ok("status=sent" in line, f"{name}: with TLS-Required: No it is delivered", line)
+    tern.send("s@example.test", ["maybe@mself.test"], b"TLS-Required: Yes\nSubject: x\n\nx\n")
+    line = t.wait_for(lambda: outcome(tern, "maybe@mself.test"), 30)
+    t.ok("status=deferred" in line, "another value does not do that", line)
+
+
+def test_switched_off(tern):
+    tern.set("smtp_tls_mta_sts = no")
+    tern.run("reload")
+    tern.send("s@example.test", ["off@mself.test"], b"Subject: x\n\nx\n")
+    line = t.wait_for(lambda: outcome(tern, "off@mself.test"), 30)
+    t.ok("status=sent" in line, "smtp_tls_mta_sts = no: policies do not count", line)
+
+
+MAIL_SETTINGS = ["fetch_private_addresses=yes", "smtp_tls_security_level=dane", "smtp_dns_support_level=dnssec",
+                 f"smtp_tls_CAfile={authority.file}", f"smtp_tcp_port={PORT}", "smtp_tls_loglevel=1",
+                 "smtp_connection_cache_on_demand=no", "minimal_backoff_time=1000s"]
+
+
 def main():
+    with t.Instance(settings=[*SETTINGS, *MAIL_SETTINGS]) as tern:
+        tern.start()
+        test_mail(tern)
+        test_not_required(tern)
+        test_switched_off(tern)
+        peers.check_health(tern)
     with t.Instance(settings=[*SETTINGS, "fetch_private_addresses=yes"]) as tern:
         tern.start()
         test_answers(tern)

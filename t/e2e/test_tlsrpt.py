@@ -15,6 +15,7 @@ import time
 
 import mail_peers as peers
 import tern_test as t
+import tls_peers as tls
 import web_peers as web
 
 t.need("tern", "master", "fetch", "tlsrpt", "smtpd", "local")
@@ -25,7 +26,7 @@ if not peers.find_program("openssl"):
     t.skip_all("openssl is not installed")
 
 TOP = pathlib.Path(tempfile.mkdtemp(prefix="tern-tlsrpt-"))
-authority = web.Authority(TOP)
+authority = tls.Authority(TOP / "authority")
 status = {"now": 201}
 
 
@@ -33,7 +34,7 @@ def site(method, host, path, headers, body):
     return status["now"], {"Content-Type": "text/plain"}, b"thanks"
 
 
-server = web.WebServer({"report.test": authority.certificate("report.test")}, site)
+server = web.WebServer({"report.test": authority.issue("report.test")}, site)
 dns = web.NameServer({("report.test", "A"): ["127.0.0.1"]})
 URL = f"https://report.test:{server.port}/v1/tlsrpt"
 SETTINGS = [dns.setting, f"fetch_ca_file={authority.file}", "fetch_private_addresses=yes", "inet_protocols=ipv4",

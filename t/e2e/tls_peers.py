@@ -67,7 +67,7 @@ class Authority:
         self.number += 1
         base = self.folder / f"{self.name}-{self.number}"
         chain, key, request, extensions = [base.with_suffix(x) for x in (".chain", ".key", ".csr", ".ext")]
-        alternatives = ",".join("DNS:" + x for x in names)
+        alternatives = ",".join(("IP:" if x.replace(".", "").isdigit() else "DNS:") + x for x in names)
         extensions.write_text(f"subjectAltName={alternatives}\nbasicConstraints=CA:false\n")
         openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", request,
                 "-subj", f"/CN={names[0]}")

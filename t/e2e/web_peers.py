@@ -1,54 +1,17 @@
-"""The web and DNS for end-to-end tests: an authority that makes certificates, an
-HTTPS server, a name server whose answers can be changed, an SMTP server with TLS.
+"""The web and DNS for end-to-end tests: an HTTPS server, and a name server whose answers can be changed.
 
 Used beside tern_test by test_mta_sts, test_tlsrpt, test_requiretls."""
 
 import http.server
-import pathlib
-import re
 import socket
 import ssl
 import struct
-import subprocess
 import threading
-
-import mail_peers as peers
-
-
-class Authority:
-    """Makes certificates in a folder, with openssl(1)."""
-
-    def __init__(self, folder, name="Test Authority"):
-        self.folder = pathlib.Path(folder)
-        self.folder.mkdir(exist_ok=True)
-        self.file = self.folder / "authority.pem"
-        self.key = self.folder / "authority.key"
-        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
-                      self.key, "-out", self.file, "-subj", f"/CN={name}", "-days", "30")
-        self.count = 0
-
-    def _openssl(self, *words):
-        subprocess.run([peers.find_program("openssl"), *map(str, words)], check=True, capture_output=True)
-
-    def certificate(self, *names, days=30, authority=True):
-        """(certificate, key) file names for these host names; authority False: signed by itself."""
-        self.count += 1
-        base = self.folder / f"c{self.count}"
-        extensions = base.with_suffix(".ext")
-        extensions.write_text("subjectAltName=" + ",".join(
-            ("IP:" if re.fullmatch(r"[\d.]+", name) else "DNS:") + name for name in names) + "\n")
-        self._openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
-                      base.with_suffix(".key"), "-out", base.with_suffix(".csr"), "-subj", f"/CN={names[0]}")
-        signer = ["-CA", self.file, "-CAkey", self.key, "-CAcreateserial"] if authority else \
-            ["-signkey", base.with_suffix(".key")]
-        self._openssl("x509", "-req", "-in", base.with_suffix(".csr"), "-out", base.with_suffix(".pem"), "-days", days,
-                      "-extfile", extensions, *signer)
-        return base.with_suffix(".pem"), base.with_suffix(".key")
 
 
 class WebServer:
     """HTTPS on loopback. answer(method, host, path, headers, body) gives (status, {header: value}, body) or None to
-    hang up; certificates: {host name: (certificate, key)} by SNI, the first is also the default."""
+    hang up; certificates: {host name: tls_peers.Certificate} by SNI, the first is also the default."""
 
     def __init__(self, certificates, answer, plain=False):
         self.answer = answer
@@ -97,9 +60,9 @@ class WebServer:
 
         if not plain:
             self.contexts = {}
-            for name, (certificate, key) in certificates.items():
+            for name, certificate in certificates.items():
                 self.contexts[name] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-                self.contexts[name].load_cert_chain(certificate, key)
+                self.contexts[name].load_cert_chain(certificate.chain, certificate.key)
             self.context = next(iter(self.contexts.values()))
             self.context.sni_callback = self._choose
         self.server = Server(("127.0.0.1", 0), Handler)
@@ -117,7 +80,8 @@ class WebServer:
 
 class NameServer:
     """Answers from a table {(name, type): [data]} that may be changed at any time; what is not there does not exist.
-    "SERVFAIL" in place of a list is what it says. names(type) that are authentic: .authentic, a set of names."""
+    "SERVFAIL" in place of a list is what it says. TLSA data are texts, "3 1 1 00ff". The answers for the names in
+    .authentic bear the AD bit."""
 
     TYPES = {1: "A", 5: "CNAME", 15: "MX", 16: "TXT", 28: "AAAA", 52: "TLSA"}
 
@@ -149,7 +113,8 @@ class NameServer:
         if kind == "MX":
             return struct.pack("!H", data[0]) + self._name(data[1])
         if kind == "TLSA":
-            return bytes(data[:3]) + data[3]
+            numbers, digest = data.split()[:3], data.split()[3]
+            return bytes(map(int, numbers)) + bytes.fromhex(digest)
         return self._name(data)
 
     def _serve(self):
