@@ -121,8 +121,9 @@ struct greeting {
     struct connection *connection;
     const struct tls_question *question;
     const struct tls_plan *plan;
-    bool plain;     /* a second attempt: what the plan says of TLS is let go */
-    bool try_plain; /* out: TLS went wrong, and the plan lets mail go without */
+    bool plain;          /* a second attempt: what the plan says of TLS is let go */
+    bool try_plain;      /* out: TLS went wrong, and the plan lets mail go without */
+    char said_name[256]; /* the server's, in its answer to EHLO */
     struct arena *arena;
     struct trouble *trouble;
 };
@@ -178,8 +179,16 @@ static void learn_extensions(struct connection *connection) {
     smtp_ehlo_parse(buf_str(&connection->ehlo_text), connection->smtp->settings.discard_extensions, &connection->ehlo);
 }
 
+/* For reports only: the name that the server gives itself. */
+static void note_name(struct greeting *greeting) {
+    struct str text = buf_str(&greeting->connection->ehlo_text), word = STR_EMPTY;
+    if (str_next_word(&text, " \t\n", &word)) word = str_slice(word, 0, sizeof greeting->said_name - 1);
+    memcpy(greeting->said_name, word.data, word.length);
+    greeting->said_name[word.length] = '\0';
+}
+
 /* EHLO, and HELO for a server that does not know it. 421 means what it says. */
-static bool say_hello(const struct greeting *greeting, bool wants_ehlo) {
+static bool say_hello(struct greeting *greeting, bool wants_ehlo) {
     struct connection *connection = greeting->connection;
     bool lmtp = connection->smtp->settings.lmtp;
     enum smtp_stage stage = lmtp ? STAGE_LHLO : STAGE_EHLO;
@@ -188,6 +197,7 @@ static bool say_hello(const struct greeting *greeting, bool wants_ehlo) {
         if (!exchange(greeting, stage, lmtp ? "LHLO" : "EHLO", name)) return false;
         if (connection->reply.code / 100 == 2) {
             learn_extensions(connection);
+            note_name(greeting);
             return lmtp || !is_myself(greeting); /* an LMTP server may well be on this host */
         }
         if (lmtp || connection->closing) return !refused(greeting, stage);
@@ -240,16 +250,11 @@ static void own_address(const struct connection *connection, char *text, size_t 
 
 static void note_result(const struct greeting *greeting, const char *type, const char *reason) {
     struct connection *connection = greeting->connection;
-    struct str text = buf_str(&connection->ehlo_text), word = STR_EMPTY;
-    char name[256];
-    if (str_next_word(&text, " \t\n", &word)) word = str_slice(word, 0, sizeof name - 1);
-    memcpy(name, word.data, word.length);
-    name[word.length] = '\0';
     char from[INET6_ADDRSTRLEN] = "";
     own_address(connection, from, sizeof from);
     struct tls_result result = {.type = type,
                                 .reason = reason,
-                                .helo = name,
+                                .helo = greeting->said_name,
                                 .from = from,
                                 .reused = connection->tls && tls_connection_facts(connection->tls)->reused};
     tls_result_note(connection->smtp, greeting->question, greeting->plan, &result);

@@ -31,12 +31,69 @@ status = {"now": 201}
 
 
 def site(method, host, path, headers, body):
+    if host.startswith("mta-sts."):
+        return (200 if host in policies else 404), {"Content-Type": "text/plain"}, policies.get(host, b"")
     return status["now"], {"Content-Type": "text/plain"}, b"thanks"
 
 
-server = web.WebServer({"report.test": authority.issue("report.test")}, site)
-dns = web.NameServer({("report.test", "A"): ["127.0.0.1"]})
-URL = f"https://report.test:{server.port}/v1/tlsrpt"
+table = {("report.test", "A"): ["127.0.0.1"]}
+dns = web.NameServer(table)
+
+# Domains that mail is sent to by smtp: certificate of the MX host, policy, (policy-type, result-type or None).
+PORT = peers.free_port()
+MAIL_CASES = {
+    "rplain": (None, None, ("no-policy-found", "starttls-not-supported")),
+    "rtls": ("own", None, ("no-policy-found", None)),
+    "rsts": ("right", "enforce", ("sts", None)),
+    "rself": ("own", "enforce", ("sts", "certificate-not-trusted")),
+    "rwrong": ("wrong", "enforce", ("sts", "certificate-host-mismatch")),
+    "rold": ("old", "enforce", ("sts", "certificate-expired")),
+    "rtest": ("wrong", "testing", ("sts", "certificate-host-mismatch")),
+    "rother": ("right", "other", ("sts", "validation-failure")),
+    "rmissing": ("own", "missing", ("sts", "sts-policy-fetch-error")),
+    "rdane": ("own", "3 1 1", ("tlsa", None)),
+    "rbaddane": ("own", "wrong", ("tlsa", "validation-failure")),
+    "rmail": ("own", None, ("no-policy-found", None)),
+    "rnone": ("own", None, None),
+}
+mail_servers, policies = {}, {}
+URL = "https://report.test:8443/v1/tlsrpt"  # the port is put in when the server has one
+sites = {"report.test": authority.issue("report.test")}
+
+
+def sts_policy(domain, mode):
+    mx = f"elsewhere.{domain}" if mode == "other" else f"mx.{domain}"
+    return f"version: STSv1\nmode: {'testing' if mode == 'testing' else 'enforce'}\nmx: {mx}\nmax_age: 86400\n".encode()
+
+
+def make_mail_world():
+    for number, (name, (kind, wanted, _)) in enumerate(MAIL_CASES.items(), 1):
+        domain, host = f"{name}.test", f"mx.{name}.test"
+        certificate = kind and authority.issue("not.test" if kind == "wrong" else host, own=kind == "own",
+                                               dates=("20200101000000Z", "20200201000000Z") if kind == "old" else None)
+        mail_servers[name] = tls.TlsServer(certificate, address=f"127.0.31.{number}", port=PORT, name=host,
+                                           starttls="220 2.0.0 go ahead" if kind else None)
+        table[(domain, "MX")] = [(10, host)]
+        table[(host, "A")] = [f"127.0.31.{number}"]
+        if name != "rnone":
+            table[(f"_smtp._tls.{domain}", "TXT")] = ["v=TLSRPTv1; rua=" + ("mailto:tls@rmail.test" if name == "rmail" else URL)]
+        if "dane" in name:
+            dns.authentic |= {domain, host, f"_{PORT}._tcp.{host}"}
+            table[(f"_{PORT}._tcp.{host}", "TLSA")] = [certificate.tlsa() if name == "rdane" else "3 1 1 " + "07" * 32]
+        elif wanted:
+            table[(f"_mta-sts.{domain}", "TXT")] = ["v=STSv1; id=1;"]
+            table[(f"mta-sts.{domain}", "A")] = ["127.0.0.1"]
+            sites[f"mta-sts.{domain}"] = authority.issue(f"mta-sts.{domain}")
+            if wanted != "missing":
+                policies[f"mta-sts.{domain}"] = sts_policy(domain, wanted)
+
+
+make_mail_world()
+server = web.WebServer(sites, site)
+for key, texts in table.items():
+    if key[0].startswith("_smtp._tls."):
+        texts[0] = texts[0].replace(":8443/", f":{server.port}/")
+URL = URL.replace(":8443/", f":{server.port}/")
 SETTINGS = [dns.setting, f"fetch_ca_file={authority.file}", "fetch_private_addresses=yes", "inet_protocols=ipv4",
             "tlsrpt_organization=Example Organization", "tlsrpt_contact=tls@example.test",
             "tlsrpt_sender=reports@example.test", "myhostname=mail.example.test"]
@@ -60,7 +117,7 @@ def send(tern, *words):
 
 
 def posted():
-    return [json.loads(gzip.decompress(body)) for method, _, _, _, body in server.requests]
+    return [json.loads(gzip.decompress(body)) for method, _, _, _, body in server.requests if method == "POST"]
 
 
 def test_mail(tern):
@@ -195,7 +252,65 @@ def test_refused(tern):
     t.is_(tern.run("tlsrpt", "what").returncode, 64, "words that tern tlsrpt does not know")
 
 
+def outcome(tern, address):
+    lines = [x for x in tern.log().splitlines() if f"to=<{address}>," in x and "status=" in x]
+    return lines[-1] if lines else ""
+
+
+def test_from_smtp(tern):
+    for name in MAIL_CASES:
+        tern.send("s@example.test", [f"r@{name}.test"], b"Subject: x\n\nx\n")
+    for name in MAIL_CASES:
+        t.wait_for(lambda: outcome(tern, f"r@{name}.test"), 60)
+    wanted = {f"{name}.test" for name in MAIL_CASES} - {"rnone.test"}
+    t.ok(t.wait_for(lambda: set(rows(tern)) >= wanted, 20), "there are results of all that want reports", sorted(rows(tern)))
+    t.is_(set(rows(tern)) - wanted, set(), "and of nobody else")
+    server.requests.clear()
+    t.is_(send(tern), f"{len(wanted)} sent, 0 to be tried again", "all reports are sent")
+    reports = {x["policies"][0]["policy"]["policy-domain"]: x for x in posted()}
+    for name, (_, _, expected) in MAIL_CASES.items():
+        if expected and name != "rmail":
+            check_case(name, reports.get(f"{name}.test"), *expected)
+    t.ok(t.wait_for(lambda: len(mail_servers["rmail"].messages) == 2, 20), "a report goes by mail to a domain with a record")
+    t.ok("TLS-Report-Domain: rmail.test" in mail_servers["rmail"].messages[1], "it is the report")
+    t.ok(outcome(tern, "tls@rmail.test"), "its delivery is over")
+    tern.send("s@example.test", ["last@rtls.test"], b"Subject: x\n\nx\n")
+    t.ok(t.wait_for(lambda: "rtls.test" in rows(tern), 20), "a later result is there")
+    t.is_(list(rows(tern)), ["rtls.test"], "but none of the report's own delivery")
+
+
+def check_case(name, report, policy_type, result_type):
+    entries = [x for x in (report or {"policies": []})["policies"] if x["policy"]["policy-type"] == policy_type]
+    if not t.is_(len(entries), 1, f"{name}: one policy of type {policy_type}"):
+        print("#", report)
+        return
+    entry = entries[0]
+    failures = entry.get("failure-details", [])
+    t.is_([x["result-type"] for x in failures], [result_type] if result_type else [], f"{name}: the result types")
+    t.is_(entry["summary"], {"total-successful-session-count": 0 if result_type else 1,
+                             "total-failure-session-count": 1 if result_type else 0}, f"{name}: the summary")
+    if policy_type == "sts" and result_type != "sts-policy-fetch-error":
+        t.is_("\n".join(entry["policy"]["policy-string"]), policies[f"mta-sts.{name}.test"].decode().strip(), f"{name}: its lines")
+    if policy_type == "tlsa":
+        t.is_(entry["policy"]["policy-string"], table[(f"_{PORT}._tcp.mx.{name}.test", "TLSA")], f"{name}: its records")
+        t.is_(entry["policy"]["mx-host"], [f"mx.{name}.test"], f"{name}: its host")
+    for failure in failures:
+        t.is_((failure["receiving-mx-hostname"], failure["receiving-ip"]),
+              (f"mx.{name}.test", table[(f"mx.{name}.test", "A")][0]), f"{name}: whose failure it was")
+        if failure["result-type"].startswith("certificate"):
+            t.is_((failure["sending-mta-ip"].startswith("127."), failure["receiving-mx-helo"]), (True, f"mx.{name}.test"),
+                  f"{name}: and both ends")
+
+
 def main():
+    with t.Instance(settings=[*SETTINGS, "smtp_tlsrpt_enable=yes", "smtp_tls_security_level=dane", f"smtp_tcp_port={PORT}",
+                              "smtp_dns_support_level=dnssec", f"smtp_tls_CAfile={authority.file}",
+                              f"mta_sts_https_port={server.port}", "smtp_connection_cache_on_demand=no",
+                              "dns_timeout=2s"]) as tern:
+        tern.start()
+        test_from_smtp(tern)
+        peers.check_health(tern)
+    server.requests.clear()
     with t.Instance(settings=SETTINGS) as tern:
         tern.add_user("anna")
         tern.add_user("bert")
