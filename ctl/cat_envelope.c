@@ -18,6 +18,9 @@ static const char *const state_words[] = {"waiting", "done", "failure notice owe
 static const char *const action_words[] = {"delivered", "relayed", "relayed", "expanded", "deferred", "failed"};
 static const char *const body_words[] = {"7BIT", "8BITMIME", "BINARYMIME"};
 static const char *const return_words[] = {"", "FULL", "HDRS"};
+static const char *const tls_words[TLS_WISH_ALL + 1] = {
+    "", "required", "not-required", "not-required", "unreported", "required, unreported", "not-required, unreported",
+    "not-required, unreported"};
 static const char *const by_words[] = {"", "notify", "return"};
 static const char *const report_words[] = {"", "after delivery", "verify only"};
 
@@ -92,6 +95,7 @@ static void show_message(struct sheet *sheet, const struct queue_envelope *envel
         text(sheet, "deliver_by_mode", str_from(WORD(by_words, envelope->wish.by_mode)));
         if (envelope->wish.by_trace) text(sheet, "deliver_by_trace", STR("yes"));
     }
+    if (envelope->wish.tls) text(sheet, "tls", str_from(tls_words[envelope->wish.tls & TLS_WISH_ALL]));
     if (envelope->wish.priority) {
         begin(sheet, "priority");
         buf_printf(sheet->out, "%d\n", envelope->wish.priority);
@@ -287,6 +291,7 @@ static json_t *json_envelope(const struct queue_header *header, const struct que
         json_text(object, "deliver_by_mode", str_from(WORD(by_words, envelope->wish.by_mode)));
     }
     if (envelope->wish.priority) json_number(object, "priority", envelope->wish.priority);
+    if (envelope->wish.tls) json_text(object, "tls", str_from(tls_words[envelope->wish.tls & TLS_WISH_ALL]));
     json_optional(object, "report", str_from(WORD(report_words, envelope->report)));
     json_optional(object, "client_name", envelope->client_name);
     json_optional(object, "client_address", envelope->client_address);

@@ -31,6 +31,9 @@ static const struct subcommand subcommands[] = {
     {"user", tern_user, "add|del|passwd NAME@DOMAIN | list", "mailbox users; passwords come by standard input"},
     {"submission", tern_submission, "[list] | hold LOGIN [REASON] | lift|release|delete LOGIN",
      "what accounts have sent, and those whose mail is on hold"},
+    {"tlsrpt", tern_tlsrpt, "[send [DOMAIN]]", "what is gathered for reports on TLS; make and send them now"},
+    {"tls-probe", tern_tls_probe, "[options] DOMAIN[:PORT]|[HOST][:PORT] [match]...",
+     "speak TLS with the mail servers of a domain and say what came of it: tern-tls-probe(1)"},
     {"version", tern_version, "", "print the version"},
     {"help", tern_help, "", "print this"},
 };

@@ -118,6 +118,7 @@ static bool ask_bounce(struct message *message, enum notice_kind kind, struct ip
         .content_offset = message->content_offset,
         .content_length = message->header.content_length,
         .smtputf8 = envelope->smtputf8,
+        .tls = envelope->wish.tls,
         .sender = envelope->sender,
         .envelope_id = envelope->envelope_id,
         .return_content = envelope->return_content,

@@ -270,19 +270,21 @@ static bool make_nonce(struct buf *nonce) {
 }
 
 static bool is_encrypted(const struct connection *connection) {
-    (void)connection;
-    return false; /* there is no TLS yet */
+    return connection->tls != NULL;
 }
 
 static bool is_verified(const struct connection *connection) {
-    (void)connection;
-    return false;
+    return connection->tls && tls_connection_facts(connection->tls)->matched;
 }
 
 static void find_bindings(const struct connection *connection, uint8_t exporter[32], uint8_t end_point[64],
                           struct sasl_binding *binding) {
-    (void)connection, (void)exporter, (void)end_point;
+    size_t exporter_length = 0, end_point_length = 0;
     binding->possible = is_encrypted(connection);
+    if (!binding->possible) return;
+    tls_channel_bindings(connection->tls, exporter, &exporter_length, end_point, &end_point_length);
+    binding->exporter = str_make((const char *)exporter, exporter_length);
+    binding->end_point = str_make((const char *)end_point, end_point_length);
 }
 
 static unsigned security_of(const struct connection *connection) {

@@ -133,6 +133,7 @@ bool smtp_settings_read(const struct config *config, bool lmtp, struct smtp_sett
         !read_bind_address(lmtp ? config->lmtp_bind_address6 : config->smtp_bind_address6, &read.bind_ipv6, failure))
         return false;
     if (!read_sasl(config, lmtp, &read.sasl, failure)) return false;
+    if (!tls_settings_read(config, lmtp, &read.tls, failure)) return false;
     *settings = read;
     return true;
 }

@@ -8,6 +8,7 @@
 #include "hash.h"
 #include "hosts.h"
 #include "ipc.h"
+#include "tls_settings.h"
 
 #define OWN_ADDRESSES_MAX 256
 
@@ -35,6 +36,7 @@ struct smtp_settings {
     enum address_preference preference;
     struct endpoint bind_ipv4, bind_ipv6; /* length 0: any */
     struct sasl_settings sasl;
+    struct tls_settings tls;
 };
 
 /* Where this machine receives mail: who would send there sends in a circle. */
@@ -45,6 +47,9 @@ struct own_addresses {
 
 struct service;
 struct login_memory;
+struct resolve;
+struct tls_client;
+struct sts_cache;
 
 struct smtp {
     const struct config *config;
@@ -57,6 +62,12 @@ struct smtp {
     uint64_t random_counter;
     struct ipc_client *lookup, *fetch; /* NULL: there are none */
     struct login_memory *logins;
+    struct resolve *resolve; /* tables, by lookup; NULL: there are none */
+    struct buf roots;        /* certificates of authorities, PEM */
+    struct tls_client *tls;
+    struct sts_cache *sts;    /* MTA-STS policies that were asked for; NULL: none yet */
+    unsigned results_at_once; /* of TLS, being told to tlsrpt */
+    bool validation_looked_for; /* whether the resolver validates */
 };
 
 /* settings.c */

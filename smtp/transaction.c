@@ -165,7 +165,7 @@ static bool append_path(struct buf *line, struct str text) {
     return mail_address_append_path(line, &address);
 }
 
-/* RFC 2852, RFC 6710: what is left of the time; the priority as it came. */
+/* RFC 2852, RFC 6710, RFC 8689: what is left of the time; the rest as it came. */
 static void append_wish(const struct transaction *transaction, struct buf *line) {
     const struct ipc_deliver *request = transaction->delivery->request;
     struct envelope_wish wish = {.deliver_by = (int64_t)request->deliver_by,
@@ -175,6 +175,8 @@ static void append_wish(const struct transaction *transaction, struct buf *line)
         buf_append(line, STR(" BY="));
         envelope_wish_append_by(line, &wish, clock_date() / CLOCK_SECOND);
     }
+    if (request->tls & TLS_WISH_REQUIRED && offers(transaction, SMTP_EXTENSION_REQUIRETLS))
+        buf_append(line, STR(" REQUIRETLS"));
     if (request->priority && offers(transaction, SMTP_EXTENSION_MT_PRIORITY))
         buf_printf(line, " MT-PRIORITY=%d", priority_from_number(request->priority));
 }

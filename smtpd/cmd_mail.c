@@ -1,5 +1,5 @@
 /* MAIL: begins a transaction (RFC 5321 4.1.1.2; SIZE, BODY, SMTPUTF8, RET, ENVID, BY, MT-PRIORITY, HOLDFOR,
- * HOLDUNTIL). */
+ * HOLDUNTIL, REQUIRETLS). */
 #include "smtpd.h"
 #include "xtext.h"
 
@@ -65,6 +65,7 @@ static bool read_wish(struct session *session, const struct smtp_mail *mail, str
     envelope_wish_deliver_by(mail, envelope_wish_begin(wish, now), wish);
     *priority_changed = mail->has_priority && mail->priority > most;
     wish->priority = *priority_changed ? (int)most : mail->priority;
+    wish->tls = mail->requiretls ? TLS_WISH_REQUIRED : 0;
     return true;
 }
 

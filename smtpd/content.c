@@ -79,7 +79,8 @@ static void append_trace(const struct session *session, struct content *content,
                                              &only) == MAIL_ADDRESS_OK;
     int64_t now = clock_date() / CLOCK_SECOND;
     bool known = session->client.login.length > 0, hidden = known && config->smtpd_hide_client_address;
-    const struct received received = {
+    struct buf cipher = buf_make(200), details = buf_make(300);
+    struct received received = {
         .helo = hidden ? STR_EMPTY : buf_str(&session->helo),
         .client_name = hidden ? STR_EMPTY : session->client.name,
         .client_address = hidden ? STR_EMPTY : session->client.address,
@@ -98,7 +99,10 @@ static void append_trace(const struct session *session, struct content *content,
         .priority = transaction->wish.priority,
     };
     buf_append(out, buf_str(&transaction->prepended));
+    session_tls_trace(session, &cipher, &details, &received);
     received_append(out, &received);
+    buf_free(&cipher);
+    buf_free(&details);
 }
 
 /* In a raw file line ends are CR LF throughout. */
@@ -333,6 +337,11 @@ static bool commit(struct session *session, struct content *content, struct refu
     const struct client *client = &session->client;
     struct intake_failure failure = {0};
     struct str protocol = str_from(session_protocol(session, false));
+    struct envelope_wish wish = transaction->wish;
+    /* RFC 8689 section 5: REQUIRETLS counts more than the header field. */
+    if (wish.tls == 0 && session->smtpd->config->tls_required_enable &&
+        content_header_tls_not_required(&content->header))
+        wish.tls = TLS_WISH_NOT_REQUIRED;
     const struct intake_envelope envelope = {
         .sender = mail_address_text(&transaction->sender),
         .envelope_id = transaction->envelope_id,
@@ -349,7 +358,7 @@ static bool commit(struct session *session, struct content *content, struct refu
         .login = client->login,
         .message_id = content_header_message_id(&content->header),
         .hold_reason = transaction->hold_reason,
-        .wish = transaction->wish,
+        .wish = wish,
         .recipients = transaction->recipients,
         .recipient_count = transaction->recipient_count,
     };

@@ -339,6 +339,7 @@ static bool commit(struct intake *intake, const struct intake_envelope *envelope
             .by_mode = (uint64_t)envelope->wish.by_mode,
             .by_trace = envelope->wish.by_trace,
             .priority = priority_to_number(envelope->wish.priority),
+            .tls = envelope->wish.tls,
         };
         result = ipc_ask(intake->source->cleanup, IPC_CLEANUP_COMMIT, &request, intake->file, IPC_CLEANUP_COMMITTED,
                          until, arena, &reply, NULL);

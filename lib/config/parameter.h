@@ -39,7 +39,7 @@ enum parameter_scope {
     SCOPE_TLSRPT = 1 << 15,
     SCOPE_ALL = (1 << 16) - 1,
     /* Whoever takes content in. */
-    SCOPE_INTAKE = SCOPE_SMTPD | SCOPE_CLEANUP | SCOPE_PICKUP | SCOPE_LOCAL | SCOPE_BOUNCE,
+    SCOPE_INTAKE = SCOPE_SMTPD | SCOPE_CLEANUP | SCOPE_PICKUP | SCOPE_LOCAL | SCOPE_BOUNCE | SCOPE_TLSRPT,
     /* Whoever delivers. */
     SCOPE_AGENTS = SCOPE_SMTP | SCOPE_LOCAL,
     /* No scopes but marks: what its tables hold is told by no message of lookup but those made for it ... */

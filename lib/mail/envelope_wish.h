@@ -1,7 +1,7 @@
 /* envelope_wish: what a client asks of the queue besides delivering a message.
  *
- * RFC 4865 (not before), RFC 2852 (not after), RFC 6710 (how soon). Dates are
- * seconds since 1970. Pure. */
+ * RFC 4865 (not before), RFC 2852 (not after), RFC 6710 (how soon), RFC 8689 (how
+ * safely). Dates are seconds since 1970. Pure. */
 #ifndef TERN_ENVELOPE_WISH_H
 #define TERN_ENVELOPE_WISH_H
 
@@ -22,12 +22,21 @@ enum deliver_by_mode {
     DELIVER_BY_RETURN = 2, /* R: give up */
 };
 
+/* How TLS is to be used for the message; bits. */
+enum tls_wish {
+    TLS_WISH_REQUIRED = 1,     /* REQUIRETLS: to verified servers that obey it, or not at all */
+    TLS_WISH_NOT_REQUIRED = 2, /* TLS-Required: No: policies of receivers are not enforced */
+    TLS_WISH_UNREPORTED = 4,   /* no results are gathered of it: it is a report on TLS (RFC 8460 section 3) */
+    TLS_WISH_ALL = 7,
+};
+
 struct envelope_wish {
     int64_t release;    /* not before this date; 0: at once */
     int64_t deliver_by; /* the date of by_mode */
     enum deliver_by_mode by_mode;
     bool by_trace; /* T: relaying is to be told of */
     int priority;  /* -9 to 9 */
+    unsigned tls;  /* of enum tls_wish */
 };
 
 /* The date of HOLDFOR or HOLDUNTIL; one in the past is now. *release 0: neither was given. False: no date, or beyond

@@ -22,6 +22,9 @@ lib_mail_libmail_a_SOURCES += \
 lib_mail_libmail_a_SOURCES += \
 	lib/mail/dsn.c lib/mail/dsn.h \
 	lib/mail/mime.c lib/mail/mime_value.c lib/mail/mime.h
+lib_mail_libmail_a_SOURCES += lib/mail/sts_policy.c lib/mail/sts_policy.h
+lib_mail_libmail_a_SOURCES += lib/mail/tlsrpt_record.c lib/mail/tlsrpt_record.h
+lib_mail_libmail_a_SOURCES += lib/mail/tlsrpt_report.c lib/mail/tlsrpt_report.h
 lib_mail_libmail_a_SOURCES += lib/mail/notice_template.c lib/mail/notice_template.h
 lib_mail_libmail_a_SOURCES += \
 	lib/mail/crlf_view.c lib/mail/crlf_view.h

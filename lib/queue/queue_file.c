@@ -90,6 +90,7 @@ static void pack_wish(struct buf *bytes, const struct envelope_wish *wish) {
         pack_option(bytes, QUEUE_OPTION_BY_MODE, (int64_t)wish->by_mode + (wish->by_trace ? BY_TRACE : 0));
     }
     if (wish->priority) pack_option(bytes, QUEUE_OPTION_PRIORITY, (int64_t)priority_to_number(wish->priority));
+    if (wish->tls) pack_option(bytes, QUEUE_OPTION_TLS, wish->tls);
 }
 
 bool queue_envelope_pack(const struct queue_envelope *envelope, struct buf *bytes) {
@@ -161,7 +162,7 @@ static bool parse_priority(struct str *fields, struct envelope_wish *wish) {
 
 static bool parse_option(struct str *fields, struct envelope_wish *wish) {
     unsigned option;
-    if (!read_small(fields, QUEUE_OPTION_PRIORITY, &option)) return false;
+    if (!read_small(fields, QUEUE_OPTION_TLS, &option)) return false;
     switch ((enum queue_option)option) {
     case QUEUE_OPTION_RELEASE:
         return read_date(fields, &wish->release);
@@ -171,6 +172,8 @@ static bool parse_option(struct str *fields, struct envelope_wish *wish) {
         return parse_by_mode(fields, wish);
     case QUEUE_OPTION_PRIORITY:
         return parse_priority(fields, wish);
+    case QUEUE_OPTION_TLS:
+        return read_small(fields, TLS_WISH_ALL, &wish->tls);
     }
     return false;
 }

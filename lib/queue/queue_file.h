@@ -67,6 +67,7 @@ enum queue_option {
     QUEUE_OPTION_DELIVER_BY = 2, /* date, seconds */
     QUEUE_OPTION_BY_MODE = 3,    /* enum deliver_by_mode, 4 more with trace */
     QUEUE_OPTION_PRIORITY = 4,   /* priority_to_number */
+    QUEUE_OPTION_TLS = 5,        /* bits of enum tls_wish */
 };
 
 /* A message's envelope with all that happened; lives in one arena. */

@@ -3,6 +3,7 @@
 what it may, and where its root directory is."""
 
 import os
+import subprocess
 
 import tern_test as t
 
@@ -23,6 +24,8 @@ ROLES = {
     "bounce": ("bounce", "empty", True),
     "pickup": ("pickup", "maildrop", True),
     "lookup": ("lookup", "/", True),
+    "fetch": ("fetch", "../data/fetch", True),
+    "tlsrpt": ("tlsrpt", "../data/tlsrpt", True),
     "log": ("log", None, True),
 }
 # Root, but only to become somebody: what it takes to do that, and nothing else.
@@ -79,7 +82,7 @@ def check(tern, name, pid):
     if root == "/":
         t.is_(link, "/", f"{name}: it sees /")
     else:
-        wanted = str(tern.spool / root) if root else str(tern.log_file.parent)
+        wanted = os.path.normpath(tern.spool / root) if root else str(tern.log_file.parent)
         t.is_(link, wanted, f"{name}: its root directory")
     if name not in ("master", "local-commands"):
         open_paths = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
@@ -98,6 +101,8 @@ def main():
         t.ok(tern.wait_stored("anna", 2), "a message and a bounce came")
         tern.command("sendmail", "-C", tern.etc, "-i", "anna@example.test", input="Subject: s\n\nx\n")
         t.ok(tern.wait_stored("anna", 3), "and one by sendmail")
+        subprocess.run([t.BUILD / "t" / "e2e" / "fetch_probe", tern.spool / "private" / "fetch", "", "policy", "localhost"],
+                       stdout=subprocess.DEVNULL, timeout=60, check=True)
         found = processes(tern)
         t.is_(sorted(set(found) - set(ROLES)), [], "no process of an unknown kind")
         t.is_(sorted(set(ROLES) - set(found)), [], "every kind of process runs")

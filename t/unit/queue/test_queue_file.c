@@ -108,7 +108,8 @@ static const struct queue_envelope sample = {.queue_id = STR_INIT("ABCDEF12345")
                                                       .deliver_by = 4000000060,
                                                       .by_mode = DELIVER_BY_RETURN,
                                                       .by_trace = true,
-                                                      .priority = -9},
+                                                      .priority = -9,
+                                                      .tls = TLS_WISH_REQUIRED | TLS_WISH_UNREPORTED},
                                              .recipients = two,
                                              .recipient_count = 2};
 
@@ -170,6 +171,7 @@ static void test_file_with_events(void **state) {
     assert_int_equal(envelope.wish.by_mode, DELIVER_BY_RETURN);
     assert_true(envelope.wish.by_trace);
     assert_int_equal(envelope.wish.priority, -9);
+    assert_int_equal(envelope.wish.tls, TLS_WISH_REQUIRED | TLS_WISH_UNREPORTED);
     assert_int_equal(envelope.recipient_count, 2);
     assert_true(str_equal(envelope.recipients[0].orcpt, two[0].orcpt));
     assert_int_equal(envelope.recipients[0].state, QUEUE_RECIPIENT_WAITING);
