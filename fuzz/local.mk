@@ -40,7 +40,8 @@ PARSERS = lib/base/str.c \
 	lib/mail/list_pattern.c \
 	lib/mail/casemap.c \
 	lib/mail/base_subject.c \
-	lib/mail/thread.c \
+	lib/mail/thread.c lib/mail/thread_id.c lib/mail/thread_tree.c \
+	lib/mail/sort_key.c \
 	lib/mail/sts_policy.c \
 	lib/mail/tlsrpt_record.c \
 	lib/mail/tlsrpt_report.c \

@@ -107,3 +107,7 @@ UNIT_TESTS += t/unit/mail/test_thread
 t_unit_mail_test_thread_SOURCES = t/unit/mail/test_thread.c t/unit/mail/expect.h
 t_unit_mail_test_thread_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_mail_test_thread_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/mail/test_sort_key
+t_unit_mail_test_sort_key_SOURCES = t/unit/mail/test_sort_key.c t/unit/mail/expect.h
+t_unit_mail_test_sort_key_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_mail_test_sort_key_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
