@@ -366,6 +366,10 @@ void control_login_change(struct ipc_request *request, struct qmgr *qmgr) {
         good = good && lift(qmgr, wish);
         break;
     case LOGIN_CHANGE_RELEASE:
+        if (logins_is_held(qmgr, wish->login)) { /* it would come back at once */
+            ipc_answer_failed(request, 550, "5.5.1", "its mail is still on hold: lift that first");
+            return;
+        }
         answer.count = good ? change_held_of_login(qmgr, wish->login, QUEUE_RELEASE) : 0;
         break;
     case LOGIN_CHANGE_DELETE:

@@ -125,4 +125,7 @@ with t.Instance(settings=["smtpd_authorized_xclient_hosts=127.0.0.1", "smtpd_del
     send(tern, "", ["a@able.test", "b@able.test", "c@able.test", "d@able.test"])
     t.ok(t.wait_for(lambda: len(able.messages) == 4), "RCPTMAX of the next hop: two at a time", able.lines[before:])
     t.is_(sorted(len(message[1]) for message in able.messages[2:]), [2, 2], "so two messages")
+    send(tern, "", ["a@able.test", "b@also.test"])
+    t.ok(t.wait_for(lambda: len(able.messages) == 6), "RCPTDOMAINMAX: a domain at a time", able.lines[before:])
+    t.is_(sorted(message[1] for message in able.messages[4:]), [["a@able.test"], ["b@also.test"]], "so two more")
 t.done()

@@ -177,6 +177,8 @@ with t.Instance(settings=["smtpd_authorized_xclient_hosts=127.0.0.1", "smtpd_log
     send(tern, "ann@example.test", [here])
     t.ok(t.wait_for(lambda: len(tern.queued("hold")) == 4), "a restart lifts nothing", tern.queued())
     t.is_(len(tern.stored("postmaster")), 1, "it was told once")
+    still = tern.run("submission", "release", "ann@example.test")
+    t.ok(still.returncode != 0 and "lift that first" in still.stderr, "nothing is released to come back at once", still.stderr)
     t.is_(tern.run("submission", "lift", "ann@example.test").stdout, "ann@example.test: this account may send again\n", "lifted")
     send(tern, "ann@example.test", [here])
     t.is_(len(tern.wait_stored("user", 5)), 5, "it sends again")
