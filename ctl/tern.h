@@ -28,6 +28,9 @@ int tern_check(const struct tern *tern);
 int tern_init(const struct tern *tern);
 int tern_user(const struct tern *tern);
 int tern_tls(const struct tern *tern);
+int tern_submission(const struct tern *tern);
+int tern_tlsrpt(const struct tern *tern);
+int tern_tls_probe(const struct tern *tern);
 
 /* ---- tern_check.c */
 /* Everything that can be wrong with the configuration, a line each on standard error.
