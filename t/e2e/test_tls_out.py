@@ -255,6 +255,27 @@ def test_sessions():
             t.is_((uses, len(server.connections)), ([1, 1, 1], 3), "not with smtp_tls_connection_reuse = no")
 
 
+def test_many():
+    print("# many at once", flush=True)
+    with TlsServer(good) as server, TlsServer(ours.issue("other.test")) as wrong, TlsServer(good, handshake="close") as broken, \
+            probe("verify", "smtp_connection_cache_on_demand=yes") as client:
+        for _ in range(3):
+            outcomes = client.deliver_at_once([to(server), to(wrong), to(broken)] * 20)
+            t.ok(all(x["action"] == SENT for x in outcomes[0::3]), "60 deliveries at once: the good ones are sent", outcomes[0::3])
+            t.ok(all(x["status"] == "4.7.5" for x in outcomes[1::3] + outcomes[2::3]), "the others are deferred", outcomes)
+        t.is_((len(server.messages), len(wrong.messages), len(broken.messages)), (60, 0, 0), "each once")
+        t.ok(any(x["reused"] for x in server.connections), "sessions are resumed")
+
+
+def test_stale():
+    print("# a kept connection that has died", flush=True)
+    with TlsServer(good, script={"MAIL": ["250 2.1.0 Ok", "drop"]}) as server:
+        with probe("verify", "smtp_connection_cache_on_demand=yes") as client:
+            check(client.send(to(server)), SENT, name="the first message")
+            check(client.send(to(server)), SENT, name="the second costs another connection and nothing else", more=client.log())
+            t.is_((len(server.connections), len(server.messages)), (2, 2), "of its own")
+
+
 def test_truncation():
     print("# a connection cut short", flush=True)
     with TlsServer(good, cut="MAIL") as server, probe("encrypt") as client:
@@ -319,6 +340,8 @@ if __name__ == "__main__":
     test_fingerprints()
     test_versions()
     test_sessions()
+    test_many()
+    test_stale()
     test_truncation()
     test_wrapper()
     test_lmtp()

@@ -293,6 +293,26 @@ class Probe:
         timer.cancel()
         return found
 
+    def deliver_at_once(self, nexthops, seconds=60):
+        """One message to each next hop, all at the same time; their outcomes in that order."""
+        first = self.number + 1
+        for nexthop in nexthops:
+            self.number += 1
+            fields = [f"id={self.number}", f"file={self.letter}", f"nexthop={nexthop}", "sender=sender@probe.example",
+                      f"rcpt=u{self.number}@fake.test"]
+            print("\t".join(fields), file=self.process.stdin)
+        self.process.stdin.flush()
+        found, ended = {}, 0
+        timer = threading.Timer(seconds, self.process.kill)
+        timer.start()
+        while ended < len(nexthops) and (line := self.process.stdout.readline()):
+            parts = line.rstrip("\n").split("\t")
+            ended += parts[1] == "end"
+            if parts[1] == "outcome":
+                found[int(parts[0]) - first] = {"action": int(parts[3]), "status": parts[4], "text": parts[8]}
+        timer.cancel()
+        return [found.get(i, {"action": -1, "status": "", "text": "no outcome"}) for i in range(len(nexthops))]
+
     def send(self, nexthop, **options):
         """One message to one recipient: its outcome."""
         found = self.deliver(nexthop, **options)
