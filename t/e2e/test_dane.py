@@ -6,6 +6,7 @@ smtp_probe runs the client's code; each host is a server at an address of its ow
 
 import os
 import pathlib
+import shutil
 import signal
 import tempfile
 
@@ -219,6 +220,7 @@ def main():
         world.close()
         for server in servers.values():
             server.close()
+        shutil.rmtree(TOP, ignore_errors=True)
 
 
 main()

@@ -6,6 +6,7 @@ probe knows from its hosts file: hosts.test and localhost."""
 
 import pathlib
 import re
+import shutil
 import ssl
 import tempfile
 import time
@@ -346,4 +347,5 @@ if __name__ == "__main__":
     test_wrapper()
     test_lmtp()
     test_status()
+    shutil.rmtree(TOP, ignore_errors=True)
     t.done()

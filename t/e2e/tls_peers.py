@@ -7,6 +7,7 @@ import base64
 import hashlib
 import os
 import pathlib
+import shutil
 import socket
 import ssl
 import struct
@@ -249,11 +250,11 @@ class TlsServer:
 class Probe:
     """The client's code, driven by lines (smtp_probe). deliver() gives (outcome fields, ...) for each recipient."""
 
-    def __init__(self, *settings, lmtp=False, dns=None, folder=None):
+    def __init__(self, *settings, lmtp=False, dns=None):
         words = [str(PROBE)] + (["-l"] if lmtp else []) + (["-d", f"127.0.0.1:{dns}"] if dns else [])
         for setting in ("inet_interfaces=192.0.2.254", "inet_protocols=ipv4", *settings):
             words += ["-o", setting]
-        self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="tern-probe-"))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tern-probe-"))
         self.letter = self.folder / "letter"
         self.letter.write_bytes(b"Subject: hello\n\nA letter.\n")
         self.log_file = open(self.folder / f"log-{time.monotonic_ns()}", "w+")
@@ -272,6 +273,8 @@ class Probe:
             status = "hangs"
         if status != 0:
             t.ok(False, "the client's process ends well", f"{status}\n{self.log()}")
+        self.log_file.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def log(self):
         self.log_file.flush()
