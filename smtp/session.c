@@ -332,7 +332,7 @@ static bool start_tls(struct greeting *greeting) {
         return tls_not_offered(greeting);
     }
     if (!prepare_tls(greeting)) return false;
-    greeting->try_plain = !tls_plan_is_mandatory(greeting->plan);
+    greeting->try_plain = !tls_plan_is_mandatory(greeting->plan) && !greeting->question->will_log_in;
     if (!exchange(greeting, STAGE_STARTTLS, "STARTTLS", STR_EMPTY)) return false;
     if (connection->reply.code / 100 != 2) return tls_refused(greeting);
     if (!is_silent(greeting, STAGE_STARTTLS)) return false;

@@ -331,8 +331,9 @@ class SignedWorld:
     zones: {name below test.: text}; a name in unsigned has no DS; in expired its signatures are of last year; in
     bogus the addresses are altered after signing."""
 
-    def __init__(self, folder, zones, unsigned=(), expired=(), bogus=()):
+    def __init__(self, folder, zones, unsigned=(), expired=(), bogus=(), port=None):
         self.folder = pathlib.Path(folder)
+        self.port = port or peers.free_port()
         self.folder.mkdir()
         os.chmod(self.folder, 0o755)
         self.unsigned, self.expired, self.bogus = unsigned, expired, bogus
@@ -394,7 +395,6 @@ class SignedWorld:
             raise RuntimeError("nsd does not run: " + (self.folder / "nsd" / "log").read_text(errors="replace"))
 
     def _resolve(self):
-        self.port = peers.free_port()
         stubs = "".join(f'stub-zone:\n  name: "{name}"\n  stub-addr: 127.0.0.1@{self.authority_port}\n'
                         for name in [".", "test", *[x for x in self.texts if x not in ("root", "test")]])
         (self.folder / "unbound.conf").write_text(f"""server:
