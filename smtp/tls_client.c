@@ -83,28 +83,44 @@ static struct tls_context *find_context(struct tls_client *client, const struct 
 
 /* ---- the handshake */
 
-const char *tls_client_verdict(const struct tls_facts *facts, const struct tls_plan *plan) {
+static const char *verdict(const struct tls_facts *facts, const struct tls_plan *plan) {
     if (!facts->has_certificate) return "Anonymous";
     if (facts->matched && plan->session.expect != TLS_EXPECT_NOTHING)
         return plan->level == TLS_LEVEL_HALF_DANE ? "Trusted" : "Verified"; /* its name may have been forged */
     return facts->trusted ? "Trusted" : "Untrusted";
 }
 
+void tls_client_describe(const struct connection *connection, const struct tls_plan *plan, struct buf *text) {
+    const struct tls_facts *facts = tls_connection_facts(connection->tls);
+    buf_printf(text, "%s TLS connection %s to %s: %s with cipher %s (%d/%d bits)%s%s", verdict(facts, plan),
+               facts->reused ? "reused" : "established", connection->relay, facts->protocol, facts->cipher,
+               facts->used_bits, facts->total_bits, facts->key_exchange, facts->signature);
+}
+
 static void log_connection(const struct connection *connection, const struct tls_plan *plan) {
     const struct tls_facts *facts = tls_connection_facts(connection->tls);
     bool accepted = tls_client_accepts(connection, plan);
-    if (!accepted || (plan->report_only && !facts->matched))
+    if (!accepted || (plan->report_only && plan->session.expect != TLS_EXPECT_NOTHING && !facts->matched))
         log_info("certificate verification failed for %s: %s", connection->relay, facts->reason);
     if (connection->smtp->settings.tls.log_level < 1) return;
-    log_info("%s TLS connection %s to %s: %s with cipher %s (%d/%d bits)%s%s", tls_client_verdict(facts, plan),
-             facts->reused ? "reused" : "established", connection->relay, facts->protocol, facts->cipher,
-             facts->used_bits, facts->total_bits, facts->key_exchange, facts->signature);
+    struct buf line = buf_make(1000);
+    tls_client_describe(connection, plan, &line);
+    log_info("%.*s", STR_ARGS(buf_str(&line)));
+    buf_free(&line);
 }
 
 static void session_name(const struct connection *connection, const struct tls_plan *plan, struct buf *name) {
     buf_append(name, str_from(connection->relay));
     buf_append_char(name, '\n');
     buf_append_bytes(name, plan->key, sizeof plan->key);
+}
+
+/* Before TLS 1.3 a session is good more than once, and the server may give no other. */
+static void keep_used(const struct connection *connection, const struct tls_plan *plan, struct str session) {
+    const struct tls_facts *facts = tls_connection_facts(connection->tls);
+    if (!facts->reused || strcmp(facts->protocol, "TLSv1.3") == 0 || !tls_client_accepts(connection, plan)) return;
+    tls_sessions_put(connection->smtp->tls->sessions,
+                     str_make(connection->session_name, connection->session_name_length), session);
 }
 
 bool tls_client_handshake(struct connection *connection, const struct tls_plan *plan, struct failure *failure) {
@@ -123,6 +139,7 @@ bool tls_client_handshake(struct connection *connection, const struct tls_plan *
     if (good) {
         connection->session_name = memory_copy_string(buf_str(&name));
         connection->session_name_length = name.length;
+        keep_used(connection, plan, wanted.session);
         log_connection(connection, plan);
     } else {
         log_info("SSL_connect error to %s: %s", connection->relay, failure->text);

@@ -27,7 +27,7 @@ bool tls_client_accepts(const struct connection *connection, const struct tls_pl
 /* Keeps a session of the connection for a later one, if the server has given one and none was kept yet. */
 void tls_client_keep_session(struct connection *connection);
 
-/* "Verified", "Trusted", "Untrusted" or "Anonymous". */
-const char *tls_client_verdict(const struct tls_facts *facts, const struct tls_plan *plan);
+/* The line of the log: "Verified TLS connection established to host[address]:25: TLSv1.3 with cipher ...". */
+void tls_client_describe(const struct connection *connection, const struct tls_plan *plan, struct buf *text);
 
 #endif

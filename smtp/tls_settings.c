@@ -38,6 +38,7 @@ bool tls_settings_read(const struct config *config, bool lmtp, struct tls_settin
     read.fingerprint_match = TLS_SETTING(tls_fingerprint_cert_match);
     read.fingerprint_digest = TLS_SETTING(tls_fingerprint_digest);
     read.ca_file = TLS_SETTING(tls_CAfile);
+    read.require_tls = config->requiretls_enable;
     read.ca_path = TLS_SETTING(tls_CApath);
     read.verify_depth = (int)TLS_SETTING(tls_scert_verifydepth);
     read.server_name = TLS_SETTING(tls_servername);

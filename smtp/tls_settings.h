@@ -17,6 +17,7 @@ struct tls_settings {
     struct str verify_match, secure_match, fingerprint_match;
     struct str fingerprint_digest;
     struct str ca_file, ca_path;
+    bool require_tls; /* mail may ask for TLS where the level does not */
     int verify_depth;
     struct str server_name;
     struct tls_grade_settings opportunistic, mandatory;

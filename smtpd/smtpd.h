@@ -12,6 +12,7 @@
 #include "content_header.h"
 #include "content_scan.h"
 #include "endpoint.h"
+#include "envelope_wish.h"
 #include "hash.h"
 #include "host_list.h"
 #include "intake.h"
@@ -57,6 +58,7 @@ struct smtpd {
     struct service *service;
     const struct config *config;
     struct intake_source *intake;
+    struct ipc_client *cleanup;
     struct resolve *resolve;
     struct limits *limits;
     struct arena *arena; /* what lives as long as the process: the parsed lists */
@@ -120,7 +122,8 @@ struct session {
     const char *where;               /* the command of the last line, for logs */
     deadline ends;
     uint32_t succeeded[SMTPD_COMMANDS_MAX], tried[SMTPD_COMMANDS_MAX], unknown;
-    uint32_t errors, junk, discarded_extensions;
+    uint32_t errors, junk, discarded_extensions, messages;
+    uint32_t rejected; /* recipients refused to who has logged in, not told of yet (login_limits.c) */
     uint8_t greeting;     /* enum session_state without a transaction: NEW or GREETED */
     bool extended;        /* EHLO or LHLO */
     bool closing;         /* after this reply */
@@ -178,7 +181,9 @@ struct transaction {
     uint64_t size;       /* MAIL's SIZE, which nobody has to believe; 0: not given */
     enum return_content return_content;
     struct str envelope_id, hold_reason;
-    struct buf prepended; /* header lines of PREPEND */
+    struct envelope_wish wish;
+    bool priority_changed; /* the client asked for a higher one */
+    struct buf prepended;  /* header lines of PREPEND */
     struct ipc_recipient *recipients;
     size_t recipient_count, recipient_room, overshoot;
     struct content *content; /* from DATA or the first BDAT */
@@ -297,6 +302,15 @@ void limits_leave(struct limits *limits, struct str key);
 void limits_expire(struct limits *limits);
 /* Logs "warning: WHAT limit exceeded: N from CLIENT for service S". */
 void limits_log(const struct session *session, const char *what, uint64_t count);
+
+/* ---- login_limits.c: what an account may send, counted in one place for all processes */
+
+/* At MAIL: may it send a message now? False: it was told why not. */
+bool login_may_begin(struct session *session);
+/* A recipient was refused to it. */
+void login_rejected(struct session *session);
+/* At the end of the content, which is counted: true if it is taken, perhaps on hold (the transaction's hold_reason). */
+bool login_may_send(struct session *session, uint64_t bytes, struct refusal *refusal);
 
 /* ---- policy.c: access policy by stage. True: go on. False: refused, the refusal is
  * logged and (but for policy_connect) said. */

@@ -15,7 +15,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import mail_peers as peers
 import tern_test as t
-import tls_peers as tls
+import tls_client_peers as tls
 
 t.need("master", "smtpd", "keys", "tern")
 if not tls.OPENSSL:

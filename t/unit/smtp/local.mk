@@ -35,3 +35,7 @@ noinst_PROGRAMS += t/e2e/smtp_probe
 t_e2e_smtp_probe_SOURCES = t/e2e/smtp_probe.c
 t_e2e_smtp_probe_CPPFLAGS = $(AM_CPPFLAGS) $(SMTP_INCLUDE)
 t_e2e_smtp_probe_LDADD = $(SMTP_LINK)
+UNIT_TESTS += t/unit/smtp/test_token_grant
+t_unit_smtp_test_token_grant_SOURCES = t/unit/smtp/test_token_grant.c
+t_unit_smtp_test_token_grant_CPPFLAGS = $(AM_CPPFLAGS) $(SMTP_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_smtp_test_token_grant_LDADD = $(SMTP_LINK) $(CMOCKA_LIBS)
