@@ -29,7 +29,7 @@ enum auth_outcome {
 struct auth_result {
     enum auth_outcome outcome;
     struct str data;  /* challenge; with AUTH_GRANTED the mechanism's last word (may be empty) */
-    struct str login; /* AUTH_GRANTED */
+    struct str login; /* AUTH_GRANTED: the account; AUTH_DENIED: whom the client named, outside bytes, may be empty */
     struct ipc_list fields; /* AUTH_GRANTED: rows of auth_field */
     unsigned reply_code;    /* AUTH_DENIED and AUTH_LATER: 535, 501, 504, 454 */
     struct str status, text;
