@@ -12,7 +12,7 @@
  *
  * A source that does not answer makes the answer 454 and never "wrong". No message of
  * this daemon carries a stored secret. */
-#include "auth.h"
+#include "auth_daemon.h"
 #include "log.h"
 #include "password_hash.h"
 #include <openssl/crypto.h>

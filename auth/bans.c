@@ -1,5 +1,5 @@
 /* bans: what operators ask over the public socket: who is kept out, and changes to it. */
-#include "auth.h"
+#include "auth_daemon.h"
 #include "log.h"
 
 #define ROWS_AT_ONCE 100

@@ -1,6 +1,7 @@
 /* exchange: one SASL exchange; the table of mechanisms, and the same end for all: what is counted, said and waited for.
  */
 #include "auth.h"
+#include "auth_daemon.h"
 #include "log.h"
 
 #define ARENA_LIMIT         ((size_t)256 << 10)
@@ -113,6 +114,7 @@ static bool copy_subject(struct exchange *exchange, const struct ipc_auth_begin 
                 arena_copy(arena, begin->client_address, &exchange->client_address) &&
                 arena_copy(arena, begin->client_name, &exchange->client_name) &&
                 arena_copy(arena, begin->local_name, &exchange->local_name) &&
+                arena_copy(arena, begin->realm, &exchange->realm) &&
                 arena_copy(arena, begin->exporter, &exchange->exporter) &&
                 arena_copy(arena, begin->end_point, &exchange->end_point) &&
                 arena_copy(arena, begin->certificate, &exchange->certificate) &&
@@ -193,7 +195,7 @@ static void pack_fields(const struct exchange *exchange, struct buf *rows, struc
 }
 
 static void grant(struct exchange *exchange, struct ipc_auth_answer *answer, struct buf *rows) {
-    answer->outcome = 1;
+    answer->outcome = AUTH_GRANTED;
     answer->login = exchange->login;
     pack_fields(exchange, rows, &answer->fields);
     if (exchange->no_count || exchange->mechanism == &mechanism_anonymous) return;
@@ -201,12 +203,12 @@ static void grant(struct exchange *exchange, struct ipc_auth_answer *answer, str
 }
 
 static void deny(struct exchange *exchange, struct ipc_auth_answer *answer) {
-    answer->outcome = 2;
+    answer->outcome = AUTH_DENIED;
     answer->reply_code = 535;
     answer->status = STR("5.7.8");
     answer->login = exchange->user;
     /* Which of all reasons it was is for the log of auth alone. */
-    answer->text = STR("authentication failed");
+    answer->text = STR("wrong name or password");
     note_wrong(exchange);
     delay(exchange);
 }
@@ -215,7 +217,7 @@ static void answer_step(struct exchange *exchange, enum exchange_step step, stru
                         struct buf *rows) {
     switch (step) {
     case STEP_CHALLENGE:
-        answer->outcome = 0;
+        answer->outcome = AUTH_GO_ON;
         return;
     case STEP_GRANTED:
         grant(exchange, answer, rows);
@@ -224,7 +226,7 @@ static void answer_step(struct exchange *exchange, enum exchange_step step, stru
         deny(exchange, answer);
         return;
     case STEP_MALFORMED:
-        answer->outcome = 2;
+        answer->outcome = AUTH_DENIED;
         answer->reply_code = 501;
         answer->status = STR("5.5.2");
         answer->text = STR("the response is not what the mechanism says");
@@ -232,7 +234,7 @@ static void answer_step(struct exchange *exchange, enum exchange_step step, stru
     case STEP_LATER:
         break;
     }
-    answer->outcome = 3;
+    answer->outcome = AUTH_LATER;
     answer->reply_code = 454;
     answer->status = STR("4.7.0");
     answer->login = exchange->user;
@@ -275,7 +277,7 @@ static void run(struct ipc_request *request, struct exchange *exchange, bool has
 /* ---- the requests */
 
 static void refuse(struct ipc_request *request, unsigned code, const char *status, const char *text) {
-    struct ipc_auth_answer answer = {.outcome = 2,
+    struct ipc_auth_answer answer = {.outcome = AUTH_DENIED,
                                      .data = STR_EMPTY,
                                      .login = STR_EMPTY,
                                      .reply_code = code,

@@ -36,7 +36,7 @@ struct exchange {
     uint64_t number;
     const struct mechanism *mechanism;
     struct arena *arena; /* all texts */
-    struct str protocol, client_address, address_key, client_name, local_name, exporter, end_point, certificate;
+    struct str protocol, client_address, address_key, client_name, local_name, realm, exporter, end_point, certificate;
     bool encrypted;
     bool no_count; /* an operator tries */
     bool busy;     /* a response is being worked on */

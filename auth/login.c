@@ -1,5 +1,5 @@
 /* login: from a name and a proof to a decision; what all mechanisms share. */
-#include "auth.h"
+#include "auth_daemon.h"
 #include "ip_prefix.h"
 #include "log.h"
 #include "password_hash.h"
@@ -35,8 +35,8 @@ bool login_name(struct exchange *exchange, struct str name, struct str *prepared
     const struct config *config = exchange->auth->config;
     struct buf text = buf_make(SASL_PREPARE_MAX);
     bool good = sasl_prepare(name, &text);
-    if (good && config->auth_default_realm.length && !has_realm(buf_str(&text)))
-        good = buf_printf(&text, "@%.*s", STR_ARGS(config->auth_default_realm));
+    struct str realm = exchange->realm.length ? exchange->realm : config->auth_default_realm;
+    if (good && realm.length && !has_realm(buf_str(&text))) good = buf_printf(&text, "@%.*s", STR_ARGS(realm));
     if (config->auth_username_lowercase)
         for (size_t i = 0; i < text.length; i++)
             text.data[i] = ascii_lower(text.data[i]);

@@ -1,5 +1,5 @@
 /* mechanism EXTERNAL (RFC 4422 appendix A): the certificate says who it is; and ANONYMOUS (RFC 4505). */
-#include "auth.h"
+#include "auth_daemon.h"
 #include "sasl_message.h"
 
 static bool has_certificate(const struct auth *auth, const struct ipc_auth_mechanisms *client) {

@@ -2,7 +2,7 @@
  *
  * A token that is not good is answered by a challenge in JSON; the client answers that by an
  * empty response (or %x01), and only then the exchange has failed. */
-#include "auth.h"
+#include "auth_daemon.h"
 #include "log.h"
 #include "sasl_message.h"
 

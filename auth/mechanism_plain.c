@@ -1,5 +1,5 @@
 /* mechanism PLAIN (RFC 4616) and LOGIN (draft-murchison-sasl-login): name and password as they are. */
-#include "auth.h"
+#include "auth_daemon.h"
 #include "sasl_message.h"
 
 static bool has_accounts(const struct auth *auth, const struct ipc_auth_mechanisms *client) {

@@ -3,7 +3,7 @@
  * Works from stored keys, or from a stored plain password. A name that has neither is led
  * through the same exchange with a salt that is always the same for it, and fails at the proof,
  * as a wrong password does. */
-#include "auth.h"
+#include "auth_daemon.h"
 #include "base64.h"
 #include "log.h"
 #include "password_hash.h"

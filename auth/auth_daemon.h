@@ -1,4 +1,4 @@
-/* auth: the one context of the daemon, and what its files offer each other. */
+/* auth_daemon: the one context of the daemon, and what its files offer each other. */
 #ifndef TERN_AUTH_DAEMON_H
 #define TERN_AUTH_DAEMON_H
 
