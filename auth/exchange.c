@@ -208,7 +208,7 @@ static void deny(struct exchange *exchange, struct ipc_auth_answer *answer) {
     answer->status = STR("5.7.8");
     answer->login = exchange->user;
     /* Which of all reasons it was is for the log of auth alone. */
-    answer->text = STR("wrong name or password");
+    answer->text = exchange->no_count ? str_from(exchange->reason) : STR("wrong name or password");
     note_wrong(exchange);
     delay(exchange);
 }
