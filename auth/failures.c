@@ -366,7 +366,12 @@ uint64_t failures_changes(const struct failures *failures) {
     return failures->changes;
 }
 
-static const char kind_letters[] = "AIP";
+static const char kind_letters[] = {'A', 'I', 'P'};
+
+/* By the letter of its kind; NULL: none. */
+static const char *kind_of(struct str word) {
+    return word.length == 1 ? memchr(kind_letters, word.data[0], sizeof kind_letters) : NULL;
+}
 
 /* Oldest first, so that reading them in makes the same order. */
 bool failures_write(const struct failures *failures, int64_t now, struct buf *text) {
@@ -388,14 +393,14 @@ static bool read_line(struct failures *failures, struct str line, int64_t now) {
     struct str words[7], kind, subject_text, reason_text = STR_EMPTY;
     uint64_t numbers[ARRAY_LENGTH(words)];
     struct buf subject = buf_make(SUBJECT_MAX * 2 + 2), reason = buf_make(REASON_MAX);
-    if (!str_next_word(&line, " ", &kind) || kind.length != 1 || !strchr(kind_letters, kind.data[0])) return false;
+    if (!str_next_word(&line, " ", &kind) || !kind_of(kind)) return false;
     for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
         if (!str_next_word(&line, " ", &words[i]) || !str_to_u64(words[i], INT64_MAX / 4, &numbers[i])) return false;
     bool good = str_next_word(&line, " ", &subject_text) && xtext_decode(&subject, subject_text) && subject.length &&
                 numbers[0] <= UINT32_MAX && numbers[2] <= UINT32_MAX;
     (void)str_next_word(&line, " ", &reason_text);
     if (good && xtext_decode(&reason, reason_text)) {
-        enum failures_kind number = (enum failures_kind)(strchr(kind_letters, kind.data[0]) - kind_letters);
+        enum failures_kind number = (enum failures_kind)(kind_of(kind) - kind_letters);
         struct record *record = touch(failures, number, buf_str(&subject), now);
         if (numbers[0] > record->count) record->count = (uint32_t)numbers[0];
         if ((int64_t)numbers[1] > record->begun) record->begun = (int64_t)numbers[1];

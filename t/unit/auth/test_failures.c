@@ -278,6 +278,7 @@ static void test_bad_lines(void **state) {
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(lines); i++)
         if (failures_read(failures, str_from(lines[i]), NOW) != 0) fail_msg("%s", lines[i]);
+    assert_int_equal(failures_read(failures, str_make("\0 1 2 3 4 5 6 0 a \n", 19), NOW), 0);
     /* A date of a wrong clock keeps nobody out for longer than a ban is. */
     assert_int_equal(failures_read(failures, STR("I 5 1 1 1 999999999999 0 0 192.0.2.1 \n"), NOW), 1);
     assert_int_equal(failures_bans(failures, STR_EMPTY, NOW, &ban, 1), 1);
