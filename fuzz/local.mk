@@ -27,7 +27,23 @@ PARSERS = lib/base/str.c \
 	lib/mail/address.c lib/mail/address_list.c lib/mail/base64.c lib/mail/date.c lib/mail/domain.c lib/mail/dsn.c \
 	lib/mail/header.c lib/mail/log_text.c lib/mail/mime.c lib/mail/mime_value.c lib/mail/notice_template.c \
 	lib/mail/received.c lib/mail/smtp_command.c lib/mail/smtp_reply.c lib/mail/status_code.c lib/mail/utf8.c \
-	lib/mail/xtext.c \
+	lib/mail/xtext.c lib/mail/crlf_view.c \
+	lib/mail/transfer_reader.c \
+	lib/mail/encoded_word.c \
+	lib/mail/charset.c \
+	lib/mail/imap_text.c \
+	lib/mail/imap_envelope.c \
+	lib/mail/imap_structure.c \
+	lib/mail/imap_section.c \
+	lib/mail/internal_date.c \
+	lib/mail/mutf7.c \
+	lib/mail/list_pattern.c \
+	lib/mail/casemap.c \
+	lib/mail/base_subject.c \
+	lib/mail/thread.c lib/mail/thread_id.c lib/mail/thread_tree.c \
+	lib/mail/sort_key.c \
+	lib/mail/preview.c \
+	lib/mail/preview_html.c \
 	lib/config/config_edit.c lib/config/config_lines.c lib/config/config_seal.c lib/config/config_sheet.c \
 	lib/config/config_value.c lib/config/main_cf.c lib/config/main_cf_expand.c lib/config/master_cf.c \
 	lib/table/alias_members.c lib/table/cidr_table.c lib/table/inline_table.c lib/table/ip_prefix.c \

@@ -14,4 +14,4 @@ lib_net_libnet_a_SOURCES += \
 	lib/net/proxy_protocol.c lib/net/proxy_protocol.h \
 	lib/net/stream.c lib/net/stream.h
 # TLS
-lib_net_libnet_a_SOURCES += lib/net/tls.h lib/net/tls_key.h
+lib_net_libnet_a_SOURCES += lib/net/tls.h lib/net/tls_key.c lib/net/tls_key.h
