@@ -28,6 +28,7 @@ ROLES = {
     "keys-reader": ("keys", "/", True),
     "fetch": ("fetch", "../data/fetch", True),
     "tlsrpt": ("tlsrpt", "../data/tlsrpt", True),
+    "auth": ("auth", "/", True),
     "log": ("log", None, True),
 }
 # An account's processes that have one of root's powers all the same.
