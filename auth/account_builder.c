@@ -2,6 +2,7 @@
 #include "account_builder.h"
 
 #include "buf.h"
+#include "sources.h"
 
 void account_begin(struct account_builder *builder, struct str login, struct str scheme, struct arena *arena) {
     *builder = (struct account_builder){.arena = arena, .scheme = scheme};
@@ -32,17 +33,16 @@ static void set_secret(struct account_builder *builder, struct str value) {
 }
 
 static void add_field(struct account_builder *builder, struct str name, struct str value) {
+    struct auth_account *account = &builder->account;
     if (str_starts_nocase(name, STR("userdb_"))) name = str_from_offset(name, 7);
-    for (size_t i = 0; i < builder->account.field_count; i++)
-        if (str_equal_nocase(builder->fields[i].name, name)) return;
-    struct auth_field *field = &builder->fields[builder->account.field_count];
-    if (builder->account.field_count == ACCOUNT_FIELDS_MAX || name.length == 0 || name.length > ACCOUNT_FIELD_NAME_MAX ||
-        value.length > ACCOUNT_FIELD_VALUE_MAX || !arena_copy(builder->arena, name, &field->name) ||
-        !arena_copy(builder->arena, value, &field->value)) {
+    for (size_t i = 0; i < account->field_count; i++)
+        if (str_equal_nocase(account->fields[i].name, name)) return;
+    struct str name_copy, value_copy;
+    if (account->field_count == ACCOUNT_FIELDS_MAX || name.length == 0 || name.length > ACCOUNT_FIELD_NAME_MAX ||
+        value.length > ACCOUNT_FIELD_VALUE_MAX || !arena_copy(builder->arena, name, &name_copy) ||
+        !arena_copy(builder->arena, value, &value_copy) ||
+        !auth_account_add(account, builder->arena, name_copy, value_copy))
         builder->full = true;
-        return;
-    }
-    builder->account.field_count++;
 }
 
 void account_add(struct account_builder *builder, struct str name, struct str value) {
@@ -62,17 +62,11 @@ void account_add(struct account_builder *builder, struct str name, struct str va
 
 enum source_answer account_finish(struct account_builder *builder, struct auth_account *account,
                                   struct failure *failure) {
-    struct auth_account made = builder->account;
-    if (!builder->full && made.field_count > 0) {
-        made.fields = arena_allocate(builder->arena, made.field_count, sizeof *made.fields);
-        if (made.fields) memcpy(made.fields, builder->fields, made.field_count * sizeof *made.fields);
-        builder->full = !made.fields;
-    }
-    if (builder->full || made.login.length > 256) {
+    if (builder->full || builder->account.login.length > 256) {
         failure_set(failure, "what is known of the account does not fit");
         return SOURCE_RETRY;
     }
     if (builder->disabled) failure_set(failure, "the account is disabled");
-    *account = made;
+    *account = builder->account;
     return builder->disabled ? SOURCE_DISABLED : SOURCE_FOUND;
 }

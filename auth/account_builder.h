@@ -21,7 +21,6 @@
 
 struct account_builder {
     struct auth_account account;
-    struct auth_field fields[ACCOUNT_FIELDS_MAX];
     struct arena *arena;
     struct str scheme; /* of a secret that names none; empty or CRYPT: left as it is */
     bool disabled;

@@ -9,7 +9,7 @@
  * what is left of the question's time. A name is a value in filters and distinguished
  * names, whatever it is made of. An empty password is never tried: servers take such a
  * bind for an anonymous one and say yes (RFC 4513 section 5.1.2). */
-#include "sources.h"
+#include "source_places.h"
 
 #ifdef TERN_HAVE_LDAP
 
@@ -26,7 +26,7 @@ struct ldap_settings {
     struct str server_host, search_base, query_filter, result_attribute, bind, bind_dn, bind_pw, scope, domain;
     struct str tls_ca_cert_file, auth_bind_userdn, default_pass_scheme;
     int64_t server_port, version, timeout, connections;
-    bool auth_bind, start_tls, tls_require_cert;
+    bool auth_bind, scram, start_tls, tls_require_cert;
 };
 
 #define SETTING(kind, name, value, minimum, maximum, choices)                                                          \
@@ -50,6 +50,7 @@ static const struct source_setting settings_rows[] = {
     SETTING(SOURCE_TEXT, tls_ca_cert_file, "", 0, 0, NULL),
     SETTING(SOURCE_SWITCH, auth_bind, "yes", 0, 0, NULL),
     SETTING(SOURCE_TEXT, auth_bind_userdn, "", 0, 0, NULL),
+    SETTING(SOURCE_SWITCH, scram, "no", 0, 0, NULL),
     SETTING(SOURCE_TEXT, default_pass_scheme, "CLEARTEXT", 0, 0, NULL),
     {"chase_referrals", SOURCE_IGNORED, 0, "", 0, 0, NULL}, /* never: they would carry passwords elsewhere */
     {"dereference", SOURCE_IGNORED, 0, "", 0, 0, NULL},
@@ -77,7 +78,7 @@ struct ldap_source {
     struct source_places places;
 };
 
-/* In place of source_ldap_type where passwords are not tried but read. */
+/* In place of source_ldap where passwords are not tried but read. */
 static const struct auth_source_type lookup_type;
 
 /* ---- settings */
@@ -469,10 +470,17 @@ static enum source_answer source_ldap_verify(struct auth_source *source, const s
     return run(source, &job);
 }
 
-const struct auth_source_type source_ldap_type = {
+/* The accounts are not here to be looked at; the settings say it. */
+static bool ldap_has_scram(struct auth_source *source, struct str digest) {
+    const struct ldap_source *ldap = source->state;
+    (void)digest;
+    return ldap->settings.scram;
+}
+
+const struct auth_source_type source_ldap = {
     .name = "ldap", .open = source_ldap_open, .verify = source_ldap_verify, .close = source_ldap_close};
 static const struct auth_source_type lookup_type = {
-    .name = "ldap", .open = source_ldap_open, .look_up = source_ldap_look_up, .close = source_ldap_close};
+    .name = "ldap", .open = source_ldap_open, .look_up = source_ldap_look_up, .has_scram = ldap_has_scram, .close = source_ldap_close};
 
 #else
 
@@ -480,6 +488,6 @@ static bool source_ldap_open(struct auth_source *source, struct failure *failure
     return source_not_built(source, "--with-ldap, libldap", failure);
 }
 
-const struct auth_source_type source_ldap_type = {.name = "ldap", .open = source_ldap_open};
+const struct auth_source_type source_ldap = {.name = "ldap", .open = source_ldap_open};
 
 #endif

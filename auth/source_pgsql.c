@@ -4,7 +4,7 @@
  * and no thread. Only the resolver is asked on a helper thread. Connections are kept;
  * one that broke while it idled is made anew once. Each question is one statement with
  * parameters in the unnamed way, which poolers between us and the server understand. */
-#include "sources.h"
+#include "source_places.h"
 
 #ifdef TERN_HAVE_PGSQL
 
@@ -24,6 +24,7 @@ enum { HOSTS_MAX = 8, CONNECTIONS_MAX = 64, HOST_LEFT_ALONE_MS = 30000 };
 struct pgsql_settings {
     struct str hosts, user, password, dbname, encoding, query, domain, default_pass_scheme, sslmode, tls_ca_cert_file;
     int64_t timeout, connections;
+    bool scram;
 };
 
 #define SETTING(kind, name, value, minimum, maximum, choices)                                                          \
@@ -36,6 +37,7 @@ static const struct source_setting settings_rows[] = {
     SETTING(SOURCE_TEXT, encoding, "UTF8", 0, 0, NULL),
     SETTING(SOURCE_REQUIRED, query, "", 0, 0, NULL),
     SETTING(SOURCE_TEXT, domain, "", 0, 0, NULL),
+    SETTING(SOURCE_SWITCH, scram, "no", 0, 0, NULL),
     SETTING(SOURCE_TEXT, default_pass_scheme, "CRYPT", 0, 0, NULL),
     SETTING(SOURCE_CHOICE, sslmode, "prefer", 0, 0, "disable|allow|prefer|require|verify-ca|verify-full"),
     SETTING(SOURCE_TEXT, tls_ca_cert_file, "", 0, 0, NULL),
@@ -365,8 +367,15 @@ static enum source_answer pgsql_look_up(struct auth_source *source, const struct
     return answer;
 }
 
-const struct auth_source_type source_pgsql_type = {
-    .name = "pgsql", .open = pgsql_open, .look_up = pgsql_look_up, .close = pgsql_close};
+/* The accounts are not here to be looked at; the settings say it. */
+static bool pgsql_has_scram(struct auth_source *source, struct str digest) {
+    const struct pgsql *pgsql = source->state;
+    (void)digest;
+    return pgsql->settings.scram;
+}
+
+const struct auth_source_type source_pgsql = {
+    .name = "pgsql", .open = pgsql_open, .look_up = pgsql_look_up, .has_scram = pgsql_has_scram, .close = pgsql_close};
 
 #else
 
@@ -374,6 +383,6 @@ static bool pgsql_open(struct auth_source *source, struct failure *failure) {
     return source_not_built(source, "--with-pgsql, libpq", failure);
 }
 
-const struct auth_source_type source_pgsql_type = {.name = "pgsql", .open = pgsql_open};
+const struct auth_source_type source_pgsql = {.name = "pgsql", .open = pgsql_open};
 
 #endif

@@ -1,5 +1,5 @@
 /* What all sources that ask a server have in common. */
-#include "sources.h"
+#include "source_places.h"
 
 enum { LEFT_ALONE_MS = 1000 };
 

@@ -3,7 +3,7 @@
  * SQLite reads files, so each question runs on a helper thread, two at most for a source:
  * a database that somebody keeps locked must not hold the threads that check passwords.
  * It is opened for reading only, and opened anew when another file has taken its name. */
-#include "sources.h"
+#include "source_places.h"
 
 #ifdef TERN_HAVE_SQLITE
 
@@ -20,6 +20,7 @@ enum { CONNECTIONS = 2, PROGRESS_STEPS = 1000 };
 struct sqlite_settings {
     struct str dbpath, query, domain, default_pass_scheme;
     int64_t timeout;
+    bool scram;
 };
 
 #define SETTING(kind, name, value, minimum, maximum)                                                                   \
@@ -28,6 +29,7 @@ static const struct source_setting settings_rows[] = {
     SETTING(SOURCE_REQUIRED, dbpath, "", 0, 0),
     SETTING(SOURCE_REQUIRED, query, "", 0, 0),
     SETTING(SOURCE_TEXT, domain, "", 0, 0),
+    SETTING(SOURCE_SWITCH, scram, "no", 0, 0),
     SETTING(SOURCE_TEXT, default_pass_scheme, "CRYPT", 0, 0),
     SETTING(SOURCE_SECONDS, timeout, "10s", 1, 300),
 };
@@ -216,8 +218,15 @@ static enum source_answer sqlite_look_up(struct auth_source *source, const struc
     return job.answer;
 }
 
-const struct auth_source_type source_sqlite_type = {
-    .name = "sqlite", .open = sqlite_open, .look_up = sqlite_look_up, .close = sqlite_close};
+/* The accounts are not here to be looked at; the settings say it. */
+static bool sqlite_has_scram(struct auth_source *source, struct str digest) {
+    const struct sqlite *sqlite = source->state;
+    (void)digest;
+    return sqlite->settings.scram;
+}
+
+const struct auth_source_type source_sqlite = {
+    .name = "sqlite", .open = sqlite_open, .look_up = sqlite_look_up, .has_scram = sqlite_has_scram, .close = sqlite_close};
 
 #else
 
@@ -225,6 +234,6 @@ static bool sqlite_open(struct auth_source *source, struct failure *failure) {
     return source_not_built(source, "--with-sqlite, libsqlite3", failure);
 }
 
-const struct auth_source_type source_sqlite_type = {.name = "sqlite", .open = sqlite_open};
+const struct auth_source_type source_sqlite = {.name = "sqlite", .open = sqlite_open};
 
 #endif

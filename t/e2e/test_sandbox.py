@@ -23,6 +23,7 @@ ROLES = {
     "bounce": ("bounce", "empty", True),
     "pickup": ("pickup", "maildrop", True),
     "lookup": ("lookup", "/", True),
+    "auth": ("auth", "/", True),
     "log": ("log", None, True),
 }
 # Root, but only to become somebody: what it takes to do that, and nothing else.
