@@ -19,6 +19,7 @@
 #include "account_builder.h"
 #include "ldap_escape.h"
 #include "source_settings.h"
+#include "source_template.h"
 
 enum { CONNECTIONS = 2, ATTRIBUTES_MAX = 30, ENTRIES_MAX = 2 };
 

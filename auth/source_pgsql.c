@@ -15,7 +15,6 @@
 #include <sys/socket.h>
 
 #include "account_builder.h"
-#include "log.h"
 #include "source_settings.h"
 #include "sql_query.h"
 

@@ -8,6 +8,9 @@ const struct auth_source_type *const auth_source_types[] = {
     &source_pgsql,
     &source_sqlite,
     &source_ldap,
+    &source_pam,
+    &source_oauth,
+    &source_dovecot,
     NULL,
 };
 

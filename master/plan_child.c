@@ -36,6 +36,7 @@ static const struct program {
     {STR_INIT("cleanup"), SCOPE_CLEANUP, PLAN_STOP_CLEANUP, false, false, false},
     {STR_INIT("lookup"), SCOPE_LOOKUP, PLAN_STOP_LOOKUP, true, false, false},
     {STR_INIT("auth"), SCOPE_AUTH, PLAN_STOP_LOOKUP, false, false, false},
+    {STR_INIT("pam"), SCOPE_PAM, PLAN_STOP_LOOKUP, false, false, false},
     {STR_INIT("log"), SCOPE_LOG, PLAN_STOP_LOG, true, false, false},
 };
 

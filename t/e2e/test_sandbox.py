@@ -24,6 +24,8 @@ ROLES = {
     "pickup": ("pickup", "maildrop", True),
     "lookup": ("lookup", "/", True),
     "auth": ("auth", "/", True),
+    "pam": ("pam", "empty", True),
+    "pam-checker": (None, "/", False),
     "log": ("log", None, True),
 }
 # Root, but only to become somebody: what it takes to do that, and nothing else.
