@@ -13,10 +13,10 @@
 
 #include "source.h"
 
-#define ACCOUNT_FIELDS_MAX 32
-#define ACCOUNT_FIELD_NAME_MAX 64
+#define ACCOUNT_FIELDS_MAX      32
+#define ACCOUNT_FIELD_NAME_MAX  64
 #define ACCOUNT_FIELD_VALUE_MAX 1000
-#define ACCOUNT_SECRET_MAX 1024
+#define ACCOUNT_SECRET_MAX      1024
 #define ACCOUNT_APP_SECRETS_MAX 8000
 
 struct account_builder {

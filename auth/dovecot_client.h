@@ -21,11 +21,11 @@ struct dovecot_subject {
 };
 
 enum dovecot_outcome {
-    DOVECOT_GO_ON,    /* data: the challenge */
-    DOVECOT_GRANTED,  /* data: the mechanism's last word; account is set */
-    DOVECOT_REFUSED,  /* wrong, or no such account */
+    DOVECOT_GO_ON,   /* data: the challenge */
+    DOVECOT_GRANTED, /* data: the mechanism's last word; account is set */
+    DOVECOT_REFUSED, /* wrong, or no such account */
     DOVECOT_DISABLED,
-    DOVECOT_LATER,    /* failure says why */
+    DOVECOT_LATER, /* failure says why */
 };
 
 struct dovecot_answer {

@@ -36,7 +36,8 @@ bool dovecot_line_parse(struct str text, struct dovecot_line *parsed, struct fai
                     line.kind == DOVECOT_FAIL;
     if (numbered && !take_number(&line, &rest, failure)) return false;
     if (line.kind == DOVECOT_MECHANISM || line.kind == DOVECOT_CONTINUE) line.name = next_word(&rest);
-    if (line.kind == DOVECOT_MECHANISM && line.name.length == 0) return failure_set(failure, "a mechanism without a name");
+    if (line.kind == DOVECOT_MECHANISM && line.name.length == 0)
+        return failure_set(failure, "a mechanism without a name");
     line.parameters = rest;
     *parsed = line;
     return true;

@@ -49,7 +49,9 @@ static const struct algorithm *find_algorithm(struct str name) {
     return NULL;
 }
 
-bool jwt_algorithm_is_known(struct str algorithm) { return find_algorithm(algorithm) != NULL; }
+bool jwt_algorithm_is_known(struct str algorithm) {
+    return find_algorithm(algorithm) != NULL;
+}
 
 /* ---- keys from JSON */
 
@@ -203,7 +205,9 @@ void jwt_keys_free(struct jwt_keys **keys) {
     MEMORY_FREE(*keys);
 }
 
-size_t jwt_keys_count(const struct jwt_keys *keys) { return keys->count; }
+size_t jwt_keys_count(const struct jwt_keys *keys) {
+    return keys->count;
+}
 
 /* ---- signatures */
 

@@ -5,9 +5,13 @@ static void append_octet(struct buf *out, char octet) {
     buf_printf(out, "\\%02x", (unsigned)(unsigned char)octet);
 }
 
-static bool is_control(char c) { return (unsigned char)c < ' ' || c == 0x7f; }
+static bool is_control(char c) {
+    return (unsigned char)c < ' ' || c == 0x7f;
+}
 
-static bool is_among(char c, struct str set) { return str_find(set, c) != STR_NONE; }
+static bool is_among(char c, struct str set) {
+    return str_find(set, c) != STR_NONE;
+}
 
 void ldap_escape_filter(struct buf *out, struct str value) {
     for (size_t i = 0; i < value.length; i++) {

@@ -10,11 +10,11 @@
 #include "str.h"
 
 struct oauth_policy {
-    struct str issuers;   /* list; the token's must be among them */
-    struct str audience;  /* list; one of the token's must be among them; empty: any */
-    struct str scope;     /* list; the token must have them all; empty: any */
-    struct str user;      /* the claim that is the account's name */
-    int64_t clock_skew;   /* seconds */
+    struct str issuers;    /* list; the token's must be among them */
+    struct str audience;   /* list; one of the token's must be among them; empty: any */
+    struct str scope;      /* list; the token must have them all; empty: any */
+    struct str user;       /* the claim that is the account's name */
+    int64_t clock_skew;    /* seconds */
     bool must_name_issuer; /* a token that says it itself; a server that is asked may leave it out */
     bool must_expire;
 };

@@ -31,7 +31,7 @@ struct ldap_settings {
 };
 
 #define SETTING(kind, name, value, minimum, maximum, choices)                                                          \
-    {#name, kind, offsetof(struct ldap_settings, name), value, minimum, maximum, choices}
+    { #name, kind, offsetof(struct ldap_settings, name), value, minimum, maximum, choices }
 static const struct source_setting settings_rows[] = {
     SETTING(SOURCE_TEXT, server_host, "localhost", 0, 0, NULL),
     SETTING(SOURCE_NUMBER, server_port, "389", 1, 65535, NULL),
@@ -332,7 +332,8 @@ static void add_attributes(const struct ldap_job *job, LDAPMessage *entry, struc
 }
 
 /* What the entry says; *dn is its name, to be freed with ldap_memfree. */
-static enum source_answer read_entry(struct ldap_job *job, LDAPMessage *found, struct auth_account *account, char **dn) {
+static enum source_answer read_entry(struct ldap_job *job, LDAPMessage *found, struct auth_account *account,
+                                     char **dn) {
     LDAP *handle = job->connection->search;
     LDAPMessage *entry = ldap_first_entry(handle, found);
     struct account_builder builder;
@@ -353,7 +354,8 @@ static enum source_answer find_entry(struct ldap_job *job, struct auth_account *
     LDAPMessage *found = NULL;
     enum source_answer answer = SOURCE_UNKNOWN;
     if (source_template_expand(settings->search_base, job->question, ldap_escape_dn, &base) == SOURCE_TEMPLATE_DONE &&
-        source_template_expand(settings->query_filter, job->question, ldap_escape_filter, &filter) == SOURCE_TEMPLATE_DONE)
+        source_template_expand(settings->query_filter, job->question, ldap_escape_filter, &filter) ==
+            SOURCE_TEMPLATE_DONE)
         answer = search_entries(job, buf_string(&base), buf_string(&filter), &found)
                      ? read_entry(job, found, account, dn)
                      : SOURCE_RETRY;
@@ -365,7 +367,8 @@ static enum source_answer find_entry(struct ldap_job *job, struct auth_account *
 
 /* Active Directory says in words why it refuses a right password: disabled, expired, locked, not now. */
 static bool is_disabled_by_directory(LDAP *handle) {
-    static const char *const codes[] = {"data 530,", "data 531,", "data 532,", "data 533,", "data 701,", "data 773,", "data 775,"};
+    static const char *const codes[] = {"data 530,", "data 531,", "data 532,", "data 533,",
+                                        "data 701,", "data 773,", "data 775,"};
     char *words = NULL;
     bool found = false;
     ldap_get_option(handle, LDAP_OPT_DIAGNOSTIC_MESSAGE, &words);
@@ -480,8 +483,11 @@ static bool ldap_has_scram(struct auth_source *source, struct str digest) {
 
 const struct auth_source_type source_ldap = {
     .name = "ldap", .open = source_ldap_open, .verify = source_ldap_verify, .close = source_ldap_close};
-static const struct auth_source_type lookup_type = {
-    .name = "ldap", .open = source_ldap_open, .look_up = source_ldap_look_up, .has_scram = ldap_has_scram, .close = source_ldap_close};
+static const struct auth_source_type lookup_type = {.name = "ldap",
+                                                    .open = source_ldap_open,
+                                                    .look_up = source_ldap_look_up,
+                                                    .has_scram = ldap_has_scram,
+                                                    .close = source_ldap_close};
 
 #else
 

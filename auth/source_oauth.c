@@ -31,7 +31,7 @@ struct oauth_settings {
 };
 
 #define SETTING(kind, name, value, minimum, maximum)                                                                   \
-    {#name, kind, offsetof(struct oauth_settings, name), value, minimum, maximum, NULL}
+    { #name, kind, offsetof(struct oauth_settings, name), value, minimum, maximum, NULL }
 static const struct source_setting settings_rows[] = {
     SETTING(SOURCE_TEXT, issuers, "", 0, 0),
     SETTING(SOURCE_TEXT, audience, "", 0, 0),
@@ -84,7 +84,8 @@ static bool exchange(struct auth_source *source, struct ipc_http_exchange *reque
                      struct ipc_http_exchanged *answer, struct failure *failure) {
     const struct oauth *oauth = source->state;
     if (!oauth->http(source->service, request, until, arena, answer, failure)) return false;
-    return answer->status == 200 || failure_set(failure, "%.*s: HTTP status %u", STR_ARGS(request->url), (unsigned)answer->status);
+    return answer->status == 200 ||
+           failure_set(failure, "%.*s: HTTP status %u", STR_ARGS(request->url), (unsigned)answer->status);
 }
 
 /* ---- settings */
@@ -289,7 +290,8 @@ static enum source_answer check_signed(struct auth_source *source, const struct 
         *failure = oauth->keys_failure;
         answer = SOURCE_RETRY;
     } else {
-        failure_set(failure, check == JWT_BAD ? "the token's signature is wrong" : "the token is signed by an unknown key");
+        failure_set(failure,
+                    check == JWT_BAD ? "the token's signature is wrong" : "the token is signed by an unknown key");
     }
     jwt_free(&jwt);
     return answer;

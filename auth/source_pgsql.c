@@ -27,7 +27,7 @@ struct pgsql_settings {
 };
 
 #define SETTING(kind, name, value, minimum, maximum, choices)                                                          \
-    {#name, kind, offsetof(struct pgsql_settings, name), value, minimum, maximum, choices}
+    { #name, kind, offsetof(struct pgsql_settings, name), value, minimum, maximum, choices }
 static const struct source_setting settings_rows[] = {
     SETTING(SOURCE_TEXT, hosts, "localhost", 0, 0, NULL),
     SETTING(SOURCE_TEXT, user, "", 0, 0, NULL),
@@ -74,8 +74,8 @@ static void add_host(struct pgsql *pgsql, struct str text) {
     host->local = text.length > 0 && text.data[0] == '/';
     size_t colon = str_find_last(text, ':');
     bool bracketed = text.length > 0 && text.data[0] == '[';
-    bool has_port = !host->local && colon != STR_NONE &&
-                    (bracketed ? text.data[colon - 1] == ']' : str_find(text, ':') == colon);
+    bool has_port =
+        !host->local && colon != STR_NONE && (bracketed ? text.data[colon - 1] == ']' : str_find(text, ':') == colon);
     name = has_port ? str_slice(text, 0, colon) : text;
     port = has_port ? str_from_offset(text, colon + 1) : STR_EMPTY;
     if (bracketed && str_ends(name, STR("]"))) name = str_slice(name, 1, name.length - 1);
@@ -204,8 +204,7 @@ static PGconn *begin_connection(const struct pgsql *pgsql, const struct pgsql_ho
 /* libpq may go to another socket of the same number between two steps. */
 static bool wait_for(PGconn *connection, bool writing, deadline until, struct failure *failure) {
     int descriptor = PQsocket(connection);
-    enum wait_result waited =
-        writing ? task_wait_writable(descriptor, until) : task_wait_readable(descriptor, until);
+    enum wait_result waited = writing ? task_wait_writable(descriptor, until) : task_wait_readable(descriptor, until);
     task_forget_descriptor(descriptor);
     return waited == WAIT_READY || failure_set(failure, "the server does not answer in time");
 }

@@ -136,7 +136,8 @@ static bool read_whole(int file, const char *path, size_t limit, struct buf *tex
     }
 }
 
-bool source_read_file(struct str path, size_t limit, struct arena *arena, struct str *content, struct failure *failure) {
+bool source_read_file(struct str path, size_t limit, struct arena *arena, struct str *content,
+                      struct failure *failure) {
     if (path.length == 0 || path.data[0] != '/')
         return failure_set(failure, "\"%.*s\": a file name that begins with / is wanted", STR_ARGS(path));
     char *name = memory_copy_string(path);

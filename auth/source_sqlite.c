@@ -24,7 +24,7 @@ struct sqlite_settings {
 };
 
 #define SETTING(kind, name, value, minimum, maximum)                                                                   \
-    {#name, kind, offsetof(struct sqlite_settings, name), value, minimum, maximum, NULL}
+    { #name, kind, offsetof(struct sqlite_settings, name), value, minimum, maximum, NULL }
 static const struct source_setting settings_rows[] = {
     SETTING(SOURCE_REQUIRED, dbpath, "", 0, 0),
     SETTING(SOURCE_REQUIRED, query, "", 0, 0),
@@ -91,8 +91,8 @@ static int is_late(void *context) {
     return deadline_left(connection->until) == 0;
 }
 
-static bool connection_open(struct sqlite_connection *connection, const struct sqlite *sqlite, const struct stat *status,
-                            struct failure *failure) {
+static bool connection_open(struct sqlite_connection *connection, const struct sqlite *sqlite,
+                            const struct stat *status, struct failure *failure) {
     const int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
     const char *path = sqlite->settings.dbpath.data;
     const char *rest = "";
@@ -148,9 +148,10 @@ static enum source_answer run_statement(const struct sqlite_connection *connecti
         result = sqlite3_step(connection->statement);
         if (result == SQLITE_DONE) return account_finish(&builder, account, failure);
     }
-    failure_set(failure, "%s", result == SQLITE_ROW         ? "the query gives more than one row"
-                               : result == SQLITE_INTERRUPT ? "the database does not answer in time"
-                                                            : sqlite3_errmsg(connection->database));
+    failure_set(failure, "%s",
+                result == SQLITE_ROW         ? "the query gives more than one row"
+                : result == SQLITE_INTERRUPT ? "the database does not answer in time"
+                                             : sqlite3_errmsg(connection->database));
     return SOURCE_RETRY;
 }
 
@@ -225,8 +226,11 @@ static bool sqlite_has_scram(struct auth_source *source, struct str digest) {
     return sqlite->settings.scram;
 }
 
-const struct auth_source_type source_sqlite = {
-    .name = "sqlite", .open = sqlite_open, .look_up = sqlite_look_up, .has_scram = sqlite_has_scram, .close = sqlite_close};
+const struct auth_source_type source_sqlite = {.name = "sqlite",
+                                               .open = sqlite_open,
+                                               .look_up = sqlite_look_up,
+                                               .has_scram = sqlite_has_scram,
+                                               .close = sqlite_close};
 
 #else
 

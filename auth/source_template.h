@@ -24,8 +24,7 @@ MUST_USE bool source_template_check(struct str template, const char *what, struc
 /* Whether it has places at all (%% is none). */
 bool source_template_varies(struct str template);
 /* Appends the template with its places filled; append puts a value in (NULL: as it is). */
-MUST_USE enum source_template_result source_template_expand(struct str template,
-                                                            const struct source_question *question,
+MUST_USE enum source_template_result source_template_expand(struct str template, const struct source_question *question,
                                                             void (*append)(struct buf *out, struct str value),
                                                             struct buf *out);
 

@@ -44,7 +44,9 @@ static void unquote(struct str quoted, struct buf *out) {
     }
 }
 
-static bool is_word(char c) { return ascii_is_alnum(c) || c == '_' || (c & 0x80); }
+static bool is_word(char c) {
+    return ascii_is_alnum(c) || c == '_' || (c & 0x80);
+}
 
 /* E'...', B'...', N'...', U&'...': the quote belongs to what is before it. */
 static bool has_prefix(const struct query_parser *parser) {
@@ -118,7 +120,8 @@ static bool take_next(struct query_parser *parser) {
     return buf_append_char(&parser->statement, c) || fail(parser, "too long");
 }
 
-bool sql_query_parse(struct str text, char mark, struct arena *arena, struct sql_query *query, struct failure *failure) {
+bool sql_query_parse(struct str text, char mark, struct arena *arena, struct sql_query *query,
+                     struct failure *failure) {
     struct query_parser parser = {.text = str_trim(text),
                                   .mark = mark,
                                   .arena = arena,

@@ -29,8 +29,7 @@ struct sql_values {
 MUST_USE bool sql_query_parse(struct str text, char mark, struct arena *arena, struct sql_query *query,
                               struct failure *failure);
 /* The parameters for a question. */
-MUST_USE enum source_template_result sql_query_values(const struct sql_query *query,
-                                                      const struct source_question *question,
-                                                      struct sql_values *values);
+MUST_USE enum source_template_result
+sql_query_values(const struct sql_query *query, const struct source_question *question, struct sql_values *values);
 
 #endif

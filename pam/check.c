@@ -99,8 +99,8 @@ enum pam_verdict pam_check_run(const struct ipc_pam_check *check, struct str dir
     char *address = memory_copy_string(check->client_address), *place = memory_copy_string(directory);
     pam_handle_t *handle = NULL;
     enum pam_verdict verdict = PAM_VERDICT_LATER;
-    int result = place[0] ? pam_start_confdir(service, user, &how, place, &handle)
-                          : pam_start(service, user, &how, &handle);
+    int result =
+        place[0] ? pam_start_confdir(service, user, &how, place, &handle) : pam_start(service, user, &how, &handle);
     if (result == PAM_SUCCESS)
         verdict = ask(handle, user, address, reason);
     else

@@ -48,8 +48,8 @@ struct checker {
 /* ---- what root leaves behind */
 
 /* pam_unix reads /etc/shadow and writes a changed one; modules become the user; others write counters. */
-static const cap_value_t kept_capabilities[] = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_KILL,
-                                                CAP_SETGID, CAP_SETUID,       CAP_AUDIT_WRITE};
+static const cap_value_t kept_capabilities[] = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,
+                                                CAP_KILL,  CAP_SETGID,       CAP_SETUID,          CAP_AUDIT_WRITE};
 
 static bool is_kept(cap_value_t capability) {
     for (size_t i = 0; i < ARRAY_LENGTH(kept_capabilities); i++)
@@ -75,12 +75,34 @@ static bool drop_capabilities(struct failure *failure) {
 
 static bool forbid_calls(struct failure *failure) {
     static const int forbidden[] = {
-        SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(bpf), SCMP_SYS(init_module),
-        SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(kexec_load), SCMP_SYS(mount), SCMP_SYS(umount2),
-        SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(perf_event_open),
-        SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup), SCMP_SYS(open_by_handle_at), SCMP_SYS(reboot),
-        SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(settimeofday), SCMP_SYS(clock_settime), SCMP_SYS(iopl),
-        SCMP_SYS(ioperm), SCMP_SYS(syslog), SCMP_SYS(quotactl), SCMP_SYS(acct),
+        SCMP_SYS(ptrace),
+        SCMP_SYS(process_vm_readv),
+        SCMP_SYS(process_vm_writev),
+        SCMP_SYS(bpf),
+        SCMP_SYS(init_module),
+        SCMP_SYS(finit_module),
+        SCMP_SYS(delete_module),
+        SCMP_SYS(kexec_load),
+        SCMP_SYS(mount),
+        SCMP_SYS(umount2),
+        SCMP_SYS(pivot_root),
+        SCMP_SYS(chroot),
+        SCMP_SYS(unshare),
+        SCMP_SYS(setns),
+        SCMP_SYS(perf_event_open),
+        SCMP_SYS(userfaultfd),
+        SCMP_SYS(io_uring_setup),
+        SCMP_SYS(open_by_handle_at),
+        SCMP_SYS(reboot),
+        SCMP_SYS(swapon),
+        SCMP_SYS(swapoff),
+        SCMP_SYS(settimeofday),
+        SCMP_SYS(clock_settime),
+        SCMP_SYS(iopl),
+        SCMP_SYS(ioperm),
+        SCMP_SYS(syslog),
+        SCMP_SYS(quotactl),
+        SCMP_SYS(acct),
     };
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     int result = filter ? 0 : -ENOMEM;
@@ -110,8 +132,7 @@ static bool lock_in(const struct config *config, struct failure *failure) {
 static void send_packet(int socket, enum ipc_type type, uint32_t serial, const void *message) {
     struct buf packet = buf_make(0);
     ssize_t sent = -1;
-    if (ipc_encode(type, serial, message, &packet))
-        do
+    if (ipc_encode(type, serial, message, &packet)) do
             sent = send(socket, packet.data, packet.length, MSG_NOSIGNAL);
         while (sent < 0 && errno == EINTR);
     if (sent < 0 && errno != EPIPE && errno != ECONNRESET) log_warning("an answer cannot be sent: %s", strerror(errno));
