@@ -12,10 +12,11 @@
 #include "table_file.h"
 #include "task.h"
 
-#define FILE_LIMIT   ((size_t)64 << 20)
-#define LOOK_EVERY   200 /* ms */
-#define LOOKS_STABLE 2   /* s: a file changed less than this before it was read may change again within one time stamp \
-                          */
+#define FILE_LIMIT ((size_t)64 << 20)
+#define LOOK_EVERY 200 /* ms */
+#define LOOKS_STABLE                                                                                                   \
+    2 /* s: a file changed less than this before it was read may change again within one time stamp                    \
+       */
 
 struct line {
     struct str rest;

@@ -28,7 +28,10 @@ static const struct subcommand subcommands[] = {
     {"pids", tern_pids, "", "a line for every process: service and pid"},
     {"check", tern_check, "", "look over configuration and directories"},
     {"init", tern_init, "DIR [--domain NAME] [--port-base N] [--set name=value]...", "make a private instance below DIR"},
-    {"user", tern_user, "add|del|passwd NAME@DOMAIN | list", "mailbox users; passwords come by standard input"},
+    {"user", tern_user, "[--scheme NAME] add|del|passwd NAME@DOMAIN | list | app NAME@DOMAIN [add|del LABEL]",
+     "mailbox users; passwords come by standard input"},
+    {"auth", tern_auth, "[--json] bans | ban|unban account|address NAME [TIME [REASON]] | test USER | hash [SCHEME]",
+     "failed logins and passwords"},
     {"version", tern_version, "", "print the version"},
     {"help", tern_help, "", "print this"},
 };
