@@ -401,7 +401,8 @@ void dovecot_begin(struct dovecot_client *client, const struct dovecot_subject *
     if (!*exchange) return;
     buf_printf(&line, "AUTH\t%llu\t%.*s", (unsigned long long)(*exchange)->number, STR_ARGS(mechanism));
     dovecot_parameter_append(&line, "service", subject->protocol);
-    buf_append(&line, STR("\tnologin")); /* nobody will fetch the account from it */
+    /* Nobody will fetch the account from it; and it is tern that makes wrong logins wait. */
+    buf_append(&line, STR("\tnologin\tno-penalty"));
     if (subject->client_address.length > 0) dovecot_parameter_append(&line, "rip", subject->client_address);
     if (subject->encrypted) buf_append(&line, STR("\tsecured"));
     if (has_initial) { /* has to be the last */

@@ -91,12 +91,14 @@ class Server:
 
     def stop(self):
         if self.process and self.process.poll() is None:
+            children = descendants(self.process.pid)[1:]
             self.process.send_signal(self.stop_signal)
             try:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+            t.wait_for(lambda: not any(t.alive(pid) for pid in children), 20)
         self.process = None
 
     stop_signal = signal.SIGTERM
