@@ -332,7 +332,8 @@ static void read_granted(const struct dovecot_line *line, struct arena *arena, s
                                                 : DOVECOT_LATER;
 }
 
-static void read_refused(const struct dovecot_line *line, struct dovecot_answer *answer, struct failure *failure) {
+static void read_refused(const struct dovecot_line *line, struct arena *arena, struct dovecot_answer *answer,
+                         struct failure *failure) {
     struct str rest = line->parameters, name;
     struct buf value = buf_make(DOVECOT_LINE_MAX);
     answer->outcome = DOVECOT_REFUSED;
@@ -346,6 +347,8 @@ static void read_refused(const struct dovecot_line *line, struct dovecot_answer 
             answer->outcome = DOVECOT_DISABLED;
         else if (str_equal(name, STR("reason")))
             failure_set(failure, "%.*s", STR_ARGS(text));
+        else if (str_equal(name, STR("user")) && text.length <= 256)
+            (void)!arena_copy(arena, text, &answer->account.login);
     }
     if (answer->outcome == DOVECOT_LATER && failure->text[0] == '\0')
         failure_set(failure, "its own sources do not answer");
@@ -360,7 +363,7 @@ static void read_reply(const struct dovecot_exchange *exchange, struct arena *ar
     if (line.kind == DOVECOT_OK)
         read_granted(&line, arena, answer, failure);
     else if (line.kind == DOVECOT_FAIL)
-        read_refused(&line, answer, failure);
+        read_refused(&line, arena, answer, failure);
     else if (decode(line.name, arena, &answer->data))
         answer->outcome = DOVECOT_GO_ON;
     else
@@ -430,6 +433,7 @@ void dovecot_respond(struct dovecot_exchange **exchange, struct str response, de
     buf_free_secret(&line);
 }
 
+/* Outside tasks too: what cannot be sent at once is not sent, and the answer to it passed over. */
 void dovecot_cancel(struct dovecot_exchange **exchange) {
     char line[48];
     if (!*exchange) return;
@@ -437,5 +441,7 @@ void dovecot_cancel(struct dovecot_exchange **exchange) {
     struct dovecot_client *client = (*exchange)->client;
     bool lost = (*exchange)->lost;
     end_exchange(exchange);
-    if (!lost && client->socket >= 0) (void)send_line(client, str_make(line, (size_t)length), deadline_in(1000));
+    if (lost || client->writing || client->socket < 0) return;
+    ssize_t sent = send(client->socket, line, (size_t)length, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent > 0 && sent < length) shutdown(client->socket, SHUT_RDWR);
 }

@@ -23,7 +23,7 @@ struct dovecot_subject {
 enum dovecot_outcome {
     DOVECOT_GO_ON,   /* data: the challenge */
     DOVECOT_GRANTED, /* data: the mechanism's last word; account is set */
-    DOVECOT_REFUSED, /* wrong, or no such account */
+    DOVECOT_REFUSED, /* wrong, or no such account; account.login is whom it took the client for, NULL: nobody */
     DOVECOT_DISABLED,
     DOVECOT_LATER, /* failure says why */
 };
@@ -48,7 +48,7 @@ void dovecot_begin(struct dovecot_client *client, const struct dovecot_subject *
 /* Goes on; *exchange is NULL afterwards unless the outcome is DOVECOT_GO_ON. */
 void dovecot_respond(struct dovecot_exchange **exchange, struct str response, deadline until, struct arena *arena,
                      struct dovecot_answer *answer, struct failure *failure);
-/* The client has given up; sets *exchange to NULL. */
+/* The client has given up; sets *exchange to NULL, and does not wait. NULL is accepted. */
 void dovecot_cancel(struct dovecot_exchange **exchange);
 
 #endif

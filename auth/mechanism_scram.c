@@ -24,12 +24,11 @@ struct scram {
 
 struct variant {
     const char *digest; /* of stored secrets */
-    const EVP_MD *(*method)(void);
     bool plus;
 };
 
-static const struct variant sha_1 = {"SHA-1", EVP_sha1, false}, sha_1_plus = {"SHA-1", EVP_sha1, true},
-                            sha_256 = {"SHA-256", EVP_sha256, false}, sha_256_plus = {"SHA-256", EVP_sha256, true};
+static const struct variant sha_1 = {"SHA-1", false}, sha_1_plus = {"SHA-1", true}, sha_256 = {"SHA-256", false},
+                            sha_256_plus = {"SHA-256", true};
 
 /* ---- keys */
 
@@ -159,25 +158,6 @@ static enum exchange_step first_message(struct exchange *exchange, const struct 
 
 /* ---- the proof */
 
-static bool hmac(const struct variant *variant, const uint8_t *key, size_t key_length, struct str text, uint8_t *out) {
-    unsigned size = 0;
-    return HMAC(variant->method(), key, (int)key_length, (const unsigned char *)text.data, text.length, out, &size) !=
-           NULL;
-}
-
-/* RFC 5802 section 3: ClientKey = ClientProof XOR HMAC(StoredKey, AuthMessage), and its digest is StoredKey. */
-static bool proof_is_right(const struct variant *variant, const struct scram_keys *keys, struct str message,
-                           struct str proof) {
-    uint8_t key[32], digest[32];
-    if (proof.length != keys->size || !hmac(variant, keys->stored, keys->size, message, key)) return false;
-    for (size_t i = 0; i < keys->size; i++)
-        key[i] ^= (uint8_t)proof.data[i];
-    bool right = EVP_Digest(key, keys->size, digest, NULL, variant->method(), NULL) == 1 &&
-                 memory_equal_secret(digest, keys->stored, keys->size);
-    memory_wipe(key, sizeof key);
-    return right;
-}
-
 static bool binding_is_right(const struct scram *scram, struct str given) {
     struct buf wanted = buf_make(0), octets = buf_make(0);
     buf_append(&wanted, scram->header);
@@ -190,8 +170,8 @@ static bool binding_is_right(const struct scram *scram, struct str given) {
 
 static bool say_signature(const struct variant *variant, const struct scram_keys *keys, struct str message,
                           struct buf *challenge) {
-    uint8_t signature[32];
-    if (!hmac(variant, keys->server, keys->size, message, signature)) return false;
+    uint8_t signature[SCRAM_KEY_MAX];
+    if (!scram_sign(str_from(variant->digest), keys, message, signature)) return false;
     buf_append(challenge, STR("v="));
     return base64_encode(challenge, str_make((const char *)signature, keys->size));
 }
@@ -205,7 +185,8 @@ static enum exchange_step last_message(struct exchange *exchange, const struct v
     buf_printf(&message, "%.*s,%.*s,%.*s", STR_ARGS(scram->first_bare), STR_ARGS(scram->server_first),
                STR_ARGS(final.without_proof));
     bool nonce = str_equal(final.nonce, scram->nonce), binding = binding_is_right(scram, final.binding);
-    bool right = proof_is_right(variant, &scram->keys, buf_str(&message), buf_str(&proof)) && scram->real;
+    bool right = scram_proof_is_right(str_from(variant->digest), &scram->keys, buf_str(&message), buf_str(&proof)) &&
+                 scram->real;
     enum exchange_step step = STEP_DENIED;
     if (!nonce || !binding)
         step = login_wrong(exchange, nonce ? "the channel binding is another" : "the nonce is another");

@@ -38,6 +38,7 @@ bool password_hash_has_scram(struct str secret, struct str digest);
 MUST_USE bool password_hash_plain(struct str secret, struct buf *password);
 
 #define SCRAM_SALT_MAX       64
+#define SCRAM_KEY_MAX        32
 #define SCRAM_ITERATIONS_MAX 10000000
 #define SCRAM_ITERATIONS     4096 /* RFC 7677 section 4: at least */
 
@@ -45,13 +46,19 @@ MUST_USE bool password_hash_plain(struct str secret, struct buf *password);
 struct scram_keys {
     unsigned iterations;
     size_t salt_length, size; /* size: of each key, 20 or 32 */
-    uint8_t salt[SCRAM_SALT_MAX], stored[32], server[32];
+    uint8_t salt[SCRAM_SALT_MAX], stored[SCRAM_KEY_MAX], server[SCRAM_KEY_MAX];
 };
 
 /* Reads them from a {SCRAM-...} secret; false if it is none of that digest, or malformed. */
 MUST_USE bool scram_keys_read(struct str secret, struct str digest, struct scram_keys *keys);
 /* Makes them from a password; salt, salt_length and iterations are set. Costly. */
 MUST_USE bool scram_keys_derive(struct str digest, struct str password, struct scram_keys *keys);
+
+/* Whether a client's proof over AuthMessage shows that it has the password. */
+bool scram_proof_is_right(struct str digest, const struct scram_keys *keys, struct str message, struct str proof);
+/* The server's own proof, keys->size octets. */
+MUST_USE bool scram_sign(struct str digest, const struct scram_keys *keys, struct str message,
+                         uint8_t signature[SCRAM_KEY_MAX]);
 
 /* ---- password_digest.c, password_scram.c: the kinds behind the table of schemes; text is decoded */
 enum password_match password_digest_check(const char *digest, bool salted, struct str text, struct str password);

@@ -49,7 +49,7 @@ static bool hmac(const EVP_MD *method, const uint8_t *key, size_t key_length, st
 
 bool scram_keys_derive(struct str digest, struct str password, struct scram_keys *keys) {
     const EVP_MD *method = method_of(digest);
-    uint8_t salted[32], client[32];
+    uint8_t salted[SCRAM_KEY_MAX], client[SCRAM_KEY_MAX];
     if (!method || keys->iterations == 0 || keys->iterations > SCRAM_ITERATIONS_MAX) return false;
     keys->size = (size_t)EVP_MD_get_size(method);
     bool good = PKCS5_PBKDF2_HMAC(password.data, (int)password.length, keys->salt, (int)keys->salt_length,
@@ -60,6 +60,25 @@ bool scram_keys_derive(struct str digest, struct str password, struct scram_keys
     memory_wipe(salted, sizeof salted);
     memory_wipe(client, sizeof client);
     return good;
+}
+
+/* RFC 5802 section 3: ClientKey is ClientProof XOR HMAC(StoredKey, AuthMessage), and its digest StoredKey. */
+bool scram_proof_is_right(struct str digest, const struct scram_keys *keys, struct str message, struct str proof) {
+    const EVP_MD *method = method_of(digest);
+    uint8_t key[SCRAM_KEY_MAX], value[SCRAM_KEY_MAX];
+    if (!method || proof.length != keys->size || !hmac(method, keys->stored, keys->size, message, key)) return false;
+    for (size_t i = 0; i < keys->size; i++)
+        key[i] ^= (uint8_t)proof.data[i];
+    bool right = EVP_Digest(key, keys->size, value, NULL, method, NULL) == 1 &&
+                 memory_equal_secret(value, keys->stored, keys->size);
+    memory_wipe(key, sizeof key);
+    return right;
+}
+
+bool scram_sign(struct str digest, const struct scram_keys *keys, struct str message,
+                uint8_t signature[SCRAM_KEY_MAX]) {
+    const EVP_MD *method = method_of(digest);
+    return method && hmac(method, keys->server, keys->size, message, signature);
 }
 
 enum password_match password_scram_check(const char *digest, struct str text, struct str password) {

@@ -149,8 +149,10 @@ bool scram_final_read(struct str message, struct scram_final *final) {
 /* "auth=Bearer TOKEN" among the key-value pairs; RFC 6750: b64token. */
 static bool read_pairs(struct str rest, struct str *user, struct str *token) {
     struct str pair, value;
-    bool has_token = false;
-    while (str_cut(rest, SEPARATOR, &pair, &rest) && pair.length) {
+    bool has_token = false, ended = false;
+    while (str_cut(rest, SEPARATOR, &pair, &rest)) {
+        ended = pair.length == 0; /* an empty pair follows the last */
+        if (ended) break;
         if (!str_cut(pair, '=', &pair, &value)) return false;
         if (user && str_equal(pair, STR("user"))) *user = value;
         if (!str_equal(pair, STR("auth"))) continue;
@@ -158,8 +160,7 @@ static bool read_pairs(struct str rest, struct str *user, struct str *token) {
         *token = str_trim(str_from_offset(value, 7));
         has_token = true;
     }
-    /* The last pair is followed by an empty one. */
-    if (!has_token || rest.length || token->length == 0) return false;
+    if (!has_token || !ended || rest.length || token->length == 0) return false;
     for (size_t i = 0; i < token->length; i++)
         if (token->data[i] <= ' ' || token->data[i] > '~') return false;
     return true;

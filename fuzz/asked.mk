@@ -11,3 +11,6 @@ FUZZ_TARGETS += fuzz/fuzz_source_texts
 fuzz_fuzz_source_texts_SOURCES = fuzz/fuzz_source_texts.c fuzz/replay_main.c
 fuzz_fuzz_source_texts_CPPFLAGS = $(AM_CPPFLAGS) $(AUTH_INCLUDE)
 fuzz_fuzz_source_texts_LDADD = $(AUTH_LINK)
+
+PARSERS += auth/jwt.c auth/jwt_keys.c auth/oauth_claims.c auth/dovecot_line.c auth/sql_query.c auth/source_template.c \
+	auth/source_settings.c auth/ldap_escape.c auth/account_builder.c
