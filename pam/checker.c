@@ -205,11 +205,32 @@ static bool receive(struct checker *checker) {
     return good;
 }
 
+/* What a check's modules have started and left behind is our child once the check has ended, though it made a session
+ * of its own (pam_exec does). The kernel lists them; where it does not, they end by themselves. */
+static void end_orphans(const struct checker *checker) {
+    char path[64], list[4096];
+    struct str rest, word;
+    uint64_t pid;
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = file >= 0 ? read(file, list, sizeof list) : 0;
+    if (file >= 0) close(file);
+    rest = str_make(list, got > 0 ? (size_t)got : 0);
+    while (str_next_word(&rest, " \n", &word)) {
+        bool known = !str_to_u64(word, INT32_MAX, &pid);
+        for (size_t i = 0; i < CHECKS_MAX && !known; i++)
+            known = checker->running[i].pid == (pid_t)pid;
+        if (!known) kill((pid_t)pid, SIGKILL);
+    }
+}
+
 /* Whoever ended without an answer gets one. */
 static void reap(struct checker *checker) {
     int status;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    bool any = false;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        any = true;
         for (size_t i = 0; i < CHECKS_MAX; i++) {
             struct running *running = &checker->running[i];
             if (running->pid != pid) continue;
@@ -219,6 +240,8 @@ static void reap(struct checker *checker) {
                        deadline_left(running->until) == 0 ? "PAM does not answer in time" : "a PAM module broke");
             *running = (struct running){0};
         }
+    }
+    if (any) end_orphans(checker);
 }
 
 /* Ends those past their time; milliseconds until the next is, -1: none runs. */
@@ -258,6 +281,7 @@ void checker_run(const struct config *config, int socket) {
     checker->socket = socket;
     signal(SIGTERM, SIG_IGN); /* it ends with the daemon */
     signal(SIGHUP, SIG_IGN);
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     watch_children(checker);
     for (;;) {
         struct signalfd_siginfo told;

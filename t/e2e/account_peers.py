@@ -98,7 +98,9 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-            t.wait_for(lambda: not any(t.alive(pid) for pid in children), 20)
+            if not t.wait_for(lambda: not any(t.alive(pid) for pid in children), 2):
+                for pid in filter(t.alive, children):  # Dovecot's auth stays for its clients
+                    os.kill(pid, signal.SIGKILL)
         self.process = None
 
     stop_signal = signal.SIGTERM
