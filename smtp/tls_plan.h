@@ -34,19 +34,19 @@ enum tls_plan_source { TLS_BY_CONFIGURATION, TLS_BY_DANE, TLS_BY_STS };
 
 /* Texts live in the arena that it was made in. */
 struct tls_plan {
-    enum tls_level level;         /* what counts */
-    enum tls_level configured;    /* before DNS and MTA-STS were asked */
-    enum tls_plan_source source;  /* who decided */
-    const char *downgrade;        /* why level is less than configured, for the log: "nodnssec", "notlsa", ...; or NULL */
-    struct str protocols, grade;  /* as in tls_policy, nothing left open */
-    struct str exclude;           /* ciphers, parted by blanks */
+    enum tls_level level;        /* what counts */
+    enum tls_level configured;   /* before DNS and MTA-STS were asked */
+    enum tls_plan_source source; /* who decided */
+    const char *downgrade; /* why level is less than configured, for the log: "nodnssec", "notlsa", ...; or NULL */
+    struct str protocols, grade;       /* as in tls_policy, nothing left open */
+    struct str exclude;                /* ciphers, parted by blanks */
     struct tls_client_session session; /* server name and expectations; its session is filled in by tls_client */
-    bool reuse;                   /* the connection may be used again */
-    bool report_only;             /* MTA-STS testing: what does not match is only told (tls_result) */
-    bool require_tls;             /* say REQUIRETLS, and only to a server that offers it */
-    struct str policy_text;       /* for TLSRPT: TLSA records or MTA-STS lines, parted by LF; empty: no policy */
-    struct str mx_patterns;       /* for TLSRPT: of MTA-STS, parted by blanks */
-    uint8_t key[TLS_PLAN_KEY_SIZE]; /* equal for equal plans: connections and sessions are shared under it alone */
+    bool reuse;                        /* the connection may be used again */
+    bool report_only;                  /* MTA-STS testing: what does not match is only told (tls_result) */
+    bool require_tls;                  /* say REQUIRETLS, and only to a server that offers it */
+    struct str policy_text;            /* for TLSRPT: TLSA records or MTA-STS lines, parted by LF; empty: no policy */
+    struct str mx_patterns;            /* for TLSRPT: of MTA-STS, parted by blanks */
+    uint8_t key[TLS_PLAN_KEY_SIZE];    /* equal for equal plans: connections and sessions are shared under it alone */
 };
 
 /* Encryption or no delivery. */

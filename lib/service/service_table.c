@@ -11,6 +11,7 @@
 #define USER_LOOKUP "lookup"
 #define USER_LOG "log"
 #define USER_AUTH "auth"
+#define USER_KEYS "keys"
 
 #define SERVICE(NAME, program, user, root, rights, peers, descriptors, memory_mib, job)                                \
     {#program, USER_##user, ROOT_##root, rights, peers, descriptors, memory_mib, job},
