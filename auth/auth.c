@@ -94,6 +94,13 @@ static bool make_typical(struct auth *auth, struct failure *failure) {
     return password_hash_make(STR("CRYPT"), str_from(text), &auth->typical, failure);
 }
 
+/* One more than there are processors: the place that is kept for those who are known. */
+static unsigned worker_count(const struct config *config) {
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (config->auth_hash_workers > 0) return (unsigned)config->auth_hash_workers;
+    return processors < 1 ? 2 : processors < THREADS ? (unsigned)processors + 1 : THREADS;
+}
+
 static bool warn_of_mechanisms(const struct config *config) {
     struct str word, rest = config->auth_mechanisms;
     while (str_next_word(&rest, ", \t\r\n", &word))
@@ -115,10 +122,7 @@ static bool prepare(struct service *service, struct failure *failure) {
     auth->cache = password_cache_create(config->auth_cache_time);
     auth->state = auth_state_open(config->data_directory, &of_state);
     if (of_state.text[0]) log_warning("wrong logins and bans are not kept over restarts: %s", of_state.text);
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned workers = config->auth_hash_workers ? (unsigned)config->auth_hash_workers : (unsigned)processors;
-    if (!config->auth_hash_workers && (processors < 2 || processors > THREADS)) workers = processors < 2 ? 2 : THREADS;
-    auth->hashes = hash_queue_create(workers, (size_t)config->auth_hash_queue_limit);
+    auth->hashes = hash_queue_create(worker_count(config), (size_t)config->auth_hash_queue_limit);
     if (!auth->cache) return failure_set(failure, "no random numbers are to be had");
     return warn_of_mechanisms(config) && make_typical(auth, failure) &&
            match_list_open(config->auth_ban_exceptions, MATCH_LIST_ADDRESSES, &auth->ban_exceptions, failure) &&

@@ -20,7 +20,7 @@ struct record {
     int64_t begun;
     uint32_t bans;               /* so far, which makes the next one longer */
     int64_t ban_begun, ban_ends; /* 0: none */
-    int64_t known;               /* pairs: the last right login; 0: none */
+    int64_t known;               /* pairs and addresses: the last right login; 0: none */
     int64_t forgiven;            /* addresses: the last failure that was taken off */
     bool by_operator;
     char *reason; /* of the operator */
@@ -185,7 +185,9 @@ unsigned failures_rank(const struct failures *failures, struct str address, stru
     if (is_known(failures, pair, now) && count_of(failures, pair, now) == 0) return 0;
     uint32_t of_address = count_of(failures, find(failures, FAILURES_ADDRESS, address), now);
     uint32_t of_account = count_of(failures, find(failures, FAILURES_ACCOUNT, account), now);
-    if (of_address == 0) return of_account == 0 ? 1 : 2;
+    const struct record *address_record = find(failures, FAILURES_ADDRESS, address);
+    bool trusted = address_record && address_record->known && now - address_record->known < failures->limits.window;
+    if (of_address == 0) return of_account == 0 || trusted ? 1 : 2;
     return of_address < FAILURES_RANK_MAX - 2 ? of_address + 2 : FAILURES_RANK_MAX;
 }
 
@@ -244,7 +246,8 @@ void failures_wrong(struct failures *failures, struct str address, struct str ac
 
 void failures_right(struct failures *failures, struct str address, struct str account, int64_t now) {
     struct buf key = buf_make(0);
-    struct record *of_address = find(failures, FAILURES_ADDRESS, address);
+    struct record *of_address = address.length ? touch(failures, FAILURES_ADDRESS, address, now) : NULL;
+    if (of_address) of_address->known = now;
     if (of_address && of_address->count && !is_banned(of_address, now) && now - of_address->forgiven >= FORGIVE_EVERY) {
         of_address->count--;
         of_address->forgiven = now;
@@ -348,7 +351,8 @@ size_t failures_bans(const struct failures *failures, struct str after, int64_t 
 static bool matters(const struct failures *failures, const struct record *record, int64_t now) {
     if (is_banned(record, now) || count_of(failures, record, now) > 0) return true;
     if (record->bans && now - record->ban_ends < BANS_FORGOTTEN) return true;
-    return record->known && now - record->known < failures->limits.known_time;
+    int64_t known_time = record->kind == FAILURES_PAIR ? failures->limits.known_time : failures->limits.window;
+    return record->known && now - record->known < known_time;
 }
 
 void failures_expire(struct failures *failures, int64_t now) {
@@ -366,7 +370,12 @@ uint64_t failures_changes(const struct failures *failures) {
     return failures->changes;
 }
 
-static const char kind_letters[] = "AIP";
+static const char kind_letters[] = {'A', 'I', 'P'};
+
+/* By the letter of its kind; NULL: none. */
+static const char *kind_of(struct str word) {
+    return word.length == 1 ? memchr(kind_letters, word.data[0], sizeof kind_letters) : NULL;
+}
 
 /* Oldest first, so that reading them in makes the same order. */
 bool failures_write(const struct failures *failures, int64_t now, struct buf *text) {
@@ -388,14 +397,14 @@ static bool read_line(struct failures *failures, struct str line, int64_t now) {
     struct str words[7], kind, subject_text, reason_text = STR_EMPTY;
     uint64_t numbers[ARRAY_LENGTH(words)];
     struct buf subject = buf_make(SUBJECT_MAX * 2 + 2), reason = buf_make(REASON_MAX);
-    if (!str_next_word(&line, " ", &kind) || kind.length != 1 || !strchr(kind_letters, kind.data[0])) return false;
+    if (!str_next_word(&line, " ", &kind) || !kind_of(kind)) return false;
     for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
         if (!str_next_word(&line, " ", &words[i]) || !str_to_u64(words[i], INT64_MAX / 4, &numbers[i])) return false;
     bool good = str_next_word(&line, " ", &subject_text) && xtext_decode(&subject, subject_text) && subject.length &&
                 numbers[0] <= UINT32_MAX && numbers[2] <= UINT32_MAX;
     (void)str_next_word(&line, " ", &reason_text);
     if (good && xtext_decode(&reason, reason_text)) {
-        enum failures_kind number = (enum failures_kind)(strchr(kind_letters, kind.data[0]) - kind_letters);
+        enum failures_kind number = (enum failures_kind)(kind_of(kind) - kind_letters);
         struct record *record = touch(failures, number, buf_str(&subject), now);
         if (numbers[0] > record->count) record->count = (uint32_t)numbers[0];
         if ((int64_t)numbers[1] > record->begun) record->begun = (int64_t)numbers[1];

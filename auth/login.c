@@ -8,6 +8,7 @@
 #include <stdarg.h>
 
 #define APP_SECRETS_MAX 16
+#define BUSY_WAITING    4 /* passwords */
 
 /* ---- ends */
 
@@ -166,7 +167,12 @@ static void note_typical(struct auth *auth, struct str secret) {
     buf_append(&auth->typical, secret);
 }
 
-/* Takes as long as a wrong password does. */
+static void compare_nothing(void *argument) {
+    (void)argument;
+}
+
+/* Takes as long as a wrong password does. When others wait it takes its turn as well but no processor: what is wrong
+ * is answered late anyway (auth_failure_delay), and guesses at names that are not there may not slow the others down. */
 static enum exchange_step wrong_for_nobody(struct exchange *exchange, const struct comparison *given,
                                            const char *reason) {
     struct comparison comparison = *given;
@@ -174,7 +180,8 @@ static enum exchange_step wrong_for_nobody(struct exchange *exchange, const stru
     buf_append(&secret, buf_str(&exchange->auth->typical));
     comparison.secret = buf_str(&secret);
     comparison.app_secrets = STR_EMPTY;
-    bool done = login_compute(exchange, compare, &comparison);
+    bool busy = hash_queue_waiting(exchange->auth->hashes) > BUSY_WAITING;
+    bool done = login_compute(exchange, busy ? compare_nothing : compare, &comparison);
     buf_free_secret(&secret);
     return done ? login_wrong(exchange, reason) : login_later(exchange, "too many logins wait");
 }

@@ -27,5 +27,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check(result == ADDRESS_LIST_TOO_MANY || list.offset == size);
     buf_free(&out);
     address_list_free(&list);
+    /* Groups open and close in turn. */
+    bool open = false;
+    address_list_begin(&list, field, 100);
+    list.groups = true;
+    while ((result = address_list_next(&list, &item)) != ADDRESS_LIST_END && result != ADDRESS_LIST_TOO_MANY) {
+        if (result == ADDRESS_LIST_GROUP || result == ADDRESS_LIST_GROUP_END) {
+            check(open == (result == ADDRESS_LIST_GROUP_END));
+            open = !open;
+        } else {
+            check(item.in_group == open && item.route.length <= field.length);
+        }
+    }
+    check(result == ADDRESS_LIST_TOO_MANY || !open);
+    address_list_free(&list);
     return 0;
 }

@@ -10,7 +10,7 @@
 /* Every recipient of a delivery gets the same outcome, logged by qmgr itself. */
 static void settle(const struct delivery *delivery, const struct ipc_outcome *outcome, bool log_it) {
     struct message *message = delivery->message;
-    struct delivery_times times = {message->envelope.arrival, message->activated, clock_date()};
+    struct delivery_times times = {message->envelope.arrival, message->activated, clock_date(), STR_EMPTY};
     for (size_t i = 0; i < delivery->count; i++) {
         struct ipc_outcome one = *outcome;
         one.index = delivery->indexes[i];

@@ -304,7 +304,7 @@ static void settle_unresolved(struct message *message, size_t index, const char 
                               struct str text) {
     struct ipc_outcome outcome = {
         .index = index, .action = action, .status = str_from(status), .relay = STR("none"), .text = text};
-    struct delivery_times times = {message->envelope.arrival, message->activated, clock_date()};
+    struct delivery_times times = {message->envelope.arrival, message->activated, clock_date(), STR_EMPTY};
     const struct queue_recipient *recipient = &message->envelope.recipients[index];
     delivery_log(message->qmgr->config, str_from(message->queue_id), &times, recipient->address, recipient->original,
                  &outcome, message_is_probe(message));

@@ -11,6 +11,7 @@ struct recipient {
     struct ipc_recipient row;
     struct ipc_outcome outcome; /* so far; status empty: nothing has happened */
     unsigned session;           /* the last one in which it was tried */
+    struct str tls_status;      /* for tls= in the log */
     bool done;                  /* the outcome is final */
     bool accepted;              /* RCPT was answered by 250 in the transaction under way */
 };

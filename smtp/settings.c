@@ -110,6 +110,7 @@ bool smtp_settings_read(const struct config *config, bool lmtp, struct smtp_sett
     if (!read_bind_address(lmtp ? config->lmtp_bind_address : config->smtp_bind_address, &read.bind_ipv4, failure) ||
         !read_bind_address(lmtp ? config->lmtp_bind_address6 : config->smtp_bind_address6, &read.bind_ipv6, failure))
         return false;
+    if (!tls_settings_read(config, lmtp, &read.tls, failure)) return false;
     *settings = read;
     return true;
 }

@@ -7,7 +7,10 @@
  *   a message on it      transaction.c  XFORWARD, MAIL, RCPT, DATA or BDAT, results
  *                        content.c      LF to CR LF, dots, long lines
  *   what replies mean    reply_policy.c, trouble.c
- *   parameters           settings.c
+ *   TLS                  tls_plan.c     what is asked of it: tls_policy.c, tls_dane.c, tls_sts.c
+ *                        tls_client.c   contexts, handshake; tls_sessions.c, tls_roots.c
+ *                        tls_result.c   what came of it
+ *   parameters           settings.c, tls_settings.c
  *
  * It runs as tern-smtp in an empty root, may use the network and talk to nobody
  * else; the queue file comes with the request, read-only. */
@@ -15,7 +18,9 @@
 #include "deliver.h"
 #include "dns_options.h"
 #include "log.h"
+#include "resolve.h"
 #include "service.h"
+#include "tls_client.h"
 
 #define DELIVERIES_AT_ONCE 4000
 #define HOSTS_FILE_MAX     ((size_t)1 << 20)
@@ -56,6 +61,7 @@ static bool prepare(struct service *service, struct failure *failure) {
     if (!smtp->resolver || !smtp_settings_read(smtp->config, lmtp, &smtp->settings, failure)) return false;
     if (smtp->settings.look_in_hosts && !config_read_file("/etc/hosts", HOSTS_FILE_MAX, &smtp->hosts_text, failure))
         log_warning("%s: names are not looked up there", failure->text);
+    tls_client_read_roots(&smtp->settings.tls, &smtp->roots);
     return true;
 }
 
@@ -64,6 +70,8 @@ static bool start(struct service *service, struct failure *failure) {
     struct smtp *smtp = service_context(service);
     smtp->cache.limit = (size_t)smtp->config->smtp_connection_cache_limit;
     smtp->cache.time_limit = smtp->settings.cache_time_limit;
+    smtp->tls = tls_client_create(smtp, buf_str(&smtp->roots));
+    if (smtp->settings.tls.policy_maps) smtp->resolve = resolve_create(service, 0);
     return true;
 }
 

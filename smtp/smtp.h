@@ -8,6 +8,7 @@
 #include "hash.h"
 #include "hosts.h"
 #include "ipc.h"
+#include "tls_settings.h"
 
 #define OWN_ADDRESSES_MAX 256
 
@@ -26,6 +27,7 @@ struct smtp_settings {
     unsigned discard_extensions;
     enum address_preference preference;
     struct endpoint bind_ipv4, bind_ipv6; /* length 0: any */
+    struct tls_settings tls;
 };
 
 /* Where this machine receives mail: who would send there sends in a circle. */
@@ -35,6 +37,8 @@ struct own_addresses {
 };
 
 struct service;
+struct resolve;
+struct tls_client;
 
 struct smtp {
     const struct config *config;
@@ -45,6 +49,9 @@ struct smtp {
     struct buf hosts_text; /* /etc/hosts as it was at start, if settings.look_in_hosts */
     struct connection_cache cache;
     uint64_t random_counter;
+    struct resolve *resolve; /* tables, by lookup; NULL: there are none */
+    struct buf roots;        /* certificates of authorities, PEM */
+    struct tls_client *tls;
 };
 
 /* settings.c */

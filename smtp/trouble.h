@@ -15,6 +15,7 @@ struct trouble {
     struct str status;                        /* x.y.z */
     struct str text;                          /* for the log and the notice */
     struct str relay, remote_mta, diagnostic; /* empty: none */
+    struct str tls_status;                    /* for tls= in the log; empty: nothing to say */
 };
 
 /* All texts live in the arena. */

@@ -86,7 +86,8 @@ static void append_trace(const struct session *session, struct content *content,
                   mail_address_from_internal(transaction->recipients[0].address, MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG,
                                              &only) == MAIL_ADDRESS_OK;
     int64_t now = clock_date() / CLOCK_SECOND;
-    const struct received received = {
+    struct buf cipher = buf_make(200), details = buf_make(300);
+    struct received received = {
         .helo = buf_str(&session->helo),
         .client_name = session->client.name,
         .client_address = session->client.address,
@@ -104,7 +105,10 @@ static void append_trace(const struct session *session, struct content *content,
         .user_id = -1,
     };
     buf_append(out, buf_str(&transaction->prepended));
+    session_tls_trace(session, &cipher, &details, &received);
     received_append(out, &received);
+    buf_free(&cipher);
+    buf_free(&details);
 }
 
 /* In a raw file line ends are CR LF throughout. */

@@ -70,6 +70,8 @@ static int64_t limit_of(const struct limits *limits, enum limited_event event) {
         return limits->config->smtpd_client_recipient_rate_limit;
     case LIMITED_AUTH:
         return limits->config->smtpd_client_auth_rate_limit;
+    case LIMITED_TLS:
+        return limits->config->smtpd_client_new_tls_session_rate_limit;
     case LIMITED_COUNT:
         break;
     }
@@ -82,6 +84,12 @@ bool limits_count(struct limits *limits, struct str key, enum limited_event even
     if (!counted) return true;
     *count = ++counted->events[event];
     return *count <= (uint64_t)limit;
+}
+
+bool limits_reached(struct limits *limits, struct str key, enum limited_event event) {
+    int64_t limit = limit_of(limits, event);
+    const struct counted *counted = key.length && limit > 0 ? client_of(limits, key) : NULL;
+    return counted && counted->events[event] >= (uint64_t)limit;
 }
 
 bool limits_enter(struct limits *limits, struct str key, uint64_t *count) {

@@ -64,6 +64,7 @@ const struct ipc_lookup_resolved *policy_sender_route(struct policy *policy);
 
 /* access.c */
 enum verdict access_check_client(struct policy *policy, struct str table);
+enum verdict access_check_certificate(struct policy *policy, struct str table);
 enum verdict access_check_helo(struct policy *policy, struct str table);
 enum verdict access_check_sender(struct policy *policy, struct str table);
 enum verdict access_check_recipient(struct policy *policy, struct str table);

@@ -3,6 +3,7 @@
  *   session.c       one client, from greeting to goodbye
  *   (below)         the table of commands, the table of extensions, the dispatcher
  *   cmd_*.c         a command each; cmd_misc.c has the small ones
+ *   session_tls.c   TLS: what is set, the handshake, what follows from it
  *   content*.c      the content: line ends, header, intake
  *   policy.c        the stages of access policy; restrictions.c its words, access.c its tables
  *   sasl.c          which mechanisms AUTH offers to whom
@@ -19,23 +20,22 @@
 #include <ifaddrs.h>
 #include <time.h>
 
-/* ---- the commands: the dispatcher looks here, and nowhere else, for what may come when.
- *
- * The row of STARTTLS belongs after XFORWARD, that of its extension where the second table says. */
+/* ---- the commands: the dispatcher looks here, and nowhere else, for what may come when. */
 
 #define ANY_STATE (SESSION_NEW | SESSION_GREETED | SESSION_MAIL | SESSION_RCPT | SESSION_CHUNKS)
 #define NO_MAIL   (SESSION_NEW | SESSION_GREETED)
 #define NESTED    "Error: MAIL transaction in progress"
 
 const struct command smtpd_commands[] = {
-    {"HELO", ANY_STATE, COMMAND_LAST | COMMAND_JUNK | COMMAND_SMTP, cmd_helo, "",
+    {"HELO", ANY_STATE, COMMAND_LAST | COMMAND_JUNK | COMMAND_SMTP | COMMAND_CLEAR, cmd_helo, "",
      "HELO hostname: begin, without extensions"},
-    {"EHLO", ANY_STATE, COMMAND_LAST | COMMAND_JUNK | COMMAND_SMTP, cmd_ehlo, "",
+    {"EHLO", ANY_STATE, COMMAND_LAST | COMMAND_JUNK | COMMAND_SMTP | COMMAND_CLEAR, cmd_ehlo, "",
      "EHLO hostname: begin, and be told what is offered"},
-    {"LHLO", ANY_STATE, COMMAND_LAST | COMMAND_JUNK | COMMAND_LMTP, cmd_lhlo, "",
+    {"LHLO", ANY_STATE, COMMAND_LAST | COMMAND_JUNK | COMMAND_LMTP | COMMAND_CLEAR, cmd_lhlo, "",
      "LHLO hostname: begin, and be told what is offered"},
-    {"XCLIENT", NO_MAIL, COMMAND_LAST, cmd_xclient, NESTED, "XCLIENT attribute=value...: speak for another client"},
+    {"XCLIENT", NO_MAIL, COMMAND_LAST | COMMAND_CLEAR, cmd_xclient, NESTED, "XCLIENT attribute=value...: speak for another client"},
     {"XFORWARD", NO_MAIL, 0, cmd_xforward, NESTED, "XFORWARD attribute=value...: say where the next message came from"},
+    {"STARTTLS", NO_MAIL, COMMAND_CLEAR, cmd_starttls, NESTED, "STARTTLS: encrypt the session, and begin anew"},
     {"AUTH", NO_MAIL, COMMAND_LAST, cmd_auth, NESTED, "AUTH mechanism [initial response]: say who you are"},
     {"MAIL", SESSION_GREETED, 0, cmd_mail, "Error: nested MAIL command",
      "MAIL FROM:<address> [parameters]: begin a message"},
@@ -46,17 +46,17 @@ const struct command smtpd_commands[] = {
     {"BDAT", ANY_STATE, 0, cmd_bdat, "",
      "BDAT size [LAST]: send the content in chunks"}, /* its bytes come in any state */
     {"RSET", ANY_STATE, COMMAND_JUNK, cmd_rset, "", "RSET: forget the message"},
-    {"NOOP", ANY_STATE, COMMAND_JUNK | COMMAND_LAST, cmd_noop, "", "NOOP: do nothing"},
+    {"NOOP", ANY_STATE, COMMAND_JUNK | COMMAND_LAST | COMMAND_CLEAR, cmd_noop, "", "NOOP: do nothing"},
     {"VRFY", ANY_STATE, COMMAND_JUNK | COMMAND_LAST, cmd_vrfy, "", "VRFY address: would mail be taken for it"},
     {"EXPN", ANY_STATE, COMMAND_JUNK | COMMAND_LAST, cmd_expn, "", "EXPN list: not implemented"},
     {"ETRN", NO_MAIL, COMMAND_JUNK, cmd_etrn, NESTED, "ETRN domain: not served"},
-    {"HELP", ANY_STATE, COMMAND_JUNK, cmd_help, "", "HELP [command]: this text"},
-    {"QUIT", ANY_STATE, 0, cmd_quit, "", "QUIT: end the session"},
+    {"HELP", ANY_STATE, COMMAND_JUNK | COMMAND_CLEAR, cmd_help, "", "HELP [command]: this text"},
+    {"QUIT", ANY_STATE, COMMAND_CLEAR, cmd_quit, "", "QUIT: end the session"},
 };
 const size_t smtpd_command_count = ARRAY_LENGTH(smtpd_commands);
 _Static_assert(ARRAY_LENGTH(smtpd_commands) <= SMTPD_COMMANDS_MAX, "struct session counts each command");
 
-/* ---- the extensions, in the order in which EHLO names them. STARTTLS comes before AUTH. */
+/* ---- the extensions, in the order in which EHLO names them. */
 
 static bool always(const struct session *session) {
     (void)session;
@@ -67,6 +67,9 @@ static bool if_vrfy(const struct session *session) {
 }
 static bool if_utf8(const struct session *session) {
     return session->smtpd->config->smtputf8_enable;
+}
+static bool if_tls(const struct session *session) {
+    return session->tls_possible && !session->tls;
 }
 static bool if_xclient(const struct session *session) {
     return session->xclient_allowed;
@@ -105,6 +108,7 @@ const struct extension smtpd_extensions[] = {
     {"PIPELINING", 0, always, NULL},
     {"SIZE", SMTP_PARAMETER_SIZE, always, size_argument},
     {"VRFY", 0, if_vrfy, NULL},
+    {"STARTTLS", 0, if_tls, NULL},
     {"AUTH", SMTP_PARAMETER_AUTH, if_auth, auth_argument},
     {"AUTH=", 0, if_broken_auth, broken_auth_argument},
     {"XCLIENT", 0, if_xclient, xclient_argument},
@@ -121,6 +125,10 @@ const size_t smtpd_extension_count = ARRAY_LENGTH(smtpd_extensions);
 
 bool smtpd_extension_is_offered(const struct session *session, size_t row) {
     return !(session->discarded_extensions >> row & 1U) && smtpd_extensions[row].offered(session);
+}
+
+bool smtpd_extension_is_discarded(const struct session *session, const char *keyword) {
+    return (session->discarded_extensions & smtpd_extension_bits(str_from(keyword))) != 0;
 }
 
 unsigned smtpd_parameters(const struct session *session) {
@@ -167,9 +175,16 @@ static void count_junk(struct session *session, const struct command *command) {
     if ((command->flags & COMMAND_JUNK) && session->junk++ >= (uint64_t)limit) session->errors++;
 }
 
+/* Where TLS is required nothing goes on in clear; that we have no certificate is our fault, not the client's. */
+static bool refuse_plaintext(struct session *session) {
+    if (session->smtpd->keys) return reply(session, 530, "5.7.0", "Must issue a STARTTLS command first");
+    return reply(session, 454, "4.7.0", "TLS not available due to local problem");
+}
+
 static bool run(struct session *session, const struct command *command, struct str argument) {
     if (session->denied && command->handle != cmd_quit)
         return reply(session, 503, "5.7.0", "Error: access denied for %.*s", STR_ARGS(session->client.label));
+    if (session_needs_tls(session) && !(command->flags & COMMAND_CLEAR)) return refuse_plaintext(session);
     enum session_state state = effective_state(session);
     if (!(command->states & (unsigned)state)) return out_of_sequence(session, command, state);
     if ((command->flags & COMMAND_LAST) && stream_pending(session->stream) > 0 && session_refuse_pipelining(session))
@@ -275,7 +290,8 @@ static bool prepare(struct service *service, struct failure *failure) {
            (match_list_open(config->smtpd_sasl_mechanism_filter, MATCH_LIST_NAMES, &smtpd->sasl_filter, failure) ||
             failure_prefix(failure, "smtpd_sasl_mechanism_filter")) &&
            host_list_open(&smtpd->newline_exclusions, "smtpd_forbid_bare_newline_exclusions",
-                          config->smtpd_forbid_bare_newline_exclusions, parents, failure);
+                          config->smtpd_forbid_bare_newline_exclusions, parents, failure) &&
+           session_tls_prepare(smtpd, failure);
 }
 
 static bool start(struct service *service, struct failure *failure) {
@@ -287,6 +303,7 @@ static bool start(struct service *service, struct failure *failure) {
     smtpd->limits = limits_create(smtpd->config);
     smtpd->session_limit = service_session_limit(service);
     smtpd->discarded_extensions = smtpd_extension_bits(smtpd->config->smtpd_discard_ehlo_keywords);
+    session_tls_start(smtpd);
     policy_prepare(smtpd);
     return true;
 }

@@ -3,6 +3,8 @@
 #include "hash.h"
 
 #define MECHANISMS_KEPT 60000 /* ms */
+#define PRESENCE_TIME   3000  /* ms that an auth process that does not start is waited for */
+#define ABSENCE_TIME    2000  /* ms after which it is looked for again */
 #define CACHE_MAX       64    /* kinds of clients: protocol and three flags */
 
 struct kept_mechanisms {
@@ -14,6 +16,7 @@ struct auth_client {
     struct ipc_client *auth;
     struct map *mechanisms;
     uint64_t last_exchange;
+    deadline absent_until; /* it did not answer: nobody waits for it again before */
 };
 
 static void forget_mechanisms(void *context) {
@@ -45,6 +48,13 @@ void auth_client_destroy(struct auth_client **client) {
     MEMORY_FREE(*client);
 }
 
+static enum ipc_result ask(struct auth_client *client, enum ipc_type type, const void *message, enum ipc_type expected,
+                           deadline until, struct arena *arena, struct ipc_reply *reply) {
+    struct failure failure;
+    if (!client->auth) return IPC_UNREACHABLE;
+    return ipc_ask(client->auth, type, message, -1, expected, until, arena, reply, &failure);
+}
+
 /* ---- mechanisms */
 
 static struct str remember(struct auth_client *client, struct str key, struct str names, struct arena *arena) {
@@ -61,26 +71,35 @@ static struct str remember(struct auth_client *client, struct str key, struct st
     return arena_copy(arena, names, &copy) ? copy : STR_EMPTY;
 }
 
+/* Asks for what is not known. This is also how it is seen soon that there is no auth: who waits for a password
+ * to be looked at waits for longer. */
+static struct str find_out(struct auth_client *client, const struct ipc_auth_mechanisms *question, struct str key,
+                           deadline until, struct arena *arena) {
+    struct ipc_reply reply = {.descriptor = -1};
+    deadline soon = deadline_in(PRESENCE_TIME);
+    if (deadline_left(client->absent_until) > 0) return (struct str){NULL, 0};
+    if (ask(client, IPC_AUTH_MECHANISMS, question, IPC_AUTH_MECHANISMS_GIVEN, soon < until ? soon : until, arena,
+            &reply) == IPC_OK)
+        return remember(client, key, ((const struct ipc_auth_mechanisms_given *)reply.message)->mechanisms, arena);
+    client->absent_until = deadline_in(ABSENCE_TIME);
+    return (struct str){NULL, 0};
+}
+
 struct str auth_mechanisms(struct auth_client *client, const struct auth_subject *subject, deadline until,
                            struct arena *arena) {
     struct ipc_auth_mechanisms question = {.protocol = subject->protocol,
                                            .encrypted = subject->encrypted,
                                            .binding = subject->exporter.length || subject->end_point.length,
                                            .certificate = subject->certificate.length > 0};
-    struct ipc_reply reply = {.descriptor = -1};
-    struct failure failure;
     struct buf key = buf_make(100);
-    struct str names = {NULL, 0};
+    struct str names = STR_EMPTY;
     buf_printf(&key, "%d%d%d%.*s", question.encrypted, question.binding, question.certificate,
                STR_ARGS(question.protocol));
     const struct kept_mechanisms *kept = map_get(client->mechanisms, buf_str(&key));
-    if (kept && deadline_left(kept->expires) > 0) {
-        if (!arena_copy(arena, str_from(kept->names), &names)) names = STR_EMPTY;
-    } else if (client->auth && ipc_ask(client->auth, IPC_AUTH_MECHANISMS, &question, -1, IPC_AUTH_MECHANISMS_GIVEN,
-                                       until, arena, &reply, &failure) == IPC_OK) {
-        const struct ipc_auth_mechanisms_given *given = reply.message;
-        names = remember(client, buf_str(&key), given->mechanisms, arena);
-    }
+    if (!kept || deadline_left(kept->expires) == 0)
+        names = find_out(client, &question, buf_str(&key), until, arena);
+    else if (!arena_copy(arena, str_from(kept->names), &names))
+        names = STR_EMPTY;
     buf_free(&key);
     return names;
 }
@@ -94,6 +113,11 @@ static void say_later(struct auth_result *result, struct str text) {
                                    .reply_code = 454,
                                    .status = STR("4.7.0"),
                                    .text = text};
+}
+
+/* Postfix's words, which fail2ban knows. */
+static void say_absent(struct auth_result *result) {
+    say_later(result, STR("Connection lost to authentication server"));
 }
 
 static void take_answer(const struct ipc_auth_answer *answer, struct auth_result *result) {
@@ -112,17 +136,13 @@ static void take_answer(const struct ipc_auth_answer *answer, struct auth_result
         say_later(result, STR("temporary authentication failure"));
 }
 
-static void ask(struct auth_client *client, enum ipc_type type, const void *message, deadline until,
-                struct arena *arena, struct auth_result *result) {
+static void advance(struct auth_client *client, enum ipc_type type, const void *message, deadline until,
+                    struct arena *arena, struct auth_result *result) {
     struct ipc_reply reply = {.descriptor = -1};
-    struct failure failure;
-    enum ipc_result answer = IPC_UNREACHABLE;
-    if (client->auth)
-        answer = ipc_ask(client->auth, type, message, -1, IPC_AUTH_ANSWER, until, arena, &reply, &failure);
-    if (answer == IPC_OK)
+    if (ask(client, type, message, IPC_AUTH_ANSWER, until, arena, &reply) == IPC_OK)
         take_answer(reply.message, result);
     else
-        say_later(result, STR("Connection lost to authentication server")); /* Postfix's words, which fail2ban knows */
+        say_absent(result);
 }
 
 void auth_begin(struct auth_client *client, const struct auth_subject *subject, struct str mechanism, bool has_initial,
@@ -142,13 +162,17 @@ void auth_begin(struct auth_client *client, const struct auth_subject *subject, 
                                       .end_point = subject->end_point,
                                       .certificate = subject->certificate};
     *exchange = question.exchange;
-    ask(client, IPC_AUTH_BEGIN, &question, until, arena, result);
+    if (!auth_mechanisms(client, subject, until, arena).data) {
+        say_absent(result);
+        return;
+    }
+    advance(client, IPC_AUTH_BEGIN, &question, until, arena, result);
 }
 
 void auth_respond(struct auth_client *client, uint64_t exchange, struct str response, deadline until,
                   struct arena *arena, struct auth_result *result) {
     struct ipc_auth_response question = {.exchange = exchange, .response = response};
-    ask(client, IPC_AUTH_RESPONSE, &question, until, arena, result);
+    advance(client, IPC_AUTH_RESPONSE, &question, until, arena, result);
 }
 
 void auth_cancel(struct auth_client *client, uint64_t exchange) {

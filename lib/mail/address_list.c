@@ -17,6 +17,7 @@ struct member {
     bool bad;
     bool gap; /* blanks or a comment since the last word */
     bool in_group;
+    bool group;   /* no member: the name of a group that begins */
     bool quoted;  /* a quoted string was read, perhaps an empty one */
     size_t words; /* in the phrase, dots joining their neighbours */
     size_t begin;
@@ -28,6 +29,7 @@ void address_list_begin(struct address_list *list, struct str field, size_t limi
     list->domain = buf_make(ADDRESS_LIST_ITEM_MAX);
     list->display = buf_make(ADDRESS_LIST_ITEM_MAX);
     list->comment = buf_make(ADDRESS_LIST_ITEM_MAX);
+    list->route = buf_make(ADDRESS_LIST_ITEM_MAX);
 }
 
 void address_list_free(struct address_list *list) {
@@ -35,6 +37,7 @@ void address_list_free(struct address_list *list) {
     buf_free(&list->domain);
     buf_free(&list->display);
     buf_free(&list->comment);
+    buf_free(&list->route);
 }
 
 static void member_reset(struct address_list *list, struct member *member) {
@@ -43,6 +46,7 @@ static void member_reset(struct address_list *list, struct member *member) {
     buf_clear(&list->domain);
     buf_clear(&list->display);
     buf_clear(&list->comment);
+    buf_clear(&list->route);
 }
 
 /* The comment at the offset; its text replaces that of an earlier one. */
@@ -90,10 +94,12 @@ static bool read_quoted(struct address_list *list, struct member *member) {
 
 /* "[...]" as a domain, blanks inside taken out. */
 static bool read_literal(struct address_list *list, struct member *member) {
-    if (member->place != IN_DOMAIN || list->domain.length > 0) member->bad = true;
+    bool route = member->place == IN_ROUTE;
+    struct buf *domain = route ? &list->route : &list->domain;
+    if (!route && (member->place != IN_DOMAIN || domain->length > 0)) member->bad = true;
     while (list->offset < list->field.length) {
         char c = list->field.data[list->offset++];
-        if (!ascii_is_space(c)) buf_append_char(&list->domain, c);
+        if (!ascii_is_space(c)) buf_append_char(domain, c);
         if (c == ']') return true;
     }
     return false;
@@ -123,6 +129,7 @@ static void read_atom(struct address_list *list, struct member *member) {
         buf_append(&list->domain, atom);
         break;
     case IN_ROUTE:
+        buf_append(&list->route, atom);
         break;
     case AFTER_ANGLE:
         member->bad = true;
@@ -134,10 +141,13 @@ static void read_at(struct address_list *list, struct member *member) {
     bool local = list->local.length > 0;
     if (member->place == IN_ANGLE && !local && !member->quoted) {
         member->place = IN_ROUTE;
+        buf_append_char(&list->route, '@');
     } else if (member->place == IN_PHRASE || member->place == IN_ANGLE) {
         if (!local || (member->place == IN_PHRASE && member->words != 1)) member->bad = true;
         member->place = IN_DOMAIN;
-    } else if (member->place != IN_ROUTE) {
+    } else if (member->place == IN_ROUTE) {
+        buf_append_char(&list->route, '@');
+    } else {
         member->bad = true;
     }
 }
@@ -147,7 +157,8 @@ static void read_colon(struct address_list *list, struct member *member) {
         member->place = IN_ANGLE;
     } else if (member->place == IN_PHRASE && !list->in_group) {
         list->in_group = true;
-        member_reset(list, member);
+        member->group = list->groups;
+        if (!member->group) member_reset(list, member);
     } else {
         member->bad = true;
     }
@@ -190,10 +201,12 @@ static bool read_member(struct address_list *list, struct member *member, size_t
             break;
         case ',':
             list->offset++;
-            if (member->place == IN_ROUTE) break;
-            return true;
+            if (member->place != IN_ROUTE) return true;
+            buf_append_char(&list->route, ',');
+            break;
         case ';':
             list->offset++;
+            list->group_ended = list->groups && list->in_group;
             list->in_group = false;
             return true;
         case '@':
@@ -203,6 +216,7 @@ static bool read_member(struct address_list *list, struct member *member, size_t
         case ':':
             list->offset++;
             read_colon(list, member);
+            if (member->group) return true;
             break;
         case '<':
             list->offset++;
@@ -241,28 +255,47 @@ static bool member_is_address(const struct member *member, const struct address_
     return member->words == 1 && list->local.length > 0;
 }
 
+/* Gives what one member's bytes are; false if they are nothing. */
+static bool take_member(struct address_list *list, const struct member *member, size_t end,
+                        struct address_list_item *item, enum address_list_result *result) {
+    if (!member->group && member_is_empty(member, list)) return false;
+    list->count++;
+    *item = (struct address_list_item){.in_group = member->in_group};
+    item->source = str_trim(str_slice(list->field, member->begin, end));
+    struct str display = str_trim(buf_str(&list->display));
+    if (member->group) {
+        item->display = display;
+        *result = ADDRESS_LIST_GROUP;
+    } else if (member_is_address(member, list)) {
+        item->local = buf_str(&list->local);
+        item->domain = buf_str(&list->domain);
+        item->route = buf_str(&list->route);
+        item->display = member->angle && display.length > 0 ? display : str_trim(buf_str(&list->comment));
+        *result = ADDRESS_LIST_ITEM;
+    } else {
+        *result = ADDRESS_LIST_INVALID;
+    }
+    return true;
+}
+
 enum address_list_result address_list_next(struct address_list *list, struct address_list_item *item) {
-    while (list->offset < list->field.length) {
+    enum address_list_result result = ADDRESS_LIST_END;
+    for (;;) {
+        if (list->group_ended) {
+            list->group_ended = false;
+            return ADDRESS_LIST_GROUP_END;
+        }
+        if (list->offset >= list->field.length) break;
         if (list->count >= list->limit) return ADDRESS_LIST_TOO_MANY;
         struct member member;
         size_t end = list->offset;
         member_reset(list, &member);
         read_member(list, &member, &end);
-        if (member_is_empty(&member, list)) continue;
-        list->count++;
-        struct address_list_item got = {.in_group = member.in_group};
-        got.source = str_trim(str_slice(list->field, member.begin, end));
-        if (!member_is_address(&member, list)) {
-            *item = got;
-            return ADDRESS_LIST_INVALID;
-        }
-        got.local = buf_str(&list->local);
-        got.domain = buf_str(&list->domain);
-        got.display = str_trim(buf_str(member.angle && list->display.length > 0 ? &list->display : &list->comment));
-        *item = got;
-        return ADDRESS_LIST_ITEM;
+        if (take_member(list, &member, end, item, &result)) return result;
     }
-    return ADDRESS_LIST_END;
+    if (!list->groups || !list->in_group) return ADDRESS_LIST_END;
+    list->in_group = false;
+    return ADDRESS_LIST_GROUP_END;
 }
 
 /* Atoms and blanks alone need no quotes (RFC 5322 phrase). */

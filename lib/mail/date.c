@@ -233,6 +233,65 @@ bool date_parse_rfc5322(struct str text, int64_t *seconds, int *offset_minutes) 
     return true;
 }
 
+/* "Nov 23 13:08:03 [UTC] 2026", after the weekday: the year is found behind the time. */
+static bool take_ctime_day(struct str *text, struct date_fields *f) {
+    struct str rest = *text;
+    f->month = name_index(month_names, 12, take_letters(&rest)) + 1;
+    skip_blanks(&rest);
+    if (f->month == 0 || !take_number(&rest, 1, 2, &f->day)) return false;
+    skip_blanks(&rest);
+    *text = rest;
+    while (rest.length > 0) {
+        struct str word = str_slice(rest, 0, 4);
+        bool alone = rest.length == 4 || (rest.length > 4 && ascii_is_space(rest.data[4]));
+        if (alone && take_number(&word, 4, 4, &f->year)) return true;
+        while (rest.length > 0 && !ascii_is_space(rest.data[0]))
+            rest = str_from_offset(rest, 1);
+        skip_blanks(&rest);
+    }
+    return false;
+}
+
+/* Day, month and year in either form, whatever the weekday. */
+static bool take_lenient_day(struct str *text, struct date_fields *f) {
+    struct str rest = *text;
+    if (take_day(&rest, f)) {
+        *text = rest;
+        return true;
+    }
+    rest = *text;
+    (void)take_letters(&rest);
+    skip_blanks(&rest);
+    (void)take_char(&rest, ',');
+    skip_blanks(&rest);
+    *text = rest;
+    return take_day(text, f) || (*text = rest, take_ctime_day(text, f));
+}
+
+bool date_parse_lenient(struct str text, int64_t *seconds, int *offset_minutes) {
+    struct date_fields f = {0};
+    int zone = 0;
+    int64_t moment = 0;
+    skip_blanks(&text);
+    if (!take_lenient_day(&text, &f)) return false;
+    skip_blanks(&text);
+    bool timed = take_time(&text, &f);
+    skip_blanks(&text);
+    if (!timed || !take_zone(&text, &zone)) zone = 0;
+    if (!timed || !date_join(&f, &moment)) {
+        f.hour = f.minute = f.second = 0;
+        if (!date_join(&f, &moment)) return false;
+    }
+    *seconds = moment - (int64_t)zone * 60;
+    if (offset_minutes != NULL) *offset_minutes = zone;
+    return true;
+}
+
+int64_t date_day(int64_t seconds, int offset_minutes) {
+    int64_t local = seconds + (int64_t)offset_minutes * 60;
+    return local / DAY_SECONDS - (local % DAY_SECONDS < 0 ? 1 : 0);
+}
+
 /* ".123" in microseconds; further digits are read and dropped. */
 static bool take_fraction(struct str *text, int64_t *microseconds) {
     *microseconds = 0;

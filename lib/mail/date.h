@@ -29,6 +29,12 @@ bool date_append_rfc3339(struct buf *out, int64_t microseconds, int offset_minut
  * zones; unknown zones count as -0000. The weekday is not checked against the
  * date. offset_minutes may be NULL. */
 MUST_USE bool date_parse_rfc5322(struct str text, int64_t *seconds, int *offset_minutes);
+/* Reads what stands in a Date field as well as it goes (RFC 5256 2.2): a time that
+ * cannot be read is 00:00:00, a zone UTC, what follows is passed over; ctime's
+ * form counts too. False if there is no day, month and year in it. */
+MUST_USE bool date_parse_lenient(struct str text, int64_t *seconds, int *offset_minutes);
+/* The day of a moment, in days since 1970-01-01, where the clock is offset_minutes from UTC. */
+int64_t date_day(int64_t seconds, int offset_minutes);
 /* Reads RFC 3339; microseconds since 1970. offset_minutes may be NULL. */
 MUST_USE bool date_parse_rfc3339(struct str text, int64_t *microseconds, int *offset_minutes);
 

@@ -21,3 +21,22 @@ lib_mail_libmail_a_SOURCES += \
 	lib/mail/dsn.c lib/mail/dsn.h \
 	lib/mail/mime.c lib/mail/mime_value.c lib/mail/mime.h
 lib_mail_libmail_a_SOURCES += lib/mail/notice_template.c lib/mail/notice_template.h
+lib_mail_libmail_a_SOURCES += \
+	lib/mail/crlf_view.c lib/mail/crlf_view.h
+lib_mail_libmail_a_SOURCES += lib/mail/transfer_reader.c lib/mail/transfer_reader.h
+lib_mail_libmail_a_SOURCES += lib/mail/encoded_word.c lib/mail/encoded_word.h
+lib_mail_libmail_a_SOURCES += lib/mail/charset.c lib/mail/charset.h
+lib_mail_libmail_a_SOURCES += lib/mail/imap_text.c lib/mail/imap_text.h
+lib_mail_libmail_a_SOURCES += lib/mail/imap_envelope.c lib/mail/imap_envelope.h
+lib_mail_libmail_a_SOURCES += lib/mail/imap_structure.c lib/mail/imap_structure.h
+lib_mail_libmail_a_SOURCES += lib/mail/imap_section.c lib/mail/imap_section.h
+lib_mail_libmail_a_SOURCES += lib/mail/internal_date.c lib/mail/internal_date.h
+lib_mail_libmail_a_SOURCES += lib/mail/mutf7.c lib/mail/mutf7.h
+lib_mail_libmail_a_SOURCES += lib/mail/list_pattern.c lib/mail/list_pattern.h
+lib_mail_libmail_a_SOURCES += lib/mail/casemap.c lib/mail/casemap.h
+lib_mail_libmail_a_SOURCES += lib/mail/base_subject.c lib/mail/base_subject.h
+lib_mail_libmail_a_SOURCES += lib/mail/thread.c lib/mail/thread_id.c lib/mail/thread.h
+lib_mail_libmail_a_SOURCES += lib/mail/thread_tree.c lib/mail/thread_tree.h
+lib_mail_libmail_a_SOURCES += lib/mail/sort_key.c lib/mail/sort_key.h
+lib_mail_libmail_a_SOURCES += lib/mail/preview.c lib/mail/preview.h
+lib_mail_libmail_a_SOURCES += lib/mail/preview_html.c lib/mail/preview_html.h

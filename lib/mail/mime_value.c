@@ -206,6 +206,7 @@ static void join_all(struct mime_value *value, struct segment *segments, size_t 
                 continue;
             }
             value->parameters[value->count].name = segment->name;
+            value->parameters[value->count].extended = segment->extended;
             spans[value->count++] = join(value, segments, count, segment);
         }
         if (plain == 0) encoded = value->count;

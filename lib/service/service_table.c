@@ -11,6 +11,7 @@
 #define USER_LOOKUP "lookup"
 #define USER_LOG "log"
 #define USER_AUTH "auth"
+#define USER_KEYS "keys"
 #define USER_PAM "pam"
 
 #define SERVICE(NAME, program, user, root, rights, peers, descriptors, memory_mib, job)                                \

@@ -162,6 +162,8 @@ static void test_rank(void **state) {
     wrong(failures, STR("192.0.2.7"), ANNA, NOW);
     assert_int_equal(failures_rank(failures, HERE, ANNA, NOW), 0);
     assert_int_equal(failures_rank(failures, STR("192.0.2.8"), ANNA, NOW), 2);
+    failures_right(failures, STR("192.0.2.8"), STR("bert"), NOW);
+    assert_int_equal(failures_rank(failures, STR("192.0.2.8"), ANNA, NOW), 1);
     assert_int_equal(failures_rank(failures, STR("192.0.2.7"), STR("other"), NOW), 3);
     wrong(failures, STR("192.0.2.7"), ANNA, NOW);
     assert_int_equal(failures_rank(failures, STR("192.0.2.7"), STR("other"), NOW), 4);
@@ -239,7 +241,7 @@ static void test_kept(void **state) {
     assert_true(auth_state_pack(7, STR("0123456789abcdef0123456789abcdef"), buf_str(&text), &packed));
     assert_true(auth_state_unpack(buf_str(&packed), &number, &secret, &records));
     assert_true(number == 7 && str_equal(secret, STR("0123456789abcdef0123456789abcdef")));
-    assert_int_equal(failures_read(again, records, NOW), 4);
+    assert_int_equal(failures_read(again, records, NOW), 5);
     assert_true(failures_write(again, NOW, &same));
     assert_string_equal(buf_string(&same), buf_string(&text));
     assert_int_equal(failures_check(again, HERE, ANNA, NOW, &until), GATE_ADDRESS_BANNED);
@@ -278,6 +280,7 @@ static void test_bad_lines(void **state) {
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(lines); i++)
         if (failures_read(failures, str_from(lines[i]), NOW) != 0) fail_msg("%s", lines[i]);
+    assert_int_equal(failures_read(failures, str_make("\0 1 2 3 4 5 6 0 a \n", 19), NOW), 0);
     /* A date of a wrong clock keeps nobody out for longer than a ban is. */
     assert_int_equal(failures_read(failures, STR("I 5 1 1 1 999999999999 0 0 192.0.2.1 \n"), NOW), 1);
     assert_int_equal(failures_bans(failures, STR_EMPTY, NOW, &ban, 1), 1);

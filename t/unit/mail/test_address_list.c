@@ -69,6 +69,40 @@ static void test_list(void **state) {
     }
 }
 
+/* Groups told: "{name" where one begins, "}" where it ends; "@route|" before a routed address. */
+static void test_groups(void **state) {
+    (void)state;
+    static const char *const rows[][2] = {
+        {"a@b", "a@b;"},
+        {"undisclosed-recipients:;", "{undisclosed-recipients}}"},
+        {"A: x@y, z@y;, \"B C\": q@r", "{A}x@y;z@y;}{B C}q@r;}"},
+        {"A: ; x@y ; B:", "{A}}x@y;{B}}"},
+        {"A: bad one, B: x;", "{A}!!}"},
+        {"<@a,@b:c@d>", "@a,@b|c@d;"},
+        {"<@a.example , @ [192.0.2.1] : c@d>", "@a.example,@[192.0.2.1]|c@d;"},
+        {":;", "{}}"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct buf out = {0};
+        struct address_list list;
+        struct address_list_item item;
+        enum address_list_result result;
+        address_list_begin(&list, str_from(rows[i][0]), 0);
+        list.groups = true;
+        while ((result = address_list_next(&list, &item)) != ADDRESS_LIST_END) {
+            if (result == ADDRESS_LIST_GROUP) buf_printf(&out, "{%.*s}", STR_ARGS(item.display));
+            if (result == ADDRESS_LIST_GROUP_END) buf_append_char(&out, '}');
+            if (result == ADDRESS_LIST_INVALID) buf_append_char(&out, '!');
+            if (result != ADDRESS_LIST_ITEM) continue;
+            buf_printf(&out, "%.*s%s", STR_ARGS(item.route), item.route.length > 0 ? "|" : "");
+            buf_printf(&out, "%.*s@%.*s;", STR_ARGS(item.local), STR_ARGS(item.domain));
+        }
+        address_list_free(&list);
+        expect_str(buf_str(&out), rows[i][1], rows[i][0]);
+        buf_free(&out);
+    }
+}
+
 static void test_limits(void **state) {
     (void)state;
     struct address_list list;
@@ -118,7 +152,7 @@ static void test_append(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_list), cmocka_unit_test(test_limits),
-                                       cmocka_unit_test(test_append)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_list), cmocka_unit_test(test_groups),
+                                       cmocka_unit_test(test_limits), cmocka_unit_test(test_append)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

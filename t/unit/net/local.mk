@@ -28,3 +28,16 @@ UNIT_TESTS += t/unit/net/test_proxy
 t_unit_net_test_proxy_SOURCES = t/unit/net/test_proxy.c
 t_unit_net_test_proxy_CPPFLAGS = $(AM_CPPFLAGS) $(NET_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_net_test_proxy_LDADD = $(NET_LINK) $(CMOCKA_LIBS)
+# TLS
+UNIT_TESTS += t/unit/net/test_tls_texts
+t_unit_net_test_tls_texts_SOURCES = t/unit/net/test_tls_texts.c
+t_unit_net_test_tls_texts_CPPFLAGS = $(AM_CPPFLAGS) $(NET_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_net_test_tls_texts_LDADD = $(NET_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/net/test_tls
+t_unit_net_test_tls_SOURCES = t/unit/net/test_tls.c t/unit/net/certificates.c t/unit/net/certificates.h
+t_unit_net_test_tls_CPPFLAGS = $(AM_CPPFLAGS) $(NET_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_net_test_tls_LDADD = $(NET_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/net/test_tls_key
+t_unit_net_test_tls_key_SOURCES = t/unit/net/test_tls_key.c
+t_unit_net_test_tls_key_CPPFLAGS = $(AM_CPPFLAGS) $(NET_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_net_test_tls_key_LDADD = $(NET_LINK) $(CMOCKA_LIBS)

@@ -17,6 +17,18 @@ UNIT_TESTS += t/unit/smtp/test_content
 t_unit_smtp_test_content_SOURCES = t/unit/smtp/test_content.c t/unit/smtp/content_reference.h
 t_unit_smtp_test_content_CPPFLAGS = $(AM_CPPFLAGS) $(SMTP_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_smtp_test_content_LDADD = $(SMTP_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/smtp/test_tls_policy
+t_unit_smtp_test_tls_policy_SOURCES = t/unit/smtp/test_tls_policy.c
+t_unit_smtp_test_tls_policy_CPPFLAGS = $(AM_CPPFLAGS) $(SMTP_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_smtp_test_tls_policy_LDADD = $(SMTP_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/smtp/test_tls_sessions
+t_unit_smtp_test_tls_sessions_SOURCES = t/unit/smtp/test_tls_sessions.c
+t_unit_smtp_test_tls_sessions_CPPFLAGS = $(AM_CPPFLAGS) $(SMTP_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_smtp_test_tls_sessions_LDADD = $(SMTP_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/smtp/test_tls_dane
+t_unit_smtp_test_tls_dane_SOURCES = t/unit/smtp/test_tls_dane.c
+t_unit_smtp_test_tls_dane_CPPFLAGS = $(AM_CPPFLAGS) $(SMTP_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_smtp_test_tls_dane_LDADD = $(SMTP_LINK) $(CMOCKA_LIBS)
 
 # The client's code behind standard input and output, for t/e2e/test_smtp_client.py.
 noinst_PROGRAMS += t/e2e/smtp_probe
