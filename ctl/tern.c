@@ -29,6 +29,12 @@ static const struct subcommand subcommands[] = {
     {"check", tern_check, "", "look over configuration and directories"},
     {"init", tern_init, "DIR [--domain NAME] [--port-base N] [--set name=value]...", "make a private instance below DIR"},
     {"user", tern_user, "add|del|passwd NAME@DOMAIN | list", "mailbox users; passwords come by standard input"},
+    {"tls", tern_tls, "SUBCOMMAND ...", "keys and certificates of the SMTP server, as postfix tls; without more: its usage"},
+    {"submission", tern_submission, "[list] | hold LOGIN [REASON] | lift|release|delete LOGIN",
+     "what accounts have sent, and those whose mail is on hold"},
+    {"tlsrpt", tern_tlsrpt, "[send [DOMAIN]]", "what is gathered for reports on TLS; make and send them now"},
+    {"tls-probe", tern_tls_probe, "[options] DOMAIN[:PORT]|[HOST][:PORT] [match]...",
+     "speak TLS with the mail servers of a domain and say what came of it: tern-tls-probe(1)"},
     {"version", tern_version, "", "print the version"},
     {"help", tern_help, "", "print this"},
 };

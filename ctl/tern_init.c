@@ -1,15 +1,13 @@
 /* tern init: a whole private mail system below one directory, on loopback.
  *
- *   DIR/etc    main.cf, master.cf, aliases, users, users.passwd
- *   DIR/spool  queue, sockets, pid file
- *   DIR/data   caches
- *   DIR/mail   mailboxes
- *   DIR/log    tern.log
+ *   DIR/etc    main.cf, master.cf, aliases, users, users.passwd; with --tls tls/chain.pem (with the key),
+ * tls/certificate.pem DIR/spool  queue, sockets, pid file DIR/data   caches DIR/mail   mailboxes DIR/log    tern.log
  *
  * It needs no root: run by an ordinary user everything belongs to, and runs as,
  * that user. */
 #include "tern.h"
 
+#include "init_certificate.h"
 #include "lmdb_build.h"
 #include "memory.h"
 
@@ -22,6 +20,8 @@
 #define PORT_BASE_DEFAULT 20000
 #define PORT_SMTP         25
 #define PORT_LMTP         24
+#define PORT_SMTPS        465
+#define PORT_SUBMISSION   587
 #define SETTING_LIMIT     200
 #define FILE_LIMIT        ((size_t)256 * 1024)
 
@@ -29,6 +29,7 @@ struct plan {
     char *directory; /* absolute */
     const char *domain;
     uint64_t port_base;
+    bool tls;
     const char *settings[SETTING_LIMIT];
     size_t setting_count;
     uid_t mail_user;
@@ -95,6 +96,11 @@ static void write_defaults(const struct plan *plan, struct buf *out) {
                "virtual_uid_maps = static:%u\n"
                "virtual_gid_maps = static:%u\n",
                d, d, d, (unsigned)plan->mail_user, (unsigned)plan->mail_group);
+    if (plan->tls)
+        buf_printf(out,
+                   "smtpd_tls_chain_files = %s/etc/tls/chain.pem\n"
+                   "smtpd_tls_security_level = may\n",
+                   d);
     if (plan->mail_user < 100 && plan->mail_user > 0)
         buf_printf(out, "virtual_minimum_uid = %u\n", (unsigned)plan->mail_user);
 }
@@ -132,7 +138,19 @@ static void write_main_cf(const struct plan *plan, struct buf *out) {
     }
 }
 
-/* The shipped master.cf with the two ports of this instance instead of port 25. */
+/* A commented service of the shipped master.cf and its options, on a port of this instance. rest is what follows
+ * its first line. */
+static void write_commented(struct buf *out, struct str line, struct str *rest, uint64_t port) {
+    struct str option, after;
+    size_t type = str_find_str(line, STR(" inet "));
+    buf_printf(out, "%-9llu%.*s\n", (unsigned long long)port, STR_ARGS(str_from_offset(line, type)));
+    while (str_starts(*rest, STR("#  ")) && str_cut(*rest, '\n', &option, &after)) {
+        buf_printf(out, "%.*s\n", STR_ARGS(str_from_offset(option, 1)));
+        *rest = after;
+    }
+}
+
+/* The shipped master.cf with the ports of this instance instead of port 25, and 587 and 465. */
 static void write_master_cf(const struct plan *plan, struct buf *out) {
     static const char shipped[] =
 #include "master_cf_text.h" /* conf/master.cf as a string literal, made by conf/local.mk */
@@ -154,6 +172,10 @@ static void write_master_cf(const struct plan *plan, struct buf *out) {
                        "  -o syslog_name=postfix/lmtp\n"
                        "  -o smtpd_protocol=lmtp\n",
                        (unsigned long long)plan->port_base + PORT_LMTP);
+        } else if (plan->tls && str_starts(line, STR("#submission "))) {
+            write_commented(out, line, &rest, plan->port_base + PORT_SUBMISSION);
+        } else if (plan->tls && str_starts(line, STR("#submissions "))) {
+            write_commented(out, line, &rest, plan->port_base + PORT_SMTPS);
         } else {
             buf_append(out, line);
             buf_append_char(out, '\n');
@@ -223,6 +245,19 @@ static bool build_aliases(const struct plan *plan, struct failure *failure) {
     return good;
 }
 
+/* Who may read etc/tls/chain.pem can pose as this server; the certificate is for clients, to trust it. */
+static bool write_certificate(const struct plan *plan, struct failure *failure) {
+    struct buf chain = buf_make(FILE_LIMIT), certificate = buf_make(FILE_LIMIT), host = buf_make(256);
+    buf_printf(&host, "mail.%s", plan->domain);
+    bool good = init_certificate_make(buf_string(&host), plan->domain, &chain, &certificate, failure) &&
+                write_file(plan, "tls/chain.pem", buf_str(&chain), 0600, failure) &&
+                write_file(plan, "tls/certificate.pem", buf_str(&certificate), 0644, failure);
+    buf_free(&host);
+    buf_free(&certificate);
+    buf_free_secret(&chain);
+    return good;
+}
+
 static bool write_configuration(const struct plan *plan, struct failure *failure) {
     struct buf main_cf = buf_make(FILE_LIMIT);
     struct buf master_cf = buf_make(FILE_LIMIT);
@@ -234,7 +269,8 @@ static bool write_configuration(const struct plan *plan, struct failure *failure
                 write_file(plan, "master.cf", buf_str(&master_cf), 0644, failure) &&
                 write_file(plan, "aliases", buf_str(&aliases), 0644, failure) && build_aliases(plan, failure) &&
                 write_file(plan, "users", str_from(users_text), 0644, failure) &&
-                write_file(plan, "users.passwd", STR_EMPTY, 0600, failure);
+                write_file(plan, "users.passwd", STR_EMPTY, 0600, failure) &&
+                (!plan->tls || write_certificate(plan, failure));
     buf_free(&main_cf);
     buf_free(&master_cf);
     buf_free(&aliases);
@@ -255,6 +291,7 @@ static bool make_directories(const struct plan *plan, struct failure *failure) {
     gid_t own_group = getegid();
     return make_part(plan, "", own, own_group, 0755, failure) &&
            make_part(plan, "/etc", own, own_group, 0755, failure) &&
+           (!plan->tls || make_part(plan, "/etc/tls", own, own_group, 0755, failure)) &&
            make_part(plan, "/mail", plan->mail_user, plan->mail_group, 0755, failure);
 }
 
@@ -278,7 +315,7 @@ static bool read_option(struct plan *plan, const char *option, const char *value
     if (strcmp(option, "--domain") == 0)
         plan->domain = value;
     else if (strcmp(option, "--port-base") == 0)
-        return str_to_u64(str_from(value), 65535 - PORT_SMTP, &plan->port_base) && plan->port_base > 0;
+        return str_to_u64(str_from(value), 65535 - PORT_SUBMISSION, &plan->port_base) && plan->port_base > 0;
     else if (strcmp(option, "--set") == 0 && plan->setting_count < SETTING_LIMIT && strchr(value, '=') != NULL &&
              strchr(value, '\n') == NULL)
         plan->settings[plan->setting_count++] = value;
@@ -293,6 +330,8 @@ static bool read_arguments(struct plan *plan, const struct tern *tern, const cha
         if (argument[0] != '-') {
             if (*directory != NULL) return false;
             *directory = argument;
+        } else if (strcmp(argument, "--tls") == 0) {
+            plan->tls = true;
         } else if (i + 1 >= tern->argument_count || !read_option(plan, argument, tern->arguments[++i]))
             return false;
     }
@@ -307,6 +346,15 @@ static bool make_absolute(struct plan *plan, const char *directory, struct failu
     return plan->directory != NULL || failure_set_errno(failure, errno, "%s", directory);
 }
 
+static void say_made(const struct plan *plan, const char *configuration) {
+    unsigned long long base = plan->port_base;
+    printf("made %s: SMTP on port %llu, LMTP on port %llu\n", plan->directory, base + PORT_SMTP, base + PORT_LMTP);
+    if (plan->tls)
+        printf("submission on port %llu, with TLS from the start on port %llu; clients trust %s/tls/certificate.pem\n",
+               base + PORT_SUBMISSION, base + PORT_SMTPS, configuration);
+    printf("start it by: tern -c %s start\n", configuration);
+}
+
 int tern_init(const struct tern *tern) {
     struct plan *plan = MEMORY_NEW(struct plan);
     const char *directory = NULL;
@@ -315,7 +363,7 @@ int tern_init(const struct tern *tern) {
     plan->domain = "example.test";
     plan->port_base = PORT_BASE_DEFAULT;
     if (!read_arguments(plan, tern, &directory)) {
-        tern_complain("usage: tern init DIR [--domain NAME] [--port-base N] [--set name=value]...");
+        tern_complain("usage: tern init DIR [--domain NAME] [--port-base N] [--tls] [--set name=value]...");
         status = 64;
     } else if (!make_absolute(plan, directory, &failure) || !settle_accounts(plan, &failure) ||
                !make_directories(plan, &failure) || !write_configuration(plan, &failure)) {
@@ -325,10 +373,7 @@ int tern_init(const struct tern *tern) {
         buf_printf(&configuration, "%s/etc", plan->directory);
         struct tern made = {.config_directory = buf_string(&configuration)};
         status = tern_check(&made);
-        if (status == EXIT_SUCCESS)
-            printf("made %s: SMTP on port %llu, LMTP on port %llu\nstart it by: tern -c %s start\n", plan->directory,
-                   (unsigned long long)plan->port_base + PORT_SMTP, (unsigned long long)plan->port_base + PORT_LMTP,
-                   buf_string(&configuration));
+        if (status == EXIT_SUCCESS) say_made(plan, buf_string(&configuration));
         buf_free(&configuration);
     }
     free(plan->directory);

@@ -52,6 +52,7 @@ static const struct {
     {IPC_DELIVER, "From qmgr to the agents"},  {IPC_BOUNCE_SEND, "From qmgr to bounce"},
     {IPC_LOOKUP_RESOLVE, "To lookup"},         {IPC_PICKUP_SUBMIT, "From the sendmail command to pickup"},
     {IPC_LOCAL_WORK, "Inside local"},          {IPC_CONNECT_PATH, "A process and master, later additions"},
+    {IPC_KEYS_CHAINS, "To keys"},              {IPC_AUTH_MECHANISMS, "To auth"},
 };
 
 static void put_field(const struct ipc_field *field) {
@@ -163,6 +164,8 @@ static const char *root_words(enum service_root root) {
     case ROOT_QUEUE: return "queue_directory/queue";
     case ROOT_DROP: return "queue_directory/maildrop";
     case ROOT_LOGS: return "the folder of maillog_file; else the empty one";
+    case ROOT_FETCH: return "data_directory/fetch";
+    case ROOT_TLSRPT: return "data_directory/tlsrpt";
     }
     return "";
 }

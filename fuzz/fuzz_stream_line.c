@@ -30,7 +30,7 @@ static long source_write(void *state, const void *data, size_t length, bool *wai
     return (long)length;
 }
 
-static const struct stream_transport transport = {source_read, source_write, NULL, false};
+static const struct stream_transport transport = {.read = source_read, .write = source_write};
 
 /* The rules, one byte at a time, without buffers. */
 static enum stream_result model(struct str *rest, size_t limit, bool bare_lf, struct str *line) {

@@ -88,7 +88,8 @@ static void say(struct walk *walk, struct str address, unsigned action, struct s
         .transmission_ms = (uint64_t)((now > walk->started ? now - walk->started : 0) / 1000),
         .connection_use = 1,
     };
-    struct delivery_times times = {(int64_t)walk->request->arrival, (int64_t)walk->request->activated, walk->started};
+    struct delivery_times times = {(int64_t)walk->request->arrival, (int64_t)walk->request->activated, walk->started,
+                                   STR_EMPTY};
     char soft_status[DELIVERY_STATUS_SIZE];
     bool probe = walk->request->probe;
     delivery_log(config, walk->request->queue_id, &times, address, original, &outcome, probe);

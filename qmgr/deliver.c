@@ -10,7 +10,7 @@
 /* Every recipient of a delivery gets the same outcome, logged by qmgr itself. */
 static void settle(const struct delivery *delivery, const struct ipc_outcome *outcome, bool log_it) {
     struct message *message = delivery->message;
-    struct delivery_times times = {message->envelope.arrival, message->activated, clock_date()};
+    struct delivery_times times = {message->envelope.arrival, message->activated, clock_date(), STR_EMPTY};
     for (size_t i = 0; i < delivery->count; i++) {
         struct ipc_outcome one = *outcome;
         one.index = delivery->indexes[i];
@@ -105,6 +105,11 @@ static enum ipc_result ask_agent(const struct delivery *delivery, struct arena *
             .perhaps_delivered = message->perhaps_delivered,
             .recipients = {buf_str(&rows), count},
             .probe = message_is_probe(message),
+            .deliver_by = (uint64_t)envelope->wish.deliver_by,
+            .by_mode = (uint64_t)envelope->wish.by_mode,
+            .by_trace = envelope->wish.by_trace,
+            .priority = priority_to_number(envelope->wish.priority),
+            .tls = envelope->wish.tls,
         };
         result = ipc_ask(delivery->destination->transport->client, IPC_DELIVER, &request, message->shared,
                          IPC_DELIVERED, deadline_in(AGENT_PATIENCE), arena, reply, failure);

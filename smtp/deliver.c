@@ -2,8 +2,10 @@
  * what became of each recipient. */
 #include "deliver.h"
 #include "delivery_log.h"
+#include "envelope_wish.h"
 #include "log.h"
 #include "log_text.h"
+#include "login.h"
 #include "next_hop.h"
 #include "route.h"
 #include "transaction.h"
@@ -18,7 +20,8 @@
 
 static void log_outcome(const struct delivery *delivery, const struct recipient *recipient) {
     struct delivery_times times = {(int64_t)delivery->request->arrival, (int64_t)delivery->request->activated,
-                                   delivery->started};
+                                   delivery->started, STR_EMPTY};
+    if (delivery->smtp->settings.tls.log_status) times.tls = recipient->tls_status;
     delivery_log(delivery->smtp->config, delivery->request->queue_id, &times, recipient->row.address,
                  recipient->row.original, &recipient->outcome, delivery->request->probe);
 }
@@ -45,6 +48,7 @@ void recipient_sent(struct delivery *delivery, struct recipient *recipient, cons
     struct trouble names;
     trouble_name_host(&names, arena, connection);
     recipient->outcome = timed_outcome(delivery, connection);
+    recipient->tls_status = trouble_keep(arena, str_from(connection->tls_status));
     recipient->outcome.action = dsn ? DELIVERY_RELAYED_DSN : final ? DELIVERY_DELIVERED : DELIVERY_RELAYED;
     struct reply_judgement judgement = reply_judge(STAGE_END, connection->reply.code, connection->reply.status, true);
     buf_clear(&line);
@@ -62,6 +66,8 @@ void recipient_sent(struct delivery *delivery, struct recipient *recipient, cons
 void recipient_troubled(struct delivery *delivery, struct recipient *recipient, const struct connection *connection,
                         const struct trouble *trouble) {
     recipient->outcome = timed_outcome(delivery, connection);
+    recipient->tls_status =
+        connection ? trouble_keep(delivery->arena, str_from(connection->tls_status)) : trouble->tls_status;
     recipient->outcome.action = trouble->permanent ? DELIVERY_FAILED : DELIVERY_DEFERRED;
     recipient->outcome.status = trouble->status;
     recipient->outcome.text = trouble->text;
@@ -108,7 +114,7 @@ static bool is_used_up(const struct connection *connection) {
 static bool may_be_kept(const struct smtp *smtp, const struct connection *connection) {
     const struct smtp_settings *settings = &smtp->settings;
     if (connection->loss != LOSS_NONE || connection->closing || stream_pending(connection->stream)) return false;
-    if (is_used_up(connection)) return false;
+    if (is_used_up(connection) || !connection->reusable) return false;
     if (settings->reuse_count_limit && connection->uses > settings->reuse_count_limit) return false;
     return settings->cache_on_demand && clock_monotonic() - connection->opened < settings->reuse_time_limit;
 }
@@ -136,44 +142,117 @@ static bool use_connection(struct delivery *delivery, struct connection *connect
 
 /* ---- hosts */
 
+/* What is asked of TLS with a host, once it has been found out. */
+struct host_plan {
+    bool known, usable;
+    struct tls_plan plan;
+    struct trouble trouble; /* why it is not usable */
+};
+
 struct attempt {
     struct delivery *delivery;
     const struct route *route;
-    struct str destination;
+    struct str text; /* the next hop as it was given */
+    const struct next_hop *next_hop;
+    struct host_plan *plans; /* one for each host of the route */
 };
 
-static struct connection *take_idle(struct delivery *delivery, const struct host *host) {
+static struct tls_question question_of(const struct attempt *attempt, size_t host) {
+    uint64_t wishes = attempt->delivery->request->tls;
+    bool require = wishes & TLS_WISH_REQUIRED;
+    return (struct tls_question){.next_hop_text = attempt->text,
+                                 .next_hop = attempt->next_hop,
+                                 .route = attempt->route,
+                                 .host = &attempt->route->hosts[host],
+                                 .require_tls = require,
+                                 .tls_not_required = !require && wishes & TLS_WISH_NOT_REQUIRED,
+                                 .unreported = wishes & TLS_WISH_UNREPORTED};
+}
+
+/* NULL: the host may not be used now, the delivery's trouble says why. */
+static const struct tls_plan *plan_for(const struct attempt *attempt, size_t host) {
+    struct delivery *delivery = attempt->delivery;
+    struct host_plan *found = &attempt->plans[host];
+    if (!found->known) {
+        struct tls_question question = question_of(attempt, host);
+        trouble_set(&found->trouble, delivery->arena, "4.3.0", "no memory for a plan of TLS");
+        found->usable = tls_plan_make(delivery->smtp, &question, delivery->arena, &found->plan, &found->trouble);
+        found->known = true;
+    }
+    if (found->usable) return &found->plan;
+    delivery->trouble = found->trouble;
+    return NULL;
+}
+
+/* Which account is for this host. False: it may not be used now; the delivery's trouble says why. */
+static bool find_account(const struct attempt *attempt, const struct host *host, struct login *login) {
+    struct delivery *delivery = attempt->delivery;
+    return login_prepare(delivery->smtp, host->name, attempt->text, delivery->request->sender, delivery->arena, login,
+                         &delivery->trouble);
+}
+
+static struct connection *take_idle(struct delivery *delivery, const struct host *host, const struct tls_plan *plan,
+                                    const struct login *login) {
     struct buf relay = buf_make(0);
     host_relay(host, &relay);
-    struct connection *connection = connection_cache_take(&delivery->smtp->cache, buf_str(&relay));
+    struct connection *connection = connection_cache_take(&delivery->smtp->cache, buf_str(&relay), plan->key, login->key);
     buf_free(&relay);
     return connection;
 }
 
-/* A connection that waits for us, to any of the best hosts. The host's number, or the
- * count of hosts if there was none. */
+/* A connection that waits for us, to this host. */
+static bool try_idle_host(const struct attempt *attempt, size_t number) {
+    const struct host *host = &attempt->route->hosts[number];
+    const struct tls_plan *plan = plan_for(attempt, number);
+    struct connection *connection;
+    struct login login;
+    if (!plan) return false;
+    bool used = false, may = find_account(attempt, host, &login);
+    while (may && !used && (connection = take_idle(attempt->delivery, host, plan, &login)) != NULL)
+        used = use_connection(attempt->delivery, connection);
+    login_free(&login);
+    if (used) attempt->delivery->reached = true;
+    return used;
+}
+
+/* The same for any of the best hosts. The host's number, or the count of hosts if there was none. */
 static size_t try_idle(const struct attempt *attempt) {
     const struct route *route = attempt->route;
     attempt->delivery->sessions++;
-    for (size_t i = 0; i < route->count && route->hosts[i].preference == route->hosts[0].preference; i++) {
-        struct connection *connection;
-        while ((connection = take_idle(attempt->delivery, &route->hosts[i])) != NULL) {
-            if (!use_connection(attempt->delivery, connection)) continue;
-            attempt->delivery->reached = true;
-            return i;
-        }
-    }
+    if (attempt->delivery->smtp->cache.count == 0) return route->count;
+    for (size_t i = 0; i < route->count && route->hosts[i].preference == route->hosts[0].preference; i++)
+        if (try_idle_host(attempt, i)) return i;
     return route->count;
+}
+
+/* A connection that has said hello and, where there is an account, has logged in. */
+static struct connection *open_session(const struct attempt *attempt, const struct tls_question *question,
+                                       const struct tls_plan *plan) {
+    const struct host *host = question->host;
+    struct delivery *delivery = attempt->delivery;
+    struct login login;
+    struct connection *connection = NULL;
+    if (find_account(attempt, host, &login))
+        connection = session_open(delivery->smtp, question, plan, delivery->arena, &delivery->trouble);
+    if (connection && !login_run(connection, &login, host, delivery->arena, &delivery->trouble)) {
+        delivery->reached = true; /* mail of other accounts may well get through */
+        connection_quit(connection);
+        connection = NULL;
+    }
+    login_free(&login);
+    return connection;
 }
 
 /* One session, over several connections if the server takes so few recipients or
  * messages on one. False: none came about; the delivery's trouble says why. */
-static bool try_host(const struct attempt *attempt, const struct host *host) {
+static bool try_host(const struct attempt *attempt, size_t host) {
     struct delivery *delivery = attempt->delivery;
+    struct tls_question question = question_of(attempt, host);
+    const struct tls_plan *plan = plan_for(attempt, host);
+    if (!plan) return false;
     delivery->sessions++;
     for (unsigned connections = 0; connections < CONNECTIONS_MAX; connections++) {
-        struct connection *connection = session_open(delivery->smtp, host, attempt->destination,
-                                                     attempt->route->detect_loop, delivery->arena, &delivery->trouble);
+        struct connection *connection = open_session(attempt, &question, plan);
         if (!connection) return connections > 0;
         delivery->reached = true;
         if (connections == 0) log_second_chances(delivery);
@@ -190,10 +269,11 @@ static void try_hosts(const struct attempt *attempt) {
     for (size_t i = 0; i < attempt->route->count && is_waiting(delivery); i++) {
         if (i == tried) continue;
         if (settings->mx_session_limit && sessions >= settings->mx_session_limit) return;
-        if (try_host(attempt, &attempt->route->hosts[i])) {
+        if (try_host(attempt, i)) {
             sessions++;
             continue;
         }
+        if (!delivery->trouble.at_end) delivery->other_trouble = true;
         if (delivery->trouble.permanent || delivery->trouble.last) {
             fail_waiting(delivery, &delivery->trouble);
         } else if (delivery->trouble.relay.length) { /* it answered, but there was no session */
@@ -216,8 +296,9 @@ static void try_destination(struct delivery *delivery, struct str text) {
         return;
     }
     if (!route_find(delivery->smtp, &next_hop, delivery->arena, &route, &delivery->trouble)) return;
-    struct attempt attempt = {delivery, &route, next_hop.host};
-    try_hosts(&attempt);
+    struct attempt attempt = {delivery, &route, text, &next_hop, NULL};
+    attempt.plans = arena_allocate(delivery->arena, route.count + 1, sizeof *attempt.plans);
+    if (attempt.plans) try_hosts(&attempt);
 }
 
 /* Another than the first destination was configured: if it does not exist, that is
@@ -261,6 +342,14 @@ static bool delivery_begin(struct delivery *delivery) {
         delivery->count++;
     trouble_set(&delivery->trouble, delivery->arena, "4.4.1", "no host to deliver to");
     return true;
+}
+
+/* Each host said that it will never do: waiting does not help. */
+static void judge_end(struct delivery *delivery) {
+    struct trouble *trouble = &delivery->trouble;
+    if (!trouble->at_end || delivery->other_trouble) return;
+    trouble->status = trouble_keep(delivery->arena, str_from(trouble->at_end));
+    trouble->permanent = true;
 }
 
 /* Who is left waits for another day. */
@@ -312,6 +401,7 @@ void smtp_deliver(struct smtp *smtp, const struct ipc_deliver *request, int file
     *answer = (struct ipc_delivered){.dead_host = STR_EMPTY};
     if (!delivery_begin(&delivery)) return;
     try_destinations(&delivery);
+    judge_end(&delivery);
     settle_rest(&delivery);
     pack_outcomes(&delivery, rows, &answer->outcomes);
     if (!delivery.reached && !delivery.trouble.permanent && !delivery.trouble.local)

@@ -11,6 +11,7 @@ struct recipient {
     struct ipc_recipient row;
     struct ipc_outcome outcome; /* so far; status empty: nothing has happened */
     unsigned session;           /* the last one in which it was tried */
+    struct str tls_status;      /* for tls= in the log */
     bool done;                  /* the outcome is final */
     bool accepted;              /* RCPT was answered by 250 in the transaction under way */
 };
@@ -27,6 +28,7 @@ struct delivery {
     unsigned sessions;         /* of this delivery: numbers them, too */
     bool reached;              /* a session was established with some host */
     struct trouble trouble;    /* the last one with a host or the route */
+    bool other_trouble;        /* some host failed for a reason that may pass */
 };
 
 /* Delivers, and fills the answer; rows holds what it points into. */

@@ -10,6 +10,9 @@ struct host {
     struct str address;       /* text form of the endpoint; a path for a UNIX socket */
     struct endpoint endpoint; /* with port */
     uint16_t preference;      /* of the MX record */
+    struct str canonical;     /* the name after CNAMEs, where DNS gave the address; else empty */
+    bool authentic;           /* the address is from a validated answer, all CNAMEs included */
+    bool alias_authentic;     /* as authentic, of the first CNAME alone */
 };
 
 enum address_preference { PREFER_ANY, PREFER_IPV4, PREFER_IPV6 };

@@ -16,8 +16,9 @@ struct search {
     struct host hosts[HOSTS_MAX];
     size_t count;
     struct trouble *trouble;
-    bool retry;        /* some question was not answered */
-    bool self_by_name; /* an MX host bears our own name ... */
+    bool retry;         /* some question was not answered */
+    struct route found; /* all but hosts and count */
+    bool self_by_name;  /* an MX host bears our own name ... */
     uint16_t self_preference;
 };
 
@@ -70,6 +71,14 @@ static bool add_host(struct search *search, struct str name, const struct endpoi
     return true;
 }
 
+/* What DANE has to know of the host just added. */
+static void note_trust(struct search *search, const struct dns_answer *answer) {
+    struct host *host = &search->hosts[search->count - 1];
+    host->canonical = answer->name;
+    host->authentic = answer->authentic;
+    host->alias_authentic = answer->cname_authentic;
+}
+
 /* The trouble of the last question remains where there are no addresses. */
 static void add_from_dns(struct search *search, struct str name, uint16_t preference) {
     const struct smtp_settings *settings = &search->smtp->settings;
@@ -86,7 +95,7 @@ static void add_from_dns(struct search *search, struct str name, uint16_t prefer
         enum dns_result result = dns_lookup(search->smtp->resolver, name, types[i].type, deadline_in(LOOKUP_PATIENCE),
                                             search->arena, &answer, &failure);
         for (size_t at = 0; result == DNS_FOUND && at < answer.count && at < HOST_ADDRESSES_MAX; at++)
-            add_host(search, name, &answer.records[at].address, preference);
+            if (add_host(search, name, &answer.records[at].address, preference)) note_trust(search, &answer);
         if (result != DNS_FOUND && search->count == before && !retry) not_found(search, name, types[i].name, result);
         retry = retry || result == DNS_RETRY;
     }
@@ -220,6 +229,9 @@ static bool find_domain(struct search *search, struct str name) {
                                         search->arena, &answer, &failure);
     switch (result) {
     case DNS_FOUND:
+        search->found.by_mx = answer.count > 0;
+        search->found.mx_authentic = answer.authentic;
+        search->found.mx_owner = answer.name;
         if (answer.count > 0) return find_exchanges(search, &answer);
         break;
     case DNS_NO_DATA:
@@ -232,6 +244,7 @@ static bool find_domain(struct search *search, struct str name) {
     case DNS_RETRY:
         not_found(search, name, "MX", result);
         if (!search->smtp->config->ignore_mx_lookup_error) return false;
+        search->found.mx_unknown = true;
         break;
     }
     return find_host(search, name);
@@ -277,6 +290,7 @@ bool route_find(struct smtp *smtp, const struct next_hop *next_hop, struct arena
     search->next_hop = next_hop;
     search->arena = arena;
     search->trouble = trouble;
+    search->found.mx_authentic = true;
     bool found = false;
     switch (next_hop->kind) {
     case NEXT_HOP_PATH:
@@ -294,6 +308,9 @@ bool route_find(struct smtp *smtp, const struct next_hop *next_hop, struct arena
     if (detects_loop(search) && next_hop->kind != NEXT_HOP_PATH && !leave_out_self(search, search->hosts[0].preference))
         return false;
     order_hosts(search, (size_t)smtp->settings.mx_address_limit);
-    *route = (struct route){search->hosts, search->count, detects_loop(search)};
+    *route = search->found;
+    route->hosts = search->hosts;
+    route->count = search->count;
+    route->detect_loop = detects_loop(search);
     return true;
 }

@@ -12,7 +12,11 @@ struct smtp;
 struct route {
     struct host *hosts;
     size_t count;
-    bool detect_loop; /* port 25: who answers there with our name is us */
+    bool detect_loop;    /* port 25: who answers there with our name is us */
+    bool by_mx;          /* the hosts' names are from MX records ... */
+    bool mx_authentic;   /* ... of a validated answer; true too where no MX records were asked for */
+    bool mx_unknown;     /* nobody could say which MX records there are (ignore_mx_lookup_error) */
+    struct str mx_owner; /* whose MX records they are, after CNAMEs; empty: by_mx is not set */
 };
 
 /* False: *trouble says why. All lives in the arena. Suspends the task. */

@@ -7,9 +7,12 @@
 #include "reply_policy.h"
 #include "smtp_reply.h"
 #include "stream.h"
+#include "tls_plan.h"
 #include "trouble.h"
 
 struct smtp;
+
+#define LOGIN_KEY_SIZE 32
 
 enum connection_loss {
     LOSS_NONE,
@@ -35,16 +38,25 @@ struct connection {
     bool closing;     /* the server said 421 */
     bool needs_reset; /* a transaction was begun and not ended */
     deadline opened, idle_until;
+    uint8_t login_key[LOGIN_KEY_SIZE]; /* the account that it has logged in with, or would have (login.h) */
+    struct tls_connection *tls;         /* NULL: plain text; lives as long as the stream */
+    uint8_t tls_key[TLS_PLAN_KEY_SIZE]; /* of the plan by which it was opened */
+    char tls_status[80];                /* for tls= in the log */
+    bool reusable;                      /* as far as the plan goes */
+    char *session_name;                 /* of its TLS session in tls_sessions */
+    size_t session_name_length;
+    bool session_kept;
     struct connection *newer, *older; /* the cache's */
 };
 
 /* "name[address]:port" as it is in the log, and the key of the cache. */
 void host_relay(const struct host *host, struct buf *text);
 
-/* Connects and says hello. destination is for messages; detect_loop: a server
- * that bears our own name is ourselves. NULL: *trouble says why. */
-MUST_USE struct connection *session_open(struct smtp *smtp, const struct host *host, struct str destination,
-                                         bool detect_loop, struct arena *arena, struct trouble *trouble);
+/* Connects, says hello and does with TLS what the plan says. A handshake that fails where plain text would do is
+ * followed at once by a connection in plain text. question is what the plan was made of; its route's detect_loop: a
+ * server that bears our own name is ourselves. NULL: *trouble says why. */
+MUST_USE struct connection *session_open(struct smtp *smtp, const struct tls_question *question,
+                                         const struct tls_plan *plan, struct arena *arena, struct trouble *trouble);
 /* Reads one reply into connection->reply. False: connection->loss says why. */
 MUST_USE bool connection_read_reply(struct connection *connection, int64_t timeout);
 /* Records how a stream operation failed; returns false. */

@@ -179,6 +179,18 @@ enum verdict access_check_client(struct policy *policy, struct str table) {
     return decide(policy, asked, found, value, STAGE_CLIENT);
 }
 
+/* By the fingerprint of the client's certificate, then by that of its public key. */
+enum verdict access_check_certificate(struct policy *policy, struct str table) {
+    const struct tls_facts *facts = policy->session->tls ? tls_connection_facts(policy->session->tls) : NULL;
+    bool found = false;
+    struct str value = STR_EMPTY;
+    if (!facts || !facts->has_certificate) return VERDICT_DUNNO;
+    if (!ask(policy, table, str_from(facts->fingerprint), &found, &value)) return VERDICT_REJECT;
+    if (!found && !ask(policy, table, str_from(facts->public_key_fingerprint), &found, &value)) return VERDICT_REJECT;
+    struct policy_subject subject = {policy->session->client.label, "Client certificate"};
+    return found ? act(policy, subject, value) : VERDICT_DUNNO;
+}
+
 enum verdict access_check_helo(struct policy *policy, struct str table) {
     bool found = false;
     struct str value = STR_EMPTY, helo = buf_str(&policy->session->helo);

@@ -27,6 +27,7 @@ bool cmd_helo(struct session *session, struct str argument) {
 
 static void say_extensions(struct session *session) {
     size_t last = 0, count = 0;
+    session->tls_possible = session_tls_offered(session);
     for (size_t i = 0; i < smtpd_extension_count; i++) {
         if (!smtpd_extension_is_offered(session, i)) continue;
         last = i;

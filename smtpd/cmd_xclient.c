@@ -86,6 +86,7 @@ static bool take_all(struct session *session, struct str argument, struct buf *v
 
 static bool apply(struct session *session, const struct claim *claim) {
     session_reset(session);
+    session->claimed = true;
     if (claim->has_helo) {
         buf_clear(&session->helo);
         buf_append(&session->helo, claim->helo);

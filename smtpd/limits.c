@@ -13,7 +13,7 @@
 
 struct counted {
     uint32_t sessions;
-    uint32_t events[3];
+    uint32_t events[4];
     deadline window_ends;
 };
 
@@ -68,6 +68,8 @@ static int64_t limit_of(const struct limits *limits, enum limited_event event) {
         return limits->config->smtpd_client_message_rate_limit;
     case LIMITED_RECIPIENT:
         return limits->config->smtpd_client_recipient_rate_limit;
+    case LIMITED_TLS:
+        return limits->config->smtpd_client_new_tls_session_rate_limit;
     }
     return 0;
 }
@@ -78,6 +80,12 @@ bool limits_count(struct limits *limits, struct str key, enum limited_event even
     if (!counted) return true;
     *count = ++counted->events[event];
     return *count <= (uint64_t)limit;
+}
+
+bool limits_reached(struct limits *limits, struct str key, enum limited_event event) {
+    int64_t limit = limit_of(limits, event);
+    const struct counted *counted = key.length && limit > 0 ? client_of(limits, key) : NULL;
+    return counted && counted->events[event] >= (uint64_t)limit;
 }
 
 bool limits_enter(struct limits *limits, struct str key, uint64_t *count) {

@@ -14,11 +14,6 @@ static enum verdict permit(struct policy *policy, struct str argument) {
     return VERDICT_PERMIT;
 }
 
-static enum verdict dunno(struct policy *policy, struct str argument) {
-    (void)policy, (void)argument;
-    return VERDICT_DUNNO;
-}
-
 static enum verdict reject(struct policy *policy, struct str argument) {
     (void)argument;
     return policy_refuse_subject(policy, policy_subject_of(policy, policy->stage),
@@ -86,8 +81,40 @@ static enum verdict permit_sasl_authenticated(struct policy *policy, struct str 
 
 static enum verdict reject_plaintext_session(struct policy *policy, struct str argument) {
     (void)argument;
+    if (policy->session->tls) return VERDICT_DUNNO;
     return policy_refuse(policy, (unsigned)policy->config->plaintext_reject_code, "5.7.1",
                          "Session encryption is required");
+}
+
+/* The certificate that the client has shown; NULL if it has shown none. */
+static const struct tls_facts *certificate_of(const struct policy *policy) {
+    const struct tls_facts *facts = policy->session->tls ? tls_connection_facts(policy->session->tls) : NULL;
+    return facts && facts->has_certificate ? facts : NULL;
+}
+
+/* Who holds the key of a listed certificate is permitted, whoever signed it. */
+static enum verdict permit_tls_clientcerts(struct policy *policy, struct str argument) {
+    const struct tls_facts *facts = certificate_of(policy);
+    struct str value = STR_EMPTY;
+    (void)argument;
+    if (!facts || policy->config->relay_clientcerts.length == 0) return VERDICT_DUNNO;
+    const struct str keys[] = {str_from(facts->fingerprint), str_from(facts->public_key_fingerprint)};
+    for (size_t i = 0; i < ARRAY_LENGTH(keys); i++) {
+        struct failure failure = {0};
+        bool found = false;
+        if (keys[i].length == 0) continue;
+        if (resolve_match(policy->smtpd->resolve, STR("relay_clientcerts"), keys[i], deadline_in(SMTPD_LOOKUP_TIME),
+                          policy->arena, &found, &value, &failure) != RESOLVE_OK)
+            return policy_lookup_failed(policy, keys[i], &failure);
+        if (found) return VERDICT_PERMIT;
+    }
+    return VERDICT_DUNNO;
+}
+
+static enum verdict permit_tls_all_clientcerts(struct policy *policy, struct str argument) {
+    const struct tls_facts *facts = certificate_of(policy);
+    (void)argument;
+    return facts && facts->trusted ? VERDICT_PERMIT : VERDICT_DUNNO;
 }
 
 static enum verdict refuse_name(struct policy *policy, enum name_status status, const char *what) {
@@ -330,13 +357,14 @@ static const struct restriction rows[] = {
     {STR_INIT("permit_mynetworks"), false, permit_mynetworks},
     {STR_INIT("permit_inet_interfaces"), false, permit_inet_interfaces},
     {STR_INIT("permit_sasl_authenticated"), false, permit_sasl_authenticated},
-    {STR_INIT("permit_tls_clientcerts"), false, dunno}, /* no TLS yet, so no certificate */
-    {STR_INIT("permit_tls_all_clientcerts"), false, dunno},
+    {STR_INIT("permit_tls_clientcerts"), false, permit_tls_clientcerts},
+    {STR_INIT("permit_tls_all_clientcerts"), false, permit_tls_all_clientcerts},
     {STR_INIT("reject_plaintext_session"), false, reject_plaintext_session},
     {STR_INIT("reject_unknown_client_hostname"), false, reject_unknown_client_hostname},
     {STR_INIT("reject_unknown_client"), false, reject_unknown_client_hostname},
     {STR_INIT("reject_unknown_reverse_client_hostname"), false, reject_unknown_reverse_client_hostname},
     {STR_INIT("check_client_access"), true, access_check_client},
+    {STR_INIT("check_ccert_access"), true, access_check_certificate},
     {STR_INIT("reject_invalid_helo_hostname"), false, reject_invalid_helo_hostname},
     {STR_INIT("reject_invalid_hostname"), false, reject_invalid_helo_hostname},
     {STR_INIT("reject_non_fqdn_helo_hostname"), false, reject_non_fqdn_helo_hostname},
@@ -347,6 +375,10 @@ static const struct restriction rows[] = {
     {STR_INIT("reject_non_fqdn_sender"), false, reject_non_fqdn_sender},
     {STR_INIT("reject_unknown_sender_domain"), false, reject_unknown_sender_domain},
     {STR_INIT("reject_unlisted_sender"), false, restriction_unlisted_sender},
+    {STR_INIT("reject_sender_login_mismatch"), false, sender_login_check},
+    {STR_INIT("reject_known_sender_login_mismatch"), false, sender_login_check_known},
+    {STR_INIT("reject_authenticated_sender_login_mismatch"), false, sender_login_check_authenticated},
+    {STR_INIT("reject_unauthenticated_sender_login_mismatch"), false, sender_login_check_unauthenticated},
     {STR_INIT("check_sender_access"), true, access_check_sender},
     {STR_INIT("reject_non_fqdn_recipient"), false, reject_non_fqdn_recipient},
     {STR_INIT("reject_unknown_recipient_domain"), false, reject_unknown_recipient_domain},

@@ -38,7 +38,8 @@ struct str session_queue_id(const struct session *session) {
 
 const char *session_protocol(const struct session *session, bool utf8) {
     unsigned flags =
-        (session->extended ? (unsigned)RECEIVED_EHLO : 0) | (session->smtpd->lmtp ? (unsigned)RECEIVED_LMTP : 0);
+        (session->extended ? (unsigned)RECEIVED_EHLO : 0) | (session->smtpd->lmtp ? (unsigned)RECEIVED_LMTP : 0) |
+        (session->tls ? (unsigned)RECEIVED_TLS : 0);
     return received_protocol(utf8 ? flags | RECEIVED_UTF8 : flags);
 }
 
@@ -249,7 +250,7 @@ static void find_name(struct session *session, struct client *client, struct are
     }
 }
 
-static bool identify(struct session *session) {
+bool session_identify(struct session *session) {
     struct arena *arena = arena_create(65536);
     struct buf address = buf_make(0);
     struct client client = {
@@ -270,6 +271,14 @@ static bool identify(struct session *session) {
         host_list_match(&smtpd->xforward_hosts, smtpd->resolve, client.name, client.address) == MATCH_YES;
     buf_free(&address);
     arena_destroy(&arena);
+    return good;
+}
+
+/* To a client that expects TLS nothing can be said before it. */
+static bool identify(struct session *session) {
+    session->connection_lost = session->smtpd->config->smtpd_tls_wrappermode;
+    bool good = session_identify(session);
+    if (good) session->connection_lost = false;
     log_info("connect from %.*s", STR_ARGS(session->client.label));
     return good;
 }
@@ -337,7 +346,7 @@ void sessions_stop(struct service *service) {
         task_cancel(session->task);
 }
 
-static void enter_waiting(struct session *session) {
+void session_enter_waiting(struct session *session) {
     struct session **first = &session->smtpd->waiting;
     session->next_waiting = *first;
     session->link_waiting = first;
@@ -345,7 +354,7 @@ static void enter_waiting(struct session *session) {
     *first = session;
 }
 
-static void leave_waiting(struct session *session) {
+void session_leave_waiting(struct session *session) {
     *session->link_waiting = session->next_waiting;
     if (session->next_waiting) session->next_waiting->link_waiting = session->link_waiting;
 }
@@ -357,9 +366,9 @@ static enum stream_result read_command(struct session *session, struct str *line
     deadline until = deadline_in(session_timeout(session));
     if (service_is_stopping(service)) return STREAM_CANCELLED;
     stream_set_deadline(session->stream, until < session->ends ? until : session->ends);
-    enter_waiting(session);
+    session_enter_waiting(session);
     enum stream_result result = stream_read_line(session->stream, line);
-    leave_waiting(session);
+    session_leave_waiting(session);
     return result == STREAM_OK && service_is_stopping(service) ? STREAM_CANCELLED : result;
 }
 
@@ -407,7 +416,7 @@ static void log_disconnect(const struct session *session) {
 static void linger(struct session *session) {
     size_t left = LINGER_BYTES;
     struct str bytes;
-    if (!stream_readable_now(session->stream) || shutdown(stream_descriptor(session->stream), SHUT_WR) < 0) return;
+    if (stream_end_output(session->stream) != STREAM_OK || !stream_readable_now(session->stream)) return;
     stream_set_deadline(session->stream, deadline_in(LINGER_TIME));
     while (left > 0 && stream_read_some(session->stream, left, &bytes) == STREAM_OK)
         left -= bytes.length;
@@ -419,9 +428,21 @@ static void say_goodbye(struct session *session) {
     if (stream_flush(session->stream) == STREAM_OK) linger(session);
 }
 
+static bool speak_again(struct session *session) {
+    session->connection_lost = false;
+    return true;
+}
+
+/* TLS from the first byte. Where there is no certificate, nothing can be said either. */
+static bool begin_wrapped(struct session *session) {
+    if (!session->smtpd->config->smtpd_tls_wrappermode) return true;
+    session->connection_lost = true;
+    return session_start_tls(session, speak_again);
+}
+
 static void serve(struct session *session) {
     if (!pass_proxy(session)) return;
-    if (identify(session)) {
+    if (identify(session) && begin_wrapped(session)) {
         if (is_full(session->smtpd)) {
             reply(session, 421, "4.3.2", "All server ports are busy");
         } else if (!stream_readable_now(session->stream) || !session_refuse_pipelining(session)) {

@@ -3,15 +3,18 @@
  *   session.c       one client, from greeting to goodbye
  *   (below)         the table of commands, the table of extensions, the dispatcher
  *   cmd_*.c         a command each; cmd_misc.c has the small ones
+ *   session_tls.c   TLS: what is set, the handshake, what follows from it
  *   content*.c      the content: line ends, header, intake
  *   policy.c        the stages of access policy; restrictions.c its words, access.c its tables
  *   limits.c        how many sessions, messages and recipients a client may have
+ *   login_limits.c  what an account may send; sender_login.c as whom
  *   reply.c         what is said, and logged when something is refused
  *
  * It runs as tern-smtpd in an empty root directory, opens no file, and asks cleanup
  * (which hands over an open queue file for large content) and lookup. It parses strangers' bytes and
  * holds nothing else. */
 #include "smtpd.h"
+#include "date.h"
 #include "log.h"
 #include "log_text.h"
 #include <errno.h>
@@ -20,22 +23,22 @@
 
 /* ---- the commands: the dispatcher looks here, and nowhere else, for what may come when.
  *
- * The rows of STARTTLS and AUTH belong after XFORWARD, those of their extensions where the
- * second table says. */
+ * The row of AUTH belongs after STARTTLS, that of its extension where the second table says. */
 
 #define ANY_STATE (SESSION_NEW | SESSION_GREETED | SESSION_MAIL | SESSION_RCPT | SESSION_CHUNKS)
 #define NO_MAIL   (SESSION_NEW | SESSION_GREETED)
 #define NESTED    "Error: MAIL transaction in progress"
 
 const struct command smtpd_commands[] = {
-    {"HELO", ANY_STATE, COMMAND_LAST | COMMAND_JUNK | COMMAND_SMTP, cmd_helo, "",
+    {"HELO", ANY_STATE, COMMAND_LAST | COMMAND_JUNK | COMMAND_SMTP | COMMAND_CLEAR, cmd_helo, "",
      "HELO hostname: begin, without extensions"},
-    {"EHLO", ANY_STATE, COMMAND_LAST | COMMAND_JUNK | COMMAND_SMTP, cmd_ehlo, "",
+    {"EHLO", ANY_STATE, COMMAND_LAST | COMMAND_JUNK | COMMAND_SMTP | COMMAND_CLEAR, cmd_ehlo, "",
      "EHLO hostname: begin, and be told what is offered"},
-    {"LHLO", ANY_STATE, COMMAND_LAST | COMMAND_JUNK | COMMAND_LMTP, cmd_lhlo, "",
+    {"LHLO", ANY_STATE, COMMAND_LAST | COMMAND_JUNK | COMMAND_LMTP | COMMAND_CLEAR, cmd_lhlo, "",
      "LHLO hostname: begin, and be told what is offered"},
-    {"XCLIENT", NO_MAIL, COMMAND_LAST, cmd_xclient, NESTED, "XCLIENT attribute=value...: speak for another client"},
+    {"XCLIENT", NO_MAIL, COMMAND_LAST | COMMAND_CLEAR, cmd_xclient, NESTED, "XCLIENT attribute=value...: speak for another client"},
     {"XFORWARD", NO_MAIL, 0, cmd_xforward, NESTED, "XFORWARD attribute=value...: say where the next message came from"},
+    {"STARTTLS", NO_MAIL, COMMAND_CLEAR, cmd_starttls, NESTED, "STARTTLS: encrypt the session, and begin anew"},
     {"MAIL", SESSION_GREETED, 0, cmd_mail, "Error: nested MAIL command",
      "MAIL FROM:<address> [parameters]: begin a message"},
     {"RCPT", SESSION_MAIL | SESSION_RCPT, 0, cmd_rcpt, "Error: need MAIL command",
@@ -45,17 +48,17 @@ const struct command smtpd_commands[] = {
     {"BDAT", ANY_STATE, 0, cmd_bdat, "",
      "BDAT size [LAST]: send the content in chunks"}, /* its bytes come in any state */
     {"RSET", ANY_STATE, COMMAND_JUNK, cmd_rset, "", "RSET: forget the message"},
-    {"NOOP", ANY_STATE, COMMAND_JUNK | COMMAND_LAST, cmd_noop, "", "NOOP: do nothing"},
+    {"NOOP", ANY_STATE, COMMAND_JUNK | COMMAND_LAST | COMMAND_CLEAR, cmd_noop, "", "NOOP: do nothing"},
     {"VRFY", ANY_STATE, COMMAND_JUNK | COMMAND_LAST, cmd_vrfy, "", "VRFY address: would mail be taken for it"},
     {"EXPN", ANY_STATE, COMMAND_JUNK | COMMAND_LAST, cmd_expn, "", "EXPN list: not implemented"},
     {"ETRN", NO_MAIL, COMMAND_JUNK, cmd_etrn, NESTED, "ETRN domain: not served"},
-    {"HELP", ANY_STATE, COMMAND_JUNK, cmd_help, "", "HELP [command]: this text"},
-    {"QUIT", ANY_STATE, 0, cmd_quit, "", "QUIT: end the session"},
+    {"HELP", ANY_STATE, COMMAND_JUNK | COMMAND_CLEAR, cmd_help, "", "HELP [command]: this text"},
+    {"QUIT", ANY_STATE, COMMAND_CLEAR, cmd_quit, "", "QUIT: end the session"},
 };
 const size_t smtpd_command_count = ARRAY_LENGTH(smtpd_commands);
 _Static_assert(ARRAY_LENGTH(smtpd_commands) <= SMTPD_COMMANDS_MAX, "struct session counts each command");
 
-/* ---- the extensions, in the order in which EHLO names them. STARTTLS and AUTH come after SIZE. */
+/* ---- the extensions, in the order in which EHLO names them. AUTH comes after STARTTLS. */
 
 static bool always(const struct session *session) {
     (void)session;
@@ -67,6 +70,12 @@ static bool if_vrfy(const struct session *session) {
 static bool if_utf8(const struct session *session) {
     return session->smtpd->config->smtputf8_enable;
 }
+static bool if_require_tls(const struct session *session) {
+    return session->tls && session->smtpd->config->requiretls_enable;
+}
+static bool if_tls(const struct session *session) {
+    return session->tls_possible && !session->tls;
+}
 static bool if_xclient(const struct session *session) {
     return session->xclient_allowed;
 }
@@ -74,6 +83,29 @@ static bool if_xforward(const struct session *session) {
     return session->xforward_allowed;
 }
 
+static bool if_future_release(const struct session *session) {
+    return session->client.login.length && session->smtpd->config->smtpd_future_release_limit > 0;
+}
+
+static void future_release_argument(const struct session *session, struct buf *line) {
+    int64_t limit = session->smtpd->config->smtpd_future_release_limit;
+    buf_printf(line, " %lld ", (long long)limit);
+    date_append_rfc3339(line, (clock_date() / CLOCK_SECOND + limit) * CLOCK_SECOND, 0, 0);
+    buf_truncate(line, line->length - strlen("+00:00")); /* RFC 4865 wants it in UTC */
+    buf_append_char(line, 'Z');
+}
+static void deliver_by_argument(const struct session *session, struct buf *line) {
+    int64_t minimum = session->smtpd->config->smtpd_deliver_by_minimum;
+    if (minimum) buf_printf(line, " %lld", (long long)minimum);
+}
+static void limits_argument(const struct session *session, struct buf *line) {
+    const struct config *config = session->smtpd->config;
+    buf_printf(line, " RCPTMAX=%lld", (long long)config->smtpd_recipient_limit);
+    if (config->smtpd_session_message_limit)
+        buf_printf(line, " MAILMAX=%lld", (long long)config->smtpd_session_message_limit);
+    if (config->smtpd_recipient_domain_limit)
+        buf_printf(line, " RCPTDOMAINMAX=%lld", (long long)config->smtpd_recipient_domain_limit);
+}
 static void size_argument(const struct session *session, struct buf *line) {
     if (session->smtpd->config->message_size_limit)
         buf_printf(line, " %lld", (long long)session->smtpd->config->message_size_limit);
@@ -91,6 +123,7 @@ const struct extension smtpd_extensions[] = {
     {"PIPELINING", 0, always, NULL},
     {"SIZE", SMTP_PARAMETER_SIZE, always, size_argument},
     {"VRFY", 0, if_vrfy, NULL},
+    {"STARTTLS", 0, if_tls, NULL},
     {"XCLIENT", 0, if_xclient, xclient_argument},
     {"XFORWARD", 0, if_xforward, xforward_argument},
     {"ENHANCEDSTATUSCODES", 0, always, NULL},
@@ -99,12 +132,21 @@ const struct extension smtpd_extensions[] = {
     {"SMTPUTF8", SMTP_PARAMETER_SMTPUTF8, if_utf8, NULL},
     {"CHUNKING", 0, always, NULL},
     {"BINARYMIME", SMTP_PARAMETER_BINARYMIME, always, NULL},
+    {"REQUIRETLS", SMTP_PARAMETER_REQUIRETLS, if_require_tls, NULL},
+    {"FUTURERELEASE", SMTP_PARAMETER_FUTURERELEASE, if_future_release, future_release_argument},
+    {"DELIVERBY", SMTP_PARAMETER_DELIVERBY, always, deliver_by_argument},
+    {"MT-PRIORITY", SMTP_PARAMETER_MT_PRIORITY, always, NULL},
+    {"LIMITS", 0, always, limits_argument},
     {"HELP", 0, always, NULL},
 };
 const size_t smtpd_extension_count = ARRAY_LENGTH(smtpd_extensions);
 
 bool smtpd_extension_is_offered(const struct session *session, size_t row) {
     return !(session->discarded_extensions >> row & 1U) && smtpd_extensions[row].offered(session);
+}
+
+bool smtpd_extension_is_discarded(const struct session *session, const char *keyword) {
+    return (session->discarded_extensions & smtpd_extension_bits(str_from(keyword))) != 0;
 }
 
 unsigned smtpd_parameters(const struct session *session) {
@@ -151,9 +193,16 @@ static void count_junk(struct session *session, const struct command *command) {
     if ((command->flags & COMMAND_JUNK) && session->junk++ >= (uint64_t)limit) session->errors++;
 }
 
+/* Where TLS is required nothing goes on in clear; that we have no certificate is our fault, not the client's. */
+static bool refuse_plaintext(struct session *session) {
+    if (session->smtpd->keys) return reply(session, 530, "5.7.0", "Must issue a STARTTLS command first");
+    return reply(session, 454, "4.7.0", "TLS not available due to local problem");
+}
+
 static bool run(struct session *session, const struct command *command, struct str argument) {
     if (session->denied && command->handle != cmd_quit)
         return reply(session, 503, "5.7.0", "Error: access denied for %.*s", STR_ARGS(session->client.label));
+    if (session_needs_tls(session) && !(command->flags & COMMAND_CLEAR)) return refuse_plaintext(session);
     enum session_state state = effective_state(session);
     if (!(command->states & (unsigned)state)) return out_of_sequence(session, command, state);
     if ((command->flags & COMMAND_LAST) && stream_pending(session->stream) > 0 && session_refuse_pipelining(session))
@@ -255,17 +304,20 @@ static bool prepare(struct service *service, struct failure *failure) {
            host_list_open(&smtpd->event_exceptions, "smtpd_client_event_limit_exceptions",
                           config->smtpd_client_event_limit_exceptions, parents, failure) &&
            host_list_open(&smtpd->newline_exclusions, "smtpd_forbid_bare_newline_exclusions",
-                          config->smtpd_forbid_bare_newline_exclusions, parents, failure);
+                          config->smtpd_forbid_bare_newline_exclusions, parents, failure) &&
+           session_tls_prepare(smtpd, failure);
 }
 
 static bool start(struct service *service, struct failure *failure) {
     struct smtpd *smtpd = service_context(service);
     (void)failure;
-    smtpd->intake = intake_source_create(service_client(service, "cleanup", NULL, NULL), smtpd->config);
+    smtpd->cleanup = service_client(service, "cleanup", NULL, NULL);
+    smtpd->intake = intake_source_create(smtpd->cleanup, smtpd->config);
     smtpd->resolve = resolve_create(service, 0);
     smtpd->limits = limits_create(smtpd->config);
     smtpd->session_limit = service_session_limit(service);
     smtpd->discarded_extensions = smtpd_extension_bits(smtpd->config->smtpd_discard_ehlo_keywords);
+    session_tls_start(smtpd);
     policy_prepare(smtpd);
     return true;
 }

@@ -12,6 +12,7 @@
 #include "content_header.h"
 #include "content_scan.h"
 #include "endpoint.h"
+#include "envelope_wish.h"
 #include "hash.h"
 #include "host_list.h"
 #include "intake.h"
@@ -20,6 +21,7 @@
 #include "service.h"
 #include "smtp_command.h"
 #include "stream.h"
+#include "tls.h"
 
 #define SMTPD_LOOKUP_TIME 100000 /* ms: most time an answer of lookup may take */
 #define SMTPD_COMMIT_TIME 300000 /* ms: the same for cleanup; RFC 5321 4.5.3.2.6 lets clients wait 10 minutes */
@@ -47,11 +49,16 @@ enum restriction_stage {
 };
 
 struct limits;
+struct keys_pool;
+struct received;
+
+enum smtpd_tls_use { SMTPD_TLS_UNUSED, SMTPD_TLS_OFFERED, SMTPD_TLS_REQUIRED };
 
 struct smtpd {
     struct service *service;
     const struct config *config;
     struct intake_source *intake;
+    struct ipc_client *cleanup;
     struct resolve *resolve;
     struct limits *limits;
     struct arena *arena; /* what lives as long as the process: the parsed lists */
@@ -62,6 +69,11 @@ struct smtpd {
     struct str own_addresses; /* of this machine's interfaces, space separated */
     struct restriction_list restrictions[STAGE_COUNT];
     unsigned discarded_extensions; /* bits by row of the extension table */
+    enum smtpd_tls_use tls_use;
+    struct tls_server_options tls_options;
+    struct buf tls_roots;   /* PEM: who signs for clients */
+    struct keys_pool *keys; /* NULL: no certificate is configured */
+    deadline tls_complaint; /* when the log may be told again that there is none */
 };
 
 /* More than smtpd_stress_threshold_percent of the sessions are in use. */
@@ -106,15 +118,19 @@ struct session {
     struct buf helo;                 /* made safe for logs; empty before HELO */
     struct str rate_key;             /* what limits.c counts this client under; empty: not counted */
     struct endpoint peer;            /* the connection's own other end */
+    struct tls_connection *tls;      /* NULL: in clear */
     const char *where;               /* the command of the last line, for logs */
     deadline ends;
     uint32_t succeeded[SMTPD_COMMANDS_MAX], tried[SMTPD_COMMANDS_MAX], unknown;
-    uint32_t errors, junk, discarded_extensions;
+    uint32_t errors, junk, discarded_extensions, messages;
+    uint32_t rejected; /* recipients refused to who has logged in, not told of yet (login_limits.c) */
     uint8_t greeting;     /* enum session_state without a transaction: NEW or GREETED */
     bool extended;        /* EHLO or LHLO */
     bool closing;         /* after this reply */
     bool connection_lost; /* nothing can be said any more */
     bool pipelined;       /* sent ahead where it must not (logged once) */
+    bool tls_possible;    /* STARTTLS can be offered: looked at before EHLO's answer */
+    bool claimed;         /* XCLIENT said who the client is */
     bool xclient_allowed, xforward_allowed, strict_newlines, rewrites_headers;
     struct refusal *denied; /* every command but QUIT is refused; NULL */
 };
@@ -142,6 +158,11 @@ void session_serve(struct service *service, int connection, unsigned listener);
 /* Takes a new identity over (texts are copied; the old ones are freed) and decides
  * what follows from it. False: over a limit, the session has been told. */
 bool session_set_client(struct session *session, const struct client *client);
+/* Who it is by the connection itself: its address, name, and what follows from them. False as above. */
+bool session_identify(struct session *session);
+/* Around a wait for the client that sessions_stop is to end. */
+void session_enter_waiting(struct session *session);
+void session_leave_waiting(struct session *session);
 /* The greeting, or what stands in its place. */
 void session_greet(struct session *session);
 
@@ -160,7 +181,9 @@ struct transaction {
     uint64_t size;       /* MAIL's SIZE, which nobody has to believe; 0: not given */
     enum return_content return_content;
     struct str envelope_id, hold_reason;
-    struct buf prepended; /* header lines of PREPEND */
+    struct envelope_wish wish;
+    bool priority_changed; /* the client asked for a higher one */
+    struct buf prepended;  /* header lines of PREPEND */
     struct ipc_recipient *recipients;
     size_t recipient_count, recipient_room, overshoot;
     struct content *content; /* from DATA or the first BDAT */
@@ -175,10 +198,11 @@ MUST_USE bool transaction_add_recipient(struct transaction *transaction, struct 
 /* ---- smtpd.c: the command and extension tables */
 
 enum command_flag {
-    COMMAND_LAST = 1, /* must be the last of a pipelined group (RFC 2920 3.1) */
-    COMMAND_JUNK = 2, /* counted against smtpd_junk_command_limit */
-    COMMAND_SMTP = 4, /* not in LMTP */
-    COMMAND_LMTP = 8, /* only in LMTP */
+    COMMAND_LAST = 1,   /* must be the last of a pipelined group (RFC 2920 3.1) */
+    COMMAND_JUNK = 2,   /* counted against smtpd_junk_command_limit */
+    COMMAND_SMTP = 4,   /* not in LMTP */
+    COMMAND_LMTP = 8,   /* only in LMTP */
+    COMMAND_CLEAR = 16, /* may come before STARTTLS where TLS is required */
 };
 
 struct command {
@@ -203,6 +227,8 @@ extern const size_t smtpd_extension_count;
 /* Set of enum smtp_parameter that this session may use. */
 unsigned smtpd_parameters(const struct session *session);
 bool smtpd_extension_is_offered(const struct session *session, size_t row);
+/* True if the configuration withholds it from this client. */
+bool smtpd_extension_is_discarded(const struct session *session, const char *keyword);
 /* The rows that a list of keywords names, as bits. */
 unsigned smtpd_extension_bits(struct str keywords);
 /* Runs the command on a line: verb, state, pipelining, then the handler. */
@@ -223,6 +249,7 @@ bool cmd_vrfy(struct session *session, struct str argument);
 bool cmd_expn(struct session *session, struct str argument);
 bool cmd_help(struct session *session, struct str argument);
 bool cmd_etrn(struct session *session, struct str argument);
+bool cmd_starttls(struct session *session, struct str argument);
 bool cmd_xclient(struct session *session, struct str argument);
 bool cmd_xforward(struct session *session, struct str argument);
 
@@ -241,9 +268,25 @@ void reply_log(struct session *session, const char *verb, const char *where, con
                const struct mail_address *sender, const char *recipient);
 void refusal_set(struct refusal *refusal, unsigned code, const char *status, const char *format, ...) PRINTF_LIKE(4, 5);
 
+/* ---- session_tls.c */
+
+/* Reads the settings and the authorities' certificates, before the sandbox. */
+MUST_USE bool session_tls_prepare(struct smtpd *smtpd, struct failure *failure);
+void session_tls_start(struct smtpd *smtpd);
+/* Whether STARTTLS can be offered now: asks keys if there is a certificate. */
+bool session_tls_offered(struct session *session);
+/* TLS is required and has not begun. */
+bool session_needs_tls(const struct session *session);
+/* The handshake, and what it changes: all that was said before is forgotten. ready is called when there is
+ * a certificate, right before. False: the session is over, or has been told that there is none. */
+bool session_start_tls(struct session *session, bool (*ready)(struct session *session));
+/* For the Received: line, if it is to tell of TLS; cipher and details hold its texts. */
+void session_tls_trace(const struct session *session, struct buf *cipher, struct buf *details,
+                       struct received *received);
+
 /* ---- limits.c: concurrency and rates by client */
 
-enum limited_event { LIMITED_CONNECTION, LIMITED_MESSAGE, LIMITED_RECIPIENT };
+enum limited_event { LIMITED_CONNECTION, LIMITED_MESSAGE, LIMITED_RECIPIENT, LIMITED_TLS };
 
 struct limits *limits_create(const struct config *config);
 /* What a client is counted under: its address, cut to the configured prefix. */
@@ -251,12 +294,23 @@ bool limits_key(const struct config *config, const struct endpoint *address, str
 /* Counts an event; false if its limit is passed (*count is how many there were). For
  * LIMITED_CONNECTION concurrency is counted by limits_enter. */
 bool limits_count(struct limits *limits, struct str key, enum limited_event event, uint64_t *count);
+/* True if the next such event would be over the limit; counts nothing. */
+bool limits_reached(struct limits *limits, struct str key, enum limited_event event);
 bool limits_enter(struct limits *limits, struct str key, uint64_t *count);
 void limits_leave(struct limits *limits, struct str key);
 /* Forgets clients that are gone; call it about once a second. */
 void limits_expire(struct limits *limits);
 /* Logs "warning: WHAT limit exceeded: N from CLIENT for service S". */
 void limits_log(const struct session *session, const char *what, uint64_t count);
+
+/* ---- login_limits.c: what an account may send, counted in one place for all processes */
+
+/* At MAIL: may it send a message now? False: it was told why not. */
+bool login_may_begin(struct session *session);
+/* A recipient was refused to it. */
+void login_rejected(struct session *session);
+/* At the end of the content, which is counted: true if it is taken, perhaps on hold (the transaction's hold_reason). */
+bool login_may_send(struct session *session, uint64_t bytes, struct refusal *refusal);
 
 /* ---- policy.c: access policy by stage. True: go on. False: refused, the refusal is
  * logged and (but for policy_connect) said. */

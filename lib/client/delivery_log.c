@@ -72,6 +72,7 @@ void delivery_log(const struct config *config, struct str queue_id, const struct
     append_seconds(&line, connection);
     buf_append_char(&line, '/');
     append_seconds(&line, transmission);
+    if (times->tls.length) buf_printf(&line, ", tls=%.*s", STR_ARGS(times->tls));
     buf_printf(&line, ", dsn=%.*s, status=%s (%.*s)", STR_ARGS(told.status),
                soft ? "SOFTBOUNCE" : delivery_status_word(told.action, probe), STR_ARGS(told.text));
     log_message(queue_id, "%.*s", STR_ARGS(buf_str(&line)));

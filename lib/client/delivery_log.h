@@ -1,5 +1,5 @@
 /* The delivery line of the log, the same for every agent and for qmgr:
- * QID: to=<..>, [orig_to=<..>,] relay=.., [conn_use=n,] delay=.., delays=a/b/c/d, dsn=x.y.z, status=.. (text)
+ * QID: to=<..>, [orig_to=<..>,] relay=.., [conn_use=n,] delay=.., delays=a/b/c/d, [tls=..,] dsn=x.y.z, status=.. (text)
  * The status is sent, deferred or bounced; of a probe, for which nothing is ever tried again, deliverable or
  * undeliverable. */
 #ifndef TERN_DELIVERY_LOG_H
@@ -11,6 +11,7 @@
 
 struct delivery_times {
     int64_t arrival, activated, started; /* dates, microseconds: taken in, taken up by qmgr, given to the agent */
+    struct str tls;                      /* for tls=; empty: it is left out */
 };
 
 /* Appends an address as the log has it: in external form, so that no quoted local part can end the field and

@@ -11,7 +11,7 @@
 #include "service.h"
 #include "tls.h"
 
-enum keys_side { KEYS_SERVER = 0, KEYS_CLIENT = 1 };
+enum keys_side { KEYS_SERVER = 0, KEYS_CLIENT = 1, KEYS_LMTP_CLIENT = 2 };
 
 struct keys_pool;
 

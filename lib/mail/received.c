@@ -28,6 +28,24 @@ static void append_comment_text(struct buf *out, struct str s) {
     }
 }
 
+/* Words of ours that have comments of their own in them, in pairs: "X (256/256 bits)". */
+static void append_own_text(struct buf *out, struct str s) {
+    for (size_t i = 0; i < s.length; i++) {
+        char c = s.data[i];
+        buf_append_char(out, c < ' ' || c > '~' || c == '\\' ? '?' : c);
+    }
+}
+
+/* A name out of a stranger's certificate, between quotes in a comment. */
+static void append_quoted(struct buf *out, struct str s) {
+    buf_append_char(out, '"');
+    for (size_t i = 0; i < s.length; i++) {
+        char c = s.data[i];
+        buf_append_char(out, c < ' ' || c > '~' || strchr("()\\\"", c) ? '?' : c);
+    }
+    buf_append_char(out, '"');
+}
+
 /* Pieces are collected, then put on lines where they fit. */
 struct folder {
     struct buf *out;
@@ -69,6 +87,29 @@ static void put_from(struct folder *folder, const struct received *received) {
     put_piece(folder);
 }
 
+/* "(Client CN "name", Issuer "name" (verified OK))" and its like, as Postfix has them. */
+static void put_tls_client(struct folder *folder, const struct received *received) {
+    struct buf *piece = &folder->piece;
+    bool verified = received->tls_client == RECEIVED_CLIENT_VERIFIED;
+    switch (received->tls_client) {
+    case RECEIVED_CLIENT_UNASKED:
+        buf_append(piece, STR("(No client certificate requested)"));
+        break;
+    case RECEIVED_CLIENT_SILENT:
+        buf_append(piece, STR("(Client did not present a certificate)"));
+        break;
+    case RECEIVED_CLIENT_UNVERIFIED:
+    case RECEIVED_CLIENT_VERIFIED:
+        buf_append(piece, STR("(Client CN "));
+        append_quoted(piece, received->tls_subject);
+        buf_append(piece, STR(", Issuer "));
+        append_quoted(piece, received->tls_issuer);
+        buf_append(piece, verified ? STR(" (verified OK))") : STR(" (not verified))"));
+        break;
+    }
+    put_piece(folder);
+}
+
 /* "(using TLSv1.3 with cipher X details)" */
 static void put_tls(struct folder *folder, const struct received *received) {
     struct buf *piece = &folder->piece;
@@ -78,15 +119,16 @@ static void put_tls(struct folder *folder, const struct received *received) {
     if (received->tls_cipher.length > 0) {
         buf_append(piece, STR(" with cipher"));
         put_piece(folder);
-        append_comment_text(piece, received->tls_cipher);
+        append_own_text(piece, received->tls_cipher);
     }
     struct str word, rest = received->tls_details;
     while (str_next_word(&rest, " ", &word)) {
         put_piece(folder);
-        append_comment_text(piece, word);
+        append_own_text(piece, word);
     }
     buf_append_char(piece, ')');
     put_piece(folder);
+    put_tls_client(folder, received);
 }
 
 static void put_user(struct folder *folder, const struct received *received) {
@@ -131,6 +173,10 @@ bool received_append(struct buf *out, const struct received *received) {
     if (received->recipient != NULL) {
         buf_append(piece, STR("for "));
         mail_address_append_path(piece, received->recipient);
+        put_piece(&folder);
+    }
+    if (received->priority != 0) {
+        buf_printf(piece, "priority %d", received->priority);
         put_piece(&folder);
     }
     /* The ';' stands with what comes before it, the date on a line of its own. */

@@ -10,10 +10,17 @@
 #include "buf.h"
 #include "str.h"
 
+enum received_tls_client {
+    RECEIVED_CLIENT_UNASKED,
+    RECEIVED_CLIENT_SILENT, /* was asked for a certificate and showed none */
+    RECEIVED_CLIENT_UNVERIFIED,
+    RECEIVED_CLIENT_VERIFIED,
+};
+
 struct received {
     struct str helo;           /* what the client called itself; empty if it did not */
     struct str client_name;    /* verified reverse name, or "unknown" */
-    struct str client_address; /* presentation form; IPv6 gets its tag here */
+    struct str client_address; /* presentation form; IPv6 gets its tag here; empty: the client is not named */
     struct str by;             /* our host name */
     struct str with;           /* ESMTPSA and so on: see received_protocol */
     struct str queue_id;
@@ -23,9 +30,12 @@ struct received {
     struct str tls_protocol;  /* "TLSv1.3"; empty without TLS */
     struct str tls_cipher;    /* "TLS_AES_256_GCM_SHA384 (256/256 bits)" */
     struct str tls_details;   /* more for the TLS comment: "key-exchange X25519 ..."; may be empty */
+    enum received_tls_client tls_client; /* with TLS: what there is to say of the client's certificate */
+    struct str tls_subject, tls_issuer;  /* its names */
     struct str authenticated; /* the user to name; empty to say nothing */
     struct str mail_name;     /* "tern": the comment after by; empty to leave out */
     int64_t user_id;          /* local submission, with helo and client empty: (from userid N); -1 if none */
+    int priority;             /* RFC 6710 section 4.7; 0 is not said */
 };
 
 /* Appends "Received: ..." and LF. */

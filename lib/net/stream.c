@@ -29,6 +29,7 @@ struct stream {
     bool is_socket;   /* until the kernel says otherwise */
     bool bare_lf;
     bool ended;       /* the peer has closed */
+    bool truncated;   /* it did so without the transport's own goodbye */
     bool wait_first;  /* the last read took all there was: ask the poll, not the socket */
     unsigned moves;   /* transfers since the last wait */
     size_t line_limit;
@@ -118,7 +119,7 @@ static long plain_write(void *state, const void *data, size_t length, bool *wait
     return write(stream->descriptor, data, length);
 }
 
-static const struct stream_transport plain_transport = {plain_read, plain_write, NULL, true};
+static const struct stream_transport plain_transport = {.read = plain_read, .write = plain_write, .plain = true};
 
 struct stream *stream_create(int descriptor, size_t line_limit) {
     struct stream *stream = MEMORY_NEW(struct stream);
@@ -212,6 +213,10 @@ static enum stream_result wait_for(struct stream *stream, bool for_write) {
     case WAIT_CANCELLED: return STREAM_CANCELLED;
     }
     return STREAM_ERROR;
+}
+
+enum stream_result stream_wait(struct stream *stream, bool for_write) {
+    return wait_for(stream, for_write);
 }
 
 /* A peer that always has something ready must neither keep the others from
@@ -348,6 +353,15 @@ enum stream_result stream_send_file(struct stream *stream, int file, uint64_t of
     return STREAM_OK;
 }
 
+enum stream_result stream_end_output(struct stream *stream) {
+    enum stream_result result = stream_flush(stream);
+
+    while (result == STREAM_OK && stream->transport->end && !stream->transport->end(stream->transport_state))
+        result = wait_for(stream, true);
+    if (result == STREAM_OK && shutdown(stream->descriptor, SHUT_WR) < 0) return broke(stream, errno, "shutdown");
+    return result;
+}
+
 /* ---- input */
 
 /* What was handed out is used no longer. */
@@ -387,10 +401,16 @@ static enum read_outcome read_once(struct stream *stream, size_t maximum, bool *
     if (got > 0) {
         input->end += (size_t)got;
         stream->bytes_read += (uint64_t)got;
-        stream->wait_first = stream->transport->plain && (size_t)got < room;
+        stream->wait_first = stream->transport->drained ? stream->transport->drained(stream->transport_state)
+                                                        : stream->transport->plain && (size_t)got < room;
         return READ_BYTES;
     }
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return READ_NOTHING;
+    if (got < 0 && errno == ENODATA) {
+        stream->truncated = true;
+        stream_fail(stream, "the connection was cut off");
+        return READ_BROKEN;
+    }
     if (got < 0) {
         broke(stream, errno, "read");
         return READ_BROKEN;
@@ -542,6 +562,8 @@ enum stream_result stream_read_line(struct stream *stream, struct str *line) {
             stream->scanned = have;
             if (lf || have >= stream->line_limit) return skip_line(stream);
         }
-        if ((result = read_more(stream, SIZE_MAX)) != STREAM_OK) return result;
+        result = read_more(stream, SIZE_MAX);
+        if (result == STREAM_ERROR && stream->truncated && held(input) == 0) return STREAM_EOF; /* between lines */
+        if (result != STREAM_OK) return result;
     }
 }

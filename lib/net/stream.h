@@ -63,6 +63,9 @@ MUST_USE enum stream_result stream_fill_at_most(struct stream *stream, size_t ha
 size_t stream_pending(const struct stream *stream);
 /* True if a read would find bytes or an end at once (asks the kernel). */
 bool stream_readable_now(struct stream *stream);
+/* Waits until the descriptor is ready, by the stream's deadline: for a transport that
+ * has a dialogue of its own before it carries anything. */
+MUST_USE enum stream_result stream_wait(struct stream *stream, bool for_write);
 
 /* Adds to the output buffer; flushes by itself when that is full (64 KiB). */
 MUST_USE enum stream_result stream_write(struct stream *stream, struct str bytes);
@@ -72,17 +75,24 @@ MUST_USE enum stream_result stream_flush(struct stream *stream);
  * where the transport allows (sendfile). */
 MUST_USE enum stream_result stream_send_file(struct stream *stream, int file, uint64_t offset, uint64_t length);
 
+/* Nothing more will be written: says so to the peer (TLS's close_notify, then the end of
+ * the connection's one direction), after what is buffered. What it still sends can be read. */
+MUST_USE enum stream_result stream_end_output(struct stream *stream);
+
 /* Totals since the start. */
 uint64_t stream_bytes_read(const struct stream *stream);
 uint64_t stream_bytes_written(const struct stream *stream);
 
 /* What moves the bytes: a plain socket, or TLS on one. Each call returns bytes
- * moved, 0 at the end, or -1 with errno (EAGAIN: *wait_for_write says for what). */
+ * moved, 0 at the end, or -1 with errno (EAGAIN: *wait_for_write says for what;
+ * ENODATA: the connection ended where the transport's own rules have it go on). */
 struct stream_transport {
     long (*read)(void *state, void *data, size_t length, bool *wait_for_write);
     long (*write)(void *state, const void *data, size_t length, bool *wait_for_write);
     void (*destroy)(void *state);
-    bool plain; /* sendfile may be used on the descriptor */
+    bool plain;               /* sendfile may be used on the descriptor */
+    bool (*end)(void *state); /* says that no more will be written; false: when there is room. NULL: nothing to say */
+    bool (*drained)(const void *state); /* the last read took all there was; NULL: the stream judges by the length */
 };
 /* Puts a transport in place (STARTTLS). Only with an empty input buffer. */
 void stream_set_transport(struct stream *stream, const struct stream_transport *transport, void *state);

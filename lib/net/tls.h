@@ -37,9 +37,9 @@ struct tls_suite_options {
 
 /* One certificate chain with its key. */
 struct tls_chain {
-    struct str pem;      /* certificates, the own first */
-    struct str staple;   /* OCSP response; empty: none */
-    EVP_PKEY *key;       /* borrowed; the context takes a reference of its own */
+    struct str pem;    /* certificates, the own first */
+    struct str staple; /* OCSP response; empty: none */
+    EVP_PKEY *key;     /* borrowed; the context takes a reference of its own */
 };
 
 enum tls_ask_certificate { TLS_ASK_NONE, TLS_ASK, TLS_ASK_REQUIRE };
@@ -52,12 +52,14 @@ struct tls_server_options {
     struct tls_suite_options suite;
     const struct tls_chain *chains; /* the default ones; RSA and ECDSA side by side */
     size_t chain_count;
-    enum tls_ask_certificate ask;
-    struct str client_roots; /* PEM: authorities that client certificates are verified by */
+    enum tls_ask_certificate ask;  /* a certificate that does not verify ends no handshake: see tls_facts */
+    struct str fingerprint_digest; /* of the client's certificate; empty: sha256 */
+    struct str client_roots;       /* PEM: authorities that client certificates are verified by */
     int verify_depth;
     struct str session_context; /* sessions are good only where this is the same */
     struct str alpn;            /* protocol that is agreed to when offered, "smtp"; empty: ALPN is not used */
     bool tickets;
+    int64_t session_lifetime; /* seconds that a session may be resumed; 0: an hour */
     /* The ticket keys of now, the first makes tickets; returns how many (0: no tickets).
      * Called at each handshake; may not suspend. */
     size_t (*ticket_keys)(void *context, struct tls_ticket_key *keys, size_t room);
@@ -86,10 +88,10 @@ void tls_context_release(struct tls_context **context);
 /* ---- what a client expects of a server */
 
 enum tls_expectation {
-    TLS_EXPECT_NOTHING, /* any certificate will do; what can be said of it is said in tls_facts */
-    TLS_EXPECT_NAME,    /* it verifies up to a root and bears one of the names */
+    TLS_EXPECT_NOTHING,     /* any certificate will do; what can be said of it is said in tls_facts */
+    TLS_EXPECT_NAME,        /* it verifies up to a root and bears one of the names */
     TLS_EXPECT_FINGERPRINT, /* of certificate or public key */
-    TLS_EXPECT_DANE,    /* TLSA records decide (RFC 7672) */
+    TLS_EXPECT_DANE,        /* TLSA records decide (RFC 7672) */
 };
 
 struct tls_tlsa {
@@ -105,7 +107,7 @@ struct tls_client_session {
                                 subdomain */
     size_t name_count;
     struct str fingerprint_digest;  /* "sha256" */
-    const struct str *fingerprints; /* lower case hexadecimal with colons, as Postfix prints them */
+    const struct str *fingerprints; /* hexadecimal with colons, in any case of letters */
     size_t fingerprint_count;
     const struct tls_tlsa *tlsa;
     size_t tlsa_count;
@@ -119,21 +121,24 @@ struct tls_facts {
     const char *cipher;
     int used_bits, total_bits;
     bool reused;
-    char key_exchange[40], signature[80]; /* " key-exchange X25519 server-signature ..." parts, as Postfix logs them */
+    /* Postfix's words, each with a space before it, so that both can follow "(256/256 bits)": " key-exchange X25519"
+     * and " server-signature ECDSA (P-256) server-digest SHA256"; empty where TLS 1.2's cipher name says it. */
+    char key_exchange[60], signature[180];
     bool has_certificate; /* the peer showed one */
-    bool trusted;   /* its chain ends at a root (or a TLSA record of usage 0 or 2, or the record of usage 3 matched) */
-    bool matched;   /* and it is the one expected: name, fingerprint or TLSA record */
-    char reason[200];     /* why not, the library's words; empty if nothing is wrong */
-    char result_type[40]; /* the same as a TLSRPT result type (RFC 8460 section 4.3); empty */
+    bool trusted; /* its chain ends at a root (or a TLSA record of usage 0 or 2, or the record of usage 3 matched) */
+    bool matched; /* and it is the one expected: name, fingerprint or TLSA record */
+    char reason[200];               /* why not, the library's words; empty if nothing is wrong */
+    char result_type[40];           /* the same as a TLSRPT result type (RFC 8460 section 4.3); empty */
     char subject[256], issuer[256]; /* common names, made safe for logs */
     char server_name[256];          /* SNI that the client sent, or that we sent */
-    char fingerprint[200], public_key_fingerprint[200]; /* peer's, by the digest asked for (or sha256) */
+    char fingerprint[200], public_key_fingerprint[200]; /* peer's, by the digest asked for (or sha256), upper case */
 };
 
 struct tls_connection;
 
-/* Runs the server's side of a handshake. False: failure has the library's words, the stream is
- * of no use any more. On success TLS is the stream's transport. *connection lives as long as the stream. */
+/* Runs the server's side of a handshake. False: the stream is of no use any more; failure has the
+ * library's words, or an error number (ETIMEDOUT, ECANCELED, ECONNRESET where the peer has gone). On success TLS is the
+ * stream's transport. *connection lives as long as the stream. */
 MUST_USE bool tls_accept(struct stream *stream, struct tls_context *context, struct tls_connection **connection,
                          struct failure *failure);
 /* The client's side. True although the peer is not whom we expected: look at tls_connection_facts
@@ -141,7 +146,8 @@ MUST_USE bool tls_accept(struct stream *stream, struct tls_context *context, str
 MUST_USE bool tls_connect(struct stream *stream, struct tls_context *context, const struct tls_client_session *session,
                           struct tls_connection **connection, struct failure *failure);
 const struct tls_facts *tls_connection_facts(const struct tls_connection *connection);
-/* Channel bindings: tls-exporter (RFC 9266, 32 octets) and tls-server-end-point (RFC 5929). *length 0: not to be had. */
+/* Channel bindings: tls-exporter (RFC 9266, 32 octets) and tls-server-end-point (RFC 5929). *length 0: not to be had.
+ */
 void tls_channel_bindings(const struct tls_connection *connection, uint8_t exporter[32], size_t *exporter_length,
                           uint8_t end_point[64], size_t *end_point_length);
 /* The peer's certificate chain in PEM, appended. */

@@ -14,6 +14,7 @@
 #include "queue_file.h"
 #include "stream.h"
 #include "task.h"
+#include "tls_client.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
@@ -181,6 +182,8 @@ static bool configure(struct smtp *smtp, const struct config_override *overrides
     buf_append(&smtp->hosts_text, STR("127.0.0.1 localhost hosts.test\n"));
     smtp->cache.limit = (size_t)config->smtp_connection_cache_limit;
     smtp->cache.time_limit = smtp->settings.cache_time_limit;
+    tls_client_read_roots(&smtp->settings.tls, &smtp->roots);
+    smtp->tls = tls_client_create(smtp, buf_str(&smtp->roots));
     return true;
 }
 
@@ -220,5 +223,6 @@ int main(int argument_count, char **arguments) {
     loop_run();
     if (probe.daemon) ipc_client_destroy(&probe.daemon);
     loop_destroy();
+    tls_client_destroy(&smtp->tls);
     return 0;
 }

@@ -449,7 +449,7 @@ static void odd_destroy(void *state) {
     odd->destroyed = true;
 }
 
-static const struct stream_transport odd_transport = {odd_read, odd_write, odd_destroy, false};
+static const struct stream_transport odd_transport = {.read = odd_read, .write = odd_write, .destroy = odd_destroy};
 static struct odd odds[2];
 
 static void upgrade(struct stream *stream, struct odd *odd) {

@@ -1,0 +1,179 @@
+/* The cache: what was parsed once, in LMDB, one environment a user. It may be deleted at any time.
+ *
+ * It is not synced: it bears the boot's identity and is thrown away when another boot finds it (LMDB checks no sums).
+ * Whatever goes wrong with it is no error, only slower. */
+#include "store_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <unistd.h>
+
+#define CACHE_DEFAULT ((uint64_t)1 << 30)
+#define KEY_SIZE      21
+#define FLUSH_AT      ((size_t)4 << 20)
+#define VALUE_MAX     ((size_t)1 << 20)
+
+struct cache {
+    MDB_env *environment;
+    MDB_dbi database;
+    MDB_txn *reading;
+    struct buf pending; /* key, length (4), value, ... */
+};
+
+static void make_key(uint8_t key[KEY_SIZE], const uint8_t folder_id[16], uint32_t uid, enum cache_kind kind) {
+    memcpy(key, folder_id, 16);
+    for (int i = 0; i < 4; i++)
+        key[16 + i] = (uint8_t)(uid >> (24 - 8 * i)); /* in the order of UIDs */
+    key[20] = (uint8_t)kind;
+}
+
+/* Whether the files in the directory are of this boot; if not they are removed. */
+static bool claim_directory(int directory, struct str boot) {
+    char text[80];
+    int mark = openat(directory, "boot", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (mark < 0) return false;
+    ssize_t length = pread(mark, text, sizeof text, 0);
+    bool same = length >= 0 && str_equal(str_make(text, (size_t)length), boot);
+    if (!same) {
+        unlinkat(directory, "data.mdb", 0);
+        unlinkat(directory, "lock.mdb", 0);
+        same = ftruncate(mark, 0) == 0 && pwrite(mark, boot.data, boot.length, 0) == (ssize_t)boot.length;
+    }
+    close(mark);
+    return same;
+}
+
+static bool open_database(struct cache *cache) {
+    MDB_txn *transaction = NULL;
+    if (mdb_txn_begin(cache->environment, NULL, 0, &transaction) != 0) return false;
+    if (mdb_dbi_open(transaction, NULL, 0, &cache->database) == 0) return mdb_txn_commit(transaction) == 0;
+    mdb_txn_abort(transaction);
+    return false;
+}
+
+static struct cache *cache_open(const struct store_options *options) {
+    struct cache *cache = MEMORY_NEW(struct cache);
+    const char *path = options->cache.data;
+    if (mkdir(path, 0700) < 0 && errno != EEXIST) goto failed;
+    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    bool ours = directory >= 0 && claim_directory(directory, options->boot);
+    if (directory >= 0) close(directory);
+    if (!ours || mdb_env_create(&cache->environment) != 0) goto failed;
+    uint64_t limit = options->cache_limit ? options->cache_limit : CACHE_DEFAULT;
+    if (mdb_env_set_mapsize(cache->environment, (size_t)limit) != 0 ||
+        mdb_env_open(cache->environment, path, MDB_NOSYNC | MDB_NOTLS | MDB_NORDAHEAD, 0600) != 0 || !open_database(cache))
+        goto failed;
+    return cache;
+failed:
+    cache_close(&cache);
+    return NULL;
+}
+
+void cache_close(struct cache **cache) {
+    if (!*cache) return;
+    if ((*cache)->reading) mdb_txn_abort((*cache)->reading);
+    if ((*cache)->environment) mdb_env_close((*cache)->environment);
+    buf_free(&(*cache)->pending);
+    MEMORY_FREE(*cache);
+}
+
+static struct cache *cache_of(struct store *store) {
+    if (store->cache || store->cache_failed) return store->cache;
+    bool wanted = store->options.cache.length > 0 && store->options.boot.length > 0;
+    store->cache = wanted ? cache_open(&store->options) : NULL;
+    store->cache_failed = !store->cache;
+    return store->cache;
+}
+
+bool cache_get(struct store *store, const uint8_t folder_id[16], uint32_t uid, enum cache_kind kind, struct str *value) {
+    struct cache *cache = cache_of(store);
+    uint8_t bytes[KEY_SIZE];
+    if (!cache) return false;
+    if (!cache->reading && mdb_txn_begin(cache->environment, NULL, MDB_RDONLY, &cache->reading) != 0) {
+        cache->reading = NULL;
+        return false;
+    }
+    make_key(bytes, folder_id, uid, kind);
+    MDB_val key = {KEY_SIZE, bytes}, found;
+    if (mdb_get(cache->reading, cache->database, &key, &found) != 0) return false;
+    *value = str_make(found.mv_data, found.mv_size);
+    return true;
+}
+
+void cache_end(struct store *store) {
+    if (!store->cache || !store->cache->reading) return;
+    mdb_txn_abort(store->cache->reading);
+    store->cache->reading = NULL;
+}
+
+void cache_put(struct store *store, const uint8_t folder_id[16], uint32_t uid, enum cache_kind kind, struct str value) {
+    struct cache *cache = cache_of(store);
+    uint8_t key[KEY_SIZE];
+    uint32_t length = (uint32_t)value.length;
+    if (!cache || value.length > VALUE_MAX) return;
+    make_key(key, folder_id, uid, kind);
+    buf_append_bytes(&cache->pending, key, sizeof key);
+    buf_append_bytes(&cache->pending, &length, sizeof length);
+    buf_append(&cache->pending, value);
+}
+
+bool cache_is_heavy(const struct store *store) {
+    return store->cache && store->cache->pending.length > FLUSH_AT;
+}
+
+static int write_pending(struct cache *cache, MDB_txn *transaction) {
+    struct str rest = buf_str(&cache->pending);
+    int trouble = 0;
+    while (trouble == 0 && rest.length > KEY_SIZE + 4) {
+        uint32_t length;
+        memcpy(&length, rest.data + KEY_SIZE, sizeof length);
+        MDB_val key = {KEY_SIZE, (void *)(uintptr_t)rest.data},
+                value = {length, (void *)(uintptr_t)(rest.data + KEY_SIZE + 4)};
+        trouble = mdb_put(transaction, cache->database, &key, &value, 0);
+        rest = str_from_offset(rest, KEY_SIZE + 4 + (size_t)length);
+    }
+    return trouble;
+}
+
+/* Full: begin anew. What is asked for most is soon there again. */
+static void empty_database(struct cache *cache) {
+    MDB_txn *transaction = NULL;
+    if (mdb_txn_begin(cache->environment, NULL, 0, &transaction) != 0) return;
+    if (mdb_drop(transaction, cache->database, 0) == 0)
+        mdb_txn_commit(transaction);
+    else
+        mdb_txn_abort(transaction);
+}
+
+void cache_flush(struct store *store) {
+    struct cache *cache = store->cache;
+    MDB_txn *transaction = NULL;
+    if (!cache || cache->pending.length == 0) return;
+    cache_end(store); /* a reader that stays would keep old pages from being used again */
+    if (mdb_txn_begin(cache->environment, NULL, 0, &transaction) == 0) {
+        int trouble = write_pending(cache, transaction);
+        if (trouble == 0)
+            trouble = mdb_txn_commit(transaction);
+        else
+            mdb_txn_abort(transaction);
+        if (trouble == MDB_MAP_FULL) empty_database(cache);
+    }
+    buf_clear(&cache->pending);
+}
+
+void cache_forget(struct store *store, const uint8_t folder_id[16], uint32_t uid) {
+    struct cache *cache = cache_of(store);
+    static const enum cache_kind kinds[] = {CACHE_STRUCTURE, CACHE_HEADER, CACHE_PREVIEW};
+    MDB_txn *transaction = NULL;
+    if (!cache) return;
+    cache_end(store);
+    if (mdb_txn_begin(cache->environment, NULL, 0, &transaction) != 0) return;
+    for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) {
+        uint8_t bytes[KEY_SIZE];
+        make_key(bytes, folder_id, uid, kinds[i]);
+        MDB_val key = {KEY_SIZE, bytes};
+        mdb_del(transaction, cache->database, &key, NULL);
+    }
+    mdb_txn_commit(transaction);
+}

@@ -1,0 +1,153 @@
+/* folder: one mailbox, opened: its messages, what has changed, and changing them.
+ *
+ * A struct folder is a client's view. Sequence numbers stand still until
+ * folder_sync, which tells what has changed since; so a session needs no locks
+ * and no copies of its own.
+ *
+ * Truth is in the folder's own directory: the files of messages, tern-mailbox
+ * (a snapshot, mapped) and tern-journal (what has changed since the snapshot,
+ * appended under the lock). Flags are written to the journal first and then into
+ * the file's name; a name that says something else than what we last gave it was
+ * changed by another program, and counts. Opening reads the snapshot's header
+ * and the journal; it reads a directory only if its date says that somebody
+ * else changed it. tern-folder(5) describes the files. */
+#ifndef TERN_FOLDER_H
+#define TERN_FOLDER_H
+
+#include "store.h"
+#include "uid_set.h"
+
+#define FOLDER_KEYWORDS_MAX 64 /* a folder's */
+#define FOLDER_KEYWORD_LENGTH 100
+
+enum message_flag {
+    FLAG_SEEN = 1, FLAG_ANSWERED = 2, FLAG_FLAGGED = 4, FLAG_DELETED = 8, FLAG_DRAFT = 16,
+    FLAG_FORWARDED = 32, /* Maildir's P; $Forwarded to IMAP */
+    FLAG_RECENT = 64,    /* told to this session first; never stored */
+};
+
+struct message_flags {
+    unsigned system;   /* set of enum message_flag */
+    uint64_t keywords; /* bits by the folder's keyword table */
+};
+
+struct folder_message {
+    uint32_t uid;
+    struct message_flags flags;
+    uint64_t modseq;
+    int64_t internal_date, save_date; /* seconds; save_date 0: not known */
+    uint64_t size;         /* of the file */
+    uint64_t virtual_size; /* with CR LF line ends: RFC822.SIZE; 0: not counted yet (folder_virtual_size counts) */
+};
+
+struct folder;
+
+enum folder_open_mode { FOLDER_READ_ONLY, FOLDER_READ_WRITE };
+
+/* Opens and synchronises. *result STORE_OK or why not. */
+struct folder *folder_open(struct store *store, struct str name, enum folder_open_mode mode, enum store_result *result,
+                           struct failure *failure);
+void folder_close(struct folder **folder);
+
+/* ---- looking: all of the view, none touches the directory */
+
+uint32_t folder_uid_validity(const struct folder *folder);
+uint32_t folder_uid_next(const struct folder *folder);
+uint64_t folder_highest_modseq(const struct folder *folder);
+const uint8_t *folder_id(const struct folder *folder);   /* 16 octets, for ever: OBJECTID MAILBOXID and the cache */
+struct str folder_name(const struct folder *folder);
+bool folder_is_read_only(const struct folder *folder);
+uint32_t folder_count(const struct folder *folder); /* EXISTS */
+uint32_t folder_recent(const struct folder *folder);
+uint32_t folder_first_unseen(const struct folder *folder); /* sequence number, 0: none */
+/* sequence 1..count. */
+void folder_message(const struct folder *folder, uint32_t sequence, struct folder_message *message);
+uint32_t folder_uid(const struct folder *folder, uint32_t sequence);
+/* The sequence number of a UID; 0 if there is no such message in the view. */
+uint32_t folder_sequence(const struct folder *folder, uint32_t uid);
+/* The first sequence number whose UID is at least uid; count + 1 if there is none. */
+uint32_t folder_sequence_from(const struct folder *folder, uint32_t uid);
+/* The name of a keyword's bit; empty if the bit is free. keyword_bit: -1 if there is none of that name (no case). */
+struct str folder_keyword(const struct folder *folder, unsigned bit);
+int folder_keyword_bit(const struct folder *folder, struct str name);
+unsigned folder_keyword_count(const struct folder *folder);
+/* UIDs expunged after a modseq (RFC 7162). False if that is not known any more (then every UID that is
+ * not there counts as expunged). */
+MUST_USE bool folder_expunged_since(const struct folder *folder, uint64_t modseq, struct uid_set *uids);
+/* The open file of a message, read-only, or -1: *result STORE_MISSING if another program has removed it. */
+int folder_message_file(struct folder *folder, uint32_t sequence, enum store_result *result, struct failure *failure);
+/* Counts the CR LF size if it is not known, and remembers it. */
+MUST_USE bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *size, struct failure *failure);
+
+struct folder_status { /* STATUS, without opening a view where the files can say it */
+    uint32_t messages, recent, unseen, deleted, uid_next, uid_validity;
+    uint64_t highest_modseq, size, deleted_size;
+    uint8_t id[16];
+};
+MUST_USE enum store_result folder_status(struct store *store, struct str name, struct folder_status *status,
+                                         struct failure *failure);
+
+/* ---- synchronising */
+
+struct folder_changes {
+    uint32_t *expunged;      /* sequence numbers in the order in which they must be told (each as the ones before leave them) */
+    size_t expunged_count;
+    struct uid_set expunged_uids;
+    uint32_t *changed;       /* sequence numbers (after expunging) whose flags or modseq changed */
+    size_t changed_count;
+    bool grew;               /* more messages, or recent ones */
+    bool keywords_changed;   /* FLAGS is to be told again */
+    bool renewed;            /* UIDVALIDITY changed: the view is of no use, the client has to go */
+};
+/* Brings the view up to date with the journal, and with the directories if their dates say so. keep_expunged: no
+ * sequence number may change now (FETCH, STORE, SEARCH): expunged messages stay in the view until the next time.
+ * changes is for folder_changes_free; NULL: not wanted. */
+MUST_USE enum store_result folder_sync(struct folder *folder, bool keep_expunged, struct folder_changes *changes,
+                                       struct failure *failure);
+void folder_changes_free(struct folder_changes *changes);
+/* inotify: adds what has to be watched for this folder; any event means "call folder_sync". */
+MUST_USE bool folder_watch(struct folder *folder, int inotify, struct failure *failure);
+
+/* A view of the past: as a client knew the folder that has seen everything up to a modseq and UIDNEXT. The first
+ * folder_sync then tells all that has happened since. False: not to be had any more. */
+MUST_USE bool folder_restore_view(struct folder *folder, uint32_t uid_validity, uint32_t uid_next, uint64_t modseq);
+
+/* ---- changing */
+
+enum flags_change { FLAGS_REPLACE, FLAGS_ADD, FLAGS_REMOVE };
+/* For the messages of a set of UIDs. unchanged_since 0: none; else messages with a higher modseq are left alone
+ * and their UIDs put into *modified (may be NULL). New modseqs are in the view at once. keywords: names; new ones
+ * get bits (STORE_LIMIT: there are too many). Messages that really changed get into *changed (UIDs; may be NULL). */
+MUST_USE enum store_result folder_store(struct folder *folder, const struct uid_set *uids, enum flags_change change,
+                                        unsigned system, const struct str *keywords, size_t keyword_count,
+                                        uint64_t unchanged_since, struct uid_set *modified, struct uid_set *changed,
+                                        struct failure *failure);
+/* Expunges the \Deleted ones among uids (NULL: all). They leave the view at the next folder_sync. */
+MUST_USE enum store_result folder_expunge(struct folder *folder, const struct uid_set *uids, struct failure *failure);
+
+/* Saving: begin, write, then commit one or several together: all are there whole and durable, with UIDs, or none is. */
+struct folder_saving;
+/* internal_date 0: now. The target folder need not be open: name. */
+MUST_USE struct folder_saving *folder_save_begin(struct store *store, struct str name, enum store_result *result,
+                                                 struct failure *failure);
+/* Begins the next message; then its bytes come (CR LF is stored as LF). keywords as in folder_store. */
+MUST_USE enum store_result folder_save_message(struct folder_saving *saving, unsigned system, const struct str *keywords,
+                                               size_t keyword_count, int64_t internal_date, struct failure *failure);
+MUST_USE enum store_result folder_save_bytes(struct folder_saving *saving, struct str bytes, struct failure *failure);
+/* What is saved is new mail: it goes to new/, for other programs to see it as such. Before the commit. */
+void folder_save_is_delivery(struct folder_saving *saving);
+/* The messages get UIDs in their order: *uid_validity, *uids. Frees saving. */
+MUST_USE enum store_result folder_save_commit(struct folder_saving **saving, uint32_t *uid_validity,
+                                              struct uid_set *uids, struct failure *failure);
+void folder_save_abandon(struct folder_saving **saving);
+/* Copies messages of a view (by hard links; flags, keywords and dates go along). COPYUID: *from in the order of
+ * *to. move: they leave the source as if expunged; no message is ever in neither. */
+MUST_USE enum store_result folder_copy(struct folder *folder, const struct uid_set *uids, struct str target, bool move,
+                                       uint32_t *uid_validity, struct uid_set *from, struct uid_set *to,
+                                       struct failure *failure);
+/* Within about a second of the last change everything is on disk even after a power cut: call it when a second has
+ * passed since, and before the process ends. Writes what was put off (file names, snapshot). */
+MUST_USE bool folder_settle(struct folder *folder, struct failure *failure);
+bool folder_is_unsettled(const struct folder *folder);
+
+#endif

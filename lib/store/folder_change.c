@@ -1,0 +1,169 @@
+/* Changing flags and expunging, under the folder's lock: the journal first, then the files. */
+#include "folder_internal.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+/* ---- keywords */
+
+/* The bit of a keyword; a new one gets a free bit, noted in entries. -1: there is none left. */
+static int keyword_bit(struct folder *folder, struct str name, struct buf *entries, uint64_t *taken) {
+    int bit = folder_keyword_bit(folder, name);
+    if (bit >= 0) return bit;
+    for (bit = 0; bit < FOLDER_KEYWORDS_MAX; bit++) {
+        if (folder->state.keywords[bit].length > 0 || (*taken >> bit & 1)) continue;
+        struct journal_entry entry = {.type = JOURNAL_KEYWORD, .bit = (uint8_t)bit, .name = name};
+        journal_append(entries, &entry, NULL);
+        *taken |= (uint64_t)1 << bit;
+        return bit;
+    }
+    return -1;
+}
+
+enum store_result folder_keyword_bits(struct folder *folder, const struct str *keywords, size_t count, bool make,
+                                      struct buf *entries, uint64_t *bits, struct failure *failure) {
+    uint64_t taken = 0;
+    *bits = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (keywords[i].length == 0 || keywords[i].length > FOLDER_KEYWORD_LENGTH) {
+            failure_set(failure, "a keyword is too long");
+            return STORE_LIMIT;
+        }
+        bool known = false;
+        for (size_t k = 0; k < i; k++)
+            known = known || str_equal_nocase(keywords[i], keywords[k]);
+        if (known) continue;
+        int bit = make ? keyword_bit(folder, keywords[i], entries, &taken) : folder_keyword_bit(folder, keywords[i]);
+        if (bit < 0 && !make) continue;
+        if (bit < 0) {
+            failure_set(failure, "too many keywords in this mailbox");
+            return STORE_LIMIT;
+        }
+        *bits |= (uint64_t)1 << bit;
+    }
+    return STORE_OK;
+}
+
+/* ---- flags */
+
+static bool would_change(const struct folder_record *record, enum flags_change change, uint8_t system, uint64_t keywords) {
+    switch (change) {
+    case FLAGS_REPLACE:
+        return record->system != system || record->keywords != keywords;
+    case FLAGS_ADD:
+        return (record->system & system) != system || (record->keywords & keywords) != keywords;
+    case FLAGS_REMOVE:
+        return (record->system & system) != 0 || (record->keywords & keywords) != 0;
+    }
+    return false;
+}
+
+/* Which of the asked messages change, and which are newer than the client knows. */
+static void choose(const struct folder *folder, const struct uid_set *uids, const struct journal_entry *wish,
+                   uint64_t unchanged_since, struct uid_set *modified, struct uid_set *chosen) {
+    const struct folder_state *state = &folder->state;
+    for (size_t i = 0; i < uids->count; i++) {
+        for (uint32_t slot = folder_state_slot_from(state, uids->ranges[i].first); slot < folder->view_slots; slot++) {
+            struct folder_record record;
+            folder_state_get(state, slot, &record);
+            if (record.uid > uids->ranges[i].last) break;
+            if (slot_set_has(&state->gone, slot)) continue;
+            if (unchanged_since > 0 && record.modseq > unchanged_since) {
+                if (modified) uid_set_add(modified, record.uid, record.uid);
+            } else if (would_change(&record, (enum flags_change)wish->change, wish->system, wish->keywords)) {
+                uid_set_add(chosen, record.uid, record.uid);
+            }
+        }
+    }
+}
+
+enum store_result folder_store(struct folder *folder, const struct uid_set *uids, enum flags_change change,
+                               unsigned system, const struct str *keywords, size_t keyword_count,
+                               uint64_t unchanged_since, struct uid_set *modified, struct uid_set *changed,
+                               struct failure *failure) {
+    struct journal_entry wish = {.type = JOURNAL_FLAGS, .change = (uint8_t)change, .system = (uint8_t)(system & ~(unsigned)FLAG_RECENT)};
+    struct buf entries = buf_make(0);
+    struct uid_set chosen = {0};
+    if (!folder_lock(folder, failure)) return folder_trouble(failure);
+    enum store_result result =
+        folder_keyword_bits(folder, keywords, keyword_count, change != FLAGS_REMOVE, &entries, &wish.keywords, failure);
+    if (result == STORE_OK) choose(folder, uids, &wish, unchanged_since, modified, &chosen);
+    if (chosen.count > 0) {
+        wish.modseq = folder->state.header.highest_modseq + 1;
+        journal_append(&entries, &wish, &chosen);
+        result = folder_append(folder, &entries, APPEND_OWN, failure);
+        folder->names_behind = true;
+    }
+    folder_unlock(folder);
+    if (result == STORE_OK && changed) uid_set_add_set(changed, &chosen);
+    uid_set_free(&chosen);
+    buf_free(&entries);
+    return result;
+}
+
+/* ---- expunging */
+
+static void choose_deleted(const struct folder *folder, const struct uid_set *uids, struct uid_set *chosen) {
+    const struct folder_state *state = &folder->state;
+    for (uint32_t slot = 0; slot < folder->view_slots; slot++) {
+        struct folder_record record;
+        if (slot_set_has(&state->gone, slot)) continue;
+        folder_state_get(state, slot, &record);
+        if ((record.system & FLAG_DELETED) && (!uids || uid_set_has(uids, record.uid)))
+            uid_set_add(chosen, record.uid, record.uid);
+    }
+}
+
+/* Unlinks the files of expunged messages. One that is called otherwise is met by the next scan. */
+enum store_result folder_remove_expunged(struct folder *folder, struct failure *failure) {
+    struct buf path = buf_make(0), entries = buf_make(0);
+    struct folder_own_change own;
+    const struct uid_set *left = &folder->state.unremoved;
+    struct journal_entry removed = {.type = JOURNAL_REMOVED};
+    struct uid_set gone = {0};
+    folder_own_change_begin(folder, &own);
+    for (size_t i = 0; i < left->count; i++) {
+        for (uint32_t slot = folder_state_slot_from(&folder->state, left->ranges[i].first);
+             slot < folder_state_slots(&folder->state); slot++) {
+            struct folder_record record;
+            folder_state_get(&folder->state, slot, &record);
+            if (record.uid > left->ranges[i].last) break;
+            buf_clear(&path);
+            folder_record_path(&record, &path);
+            if (record.name.length == 0 || unlinkat(folder->directory, buf_string(&path), 0) == 0)
+                uid_set_add(&gone, record.uid, record.uid);
+            else if (errno == ENOENT)
+                folder->read_all = true; /* under another name perhaps: the scan removes it */
+        }
+    }
+    if (gone.count > 0) journal_append(&entries, &removed, &gone);
+    folder_own_change_end(folder, &own, &entries);
+    enum store_result result = folder_append(folder, &entries, APPEND_OWN, failure);
+    uid_set_free(&gone);
+    buf_free(&path);
+    buf_free(&entries);
+    return result;
+}
+
+enum store_result folder_expunge_uids(struct folder *folder, const struct uid_set *uids, bool remove_files,
+                                      struct failure *failure) {
+    struct buf entries = buf_make(0);
+    struct journal_entry entry = {.type = JOURNAL_EXPUNGE, .modseq = folder->state.header.highest_modseq + 1};
+    journal_append(&entries, &entry, uids);
+    entry.type = JOURNAL_REMOVED;
+    if (!remove_files) journal_append(&entries, &entry, uids);
+    enum store_result result = folder_append(folder, &entries, 0, failure);
+    if (result == STORE_OK && remove_files) result = folder_remove_expunged(folder, failure);
+    buf_free(&entries);
+    return result;
+}
+
+enum store_result folder_expunge(struct folder *folder, const struct uid_set *uids, struct failure *failure) {
+    struct uid_set chosen = {0};
+    if (!folder_lock(folder, failure)) return folder_trouble(failure);
+    choose_deleted(folder, uids, &chosen);
+    enum store_result result = chosen.count > 0 ? folder_expunge_uids(folder, &chosen, true, failure) : STORE_OK;
+    folder_unlock(folder);
+    uid_set_free(&chosen);
+    return result;
+}

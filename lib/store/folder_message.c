@@ -1,0 +1,131 @@
+/* A message's file, and its size as IMAP counts it. */
+#include "folder_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Opens the file that a record names; -1 with errno. */
+static int open_record(const struct folder *folder, const struct folder_record *record) {
+    struct buf path = buf_make(0);
+    folder_record_path(record, &path);
+    int file = openat(folder->directory, buf_string(&path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int error_number = errno;
+    buf_free(&path);
+    errno = error_number;
+    return file;
+}
+
+/* The name was changed meanwhile: by another session of ours (the journal says how), or by another program (the
+ * directory does). The view stays as it is: what has changed is told by the next folder_sync. */
+static enum store_result find_again(struct folder *folder, struct failure *failure) {
+    if (!folder_lock(folder, failure)) return folder_trouble(failure);
+    folder->read_all = true;
+    enum store_result result = folder_scan(folder, failure);
+    folder_unlock(folder);
+    return result;
+}
+
+int folder_message_file(struct folder *folder, uint32_t sequence, enum store_result *result, struct failure *failure) {
+    uint32_t uid = folder_uid(folder, sequence);
+    struct state_watcher watcher = folder_watcher(folder);
+    for (int attempt = 0; attempt < 3; attempt++) {
+        struct folder_record record;
+        uint32_t slot = folder_state_find(&folder->state, uid);
+        if (slot == UINT32_MAX || slot_set_has(&folder->state.gone, slot)) break;
+        folder_state_get(&folder->state, slot, &record);
+        int file = open_record(folder, &record);
+        if (file >= 0) return file;
+        if (errno != ENOENT) {
+            failure_set_errno(failure, errno, "cannot open a message");
+            *result = STORE_BROKEN;
+            return -1;
+        }
+        *result = attempt > 0 ? find_again(folder, failure)
+                  : folder_state_read(&folder->state, &watcher, failure) ? STORE_OK : STORE_BROKEN;
+        if (*result != STORE_OK) return -1;
+    }
+    *result = STORE_MISSING;
+    failure_set(failure, "the message is gone");
+    return -1;
+}
+
+/* Octets that CR LF line ends add. */
+static uint64_t bare_line_feeds(const char *bytes, size_t length) {
+    uint64_t count = 0;
+    for (const char *at = bytes, *end = bytes + length; at < end; at++) {
+        at = memchr(at, '\n', (size_t)(end - at));
+        if (!at) break;
+        count += at == bytes || at[-1] != '\r';
+    }
+    return count;
+}
+
+static bool count_file(int file, uint64_t size, uint64_t *virtual_size, struct failure *failure) {
+    *virtual_size = size;
+    if (size == 0) return true;
+    void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0);
+    if (map == MAP_FAILED) return failure_set_errno(failure, errno, "cannot read a message");
+    *virtual_size = size + bare_line_feeds(map, size);
+    munmap(map, size);
+    return true;
+}
+
+/* Counts one message; an empty file counts as one octet, as 0 stands for "not counted". */
+static bool count_message(struct folder *folder, uint32_t sequence, uint64_t *size, struct failure *failure) {
+    enum store_result result;
+    struct stat status;
+    int file = folder_message_file(folder, sequence, &result, failure);
+    if (file < 0) return false;
+    bool good = fstat(file, &status) == 0 || failure_set_errno(failure, errno, "cannot look at a message");
+    good = good && count_file(file, (uint64_t)status.st_size, size, failure);
+    close(file);
+    return good;
+}
+
+/* Remembered without a word to the disk: it can be counted again. */
+static void remember_sizes(struct folder *folder, struct buf *rows) {
+    struct failure ignored = {0};
+    struct buf entries = buf_make(0);
+    struct journal_entry entry = {.type = JOURNAL_SIZES, .sizes = buf_str(rows)};
+    if (rows->length > 0 && folder_lock(folder, &ignored)) {
+        journal_append(&entries, &entry, NULL);
+        if (folder_append(folder, &entries, APPEND_OWN, &ignored) != STORE_OK) buf_clear(rows);
+        folder_unlock(folder);
+    }
+    buf_free(&entries);
+    buf_clear(rows);
+}
+
+bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *size, struct failure *failure) {
+    struct folder_message message;
+    folder_message(folder, sequence, &message);
+    if (message.virtual_size > 0) {
+        *size = message.virtual_size;
+        return true;
+    }
+    uint64_t counted;
+    if (!count_message(folder, sequence, &counted, failure)) return false;
+    if (counted > 0) journal_append_size(&folder->counted, message.uid, counted);
+    *size = counted;
+    if (folder->counted.length > 65536) remember_sizes(folder, &folder->counted);
+    return true;
+}
+
+void folder_remember_sizes(struct folder *folder) {
+    remember_sizes(folder, &folder->counted);
+}
+
+enum store_result folder_count_all(struct folder *folder, struct failure *failure) {
+    uint32_t count = folder_count(folder);
+    for (uint32_t sequence = 1; sequence <= count; sequence++) {
+        struct folder_message message;
+        uint64_t size;
+        folder_message(folder, sequence, &message);
+        if (message.virtual_size > 0 || message.size == 0) continue;
+        if (!folder_virtual_size(folder, sequence, &size, failure) && failure->error_number != 0) return folder_trouble(failure);
+    }
+    remember_sizes(folder, &folder->counted);
+    return STORE_OK;
+}

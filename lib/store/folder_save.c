@@ -1,0 +1,425 @@
+/* Saving messages: APPEND, delivery, COPY and MOVE.
+ *
+ *   tmp/NAME       written, synced
+ *   cur/NAME:2,…   by rename, under the folder's lock (new/NAME for new mail)
+ *   cur/           synced
+ *   the journal    UIDs, synced: only then is anything said
+ *
+ * A crash on the way leaves files in tmp/, or messages that nobody was promised: they are met by the next scan. */
+#include "store_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/sendfile.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+#define SAVE_PIECE      65536
+#define SAVE_AT_ONCE    10000 /* messages of one saving */
+#define COPY_NAME_ROOM  (FOLDER_NAME_MAX - 10)
+
+void store_unique_name(struct store *store, struct buf *name) {
+    int64_t now = clock_date();
+    buf_printf(name, "%lld.M%06lldP%d_%llu.", (long long)(now / CLOCK_SECOND), (long long)(now % CLOCK_SECOND),
+               (int)getpid(), (unsigned long long)++store->unique);
+    struct str host = str_slice(store->options.host, 0, 100);
+    for (size_t i = 0; i < host.length; i++) {
+        char c = host.data[i];
+        if (c == '/')
+            buf_append(name, STR("\\057"));
+        else if (c == ':')
+            buf_append(name, STR("\\072"));
+        else
+            buf_append_char(name, (unsigned char)c <= ' ' || c == ',' ? '_' : c);
+    }
+    if (host.length == 0) buf_append(name, STR("localhost"));
+}
+
+/* ---- what is being saved */
+
+struct saved {
+    char *name; /* in tmp/; then the base of its name */
+    struct folder_record record;
+    struct str *keywords;
+    size_t keyword_count;
+    char path[FOLDER_NAME_MAX + 32]; /* where it came to lie, beneath the folder; empty: not yet */
+};
+
+struct folder_saving {
+    struct store *store;
+    struct folder *target;
+    struct arena *arena;
+    struct saved *messages;
+    size_t count, room;
+    int file; /* of the last message while it is written; -1 */
+    struct buf pending;
+    bool held_cr;
+    uint64_t size, line_feeds;
+    bool delivery;
+};
+
+struct folder_saving *folder_save_begin(struct store *store, struct str name, enum store_result *result,
+                                        struct failure *failure) {
+    struct folder *target = folder_open(store, name, FOLDER_READ_ONLY, result, failure);
+    if (!target) return NULL;
+    struct folder_saving *saving = MEMORY_NEW(struct folder_saving);
+    saving->store = store;
+    saving->target = target;
+    saving->arena = arena_create(0);
+    saving->file = -1;
+    return saving;
+}
+
+void folder_save_is_delivery(struct folder_saving *saving) {
+    saving->delivery = true;
+}
+
+static void free_saving(struct folder_saving **saving) {
+    struct folder_saving *gone = *saving;
+    if (gone->file >= 0) close(gone->file);
+    for (size_t i = 0; i < gone->count; i++)
+        MEMORY_FREE(gone->messages[i].name);
+    MEMORY_FREE(gone->messages);
+    buf_free(&gone->pending);
+    arena_destroy(&gone->arena);
+    folder_close(&gone->target);
+    MEMORY_FREE(*saving);
+}
+
+/* Removes whatever is there of the messages. */
+static void remove_files(struct folder_saving *saving) {
+    for (size_t i = 0; i < saving->count; i++) {
+        char tmp[FOLDER_NAME_MAX + 32];
+        struct saved *saved = &saving->messages[i];
+        snprintf(tmp, sizeof tmp, "tmp/%s", saved->name);
+        unlinkat(saving->target->directory, saved->path[0] ? saved->path : tmp, 0);
+    }
+}
+
+void folder_save_abandon(struct folder_saving **saving) {
+    if (!*saving) return;
+    remove_files(*saving);
+    free_saving(saving);
+}
+
+static bool flush(struct folder_saving *saving, struct failure *failure) {
+    size_t done = 0;
+    while (done < saving->pending.length) {
+        ssize_t written = write(saving->file, saving->pending.data + done, saving->pending.length - done);
+        if (written < 0 && errno == EINTR) continue;
+        if (written <= 0) return failure_set_errno(failure, errno ? errno : ENOSPC, "cannot write the message");
+        done += (size_t)written;
+    }
+    buf_clear(&saving->pending);
+    return true;
+}
+
+/* The last message is complete: on the disk, with its date. */
+static bool finish_message(struct folder_saving *saving, struct failure *failure) {
+    if (saving->file < 0) return true;
+    struct saved *saved = &saving->messages[saving->count - 1];
+    if (saving->held_cr) buf_append_char(&saving->pending, '\r');
+    saving->size += saving->held_cr;
+    saving->held_cr = false;
+    if (!flush(saving, failure)) return false;
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = saved->record.internal_date}};
+    if (futimens(saving->file, times) < 0 || fsync(saving->file) < 0)
+        return failure_set_errno(failure, errno, "cannot sync the message");
+    close(saving->file);
+    saving->file = -1;
+    saved->record.size = saving->size;
+    saved->record.virtual_size = saving->size + saving->line_feeds;
+    return true;
+}
+
+static bool keep_keywords(struct folder_saving *saving, struct saved *saved, const struct str *keywords, size_t count) {
+    saved->keywords = arena_allocate(saving->arena, count + 1, sizeof *saved->keywords);
+    saved->keyword_count = count;
+    for (size_t i = 0; saved->keywords && i < count; i++)
+        if (!arena_copy(saving->arena, keywords[i], &saved->keywords[i])) return false;
+    return saved->keywords != NULL;
+}
+
+enum store_result folder_save_message(struct folder_saving *saving, unsigned system, const struct str *keywords,
+                                      size_t keyword_count, int64_t internal_date, struct failure *failure) {
+    struct buf name = buf_make(0), path = buf_make(0);
+    if (!finish_message(saving, failure)) return folder_trouble(failure);
+    if (saving->count >= SAVE_AT_ONCE) {
+        failure_set(failure, "too many messages at once");
+        return STORE_LIMIT;
+    }
+    if (saving->count == saving->room) {
+        saving->room = saving->room ? saving->room * 2 : 4;
+        saving->messages = memory_resize(saving->messages, saving->room, sizeof *saving->messages);
+    }
+    store_unique_name(saving->store, &name);
+    buf_printf(&path, "tmp/%s", buf_string(&name));
+    int file = openat(saving->target->directory, buf_string(&path), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file < 0) {
+        failure_set_errno(failure, errno, "cannot make a message");
+    } else {
+        struct saved *saved = &saving->messages[saving->count++];
+        uint8_t flags = (uint8_t)(system & ~(unsigned)FLAG_RECENT);
+        *saved = (struct saved){.name = memory_copy_string(buf_str(&name)),
+                                .record = {.system = flags, .name_flags = flags,
+                                           .internal_date = internal_date ? internal_date : clock_date() / CLOCK_SECOND,
+                                           .save_date = clock_date() / CLOCK_SECOND}};
+        saving->file = file;
+        saving->size = saving->line_feeds = 0;
+        if (!keep_keywords(saving, saved, keywords, keyword_count)) failure_set(failure, "too many keywords");
+    }
+    buf_free(&name);
+    buf_free(&path);
+    return file < 0 ? folder_trouble(failure) : STORE_OK;
+}
+
+/* CR LF becomes LF; a CR may stand at the end of one piece and its LF at the beginning of the next. */
+static void take_bytes(struct folder_saving *saving, struct str bytes) {
+    size_t before = saving->pending.length;
+    if (saving->held_cr && (bytes.length == 0 || bytes.data[0] != '\n')) buf_append_char(&saving->pending, '\r');
+    saving->held_cr = false;
+    while (bytes.length > 0) {
+        const char *cr = memchr(bytes.data, '\r', bytes.length);
+        size_t plain = cr ? (size_t)(cr - bytes.data) : bytes.length;
+        buf_append(&saving->pending, str_slice(bytes, 0, plain));
+        bytes = str_from_offset(bytes, plain);
+        if (bytes.length == 0) break;
+        if (bytes.length == 1)
+            saving->held_cr = true;
+        else if (bytes.data[1] != '\n')
+            buf_append_char(&saving->pending, '\r');
+        bytes = str_from_offset(bytes, 1);
+    }
+    saving->size += saving->pending.length - before;
+    for (const char *at = saving->pending.data + before, *end = saving->pending.data + saving->pending.length; at && at < end; at++) {
+        at = memchr(at, '\n', (size_t)(end - at));
+        if (!at) break;
+        saving->line_feeds++;
+    }
+}
+
+enum store_result folder_save_bytes(struct folder_saving *saving, struct str bytes, struct failure *failure) {
+    if (bytes.length > 0) take_bytes(saving, bytes);
+    return saving->pending.length < SAVE_PIECE || flush(saving, failure) ? STORE_OK : folder_trouble(failure);
+}
+
+/* ---- committing */
+
+/* The base under which it will lie, and its place. */
+static bool name_message(const struct folder_saving *saving, struct saved *saved) {
+    struct buf name = buf_make(0), path = buf_make(0);
+    buf_printf(&name, "%s,S=%llu,W=%llu", saved->name, (unsigned long long)saved->record.size,
+               (unsigned long long)saved->record.virtual_size);
+    bool good = arena_copy(saving->arena, buf_str(&name), &saved->record.name);
+    saved->record.place = saving->delivery && saved->record.name_flags == 0 ? PLACE_NEW : PLACE_CUR;
+    folder_record_path(&saved->record, &path);
+    snprintf(saved->path, sizeof saved->path, "%s", buf_string(&path));
+    buf_free(&name);
+    buf_free(&path);
+    return good;
+}
+
+static bool move_into_place(struct folder_saving *saving, struct failure *failure) {
+    int directory = saving->target->directory;
+    for (size_t i = 0; i < saving->count; i++) {
+        char tmp[FOLDER_NAME_MAX + 32];
+        struct saved *saved = &saving->messages[i];
+        snprintf(tmp, sizeof tmp, "tmp/%s", saved->name);
+        if (!name_message(saving, saved) || renameat(directory, tmp, directory, saved->path) < 0) {
+            saved->path[0] = '\0';
+            return failure_set_errno(failure, errno, "cannot put the message into its place");
+        }
+    }
+    return true;
+}
+
+static bool sync_place(int directory, const char *name, struct failure *failure) {
+    int folder = openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    bool good = folder >= 0 && fsync(folder) == 0;
+    if (!good) failure_set_errno(failure, errno, "cannot sync the folder");
+    if (folder >= 0) close(folder);
+    return good;
+}
+
+/* Lock held: UIDs in the order of the messages. */
+static enum store_result note_messages(struct folder *target, struct saved *messages, size_t count,
+                                       const struct folder_own_change *own, struct uid_set *uids, struct failure *failure) {
+    struct buf entries = buf_make(0);
+    uint32_t uid = target->state.header.uid_next;
+    uint64_t modseq = target->state.header.highest_modseq + 1;
+    enum store_result result = STORE_OK;
+    for (size_t i = 0; result == STORE_OK && i < count; i++) {
+        struct journal_entry add = {.type = JOURNAL_ADD, .record = messages[i].record};
+        result = folder_keyword_bits(target, messages[i].keywords, messages[i].keyword_count, true, &entries,
+                                     &add.record.keywords, failure);
+        add.record.uid = uid + (uint32_t)i;
+        add.record.modseq = modseq;
+        journal_append(&entries, &add, NULL);
+    }
+    folder_own_change_end(target, own, &entries);
+    if (result == STORE_OK) result = folder_append(target, &entries, APPEND_SYNCED, failure);
+    if (result == STORE_OK && count > 0) uid_set_add(uids, uid, uid + (uint32_t)count - 1);
+    buf_free(&entries);
+    return result;
+}
+
+static enum store_result commit(struct folder_saving *saving, struct uid_set *uids, struct failure *failure) {
+    struct folder_own_change own;
+    folder_own_change_begin(saving->target, &own);
+    if (!move_into_place(saving, failure)) return folder_trouble(failure);
+    bool in_new = false, in_cur = false;
+    for (size_t i = 0; i < saving->count; i++) {
+        in_new = in_new || saving->messages[i].record.place == PLACE_NEW;
+        in_cur = in_cur || saving->messages[i].record.place == PLACE_CUR;
+    }
+    if ((in_new && !sync_place(saving->target->directory, "new", failure)) ||
+        (in_cur && !sync_place(saving->target->directory, "cur", failure)))
+        return folder_trouble(failure);
+    return note_messages(saving->target, saving->messages, saving->count, &own, uids, failure);
+}
+
+enum store_result folder_save_commit(struct folder_saving **saving, uint32_t *uid_validity, struct uid_set *uids,
+                                     struct failure *failure) {
+    struct folder *target = (*saving)->target;
+    enum store_result result = STORE_OK;
+    if (!finish_message(*saving, failure) || !folder_lock(target, failure)) result = folder_trouble(failure);
+    if (result == STORE_OK) {
+        result = commit(*saving, uids, failure);
+        folder_unlock(target);
+    }
+    if (result == STORE_OK) *uid_validity = folder_uid_validity(target);
+    if (result != STORE_OK) remove_files(*saving);
+    free_saving(saving);
+    return result;
+}
+
+/* ---- copying */
+
+struct copying {
+    struct folder *source, *target;
+    struct saved *messages;
+    size_t count;
+    struct uid_set *from;
+    struct arena *arena;
+};
+
+static bool copy_bytes(int from, int to, uint64_t size) {
+    for (uint64_t done = 0; done < size;) {
+        ssize_t sent = sendfile(to, from, NULL, size - done > 1 << 20 ? 1 << 20 : (size_t)(size - done));
+        if (sent <= 0) return false;
+        done += (uint64_t)sent;
+    }
+    return true;
+}
+
+/* Where no hard link can be made (another file system, too many links). */
+static bool copy_file(struct copying *copying, int from, const char *path) {
+    struct stat status;
+    int to = openat(copying->target->directory, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool good = to >= 0 && fstat(from, &status) == 0 && copy_bytes(from, to, (uint64_t)status.st_size);
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {0}};
+    if (good) times[1] = status.st_mtim;
+    good = good && futimens(to, times) == 0 && fsync(to) == 0;
+    if (to >= 0) close(to);
+    if (!good && to >= 0) unlinkat(copying->target->directory, path, 0);
+    return good;
+}
+
+static bool link_message(struct copying *copying, uint32_t sequence, struct saved *saved, struct failure *failure) {
+    struct buf path = buf_make(0);
+    enum store_result result;
+    folder_record_path(&saved->record, &path);
+    struct folder_record now;
+    struct buf source = buf_make(0);
+    folder_state_get(&copying->source->state, folder_slot(copying->source, sequence), &now);
+    folder_record_path(&now, &source);
+    bool good = linkat(copying->source->directory, buf_string(&source), copying->target->directory, buf_string(&path), 0) == 0;
+    if (!good) {
+        int file = folder_message_file(copying->source, sequence, &result, failure);
+        good = file >= 0 && copy_file(copying, file, buf_string(&path));
+        if (!good && file >= 0) failure_set_errno(failure, errno, "cannot copy a message");
+        if (file >= 0) close(file);
+    }
+    if (good) snprintf(saved->path, sizeof saved->path, "%s", buf_string(&path));
+    buf_free(&path);
+    buf_free(&source);
+    return good;
+}
+
+static bool describe_copy(struct copying *copying, uint32_t sequence, struct saved *saved, struct failure *failure) {
+    struct folder *source = copying->source;
+    struct folder_record record;
+    struct buf name = buf_make(COPY_NAME_ROOM);
+    folder_state_get(&source->state, folder_slot(source, sequence), &record);
+    store_unique_name(copying->target->store, &name);
+    if (record.virtual_size)
+        buf_printf(&name, ",S=%llu,W=%llu", (unsigned long long)record.size, (unsigned long long)record.virtual_size);
+    *saved = (struct saved){.record = record};
+    bool good = arena_copy(copying->arena, buf_str(&name), &saved->record.name);
+    saved->record.name_flags = record.system;
+    saved->record.place = PLACE_CUR;
+    saved->record.save_date = clock_date() / CLOCK_SECOND;
+    saved->keywords = arena_allocate(copying->arena, FOLDER_KEYWORDS_MAX, sizeof *saved->keywords);
+    for (unsigned bit = 0; saved->keywords && bit < FOLDER_KEYWORDS_MAX; bit++)
+        if ((record.keywords >> bit & 1) && source->state.keywords[bit].length)
+            saved->keywords[saved->keyword_count++] = source->state.keywords[bit];
+    buf_free(&name);
+    return (good && saved->keywords) || failure_set(failure, "out of room for names");
+}
+
+/* Links all of them; lock of the target held. */
+static bool link_all(struct copying *copying, const struct uid_set *uids, struct failure *failure) {
+    for (size_t i = 0; i < uids->count; i++) {
+        uint32_t sequence = folder_sequence_from(copying->source, uids->ranges[i].first);
+        for (; sequence <= folder_count(copying->source); sequence++) {
+            uint32_t uid = folder_uid(copying->source, sequence);
+            if (uid > uids->ranges[i].last) break;
+            struct saved *saved = &copying->messages[copying->count];
+            if (!describe_copy(copying, sequence, saved, failure) || !link_message(copying, sequence, saved, failure))
+                return false;
+            copying->count++;
+            uid_set_add(copying->from, uid, uid);
+        }
+    }
+    return true;
+}
+
+static enum store_result copy_locked(struct copying *copying, const struct uid_set *uids, struct uid_set *to,
+                                     struct failure *failure) {
+    struct folder_own_change own;
+    folder_own_change_begin(copying->target, &own);
+    enum store_result result = STORE_OK;
+    if (!link_all(copying, uids, failure) || (copying->count > 0 && !sync_place(copying->target->directory, "cur", failure)))
+        result = folder_trouble(failure);
+    if (result == STORE_OK) result = note_messages(copying->target, copying->messages, copying->count, &own, to, failure);
+    for (size_t i = 0; result != STORE_OK && i < copying->count; i++)
+        unlinkat(copying->target->directory, copying->messages[i].path, 0);
+    return result;
+}
+
+enum store_result folder_copy(struct folder *folder, const struct uid_set *uids, struct str target, bool move,
+                              uint32_t *uid_validity, struct uid_set *from, struct uid_set *to, struct failure *failure) {
+    enum store_result result;
+    struct copying copying = {.source = folder, .from = from, .arena = arena_create(0)};
+    copying.target = folder_open(folder->store, target, FOLDER_READ_ONLY, &result, failure);
+    if (copying.target) {
+        copying.messages = memory_allocate((size_t)folder_count(folder) + 1, sizeof *copying.messages);
+        result = folder_lock(copying.target, failure) ? STORE_OK : folder_trouble(failure);
+        if (result == STORE_OK) {
+            result = copy_locked(&copying, uids, to, failure);
+            folder_unlock(copying.target);
+        }
+        if (result == STORE_OK) *uid_validity = folder_uid_validity(copying.target);
+        folder_close(&copying.target);
+    }
+    if (result == STORE_OK && move && from->count > 0) {
+        result = folder_lock(folder, failure) ? folder_expunge_uids(folder, from, true, failure) : folder_trouble(failure);
+        if (folder->lock >= 0) folder_unlock(folder);
+    }
+    if (result != STORE_OK) uid_set_clear(from);
+    MEMORY_FREE(copying.messages);
+    arena_destroy(&copying.arena);
+    return result;
+}

@@ -1,0 +1,339 @@
+/* Reading a folder's directories: what other programs have put there, renamed or removed.
+ *
+ * Needed only when a directory's date says so. What differs from what tern knows is written to the journal
+ * as if a client had done it: new messages get UIDs (in the order of the dates in their names), changed names
+ * change flags, missing files are expunged. A file that is seen to be missing is looked for a second time: a program
+ * that renames it meanwhile may have hidden it from one reading. */
+#include "folder_internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+#define READ_WHOLE_SECONDS 3600 /* cur/ is read at opening if we alone have changed it for so long */
+
+bool folder_is_stale(const struct folder *folder) {
+    struct folder_date cur, new_date;
+    struct failure ignored = {0};
+    if (folder->read_all || !folder_dates(folder, &cur, &new_date, &ignored)) return true;
+    return !folder_date_holds(&folder->state.header.cur, &cur) || !folder_date_holds(&folder->state.header.new, &new_date);
+}
+
+void folder_plan_reading(struct folder *folder) {
+    const struct folder_header *header = &folder->state.header;
+    int64_t now = clock_date() / CLOCK_SECOND;
+    bool changed_by_us = header->cur.seconds > header->read_whole;
+    folder->read_all = changed_by_us && (now - header->read_whole > READ_WHOLE_SECONDS || now < header->read_whole);
+}
+
+/* ---- slots by base name */
+
+struct name_table {
+    uint32_t *slots; /* slot + 1; 0: free */
+    size_t mask;
+};
+
+static struct str base_of(struct str name) {
+    struct str base = name, info;
+    (void)str_cut(name, '\0', &base, &info);
+    return base;
+}
+
+static void table_add(struct name_table *table, struct str base, uint32_t slot) {
+    size_t at = crc32c(0, base.data, base.length) & table->mask;
+    while (table->slots[at])
+        at = (at + 1) & table->mask;
+    table->slots[at] = slot + 1;
+}
+
+static uint32_t table_find(const struct name_table *table, const struct folder_state *state, struct str base) {
+    struct folder_record record;
+    for (size_t at = crc32c(0, base.data, base.length) & table->mask; table->slots[at]; at = (at + 1) & table->mask) {
+        folder_state_get(state, table->slots[at] - 1, &record);
+        if (str_equal(base_of(record.name), base)) return table->slots[at] - 1;
+    }
+    return UINT32_MAX;
+}
+
+/* ---- a scan */
+
+struct candidate {
+    struct str name; /* base, or base NUL info */
+    uint32_t uid;    /* from an import; else UINT32_MAX */
+    int64_t date;
+    uint8_t place, flags;
+    uint64_t keywords;
+};
+
+struct scan {
+    struct folder *folder;
+    struct arena *arena;
+    bool read_cur;
+    struct name_table table;
+    struct slot_set seen;
+    struct candidate *candidates;
+    size_t candidate_count, candidate_room;
+    struct slot_list removed; /* files of expunged messages, unlinked now */
+    struct buf entries;
+    uint64_t modseq; /* of all that this scan changes; taken when first needed */
+    const struct folder_import *import;
+    struct failure *failure;
+};
+
+/* Whether a slot's file should be met by this scan. */
+static bool is_expected(const struct scan *scan, uint32_t slot, const struct folder_record *record) {
+    const struct folder_state *state = &scan->folder->state;
+    if (record->name.length == 0) return false; /* a ghost */
+    if (slot_set_has(&state->gone, slot)) return uid_set_has(&state->unremoved, record->uid);
+    return scan->read_cur || record->place == PLACE_NEW;
+}
+
+static void fill_table(struct scan *scan) {
+    const struct folder_state *state = &scan->folder->state;
+    uint32_t slots = folder_state_slots(state);
+    size_t room = 64;
+    while (room < (size_t)slots * 2)
+        room *= 2;
+    scan->table.slots = memory_allocate(room, sizeof *scan->table.slots);
+    scan->table.mask = room - 1;
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        struct folder_record record;
+        folder_state_get(state, slot, &record);
+        if (is_expected(scan, slot, &record)) table_add(&scan->table, base_of(record.name), slot);
+    }
+}
+
+static uint64_t scan_modseq(struct scan *scan) {
+    if (scan->modseq == 0) scan->modseq = scan->folder->state.header.highest_modseq + 1;
+    return scan->modseq;
+}
+
+static struct uid_set one_uid(uint32_t uid, struct uid_range *range) {
+    *range = (struct uid_range){uid, uid};
+    return (struct uid_set){.ranges = range, .count = 1};
+}
+
+/* A file of a message that we know: has another program given it another name? */
+static void meet_known(struct scan *scan, uint32_t slot, uint8_t place, struct str info) {
+    struct folder_record record;
+    struct uid_range range;
+    uint8_t flags;
+    bool canonical;
+    folder_state_get(&scan->folder->state, slot, &record);
+    folder_info_parse(info, &flags, &canonical);
+    struct uid_set uid = one_uid(record.uid, &range);
+    if (flags != record.name_flags) {
+        /* What it added or took away is added or taken away; what we have not written to the name yet stays. */
+        struct journal_entry entry = {.type = JOURNAL_FLAGS, .change = FLAGS_REPLACE, .keywords = record.keywords};
+        entry.system = (uint8_t)((record.system | (flags & ~record.name_flags)) & ~(record.name_flags & ~flags));
+        entry.modseq = scan_modseq(scan);
+        if (entry.system != record.system) journal_append(&scan->entries, &entry, &uid);
+    }
+    if (flags != record.name_flags || place != record.place) {
+        struct journal_entry named = {.type = JOURNAL_NAMED, .place = place, .name_flags = flags};
+        journal_append(&scan->entries, &named, &uid);
+    }
+}
+
+static void add_candidate(struct scan *scan, struct str base, struct str info, uint8_t place) {
+    struct candidate candidate = {.place = place, .uid = UINT32_MAX, .date = folder_name_date(base)};
+    struct buf name = buf_make(FOLDER_NAME_MAX);
+    bool canonical;
+    folder_info_parse(info, &candidate.flags, &canonical);
+    buf_append(&name, base);
+    if (place == PLACE_NEW ? info.length > 0 : !canonical) {
+        buf_append_char(&name, '\0');
+        buf_append(&name, info);
+    }
+    if (scan->import) {
+        void *uid = map_get(scan->import->uids, base);
+        if (uid) candidate.uid = (uint32_t)(uintptr_t)uid;
+        for (size_t i = 3; str_starts(info, STR(":2,")) && i < info.length; i++)
+            if (info.data[i] >= 'a' && info.data[i] <= 'z' && scan->import->keywords[info.data[i] - 'a'].length)
+                candidate.keywords |= (uint64_t)1 << (info.data[i] - 'a');
+    }
+    if (!buf_overflowed(&name) && arena_copy(scan->arena, buf_str(&name), &candidate.name)) {
+        if (scan->candidate_count == scan->candidate_room) {
+            scan->candidate_room = scan->candidate_room ? scan->candidate_room * 2 : 64;
+            scan->candidates = memory_resize(scan->candidates, scan->candidate_room, sizeof *scan->candidates);
+        }
+        scan->candidates[scan->candidate_count++] = candidate;
+    }
+    buf_free(&name);
+}
+
+static void meet(struct scan *scan, const char *file_name, uint8_t place, int directory, bool again) {
+    struct str base, info;
+    if (!folder_name_split(str_from(file_name), &base, &info)) return;
+    uint32_t slot = table_find(&scan->table, &scan->folder->state, base);
+    if (slot == UINT32_MAX) {
+        if (!again) add_candidate(scan, base, info, place);
+    } else if (slot_set_has(&scan->folder->state.gone, slot)) {
+        if (unlinkat(directory, file_name, 0) == 0 || errno == ENOENT) slot_list_add(&scan->removed, slot);
+    } else if (!slot_set_has(&scan->seen, slot)) {
+        slot_set_add(&scan->seen, slot);
+        meet_known(scan, slot, place, info);
+    }
+}
+
+static bool read_directory(struct scan *scan, const char *name, uint8_t place, bool again) {
+    int copy = openat(scan->folder->directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    DIR *listing = copy < 0 ? NULL : fdopendir(copy);
+    if (!listing) {
+        failure_set_errno(scan->failure, errno, "cannot read the folder's %s", name);
+        if (copy >= 0) close(copy);
+        return false;
+    }
+    errno = 0;
+    for (struct dirent *entry; (entry = readdir(listing)); errno = 0)
+        meet(scan, entry->d_name, place, copy, again);
+    bool good = errno == 0 || failure_set_errno(scan->failure, errno, "cannot read the folder's %s", name);
+    closedir(listing);
+    return good;
+}
+
+/* new/ first: what is moved to cur/ meanwhile is then met there. */
+static bool read_directories(struct scan *scan, bool again) {
+    return read_directory(scan, "new", PLACE_NEW, again) && (!scan->read_cur || read_directory(scan, "cur", PLACE_CUR, again));
+}
+
+/* The slots whose files were expected and not met. */
+static void find_missing(const struct scan *scan, struct uid_set *missing) {
+    const struct folder_state *state = &scan->folder->state;
+    for (uint32_t slot = 0; slot < folder_state_slots(state); slot++) {
+        struct folder_record record;
+        if (slot_set_has(&state->gone, slot) || slot_set_has(&scan->seen, slot)) continue;
+        folder_state_get(state, slot, &record);
+        if (is_expected(scan, slot, &record)) uid_set_add(missing, record.uid, record.uid);
+    }
+}
+
+static bool expunge_missing(struct scan *scan) {
+    struct uid_set missing = {0};
+    find_missing(scan, &missing);
+    if (missing.count > 0) {
+        /* Moved to cur/ perhaps, by a program that reads mail there. */
+        scan->read_cur = true;
+        if (!read_directories(scan, true)) return false;
+        uid_set_clear(&missing);
+        find_missing(scan, &missing);
+    }
+    if (missing.count > 0) {
+        struct journal_entry entry = {.type = JOURNAL_EXPUNGE, .modseq = scan_modseq(scan)};
+        journal_append(&scan->entries, &entry, &missing);
+        entry.type = JOURNAL_REMOVED;
+        journal_append(&scan->entries, &entry, &missing);
+    }
+    uid_set_free(&missing);
+    return true;
+}
+
+static int compare_candidates(const void *a, const void *b) {
+    const struct candidate *first = a, *second = b;
+    if (first->uid != second->uid) return first->uid < second->uid ? -1 : 1;
+    if (first->date != second->date) return first->date < second->date ? -1 : 1;
+    return str_compare(first->name, second->name);
+}
+
+/* What the file itself says. False: it is not there any more, or no file. */
+static bool fill_record(const struct scan *scan, const struct candidate *candidate, struct folder_record *record) {
+    struct buf path = buf_make(0);
+    struct stat status;
+    *record = (struct folder_record){.system = candidate->flags,
+                                     .name_flags = candidate->flags,
+                                     .place = candidate->place,
+                                     .keywords = candidate->keywords,
+                                     .name = candidate->name};
+    folder_record_path(record, &path);
+    bool good = fstatat(scan->folder->directory, buf_string(&path), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                S_ISREG(status.st_mode);
+    buf_free(&path);
+    if (!good) return false;
+    folder_name_sizes(base_of(candidate->name), &record->size, &record->virtual_size);
+    record->size = (uint64_t)status.st_size;
+    record->internal_date = status.st_mtim.tv_sec;
+    record->save_date = clock_date() / CLOCK_SECOND;
+    return true;
+}
+
+static void add_new(struct scan *scan) {
+    uint32_t next = scan->folder->state.header.uid_next;
+    bool added = false;
+    if (scan->candidate_count > 1)
+        qsort(scan->candidates, scan->candidate_count, sizeof *scan->candidates, compare_candidates);
+    for (size_t i = 0; i < scan->candidate_count; i++) {
+        struct journal_entry entry = {.type = JOURNAL_ADD};
+        const struct candidate *candidate = &scan->candidates[i];
+        bool twice = i > 0 && str_equal(base_of(candidate->name), base_of(scan->candidates[i - 1].name));
+        if (twice && added) continue; /* it was moved while we read, or somebody has copied it under its name */
+        added = false;
+        if (next == UINT32_MAX || !fill_record(scan, candidate, &entry.record)) continue;
+        entry.record.uid = candidate->uid != UINT32_MAX && candidate->uid >= next ? candidate->uid : next;
+        entry.record.modseq = scan_modseq(scan);
+        next = entry.record.uid + 1;
+        added = true;
+        journal_append(&scan->entries, &entry, NULL);
+    }
+    if (scan->import && scan->import->uid_next > next) {
+        struct journal_entry numbers = {.type = JOURNAL_NUMBERS, .uid_next = scan->import->uid_next};
+        journal_append(&scan->entries, &numbers, NULL);
+    }
+}
+
+static void note_removed(struct scan *scan) {
+    struct uid_set uids = {0};
+    struct journal_entry entry = {.type = JOURNAL_REMOVED};
+    for (size_t i = 0; i < scan->removed.count; i++) {
+        uint32_t uid = folder_state_uid(&scan->folder->state, scan->removed.slots[i]);
+        uid_set_add(&uids, uid, uid);
+    }
+    if (uids.count > 0) journal_append(&scan->entries, &entry, &uids);
+    uid_set_free(&uids);
+}
+
+static void note_dates(struct scan *scan, const struct folder_date *cur, const struct folder_date *new_date) {
+    struct journal_entry dates = {.type = JOURNAL_DATES,
+                                  .cur = scan->read_cur ? *cur : scan->folder->state.header.cur,
+                                  .new = *new_date,
+                                  .read_whole = scan->folder->state.header.read_whole};
+    if (scan->read_cur) dates.read_whole = cur->read_at / CLOCK_SECOND;
+    journal_append(&scan->entries, &dates, NULL);
+}
+
+static enum store_result run(struct scan *scan, struct failure *failure) {
+    struct folder *folder = scan->folder;
+    struct folder_date cur, new_date;
+    if (!folder_dates(folder, &cur, &new_date, failure)) return STORE_BROKEN;
+    scan->read_cur = folder->read_all || !folder_date_holds(&folder->state.header.cur, &cur);
+    folder->read_all = false;
+    fill_table(scan);
+    if (!read_directories(scan, false) || !expunge_missing(scan)) return STORE_BROKEN;
+    add_new(scan);
+    note_removed(scan);
+    note_dates(scan, &cur, &new_date);
+    /* UIDs are on disk before anybody is told them. */
+    return folder_append(folder, &scan->entries, scan->candidate_count > 0 ? APPEND_SYNCED : 0, failure);
+}
+
+enum store_result folder_scan(struct folder *folder, struct failure *failure) {
+    struct scan scan = {.folder = folder, .arena = arena_create(0), .failure = failure};
+    struct folder_import import = {0};
+    enum store_result result = STORE_OK;
+    /* The first reading ever: UIDs that another program gave stay. */
+    if (folder->state.header.cur.read_at == 0) {
+        if (!folder_import_read(folder->directory, &import, failure)) result = STORE_BROKEN;
+        if (import.found) scan.import = &import;
+    }
+    if (result == STORE_OK) result = run(&scan, failure);
+    folder_import_free(&import);
+    buf_free(&scan.entries);
+    slot_set_free(&scan.seen);
+    slot_list_free(&scan.removed);
+    MEMORY_FREE(scan.candidates);
+    MEMORY_FREE(scan.table.slots);
+    arena_destroy(&scan.arena);
+    return result;
+}
