@@ -195,6 +195,7 @@ static size_t find_parameter(const struct mime_value *value, struct str name) {
 static void join_all(struct mime_value *value, struct segment *segments, size_t count) {
     struct span spans[MIME_PARAMETERS_MAX];
     size_t encoded = 0;
+    memset(spans, 0, count * sizeof *spans);
     for (int plain = 0; plain < 2; plain++) {
         for (size_t i = 0; i < count; i++) {
             struct segment *segment = &segments[i];
