@@ -193,9 +193,8 @@ static size_t find_parameter(const struct mime_value *value, struct str name) {
 /* Encoded and continued forms first: they stand before a plain one of the same
  * name, which is the sender's substitute for old readers. */
 static void join_all(struct mime_value *value, struct segment *segments, size_t count) {
-    struct span spans[MIME_PARAMETERS_MAX];
+    struct span spans[MIME_PARAMETERS_MAX] = {0};
     size_t encoded = 0;
-    memset(spans, 0, count * sizeof *spans);
     for (int plain = 0; plain < 2; plain++) {
         for (size_t i = 0; i < count; i++) {
             struct segment *segment = &segments[i];

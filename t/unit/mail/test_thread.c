@@ -216,8 +216,28 @@ static void test_deep_links(void **state) {
     MEMORY_FREE(ids);
 }
 
+/* More references than messages, all to what is not there. */
+static void test_many_references(void **state) {
+    (void)state;
+    struct thread_message messages[100] = {{0}};
+    static uint64_t ids[100][THREAD_REFERENCES_MAX + 20];
+    struct buf out = {0}, wanted = {0};
+    for (size_t i = 0; i < 100; i++) {
+        for (size_t k = 0; k < THREAD_REFERENCES_MAX + 20; k++)
+            ids[i][k] = k % 50 == 7 ? 0 : 1000 * (i + 1) + k;
+        messages[i] = (struct thread_message){.number = (uint32_t)i + 1, .references = ids[i]};
+        messages[i].reference_count = THREAD_REFERENCES_MAX + 20;
+        buf_printf(&wanted, "(%zu)", i + 1);
+    }
+    assert_true(thread_append(&out, THREAD_REFERENCES, messages, 100));
+    assert_true(str_equal(buf_str(&out), buf_str(&wanted)));
+    buf_free(&out);
+    buf_free(&wanted);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables), cmocka_unit_test(test_ids),
-                                       cmocka_unit_test(test_deep), cmocka_unit_test(test_deep_links)};
+                                       cmocka_unit_test(test_deep), cmocka_unit_test(test_deep_links),
+                                       cmocka_unit_test(test_many_references)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
