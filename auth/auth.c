@@ -132,6 +132,7 @@ static bool prepare(struct service *service, struct failure *failure) {
 static bool start(struct service *service, struct failure *failure) {
     struct auth *auth = service_context(service);
     (void)failure;
+    auth->mailbox = service_client(service, "mailbox", NULL, NULL);
     auth_state_adopt(auth->state, auth->failures, auth_now());
     return true;
 }

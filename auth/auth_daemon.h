@@ -26,6 +26,7 @@ struct auth {
     struct password_cache *cache;
     struct exchange *exchanges;   /* those that wait for their client */
     struct buf typical;           /* a stored secret: what a wrong login to no account is hashed against */
+    struct ipc_client *mailbox;   /* NULL: there are no sessions */
     struct dovecot_client *relay; /* smtpd_sasl_type = dovecot; NULL: another type */
     uint32_t owner;               /* mail_owner's uid */
 };
@@ -54,6 +55,14 @@ MUST_USE bool login_name(struct exchange *exchange, struct str name, struct str 
 struct source_question login_question(struct exchange *exchange);
 /* Runs a costly function when the exchange's turn comes. */
 MUST_USE bool login_compute(struct exchange *exchange, void (*function)(void *argument), void *argument);
+
+/* ---- admit.c: sessions of IMAP and POP3 */
+
+#define ADMIT_TICKET_SIZE 33
+/* Whether a login by this protocol ends in a session. */
+bool admit_is_wanted(struct str protocol);
+/* Finds out whose mailbox it is and tells mailbox; ticket is text. False (logged): not now. May suspend. */
+MUST_USE bool admit(const struct auth *auth, struct exchange *exchange, char ticket[ADMIT_TICKET_SIZE]);
 
 /* ---- bans.c: what operators ask */
 

@@ -203,10 +203,28 @@ static void pack_fields(const struct exchange *exchange, struct buf *rows, struc
     list->packed = buf_str(rows);
 }
 
+/* The front gets a ticket for mailbox with the answer. */
+static bool add_ticket(struct exchange *exchange, struct buf *rows, struct ipc_list *list) {
+    char ticket[ADMIT_TICKET_SIZE];
+    if (exchange->no_count || !admit_is_wanted(exchange->protocol)) return true;
+    if (!admit(exchange->auth, exchange, ticket)) return false;
+    struct ipc_auth_field row = {STR("ticket"), str_from(ticket)};
+    bool good = ipc_list_add(IPC_ROW_AUTH_FIELD, &row, rows, &list->count);
+    list->packed = buf_str(rows);
+    return good;
+}
+
 static void grant(struct exchange *exchange, struct ipc_auth_answer *answer, struct buf *rows) {
     answer->outcome = AUTH_GRANTED;
     answer->login = exchange->login;
     pack_fields(exchange, rows, &answer->fields);
+    if (!add_ticket(exchange, rows, &answer->fields)) {
+        answer->outcome = AUTH_LATER;
+        answer->reply_code = 454;
+        answer->status = STR("4.3.0");
+        answer->text = STR("no mailbox can be had now");
+        return;
+    }
     if (exchange->no_count || exchange->mechanism == &mechanism_anonymous) return;
     failures_right(exchange->auth->failures, exchange->address_key, exchange->user, auth_now());
 }

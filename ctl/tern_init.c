@@ -22,6 +22,8 @@
 #define PORT_LMTP         24
 #define PORT_SMTPS        465
 #define PORT_SUBMISSION   587
+#define PORT_IMAP         143
+#define PORT_IMAPS        993
 #define SETTING_LIMIT     200
 #define FILE_LIMIT        ((size_t)256 * 1024)
 
@@ -96,11 +98,18 @@ static void write_defaults(const struct plan *plan, struct buf *out) {
                "virtual_uid_maps = static:%u\n"
                "virtual_gid_maps = static:%u\n",
                d, d, d, (unsigned)plan->mail_user, (unsigned)plan->mail_group);
+    buf_printf(out,
+               "mail_location = maildir:%s/mail/%%d/%%n/Maildir\n"
+               "mail_uid = %u\n"
+               "mail_gid = %u\n"
+               "login_tls = may\n",
+               d, (unsigned)plan->mail_user, (unsigned)plan->mail_group);
     if (plan->tls)
         buf_printf(out,
                    "smtpd_tls_chain_files = %s/etc/tls/chain.pem\n"
                    "smtpd_tls_security_level = may\n",
                    d);
+    if (plan->mail_user < 500 && plan->mail_user > 0) buf_printf(out, "first_valid_uid = %u\n", (unsigned)plan->mail_user);
     if (plan->mail_user < 100 && plan->mail_user > 0)
         buf_printf(out, "virtual_minimum_uid = %u\n", (unsigned)plan->mail_user);
 }
@@ -176,6 +185,10 @@ static void write_master_cf(const struct plan *plan, struct buf *out) {
             write_commented(out, line, &rest, plan->port_base + PORT_SUBMISSION);
         } else if (plan->tls && str_starts(line, STR("#submissions "))) {
             write_commented(out, line, &rest, plan->port_base + PORT_SMTPS);
+        } else if (str_starts(line, STR("#imap "))) {
+            write_commented(out, line, &rest, plan->port_base + PORT_IMAP);
+        } else if (plan->tls && str_starts(line, STR("#imaps "))) {
+            write_commented(out, line, &rest, plan->port_base + PORT_IMAPS);
         } else {
             buf_append(out, line);
             buf_append_char(out, '\n');
@@ -315,7 +328,7 @@ static bool read_option(struct plan *plan, const char *option, const char *value
     if (strcmp(option, "--domain") == 0)
         plan->domain = value;
     else if (strcmp(option, "--port-base") == 0)
-        return str_to_u64(str_from(value), 65535 - PORT_SUBMISSION, &plan->port_base) && plan->port_base > 0;
+        return str_to_u64(str_from(value), 65535 - PORT_IMAPS, &plan->port_base) && plan->port_base > 0;
     else if (strcmp(option, "--set") == 0 && plan->setting_count < SETTING_LIMIT && strchr(value, '=') != NULL &&
              strchr(value, '\n') == NULL)
         plan->settings[plan->setting_count++] = value;
@@ -348,7 +361,8 @@ static bool make_absolute(struct plan *plan, const char *directory, struct failu
 
 static void say_made(const struct plan *plan, const char *configuration) {
     unsigned long long base = plan->port_base;
-    printf("made %s: SMTP on port %llu, LMTP on port %llu\n", plan->directory, base + PORT_SMTP, base + PORT_LMTP);
+    printf("made %s: SMTP on port %llu, LMTP on port %llu, IMAP on port %llu\n", plan->directory, base + PORT_SMTP, base + PORT_LMTP,
+           base + PORT_IMAP);
     if (plan->tls)
         printf("submission on port %llu, with TLS from the start on port %llu; clients trust %s/tls/certificate.pem\n",
                base + PORT_SUBMISSION, base + PORT_SMTPS, configuration);

@@ -155,6 +155,7 @@ static const struct {
     {RIGHT_LOCAL_SOCKETS, "local sockets",
      "connect to UNIX sockets: socketmap servers, the system's account services"},
     {RIGHT_NAMED_SOCKETS, "named sockets", "be connected, by master, to the UNIX sockets that the configuration names"},
+    {RIGHT_PAIRS, "socket pairs", "make pairs of sockets, one side of which is lent"},
 };
 
 static const char *root_words(enum service_root root) {

@@ -1,4 +1,4 @@
-/* CAPABILITY, NOOP, CHECK, LOGOUT, ID, ENABLE, IDLE. */
+/* CAPABILITY, NOOP, CHECK, LOGOUT, ID, ENABLE. */
 #include "commands.h"
 #include "log.h"
 #include "log_text.h"
@@ -88,21 +88,4 @@ IMAP_COMMAND(cmd_enable) {
     if (good) imap_say(session, "* ENABLED%.*s\r\n", STR_ARGS(buf_str(&enabled)));
     buf_free(&enabled);
     return good ? imap_ok("Done") : imap_bad(parser);
-}
-
-/* The dialogue "+ idling", then the session goes back to the front; idle.c has what follows. Without a front (tests)
- * DONE is awaited here. */
-IMAP_COMMAND(cmd_idle) {
-    struct str line;
-    (void)uid;
-    if (!imap_take_end(parser)) return imap_bad(parser);
-    if (session->channel) {
-        struct failure failure = {0};
-        if (session->folder && imap_tell_changes(session, false, &failure) != STORE_OK) log_warning("%s", failure.text);
-        if (!imap_continue(session, "idling")) return (struct imap_outcome){.answer = ANSWER_SAID};
-        session->idle_wanted = true;
-        return (struct imap_outcome){.answer = ANSWER_SAID};
-    }
-    if (!imap_continue(session, "idling") || !imap_read_line(session, &line)) return (struct imap_outcome){.answer = ANSWER_SAID};
-    return str_equal_nocase(line, STR("DONE")) ? imap_ok("Done") : imap_bad(parser);
 }

@@ -13,6 +13,7 @@ IMAP_COMMAND(cmd_check);
 IMAP_COMMAND(cmd_logout);
 IMAP_COMMAND(cmd_id);
 IMAP_COMMAND(cmd_enable);
+/* imap_idle.c */
 IMAP_COMMAND(cmd_idle);
 /* cmd_compress.c */
 IMAP_COMMAND(cmd_compress);

@@ -4,6 +4,11 @@ imapd_libimap_a_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE) -iquote $(top_srcdir
 imapd_libimap_a_SOURCES = imapd/imap.h imapd/commands.c imapd/commands.h imapd/session.c imapd/tell.c \
 	imapd/grammar.h imapd/grammar_words.c imapd/grammar_fetch.c imapd/grammar_search.c imapd/grammar_mailbox.c \
 	imapd/cmd_misc.c imapd/cmd_select.c imapd/cmd_mailbox.c imapd/cmd_list.c imapd/cmd_append.c imapd/cmd_store.c \
-	imapd/cmd_copy.c imapd/cmd_quota.c imapd/cmd_compress.c imapd/compress.c imapd/compress.h \
+	imapd/cmd_copy.c imapd/imap_idle.c imapd/imap_idle.h imapd/cmd_quota.c imapd/cmd_compress.c imapd/compress.c imapd/compress.h \
 	imapd/cmd_fetch.c imapd/fetch_item.c imapd/fetch_item.h \
 	imapd/search.c imapd/search.h imapd/cmd_search.c imapd/cmd_sort.c
+
+tern_PROGRAMS += imapd/imapd
+imapd_imapd_SOURCES = imapd/front.c
+imapd_imapd_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE) -iquote $(top_srcdir)/imapd
+imapd_imapd_LDADD = imapd/libimap.a $(CLIENT_LINK) $(ZLIB_LIBS) $(FAULT_LINK)

@@ -6,13 +6,14 @@
  *
  *   worker_run.c  the process: threads that take steps from the forker's socket
  *   worker.c      which step is what
- *   worker_lock.c becoming the user, the filter
+ *   worker_lock.c the filter
  *   beneath.c     opening directories and files without following a link
  *   content.c     the message: prepended header, reading, the Delivered-To check
  *   maildir.c mbox.c forward.c command.c */
 #ifndef TERN_LOCAL_WORKER_H
 #define TERN_LOCAL_WORKER_H
 
+#include "become_user.h"
 #include "buf.h"
 #include "config.h"
 #include "delivery.h"
@@ -59,8 +60,6 @@ MUST_USE bool worker_receive(int socket, char *packet, struct ipc_local_work *wo
 bool worker_answer(int socket, uint32_t serial, const struct worked *worked);
 
 /* ---- worker_lock.c */
-/* Becomes the user for good. Without root it only succeeds for the own uid. */
-MUST_USE bool become_user(uint32_t uid, uint32_t gid, const char *user, struct failure *failure);
 /* No new privileges, and a filter that leaves what mailboxes need. */
 MUST_USE bool lock_in(struct failure *failure);
 

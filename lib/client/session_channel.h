@@ -25,6 +25,7 @@ struct session_settings {
     struct str auto_folders;
     int64_t idle_timeout; /* ms without a command */
     unsigned line_limit;
+    struct str state_prefix; /* what stands before the session's own state: mailbox's */
     uint8_t seal[32]; /* HMAC key of this login alone: a state sealed with it can be opened for this login only */
     uint8_t nonce[16];
 };
@@ -55,15 +56,22 @@ MUST_USE bool session_unseal(const uint8_t master[32], struct str sealed, struct
 
 /* ---- the front's side; in tasks */
 
-struct front_session;
-
 enum front_end { FRONT_ENDED, FRONT_IDLE, FRONT_LOST /* the process is gone without a word, or could not be had */ };
 
-/* Opens a session for a client and sees it through until it ends or idles. connection: the stream (TLS or not), whose
- * pending input goes along. ticket or state: one of them is empty. On FRONT_IDLE: *state (in the arena), *inotify. */
-enum front_end front_session_run(struct service *service, struct ipc_client *mailbox, struct stream *connection,
-                                 bool encrypted, struct str client_address, struct str tag, struct str ticket,
-                                 struct str state, enum session_wake reason, struct arena *arena, struct str *new_state,
-                                 int *inotify, bool *unwatched, struct failure *failure);
+struct front_loan {
+    struct stream *connection; /* what it has read ahead goes along */
+    bool encrypted;
+    struct str client_address, tag;
+    struct str ticket, state; /* one of them is empty */
+    struct str input;         /* bytes of the client that came back from the session before */
+    enum session_wake reason;
+    /* out, on FRONT_IDLE; in the arena */
+    struct str new_state, new_input;
+    int inotify; /* the caller's to close; -1: none */
+    bool unwatched;
+};
+/* Opens a session for a client and sees it through until it ends or idles. A service that lends encrypted connections
+ * has RIGHT_PAIRS. Task context. */
+enum front_end front_session_run(struct ipc_client *mailbox, struct front_loan *loan, struct arena *arena, struct failure *failure);
 
 #endif

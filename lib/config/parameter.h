@@ -37,7 +37,12 @@ enum parameter_scope {
     SCOPE_PAM = 1 << 13,
     SCOPE_FETCH = 1 << 14,
     SCOPE_TLSRPT = 1 << 15,
-    SCOPE_ALL = (1 << 16) - 1,
+    SCOPE_MAILBOX = 1 << 16,
+    SCOPE_IMAPD = 1 << 17,
+    SCOPE_POP3D = 1 << 18,
+    SCOPE_ALL = (1 << 19) - 1,
+    /* Who speaks with clients that read their mail. */
+    SCOPE_FRONTS = SCOPE_IMAPD | SCOPE_POP3D,
     /* Whoever takes content in. */
     SCOPE_INTAKE = SCOPE_SMTPD | SCOPE_CLEANUP | SCOPE_PICKUP | SCOPE_LOCAL | SCOPE_BOUNCE | SCOPE_TLSRPT,
     /* Whoever delivers. */

@@ -28,6 +28,7 @@ struct stream {
     int descriptor;
     bool is_socket;   /* until the kernel says otherwise */
     bool bare_lf;
+    bool shared;      /* another task writes: reading flushes nothing */
     bool ended;       /* the peer has closed */
     bool truncated;   /* it did so without the transport's own goodbye */
     bool wait_first;  /* the last read took all there was: ask the poll, not the socket */
@@ -163,6 +164,10 @@ void stream_set_line_limit(struct stream *stream, size_t line_limit) {
 
 void stream_accept_bare_lf(struct stream *stream, bool accept) {
     stream->bare_lf = accept;
+}
+
+void stream_share(struct stream *stream, bool shared) {
+    stream->shared = shared;
 }
 
 const struct failure *stream_failure(const struct stream *stream) {
@@ -422,11 +427,25 @@ static enum read_outcome read_once(struct stream *stream, size_t maximum, bool *
 /* Before a wait: answers that the peer may be waiting for go out, and an empty
  * buffer goes back. */
 static enum stream_result wait_for_input(struct stream *stream, bool for_write) {
-    enum stream_result result = stream_flush(stream);
+    enum stream_result result = stream->shared ? STREAM_OK : stream_flush(stream);
 
     if (result != STREAM_OK) return result;
     if (held(&stream->input) == 0) give_buffer(&stream->input);
     return wait_for(stream, for_write);
+}
+
+void stream_push_back(struct stream *stream, struct str bytes) {
+    struct piece *input = &stream->input;
+    settle(stream);
+    if (bytes.length == 0) return;
+    struct piece larger = {.capacity = bytes.length + held(input) + BUFFER_SIZE};
+    larger.data = memory_resize(NULL, larger.capacity, 1);
+    memcpy(larger.data, bytes.data, bytes.length);
+    if (held(input)) memcpy(larger.data + bytes.length, input->data + input->start, held(input));
+    larger.end = bytes.length + held(input);
+    give_buffer(input);
+    *input = larger;
+    stream->scanned = 0;
 }
 
 /* At least one byte more, at most maximum. */

@@ -43,6 +43,8 @@ void stream_set_deadline(struct stream *stream, deadline until);
 void stream_set_line_limit(struct stream *stream, size_t line_limit);
 /* When set (LMTP peers, sendmail -bs), a lone LF also ends a line. Never for the network. */
 void stream_accept_bare_lf(struct stream *stream, bool accept);
+/* While two tasks share the stream, one that reads and one that writes and flushes: reading then flushes nothing. */
+void stream_share(struct stream *stream, bool shared);
 const struct failure *stream_failure(const struct stream *stream);
 /* For a layer above: makes this the stream's failure and returns STREAM_ERROR. */
 enum stream_result stream_fail(struct stream *stream, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -59,6 +61,8 @@ void stream_consume(struct stream *stream, size_t length);
 /* stream_fill that takes at most maximum bytes at a time from the connection, so
  * that what follows them is left for another transport. */
 MUST_USE enum stream_result stream_fill_at_most(struct stream *stream, size_t have, size_t maximum);
+/* Puts bytes before all that is to be read: what was read ahead by somebody else. */
+void stream_push_back(struct stream *stream, struct str bytes);
 /* Bytes received and not yet read: pipelining, and what must not cross STARTTLS. */
 size_t stream_pending(const struct stream *stream);
 /* True if a read would find bytes or an end at once (asks the kernel). */

@@ -12,5 +12,6 @@ lib_service_libservice_a_SOURCES += lib/service/service_table.c lib/service/serv
 lib_service_libservice_a_SOURCES += lib/service/start_arguments.c lib/service/start_arguments.h
 lib_service_libservice_a_SOURCES += lib/service/sandbox.c lib/service/sandbox.h
 lib_service_libservice_a_SOURCES += lib/service/landlock.c
+lib_service_libservice_a_SOURCES += lib/service/become_user.c lib/service/become_user.h
 lib_service_libservice_a_SOURCES += lib/service/seccomp_filters.c
 lib_service_libservice_a_SOURCES += lib/service/service.c lib/service/service.h

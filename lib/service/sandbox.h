@@ -43,6 +43,12 @@ MUST_USE bool sandbox_enter(const struct sandbox *sandbox, struct failure *failu
 /* Denies what the rights do not name in the file system beneath directory (-1:
  * all of it), TCP, abstract sockets and signals, as far as the kernel can. */
 MUST_USE bool landlock_restrict(const struct service_row *row, int directory, struct failure *failure);
+/* The filter made once, for a forker whose children install it: making it takes a millisecond, installing it does
+ * not. Freed by nobody: it lives as long as the process. */
+struct sock_fprog;
+MUST_USE bool seccomp_make(unsigned rights, struct sock_fprog *program, struct failure *failure);
+/* no_new_privs has been set. */
+MUST_USE bool seccomp_install(const struct sock_fprog *program, struct failure *failure);
 /* Installs the system call filter for a set of RIGHT_*. */
 MUST_USE bool seccomp_restrict(unsigned rights, struct failure *failure);
 

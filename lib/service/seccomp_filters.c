@@ -5,7 +5,9 @@
  * and a dangerous kind are allowed by their arguments. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/prctl.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -14,8 +16,10 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "sandbox.h"
 
 #ifndef PR_SET_VMA
@@ -56,7 +60,7 @@ static const struct call allowed_calls[] = {
     /* connections */
     {SCMP_SYS(accept4), RIGHT_ACCEPT}, {SCMP_SYS(accept), RIGHT_ACCEPT},
     {SCMP_SYS(connect), RIGHT_NETWORK | RIGHT_SYSLOG | RIGHT_LOCAL_SOCKETS}, {SCMP_SYS(bind), RIGHT_NETWORK},
-    {SCMP_SYS(socketpair), RIGHT_FORK},
+    {SCMP_SYS(socketpair), RIGHT_FORK | RIGHT_PAIRS},
     /* files */
     {SCMP_SYS(open), FILES}, {SCMP_SYS(openat), FILES}, {SCMP_SYS(openat2), FILES}, {SCMP_SYS(stat), FILES},
     {SCMP_SYS(lstat), FILES}, {SCMP_SYS(newfstatat), FILES}, {SCMP_SYS(statx), FILES}, {SCMP_SYS(access), FILES},
@@ -237,9 +241,13 @@ static int add_self(scmp_filter_ctx filter, unsigned rights) {
     return result;
 }
 
-bool seccomp_restrict(unsigned rights, struct failure *failure) {
+/* All rules. NULL: failure says why. */
+static scmp_filter_ctx build(unsigned rights, struct failure *failure) {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    if (!filter) return failure_set(failure, "seccomp_init failed");
+    if (!filter) {
+        failure_set(failure, "seccomp_init failed");
+        return NULL;
+    }
     /* For every thread; a newer libseccomp sorts the calls into a tree (2), an older one ignores that. */
     int result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
     (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
@@ -252,7 +260,47 @@ bool seccomp_restrict(unsigned rights, struct failure *failure) {
     if (result == 0) result = add_threads(filter, rights);
     if (result == 0) result = add_status(filter, rights);
     if (result == 0) result = add_self(filter, rights);
-    if (result == 0) result = seccomp_load(filter);
+    if (result == 0) return filter;
+    seccomp_release(filter);
+    failure_set_errno(failure, -result, "system call filter");
+    return NULL;
+}
+
+bool seccomp_restrict(unsigned rights, struct failure *failure) {
+    scmp_filter_ctx filter = build(rights, failure);
+    if (!filter) return false;
+    int result = seccomp_load(filter);
     seccomp_release(filter);
     return result == 0 || failure_set_errno(failure, -result, "system call filter");
+}
+
+/* libseccomp writes its program to a descriptor only. */
+static bool export(scmp_filter_ctx filter, struct sock_fprog *program, struct failure *failure) {
+    int file = memfd_create("filter", MFD_CLOEXEC);
+    if (file < 0) return failure_set_errno(failure, errno, "memfd_create");
+    int result = seccomp_export_bpf(filter, file);
+    off_t size = result == 0 ? lseek(file, 0, SEEK_END) : -1;
+    size_t count = size > 0 ? (size_t)size / sizeof(struct sock_filter) : 0;
+    struct sock_filter *instructions = memory_allocate(count + 1, sizeof *instructions);
+    bool good = count > 0 && count <= UINT16_MAX && pread(file, instructions, (size_t)size, 0) == size;
+    close(file);
+    if (!good) {
+        MEMORY_FREE(instructions);
+        return failure_set(failure, "the system call filter cannot be made");
+    }
+    *program = (struct sock_fprog){.len = (unsigned short)count, .filter = instructions};
+    return true;
+}
+
+bool seccomp_make(unsigned rights, struct sock_fprog *program, struct failure *failure) {
+    scmp_filter_ctx filter = build(rights, failure);
+    if (!filter) return false;
+    bool good = export(filter, program, failure);
+    seccomp_release(filter);
+    return good;
+}
+
+bool seccomp_install(const struct sock_fprog *program, struct failure *failure) {
+    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_LOG, program) == 0 ||
+           failure_set_errno(failure, errno, "system call filter");
 }

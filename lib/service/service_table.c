@@ -15,6 +15,7 @@
 #define USER_KEYS "keys"
 #define USER_AUTH "auth"
 #define USER_PAM "pam"
+#define USER_IMAPD "imapd"
 
 #define SERVICE(NAME, program, user, root, rights, peers, descriptors, memory_mib, job)                                \
     {#program, USER_##user, ROOT_##root, rights, peers, descriptors, memory_mib, job},

@@ -120,6 +120,16 @@ uint32_t folder_recent(const struct folder *folder) {
     return end > first ? end - first : 0;
 }
 
+void folder_recent_range(const struct folder *folder, uint32_t *from, uint32_t *to) {
+    *from = folder->recent_from;
+    *to = folder->recent_to;
+}
+
+void folder_set_recent_range(struct folder *folder, uint32_t from, uint32_t to) {
+    folder->recent_from = from;
+    if (to > folder->recent_to) folder->recent_to = to;
+}
+
 uint32_t folder_first_unseen(const struct folder *folder) {
     struct folder_state *state = (struct folder_state *)(uintptr_t)&folder->state; /* the hint alone */
     struct folder_record record;
@@ -524,17 +534,15 @@ void folder_changes_free(struct folder_changes *changes) {
     *changes = (struct folder_changes){0};
 }
 
+/* inotify knows paths only, and a process that may not be looked into has none for its descriptors: it goes there. */
 bool folder_watch(struct folder *folder, int inotify, struct failure *failure) {
     static const char *const names[] = {FOLDER_FILE, "new", "cur"};
     static const uint32_t events[] = {IN_MODIFY | IN_MOVE_SELF | IN_DELETE_SELF | IN_ATTRIB,
                                       IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM,
                                       IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM};
-    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
-        /* inotify knows paths only; the descriptor's own is one. */
-        char path[64];
-        snprintf(path, sizeof path, "/proc/self/fd/%d/%s", folder->directory, names[i]);
-        if (inotify_add_watch(inotify, path, events[i]) < 0)
+    if (fchdir(folder->directory) < 0) return failure_set_errno(failure, errno, "cannot watch the folder");
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        if (inotify_add_watch(inotify, names[i], events[i]) < 0)
             return failure_set_errno(failure, errno, "cannot watch the folder");
-    }
     return true;
 }

@@ -112,6 +112,10 @@ MUST_USE bool folder_watch(struct folder *folder, int inotify, struct failure *f
  * folder_sync then tells all that has happened since. False: not to be had any more. */
 MUST_USE bool folder_restore_view(struct folder *folder, uint32_t uid_validity, uint32_t uid_next, uint64_t modseq);
 
+/* UIDs that are \Recent in this session: from, up to but without to. For a view that another process goes on with. */
+void folder_recent_range(const struct folder *folder, uint32_t *from, uint32_t *to);
+void folder_set_recent_range(struct folder *folder, uint32_t from, uint32_t to);
+
 /* ---- changing */
 
 enum flags_change { FLAGS_REPLACE, FLAGS_ADD, FLAGS_REMOVE };

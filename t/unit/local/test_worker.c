@@ -89,7 +89,7 @@ static void test_become(void **state) {
     (void)state;
     struct failure failure;
     assert_false(become_user(0, 0, "", &failure));
-    assert_string_equal(failure.text, "refusing to deliver as root");
+    assert_string_equal(failure.text, "refusing to serve as root");
     if (geteuid() != 0) assert_false(become_user(geteuid() + 1, getegid(), "", &failure));
 }
 

@@ -1,0 +1,156 @@
+/* admit: who may have a session, where and as whom. After a login by IMAP or POP3 auth, and nobody else, tells mailbox
+ * whom to become, and gives the front a ticket for that. */
+#include <openssl/rand.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include "auth_daemon.h"
+#include "log.h"
+#include "log_text.h"
+
+#define ADMIT_TIME  10000 /* ms */
+#define TICKET_SIZE 16
+
+struct place {
+    struct str login, home, user, domain;
+    uint64_t uid, gid;
+    bool has_uid, has_gid;
+};
+
+static struct str field_of(const struct auth_account *account, struct str name) {
+    for (size_t i = 0; i < account->field_count; i++)
+        if (str_equal(account->fields[i].name, name)) return account->fields[i].value;
+    return STR_EMPTY;
+}
+
+/* %u %n %d %h %%, and ~ at the beginning. False: a word that is not known, or a value that could lead elsewhere. */
+static bool expand(struct str text, const struct place *place, struct buf *path) {
+    if (str_starts(text, STR("~/"))) {
+        buf_append(path, place->home);
+        text = str_from_offset(text, 1);
+    }
+    for (size_t i = 0; i < text.length; i++) {
+        if (text.data[i] != '%') {
+            buf_append_char(path, text.data[i]);
+            continue;
+        }
+        char word = ++i < text.length ? text.data[i] : '\0';
+        struct str value = word == 'u' ? place->login : word == 'n' ? place->user : word == 'd' ? place->domain : word == 'h' ? place->home : word == '%' ? STR("%") : STR_EMPTY;
+        if (value.length == 0 || (word != 'h' && (value.data[0] == '.' || str_find(value, '/') != STR_NONE))) return false;
+        buf_append(path, value);
+    }
+    return path->length > 1 && path->data[0] == '/' && str_find(buf_str(path), '\n') == STR_NONE && str_find_str(buf_str(path), STR("/../")) == STR_NONE &&
+           !str_ends(buf_str(path), STR("/.."));
+}
+
+/* A number, or the name of a user of the system. */
+static bool read_user(struct str text, uint64_t *uid, uint64_t *gid, bool *has_gid) {
+    if (str_to_u64(text, 4294967294, uid)) return true;
+    char *name = memory_copy_string(text);
+    struct passwd *found = getpwnam(name);
+    MEMORY_FREE(name);
+    if (!found) return false;
+    *uid = found->pw_uid;
+    if (!*has_gid) *gid = found->pw_gid;
+    *has_gid = true;
+    return true;
+}
+
+static bool find_owner(const struct auth *auth, const struct exchange *exchange, struct place *place, struct arena *arena) {
+    const struct auth_account *account = &exchange->account;
+    struct str uid = field_of(account, STR("uid")), gid = field_of(account, STR("gid"));
+    place->home = field_of(account, STR("home"));
+    if (uid.length == 0) uid = auth->config->mail_uid;
+    if (gid.length == 0) gid = auth->config->mail_gid;
+    if (gid.length && str_to_u64(gid, 4294967294, &place->gid)) place->has_gid = true;
+    if (uid.length == 0) { /* the system's user */
+        char *name = memory_copy_string(place->login);
+        struct passwd *found = getpwnam(name);
+        MEMORY_FREE(name);
+        if (!found) return false;
+        place->uid = found->pw_uid;
+        if (!place->has_gid) place->gid = found->pw_gid;
+        place->has_gid = true;
+        if (place->home.length == 0 && !arena_copy(arena, str_from(found->pw_dir), &place->home)) return false;
+    } else if (!read_user(uid, &place->uid, &place->gid, &place->has_gid)) {
+        return false;
+    }
+    if (place->home.length == 0 && auth->config->mail_home.length) {
+        struct buf home = buf_make(1000);
+        bool good = expand(auth->config->mail_home, place, &home) && arena_copy(arena, buf_str(&home), &place->home);
+        buf_free(&home);
+        if (!good) return false;
+    }
+    return place->has_gid;
+}
+
+static bool find_root(const struct auth *auth, const struct exchange *exchange, const struct place *place, struct buf *root) {
+    struct str location = field_of(&exchange->account, STR("mail"));
+    if (location.length == 0) location = auth->config->mail_location;
+    if (str_starts(location, STR("maildir:"))) location = str_from_offset(location, 8);
+    struct str path = location, rest;
+    (void)str_cut(location, ':', &path, &rest); /* Dovecot's :INDEX= and so on have no meaning here */
+    if (!expand(path, place, root)) return false;
+    while (root->length > 1 && root->data[root->length - 1] == '/')
+        buf_truncate(root, root->length - 1);
+    return true;
+}
+
+static uint64_t quota_of(const struct exchange *exchange, struct str name, int64_t otherwise) {
+    uint64_t value;
+    struct str text = field_of(&exchange->account, name);
+    return text.length && str_to_u64(text, UINT64_MAX, &value) ? value : (uint64_t)otherwise;
+}
+
+static bool ask(const struct auth *auth, const struct exchange *exchange, const struct place *place, struct str root, struct str ticket,
+                struct failure *failure) {
+    struct ipc_reply reply = {.descriptor = -1};
+    struct buf cache = buf_make(1000);
+    buf_printf(&cache, "%.*s/tern-cache", STR_ARGS(root));
+    struct ipc_mailbox_admit admit = {
+        .ticket = ticket, .protocol = exchange->protocol, .login = place->login, .uid = place->uid, .gid = place->gid, .root = root,
+        .cache = buf_str(&cache), .client_address = exchange->client_address,
+        .quota_storage = quota_of(exchange, STR("quota_storage"), auth->config->mail_quota_storage),
+        .quota_messages = quota_of(exchange, STR("quota_messages"), auth->config->mail_quota_messages)};
+    struct arena *arena = arena_create(0);
+    bool good = !buf_overflowed(&cache) && auth->mailbox &&
+                ipc_ask(auth->mailbox, IPC_MAILBOX_ADMIT, &admit, -1, IPC_DONE, deadline_in(ADMIT_TIME), arena, &reply, failure) == IPC_OK;
+    arena_destroy(&arena);
+    buf_free(&cache);
+    return good;
+}
+
+bool admit_is_wanted(struct str protocol) {
+    return str_equal(protocol, STR("imap")) || str_equal(protocol, STR("pop3"));
+}
+
+/* Hexadecimal: it is a field's text. */
+static bool make_ticket(char ticket[2 * TICKET_SIZE + 1]) {
+    uint8_t bytes[TICKET_SIZE];
+    if (RAND_bytes(bytes, sizeof bytes) != 1) return false;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(ticket + 2 * i, 3, "%02x", bytes[i]);
+    return true;
+}
+
+bool admit(const struct auth *auth, struct exchange *exchange, char ticket[ADMIT_TICKET_SIZE]) {
+    struct place place = {.login = exchange->login, .user = exchange->login, .domain = STR_EMPTY, .home = STR_EMPTY};
+    struct buf root = buf_make(1000);
+    struct failure failure = {0};
+    char shown[300];
+    (void)str_cut(exchange->login, '@', &place.user, &place.domain);
+    bool good = false;
+    if (!find_owner(auth, exchange, &place, exchange->arena))
+        failure_set(&failure, "nothing says to which user of the system its mailbox belongs");
+    else if (place.uid != geteuid() && place.uid < (uint64_t)auth->config->first_valid_uid)
+        failure_set(&failure, "user %llu is below first_valid_uid", (unsigned long long)place.uid);
+    else if (!find_root(auth, exchange, &place, &root))
+        failure_set(&failure, "its mail_location makes no path");
+    else if (!make_ticket(ticket))
+        failure_set(&failure, "no random numbers");
+    else
+        good = ask(auth, exchange, &place, buf_str(&root), str_from(ticket), &failure);
+    if (!good) log_warning("account %s: no session: %s", log_text(shown, sizeof shown, exchange->login), failure.text);
+    buf_free(&root);
+    return good;
+}

@@ -1,0 +1,340 @@
+/* imapd: the front of IMAP: greeting, capabilities, STARTTLS, ID, login; then the connection goes to a session.
+ *
+ * It runs as tern-imapd in an empty root directory, opens no file and holds no key. What a client may do before the login
+ * is here; everything else is in the session (session.c), which runs as the mailbox's user. */
+#include <unistd.h>
+
+#include "base64.h"
+#include "front.h"
+#include "grammar.h"
+#include "log.h"
+#include "task.h"
+
+#define LINE_LIMIT    16384
+#define LITERAL_MAX   4096
+#define BAD_MAX       10
+#define LAST_WORD     5000
+
+struct dialogue {
+    struct front_client *client;
+    struct arena *arena; /* of the command */
+    struct buf command;
+    struct str tag;
+    unsigned bad;
+    bool over;
+    struct buf ticket; /* of a login that went well */
+    struct buf login_tag;
+};
+
+/* ---- saying */
+
+static void say(struct dialogue *dialogue, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void say(struct dialogue *dialogue, const char *format, ...) {
+    struct buf text = buf_make(0);
+    va_list arguments;
+    va_start(arguments, format);
+    buf_vprintf(&text, format, arguments);
+    va_end(arguments);
+    stream_set_deadline(dialogue->client->stream, dialogue->client->login_until);
+    if (stream_write(dialogue->client->stream, buf_str(&text)) != STREAM_OK) dialogue->over = true;
+    buf_free(&text);
+}
+
+static bool flush(struct dialogue *dialogue) {
+    if (stream_flush(dialogue->client->stream) != STREAM_OK) dialogue->over = true;
+    return !dialogue->over;
+}
+
+/* What is offered before the login; the session names what it has. */
+static void append_capabilities(struct dialogue *dialogue, struct buf *text) {
+    struct front_client *client = dialogue->client;
+    struct arena *arena = arena_create(65536);
+    struct str names = STR_EMPTY, word;
+    buf_append(text, STR("IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE"));
+    if (front_can_tls(client)) buf_append(text, STR(" STARTTLS"));
+    if (front_needs_tls(client))
+        buf_append(text, STR(" LOGINDISABLED"));
+    else
+        names = front_mechanisms(client, arena);
+    while (str_next_word(&names, " ", &word))
+        buf_printf(text, " AUTH=%.*s", STR_ARGS(word));
+    arena_destroy(&arena);
+}
+
+/* ---- login */
+
+static bool ask_client(void *context, struct str challenge, struct buf *response) {
+    struct dialogue *dialogue = context;
+    struct buf text = buf_make(0);
+    struct str line;
+    base64_encode(&text, challenge);
+    say(dialogue, "+ %.*s\r\n", STR_ARGS(buf_str(&text)));
+    buf_free(&text);
+    if (!flush(dialogue) || front_read_line(dialogue->client, &line) != STREAM_OK) {
+        dialogue->over = true;
+        return false;
+    }
+    return !str_equal(line, STR("*")) && base64_decode(response, line);
+}
+
+static void answer_login(struct dialogue *dialogue, enum front_login login, struct str ticket, struct str text) {
+    switch (login) {
+    case LOGIN_DONE:
+        buf_append(&dialogue->ticket, ticket); /* the session answers the tag */
+        buf_append(&dialogue->login_tag, dialogue->tag);
+        return;
+    case LOGIN_WRONG:
+        say(dialogue, "%.*s NO [AUTHENTICATIONFAILED] %.*s\r\n", STR_ARGS(dialogue->tag), STR_ARGS(text));
+        break;
+    case LOGIN_LATER:
+        say(dialogue, "%.*s NO [UNAVAILABLE] %.*s\r\n", STR_ARGS(dialogue->tag), STR_ARGS(text));
+        break;
+    case LOGIN_GONE:
+        say(dialogue, "%.*s BAD Authentication aborted\r\n", STR_ARGS(dialogue->tag));
+        break;
+    }
+    if (dialogue->client->wrong >= (unsigned)dialogue->client->front->config->login_attempts) {
+        say(dialogue, "* BYE Too many wrong logins\r\n");
+        dialogue->over = true;
+    }
+}
+
+static bool may_log_in(struct dialogue *dialogue) {
+    if (!front_needs_tls(dialogue->client)) return true;
+    say(dialogue, "%.*s NO [PRIVACYREQUIRED] STARTTLS first\r\n", STR_ARGS(dialogue->tag));
+    return false;
+}
+
+static void bad(struct dialogue *dialogue, const struct imap_parser *parser) {
+    say(dialogue, "%.*s BAD %s\r\n", STR_ARGS(dialogue->tag), parser->error ? parser->error : "Syntax error");
+    dialogue->bad++;
+}
+
+static void cmd_login(struct dialogue *dialogue, struct imap_parser *parser) {
+    struct str user, password, ticket = STR_EMPTY, text = STR_EMPTY;
+    if (!imap_take_astring(parser, &user) || !imap_take_space(parser) || !imap_take_astring(parser, &password) || !imap_take_end(parser)) {
+        bad(dialogue, parser);
+        return;
+    }
+    if (!may_log_in(dialogue)) return;
+    enum front_login login = front_log_in_plain(dialogue->client, user, password, dialogue->arena, &ticket, &text);
+    answer_login(dialogue, login, ticket, text);
+}
+
+static void cmd_authenticate(struct dialogue *dialogue, struct imap_parser *parser) {
+    struct str mechanism, initial = STR_EMPTY, ticket = STR_EMPTY, text = STR_EMPTY;
+    struct buf decoded = buf_make(12288);
+    bool has_initial = false, good = imap_take_atom(parser, &mechanism);
+    if (good && imap_peek_char(parser, ' ')) {
+        has_initial = imap_take_space(parser);
+        initial = parser->rest;
+        parser->rest = STR_EMPTY;
+        good = str_equal(initial, STR("=")) || base64_decode(&decoded, initial);
+    }
+    if (!good || !imap_take_end(parser)) {
+        bad(dialogue, parser);
+    } else if (may_log_in(dialogue)) {
+        enum front_login login = front_log_in(dialogue->client, mechanism, has_initial, buf_str(&decoded), ask_client, dialogue, dialogue->arena, &ticket, &text);
+        if (!dialogue->over) answer_login(dialogue, login, ticket, text);
+    }
+    buf_free_secret(&decoded);
+}
+
+/* ---- the other commands */
+
+static void cmd_capability(struct dialogue *dialogue, struct imap_parser *parser) {
+    struct buf text = buf_make(0);
+    if (!imap_take_end(parser)) {
+        bad(dialogue, parser);
+        return;
+    }
+    append_capabilities(dialogue, &text);
+    say(dialogue, "* CAPABILITY %.*s\r\n%.*s OK Done\r\n", STR_ARGS(buf_str(&text)), STR_ARGS(dialogue->tag));
+    buf_free(&text);
+}
+
+static void cmd_noop(struct dialogue *dialogue, struct imap_parser *parser) {
+    (void)parser;
+    say(dialogue, "%.*s OK Done\r\n", STR_ARGS(dialogue->tag));
+}
+
+static void cmd_id(struct dialogue *dialogue, struct imap_parser *parser) {
+    (void)parser;
+    say(dialogue, "* ID (\"name\" \"tern\")\r\n%.*s OK Done\r\n", STR_ARGS(dialogue->tag));
+}
+
+static void cmd_logout(struct dialogue *dialogue, struct imap_parser *parser) {
+    (void)parser;
+    say(dialogue, "* BYE Logging out\r\n%.*s OK Done\r\n", STR_ARGS(dialogue->tag));
+    dialogue->over = true;
+}
+
+/* What came behind it in clear would be taken for the encrypted client's: the connection ends (lessons.md). */
+static void cmd_starttls(struct dialogue *dialogue, struct imap_parser *parser) {
+    struct front_client *client = dialogue->client;
+    if (!imap_take_end(parser)) {
+        bad(dialogue, parser);
+    } else if (!front_can_tls(client)) {
+        say(dialogue, "%.*s BAD TLS is not available\r\n", STR_ARGS(dialogue->tag));
+    } else if (stream_pending(client->stream) > 0) {
+        log_warning("%s sent commands behind STARTTLS", buf_string(&client->address));
+        say(dialogue, "* BYE Nothing may follow STARTTLS\r\n");
+        dialogue->over = true;
+    } else {
+        say(dialogue, "%.*s OK Begin TLS now\r\n", STR_ARGS(dialogue->tag));
+        if (flush(dialogue) && !front_begin_tls(client)) dialogue->over = true;
+    }
+}
+
+static const struct {
+    const char *name;
+    void (*run)(struct dialogue *dialogue, struct imap_parser *parser);
+} commands[] = {
+    {"AUTHENTICATE", cmd_authenticate}, {"CAPABILITY", cmd_capability}, {"ID", cmd_id},       {"LOGIN", cmd_login},
+    {"LOGOUT", cmd_logout},             {"NOOP", cmd_noop},             {"STARTTLS", cmd_starttls},
+};
+
+/* ---- the dialogue */
+
+static bool read_literal(struct dialogue *dialogue, uint64_t size) {
+    while (size > 0) {
+        struct str bytes;
+        stream_set_deadline(dialogue->client->stream, dialogue->client->login_until);
+        if (stream_read_some(dialogue->client->stream, (size_t)size, &bytes) != STREAM_OK) return false;
+        buf_append(&dialogue->command, bytes);
+        size -= bytes.length;
+    }
+    return true;
+}
+
+static void say_why(struct dialogue *dialogue, enum stream_result result) {
+    switch (result) {
+    case STREAM_OK:
+    case STREAM_EOF:
+    case STREAM_ERROR:
+        return;
+    case STREAM_TIMEOUT:
+        say(dialogue, "* BYE Time for logging in is over\r\n");
+        return;
+    case STREAM_CANCELLED:
+        say(dialogue, "* BYE Server shutting down\r\n");
+        return;
+    case STREAM_TOO_LONG:
+        say(dialogue, "* BYE Line too long\r\n");
+        return;
+    case STREAM_BARE_CR:
+    case STREAM_BARE_LF:
+    case STREAM_NUL:
+        say(dialogue, "* BYE Lines end in CR LF, and have no NUL\r\n");
+        return;
+    }
+}
+
+static bool read_command(struct dialogue *dialogue) {
+    struct str line;
+    struct imap_literal literal;
+    unsigned literals = 0;
+    buf_clear(&dialogue->command);
+    enum stream_result result = front_read_line(dialogue->client, &line);
+    if (result == STREAM_OK) buf_append(&dialogue->command, line);
+    while (result == STREAM_OK && imap_line_literal(line, &literal)) {
+        if (literal.size > LITERAL_MAX || ++literals > 4) {
+            say(dialogue, "* BYE [TOOBIG] Too much before the login\r\n");
+            return false;
+        }
+        if (literal.synchronizing) {
+            say(dialogue, "+ OK\r\n");
+            if (!flush(dialogue)) return false;
+        }
+        buf_append(&dialogue->command, STR("\r\n"));
+        if (!read_literal(dialogue, literal.size)) return false;
+        result = front_read_line(dialogue->client, &line);
+        if (result == STREAM_OK) buf_append(&dialogue->command, line);
+    }
+    say_why(dialogue, result);
+    return result == STREAM_OK;
+}
+
+static void do_command(struct dialogue *dialogue) {
+    struct imap_parser parser = {.rest = buf_str(&dialogue->command), .arena = dialogue->arena};
+    struct str name;
+    dialogue->tag = STR("*");
+    if (!imap_take_tag(&parser, &dialogue->tag) || !imap_take_space(&parser) || !imap_take_atom(&parser, &name) ||
+        (parser.rest.length > 0 && !imap_take_space(&parser))) {
+        bad(dialogue, &parser);
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(commands); i++) {
+        if (!str_equal_nocase(name, str_from(commands[i].name))) continue;
+        commands[i].run(dialogue, &parser);
+        return;
+    }
+    dialogue->bad++;
+    say(dialogue, "%.*s BAD Log in first\r\n", STR_ARGS(dialogue->tag));
+}
+
+static void converse(struct dialogue *dialogue) {
+    struct buf text = buf_make(0);
+    append_capabilities(dialogue, &text);
+    say(dialogue, "* OK [CAPABILITY %.*s] %.*s\r\n", STR_ARGS(buf_str(&text)), STR_ARGS(dialogue->client->front->config->login_greeting));
+    buf_free(&text);
+    while (!dialogue->over && dialogue->ticket.length == 0) {
+        if (!read_command(dialogue)) {
+            dialogue->over = true;
+            break;
+        }
+        dialogue->arena = arena_create(1 << 20);
+        do_command(dialogue);
+        memory_wipe(dialogue->command.data, dialogue->command.length);
+        arena_destroy(&dialogue->arena);
+        if (dialogue->bad >= BAD_MAX) {
+            say(dialogue, "* BYE Too many bad commands\r\n");
+            dialogue->over = true;
+        }
+    }
+}
+
+static void serve(struct service *service, int connection, unsigned listener) {
+    struct front *front = service_context(service);
+    struct front_client *client = front_accept(front, connection, LINE_LIMIT);
+    (void)listener;
+    if (!client) return;
+    struct dialogue dialogue = {.client = client};
+    converse(&dialogue);
+    stream_set_deadline(client->stream, deadline_in(LAST_WORD));
+    bool good = stream_flush(client->stream) == STREAM_OK;
+    if (good && dialogue.ticket.length > 0) {
+        front_serve_session(client, buf_str(&dialogue.login_tag), buf_str(&dialogue.ticket),
+                            STR("* BYE Session lost, log in again\r\n"), STR("* OK Still here\r\n"));
+    }
+    buf_free_secret(&dialogue.command);
+    buf_free_secret(&dialogue.ticket);
+    buf_free(&dialogue.login_tag);
+    front_client_free(&client);
+}
+
+/* ---- the daemon */
+
+static bool prepare(struct service *service, struct failure *failure) {
+    struct front *front = MEMORY_NEW(struct front);
+    service_set_context(service, front);
+    return front_prepare(front, service, STR("imap"), failure);
+}
+
+static bool start(struct service *service, struct failure *failure) {
+    (void)failure;
+    front_start(service_context(service));
+    return true;
+}
+
+static void stop(struct service *service) {
+    front_stop(service_context(service));
+}
+
+static const struct service_declaration declaration = {
+    .program = "imapd", .prepare = prepare, .start = start, .session = serve, .stop = stop, .session_limit = 20000};
+
+int main(int argument_count, char **arguments) {
+    return service_run(argument_count, arguments, &declaration);
+}

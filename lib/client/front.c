@@ -1,0 +1,367 @@
+/* See front.h: TLS, login, the loan. */
+#include "front.h"
+
+#include <unistd.h>
+
+#include "log.h"
+#include "log_text.h"
+#include "tls_suite.h"
+
+#define KEYS_TIME      30000
+#define AUTH_TIME      100000
+#define COMPLAINT_TIME 60000
+#define WAKE_TRIES     8    /* mailbox may be restarting */
+#define WAKE_PAUSE     500  /* ms between them */
+#define LOOK_EVERY     30000 /* ms: mailboxes that could not be watched */
+
+/* ---- the process */
+
+static enum front_tls configured_tls(const struct config *config) {
+    static const struct {
+        struct str word;
+        enum front_tls tls;
+    } words[] = {{STR_INIT("none"), FRONT_TLS_NONE}, {STR_INIT("may"), FRONT_TLS_OFFERED}, {STR_INIT("implicit"), FRONT_TLS_IMPLICIT}};
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
+        if (str_equal(config->login_tls, words[i].word)) return words[i].tls;
+    return FRONT_TLS_REQUIRED;
+}
+
+static bool has_certificate(const struct config *config) {
+    const struct str files[] = {config->smtpd_tls_chain_files, config->smtpd_tls_cert_file, config->smtpd_tls_eccert_file, config->tls_server_sni_maps};
+    for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
+        if (files[i].length && !str_equal(files[i], STR("none"))) return true;
+    return false;
+}
+
+bool front_prepare(struct front *front, struct service *service, struct str protocol, struct failure *failure) {
+    const struct config *config = service_config(service);
+    front->service = service;
+    front->config = config;
+    front->protocol = protocol;
+    front->arena = arena_create(0);
+    front->tls = configured_tls(config);
+    front->tls_options = (struct tls_server_options){.fingerprint_digest = STR("sha256"), .session_context = protocol, .alpn = protocol, .tickets = true,
+                                                     .session_lifetime = config->smtpd_tls_session_cache_timeout};
+    if (front->tls == FRONT_TLS_NONE) return true;
+    if (!has_certificate(config)) log_warning("there is no certificate (smtpd_tls_chain_files): clients cannot speak TLS");
+    return tls_suite_read(config, config->smtpd_tls_mandatory_protocols, config->smtpd_tls_mandatory_ciphers, STR("kRSA aNULL"), front->arena,
+                          &front->tls_options.suite, failure);
+}
+
+void front_start(struct front *front) {
+    front->auth = auth_client_create(front->service);
+    front->mailbox = service_client(front->service, "mailbox", NULL, NULL);
+    if (front->tls != FRONT_TLS_NONE && has_certificate(front->config)) front->keys = keys_pool_create(front->service, &front->tls_options);
+}
+
+void front_stop(struct front *front) {
+    for (struct front_client *client = front->clients; client; client = client->next)
+        task_cancel(client->task);
+}
+
+/* ---- clients */
+
+static void start_waiting(struct front_client *client) {
+    struct front_client **first = &client->front->clients;
+    client->next = *first;
+    client->link = first;
+    if (*first) (*first)->link = &client->next;
+    *first = client;
+}
+
+static void stop_waiting(struct front_client *client) {
+    *client->link = client->next;
+    if (client->next) client->next->link = client->link;
+}
+
+struct front_client *front_accept(struct front *front, int connection, size_t line_limit) {
+    struct front_client *client = MEMORY_NEW(struct front_client);
+    client->front = front;
+    client->task = task_current();
+    client->stream = stream_create(connection, line_limit);
+    client->login_until = deadline_in(front->config->login_time_limit * 1000);
+    if (!endpoint_of_peer(connection, &client->peer)) {
+        front_client_free(&client);
+        return NULL;
+    }
+    client->local = endpoint_is_local(&client->peer) || endpoint_is_loopback(&client->peer);
+    if (endpoint_is_local(&client->peer))
+        buf_append(&client->address, STR("127.0.0.1"));
+    else
+        endpoint_format_ip(&client->peer, &client->address);
+    if (front->tls == FRONT_TLS_IMPLICIT && !front_begin_tls(client)) front_client_free(&client);
+    return client;
+}
+
+void front_client_free(struct front_client **client) {
+    stream_destroy(&(*client)->stream);
+    buf_free(&(*client)->address);
+    buf_free(&(*client)->user);
+    MEMORY_FREE(*client);
+}
+
+/* ---- TLS */
+
+static struct tls_context *take_context(struct front *front) {
+    struct failure failure = {0};
+    if (!front->keys) return NULL;
+    struct tls_context *context = keys_pool_context(front->keys, deadline_in(KEYS_TIME), &failure);
+    if (!context && deadline_left(front->complaint) == 0) {
+        log_warning("TLS is not available: %s", failure.text);
+        front->complaint = deadline_in(COMPLAINT_TIME);
+    }
+    return context;
+}
+
+bool front_can_tls(struct front_client *client) {
+    if (client->encrypted || client->front->tls == FRONT_TLS_NONE) return false;
+    struct tls_context *context = take_context(client->front);
+    bool possible = context != NULL;
+    tls_context_release(&context);
+    return possible;
+}
+
+bool front_needs_tls(const struct front_client *client) {
+    return client->front->tls == FRONT_TLS_REQUIRED && !client->encrypted && !client->local;
+}
+
+bool front_begin_tls(struct front_client *client) {
+    struct failure failure = {0};
+    struct tls_context *context = take_context(client->front);
+    if (!context) return false;
+    stream_set_deadline(client->stream, client->login_until);
+    client->encrypted = tls_accept(client->stream, context, &client->tls, &failure);
+    tls_context_release(&context);
+    if (!client->encrypted) log_info("TLS with %s failed: %s", buf_string(&client->address), failure.text);
+    return client->encrypted;
+}
+
+enum stream_result front_read_line(struct front_client *client, struct str *line) {
+    if (service_is_stopping(client->front->service)) return STREAM_CANCELLED;
+    stream_set_deadline(client->stream, client->login_until);
+    start_waiting(client);
+    enum stream_result result = stream_read_line(client->stream, line);
+    stop_waiting(client);
+    return result;
+}
+
+/* ---- login */
+
+struct bindings {
+    uint8_t exporter[32], end_point[64];
+    size_t exporter_length, end_point_length;
+};
+
+static struct auth_subject subject_of(const struct front_client *client, struct bindings *bindings) {
+    *bindings = (struct bindings){0};
+    if (client->tls)
+        tls_channel_bindings(client->tls, bindings->exporter, &bindings->exporter_length, bindings->end_point, &bindings->end_point_length);
+    return (struct auth_subject){
+        .protocol = client->front->protocol,
+        .client_address = buf_str(&client->address),
+        .client_name = STR("unknown"),
+        .local_name = client->front->config->myhostname,
+        .realm = STR_EMPTY,
+        .encrypted = client->encrypted || client->local,
+        .exporter = str_make((const char *)bindings->exporter, bindings->exporter_length),
+        .end_point = str_make((const char *)bindings->end_point, bindings->end_point_length),
+        .certificate = STR_EMPTY,
+    };
+}
+
+struct str front_mechanisms(struct front_client *client, struct arena *arena) {
+    struct bindings bindings;
+    struct auth_subject subject = subject_of(client, &bindings);
+    struct str names = auth_mechanisms(client->front->auth, &subject, deadline_in(AUTH_TIME), arena);
+    return names.data ? names : STR_EMPTY;
+}
+
+/* What Dovecot's readers of logs look for: "(auth failed, N attempts in N secs): user=<>, method=, rip=, lip=". */
+static void log_wrong(struct front_client *client, struct str mechanism, struct str login) {
+    client->wrong++;
+    buf_clear(&client->user);
+    log_text_append(&client->user, str_slice(login, 0, 200), 0);
+    log_info("login failed (auth failed, %u attempts): user=<%s>, method=%.*s, rip=%s%s", client->wrong, buf_string(&client->user),
+             STR_ARGS(mechanism), buf_string(&client->address), client->encrypted ? ", TLS" : "");
+}
+
+static bool find_ticket(const struct auth_result *result, struct arena *arena, struct str *ticket) {
+    struct ipc_auth_field field;
+    size_t offset = 0;
+    bool bad = false;
+    while (ipc_list_next(result->fields, IPC_ROW_AUTH_FIELD, &offset, &field, &bad))
+        if (str_equal(field.name, STR("ticket"))) return arena_copy(arena, field.value, ticket);
+    return false;
+}
+
+static enum front_login finish(struct front_client *client, struct str mechanism, const struct auth_result *result, struct arena *arena,
+                               struct str *ticket, struct str *text) {
+    if (result->outcome == AUTH_GRANTED && find_ticket(result, arena, ticket)) {
+        buf_clear(&client->user);
+        log_text_append(&client->user, str_slice(result->login, 0, 200), 0);
+        log_info("login: user=<%s>, method=%.*s, rip=%s%s", buf_string(&client->user), STR_ARGS(mechanism), buf_string(&client->address),
+                 client->encrypted ? ", TLS" : "");
+        return LOGIN_DONE;
+    }
+    *text = result->text;
+    if (result->outcome == AUTH_GRANTED) *text = STR("no mailbox can be had now");
+    if (result->outcome != AUTH_DENIED) return LOGIN_LATER;
+    log_wrong(client, mechanism, result->login);
+    return LOGIN_WRONG;
+}
+
+enum front_login front_log_in(struct front_client *client, struct str mechanism, bool has_initial, struct str initial, front_ask *ask,
+                              void *context, struct arena *arena, struct str *ticket, struct str *text) {
+    struct front *front = client->front;
+    struct bindings bindings;
+    struct auth_subject subject = subject_of(client, &bindings);
+    struct auth_result result;
+    struct buf response = buf_make(12288);
+    uint64_t exchange = 0;
+    auth_begin(front->auth, &subject, mechanism, has_initial, initial, deadline_in(AUTH_TIME), arena, &exchange, &result);
+    while (result.outcome == AUTH_GO_ON) {
+        buf_clear(&response);
+        if (!ask(context, result.data, &response)) {
+            auth_cancel(front->auth, exchange);
+            buf_free_secret(&response);
+            return LOGIN_GONE;
+        }
+        auth_respond(front->auth, exchange, buf_str(&response), deadline_in(AUTH_TIME), arena, &result);
+    }
+    /* The mechanism's last word, where the protocol has no place for it, is one more challenge with an empty answer. */
+    if (result.outcome == AUTH_GRANTED && result.data.length > 0) {
+        buf_clear(&response);
+        if (!ask(context, result.data, &response)) {
+            buf_free_secret(&response);
+            return LOGIN_GONE;
+        }
+    }
+    buf_free_secret(&response);
+    return finish(client, mechanism, &result, arena, ticket, text);
+}
+
+static bool ask_nobody(void *context, struct str challenge, struct buf *response) {
+    (void)context;
+    (void)challenge;
+    (void)response;
+    return false;
+}
+
+enum front_login front_log_in_plain(struct front_client *client, struct str user, struct str password, struct arena *arena,
+                                    struct str *ticket, struct str *text) {
+    struct buf message = buf_make(4096);
+    *text = STR("wrong name or password");
+    bool good = !memchr(user.data, '\0', user.length) && !memchr(password.data, '\0', password.length);
+    buf_append_char(&message, '\0');
+    buf_append(&message, user);
+    buf_append_char(&message, '\0');
+    buf_append(&message, password);
+    enum front_login login = LOGIN_WRONG;
+    if (good && !buf_overflowed(&message))
+        login = front_log_in(client, STR("PLAIN"), true, buf_str(&message), ask_nobody, NULL, arena, ticket, text);
+    else
+        log_wrong(client, STR("PLAIN"), user);
+    buf_free_secret(&message);
+    return login == LOGIN_GONE ? LOGIN_LATER : login;
+}
+
+/* ---- idling */
+
+static void client_speaks(int descriptor, void *argument) {
+    struct front_client *client = argument;
+    (void)descriptor;
+    client->input = true;
+    task_queue_wake_one(&client->idle);
+}
+
+static void mailbox_changes(int descriptor, void *argument) {
+    struct front_client *client = argument;
+    (void)descriptor;
+    client->event = true;
+    task_queue_wake_one(&client->idle);
+}
+
+static bool say(struct front_client *client, struct str text) {
+    stream_set_deadline(client->stream, deadline_in(60000));
+    return text.length == 0 || (stream_write(client->stream, text) == STREAM_OK && stream_flush(client->stream) == STREAM_OK);
+}
+
+/* How long until somebody has to look, or the client to hear something. */
+static int64_t next_wait(const struct front_client *client, bool unwatched, struct str still_here, deadline ends) {
+    int64_t wait = deadline_left(ends), interval = client->front->config->imap_idle_notify_interval * 1000;
+    if (still_here.length > 0 && interval > 0 && interval < wait) wait = interval;
+    if (unwatched && wait > LOOK_EVERY) wait = LOOK_EVERY;
+    return wait;
+}
+
+/* Waits for the client, the mailbox or the time. False: it is over (the client is gone, everything stops). */
+static bool wait_idle(struct front_client *client, int inotify, bool unwatched, struct str still_here, enum session_wake *reason) {
+    deadline ends = deadline_in(client->front->config->mail_idle_timeout * 1000);
+    struct loop_watch *input, *events = NULL;
+    bool going = true;
+    client->input = stream_readable_now(client->stream);
+    client->event = false;
+    input = client->input ? NULL : loop_watch_readable(stream_descriptor(client->stream), client_speaks, client);
+    if (inotify >= 0) events = loop_watch_readable(inotify, mailbox_changes, client);
+    start_waiting(client);
+    while (going && !client->input && !client->event) {
+        enum wait_result result = task_queue_wait(&client->idle, deadline_in(next_wait(client, unwatched, still_here, ends)));
+        if (result == WAIT_CANCELLED || deadline_left(ends) == 0) going = false;
+        if (result != WAIT_TIMEOUT || !going) continue;
+        if (unwatched) client->event = true;
+        if (still_here.length > 0) going = say(client, still_here);
+    }
+    stop_waiting(client);
+    if (input) loop_watch_stop(&input);
+    if (events) loop_watch_stop(&events);
+    *reason = client->input ? WAKE_INPUT : WAKE_EVENT;
+    return going;
+}
+
+/* ---- the loan */
+
+/* A session after an IDLE: mailbox may be restarting just now, and the client does not care. */
+static enum front_end run_session(struct front_client *client, struct front_loan *loan, struct arena *arena, struct failure *failure) {
+    enum front_end end = FRONT_LOST;
+    for (unsigned attempt = 0; attempt < WAKE_TRIES; attempt++) {
+        struct failure again = {0};
+        end = front_session_run(client->front->mailbox, loan, arena, &again);
+        *failure = again;
+        if (end != FRONT_LOST || loan->reason == WAKE_LOGIN || again.text[0] == '\0') break;
+        if (task_sleep(WAKE_PAUSE) == WAIT_CANCELLED) break;
+    }
+    return end;
+}
+
+void front_serve_session(struct front_client *client, struct str tag, struct str ticket, struct str lost, struct str still_here) {
+    struct front_loan loan = {.connection = client->stream, .encrypted = client->encrypted, .client_address = buf_str(&client->address),
+                              .tag = tag, .ticket = ticket, .state = STR_EMPTY, .input = STR_EMPTY, .reason = WAKE_LOGIN, .inotify = -1};
+    struct arena *arena = arena_create(0);
+    struct failure failure = {0};
+    enum front_end end = run_session(client, &loan, arena, &failure);
+    while (end == FRONT_IDLE) {
+        bool going = true;
+        loan.reason = WAKE_INPUT;
+        if (loan.new_input.length == 0) going = wait_idle(client, loan.inotify, loan.unwatched, still_here, &loan.reason);
+        if (loan.inotify >= 0) close(loan.inotify);
+        loan.inotify = -1;
+        if (!going) {
+            say(client, STR("* BYE Disconnected\r\n"));
+            break;
+        }
+        struct arena *next = arena_create(0);
+        loan.tag = loan.ticket = STR_EMPTY;
+        loan.state = loan.new_state;
+        loan.input = loan.new_input;
+        end = run_session(client, &loan, next, &failure);
+        arena_destroy(&arena);
+        arena = next;
+    }
+    if (end == FRONT_LOST) {
+        log_warning("session of %s from %s is lost: %s", buf_string(&client->user), buf_string(&client->address),
+                    failure.text[0] ? failure.text : "its process ended");
+        say(client, lost);
+    }
+    log_info("disconnected: user=<%s>, rip=%s", buf_string(&client->user), buf_string(&client->address));
+    arena_destroy(&arena);
+}

@@ -1,0 +1,204 @@
+/* The front's side of session_channel.h: a client's connection is lent to a session, and taken back. */
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ipc_socket.h"
+#include "session_channel.h"
+#include "task.h"
+
+#define OPEN_TIME 60000 /* ms that mailbox has to make a session */
+#define SEND_TIME 60000
+#define LEFT_MAX  49152 /* octets that a client may have sent on before its session took them */
+
+/* For TLS: a pair of sockets whose one side the session has, and two tasks that copy. */
+struct pump {
+    struct stream *client; /* TLS */
+    struct stream *plain;  /* our side of the pair */
+    int session_side;      /* the session's, a copy of which we keep: to read what it left */
+    struct task *inward;
+    bool inward_ended, client_gone;
+};
+
+static bool write_all(struct stream *to, struct str bytes) {
+    return stream_write(to, bytes) == STREAM_OK && stream_flush(to) == STREAM_OK;
+}
+
+/* Client to session. */
+static void copy_inward(void *argument) {
+    struct pump *pump = argument;
+    struct str bytes;
+    while (stream_read_some(pump->client, 16384, &bytes) == STREAM_OK)
+        if (!write_all(pump->plain, bytes)) break;
+    if (!task_is_cancelled(task_current())) {
+        pump->client_gone = true;
+        shutdown(stream_descriptor(pump->plain), SHUT_WR); /* the session reads the end */
+    }
+    pump->inward_ended = true;
+}
+
+static bool pump_begin(struct pump *pump, struct stream *client, struct failure *failure) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return failure_set_errno(failure, errno, "cannot make a pair of sockets");
+    *pump = (struct pump){.client = client, .plain = stream_create(pair[0], 65536), .session_side = pair[1]};
+    stream_set_deadline(client, DEADLINE_NEVER);
+    stream_share(client, true);
+    stream_share(pump->plain, true);
+    if (task_start_held("inward", copy_inward, pump, &pump->inward)) return true;
+    stream_destroy(&pump->plain);
+    close(pair[1]);
+    return failure_set(failure, "out of resources");
+}
+
+/* What the session has not read any more: bytes of the client that were copied already. */
+static void take_left(struct pump *pump, struct buf *left) {
+    char bytes[4096];
+    ssize_t got;
+    while (left->length < LEFT_MAX && (got = recv(pump->session_side, bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
+        buf_append_bytes(left, bytes, (size_t)got);
+}
+
+static void pump_end(struct pump *pump, struct buf *left) {
+    task_cancel(pump->inward);
+    if (task_join(pump->inward, DEADLINE_NEVER) != WAIT_READY) return; /* ours is cancelled: the process ends */
+    task_release(&pump->inward);
+    take_left(pump, left);
+    stream_share(pump->client, false);
+    stream_destroy(&pump->plain);
+    close(pump->session_side);
+}
+
+/* ---- what the session says */
+
+struct lent {
+    struct ipc_socket control;
+    struct stream *connection;
+    struct pump pump;
+    bool encrypted;
+    bool over; /* the control connection has said its last */
+    enum front_end end;
+    struct arena *arena;
+    struct str state, input;
+    int inotify;
+    bool unwatched;
+    struct task *listener;
+};
+
+static void hear(struct lent *lent, const struct ipc_packet *packet) {
+    if (packet->type == IPC_SESSION_IDLE) {
+        const struct ipc_session_idle *idle = ipc_packet_decode(packet, lent->arena);
+        if (!idle) return;
+        lent->end = FRONT_IDLE;
+        lent->state = idle->state;
+        lent->input = idle->input;
+        lent->unwatched = idle->unwatched;
+        lent->inotify = packet->descriptor;
+        return;
+    }
+    if (packet->descriptor >= 0) close(packet->descriptor);
+    if (packet->type == IPC_SESSION_ENDED) lent->end = FRONT_ENDED;
+}
+
+/* Until the session has spoken or is gone; for TLS in a task beside the one that copies outward. */
+static void listen_to_session(struct lent *lent) {
+    struct ipc_packet packet = {.descriptor = -1};
+    for (;;) {
+        enum ipc_transfer transfer = ipc_socket_receive(&lent->control, &packet);
+        if (transfer == IPC_TRANSFER_DONE) {
+            hear(lent, &packet);
+            if (lent->end != FRONT_LOST) break;
+            continue;
+        }
+        if (transfer != IPC_TRANSFER_AGAIN) break;
+        if (task_wait_readable(lent->control.descriptor, DEADLINE_NEVER) != WAIT_READY) break;
+    }
+    lent->over = true;
+}
+
+static void listener(void *argument) {
+    struct lent *lent = argument;
+    listen_to_session(lent);
+    /* Everything the session said is in the pair by now: the copying task reads until there is nothing, then ends. */
+    shutdown(lent->pump.session_side, SHUT_WR);
+}
+
+/* Session to client, in the task of the connection; ends when the session's side is shut. */
+static void copy_outward(struct lent *lent) {
+    struct str bytes;
+    bool good = true;
+    while (stream_read_some(lent->pump.plain, 16384, &bytes) == STREAM_OK) {
+        if (!good) continue; /* a client that takes nothing must not hold up its session */
+        good = stream_write(lent->connection, bytes) == STREAM_OK;
+        if (good && !stream_readable_now(lent->pump.plain)) good = stream_flush(lent->connection) == STREAM_OK;
+    }
+    if (good && stream_flush(lent->connection) != STREAM_OK) lent->pump.client_gone = true;
+}
+
+/* ---- lending */
+
+static bool open_control(struct lent *lent, struct ipc_client *mailbox, struct str ticket, struct str state, struct failure *failure) {
+    int pair[2];
+    struct ipc_reply reply = {.descriptor = -1};
+    struct ipc_mailbox_open open = {.ticket = ticket, .state = state};
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return failure_set_errno(failure, errno, "cannot make a pair of sockets");
+    ipc_socket_open(&lent->control, pair[0]);
+    bool good = ipc_ask(mailbox, IPC_MAILBOX_OPEN, &open, pair[1], IPC_DONE, deadline_in(OPEN_TIME), lent->arena, &reply, failure) == IPC_OK;
+    close(pair[1]);
+    if (!good) ipc_socket_close(&lent->control);
+    return good;
+}
+
+static bool attach(struct lent *lent, const struct ipc_session_attach *message, struct failure *failure) {
+    int descriptor = stream_descriptor(lent->connection);
+    if (lent->encrypted) {
+        if (!pump_begin(&lent->pump, lent->connection, failure)) return false;
+        descriptor = lent->pump.session_side;
+    }
+    return ipc_socket_send(&lent->control, IPC_SESSION_ATTACH, 0, message, descriptor, deadline_in(SEND_TIME)) == IPC_TRANSFER_DONE ||
+           failure_set(failure, "the session is gone");
+}
+
+static void see_through(struct lent *lent) {
+    if (!lent->encrypted) {
+        listen_to_session(lent);
+    } else if (task_start_held("session", listener, lent, &lent->listener)) {
+        copy_outward(lent);
+        if (task_join(lent->listener, DEADLINE_NEVER) == WAIT_READY) task_release(&lent->listener);
+    }
+}
+
+enum front_end front_session_run(struct ipc_client *mailbox, struct front_loan *loan, struct arena *arena, struct failure *failure) {
+    struct lent lent = {.connection = loan->connection, .encrypted = loan->encrypted, .end = FRONT_LOST, .arena = arena, .inotify = -1,
+                        .state = STR_EMPTY, .input = STR_EMPTY};
+    struct buf left = buf_make(0), pending = buf_make(0);
+    struct ipc_session_attach message = {.tag = loan->tag, .reason = loan->reason, .encrypted = loan->encrypted, .client_address = loan->client_address};
+    buf_append(&pending, loan->input);
+    struct str ahead = stream_peek(loan->connection);
+    buf_append(&pending, ahead);
+    stream_consume(loan->connection, ahead.length);
+    message.input = buf_str(&pending);
+    if (!open_control(&lent, mailbox, loan->ticket, loan->state, failure)) {
+        buf_free(&pending);
+        return FRONT_LOST;
+    }
+    if (attach(&lent, &message, failure)) see_through(&lent);
+    if (lent.encrypted && lent.pump.plain) pump_end(&lent.pump, &left);
+    ipc_socket_close(&lent.control);
+    if (lent.end == FRONT_IDLE) {
+        buf_clear(&pending);
+        buf_append(&pending, lent.input);
+        buf_append(&pending, buf_str(&left));
+        loan->new_state = lent.state;
+        loan->inotify = lent.inotify;
+        loan->unwatched = lent.unwatched;
+        if (!arena_copy(arena, buf_str(&pending), &loan->new_input)) lent.end = FRONT_LOST;
+    } else if (lent.inotify >= 0) {
+        close(lent.inotify);
+    }
+    if (lent.encrypted && lent.pump.client_gone && lent.end == FRONT_IDLE) lent.end = FRONT_ENDED;
+    buf_free(&left);
+    buf_free(&pending);
+    return lent.end;
+}

@@ -1,0 +1,312 @@
+/* mailbox: the forker of sessions. See mailbox.h. */
+#include "mailbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/rand.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "sandbox.h"
+#include "task.h"
+
+#define TICKET_TIME    30000 /* ms */
+#define TICKETS_MAX    10000
+#define REQUESTS       1000
+
+/* ---- accounts */
+
+static void account_free(struct account **account) {
+    arena_destroy(&(*account)->arena);
+    MEMORY_FREE(*account);
+}
+
+static struct account *account_make(const struct ipc_mailbox_admit *admit) {
+    struct account *account = MEMORY_NEW(struct account);
+    account->arena = arena_create(16384);
+    account->uid = (uint32_t)admit->uid;
+    account->gid = (uint32_t)admit->gid;
+    account->quota_storage = admit->quota_storage;
+    account->quota_messages = admit->quota_messages;
+    account->expires = deadline_in(TICKET_TIME);
+    bool good = arena_copy(account->arena, admit->protocol, &account->protocol) &&
+                arena_copy(account->arena, admit->login, &account->login) && arena_copy(account->arena, admit->root, &account->root) &&
+                arena_copy(account->arena, admit->cache, &account->cache) &&
+                arena_copy(account->arena, admit->client_address, &account->client_address);
+    if (!good) account_free(&account);
+    return account;
+}
+
+static bool is_acceptable(const struct mailbox *mailbox, const struct ipc_mailbox_admit *admit) {
+    uint32_t own = geteuid();
+    if (admit->uid == 0 || admit->root.length == 0 || admit->root.data[0] != '/' || admit->ticket.length < 16) return false;
+    (void)mailbox;
+    return own == 0 || admit->uid == own;
+}
+
+static void admit(struct ipc_request *request, struct mailbox *mailbox) {
+    const struct ipc_mailbox_admit *message = request->message;
+    if (!str_equal(ipc_peer_service(request->peer), STR("auth"))) {
+        ipc_answer_failed(request, 550, "5.7.1", "only auth admits");
+    } else if (!is_acceptable(mailbox, message)) {
+        log_warning("account %.*s: no session as user %llu in %.*s", STR_ARGS(message->login), (unsigned long long)message->uid,
+                    STR_ARGS(message->root));
+        ipc_answer_failed(request, 550, "5.7.1", "no session can be had as that user");
+    } else if (map_count(mailbox->tickets) >= TICKETS_MAX) {
+        ipc_answer_failed(request, 451, "4.3.2", "too many logins at once");
+    } else {
+        struct account *account = account_make(message);
+        struct ipc_done done = {.empty_ = {}};
+        if (!account) {
+            ipc_answer_failed(request, 451, "4.3.0", "the account is too large");
+            return;
+        }
+        struct account *old = map_put(mailbox->tickets, message->ticket, account);
+        if (old) account_free(&old);
+        ipc_answer(request, IPC_DONE, &done, -1);
+    }
+}
+
+static void expire_tickets(struct mailbox *mailbox) {
+    size_t cursor = 0;
+    struct str key;
+    void *value;
+    while (map_next(mailbox->tickets, &cursor, &key, &value)) {
+        struct account *account = value;
+        if (deadline_left(account->expires) > 0) continue;
+        map_remove(mailbox->tickets, key);
+        account_free(&account);
+    }
+}
+
+/* ---- states: what stands before a session's own is ours */
+
+/* The account goes with the state, so that waking needs no question to auth: packed before what the session says. */
+static void pack_account(const struct account *account, struct buf *text) {
+    buf_printf(text, "%u %u %llu %llu %.*s\n%.*s\n%.*s\n%.*s\n", account->uid, account->gid, (unsigned long long)account->quota_storage,
+               (unsigned long long)account->quota_messages, STR_ARGS(account->protocol), STR_ARGS(account->root), STR_ARGS(account->cache),
+               STR_ARGS(account->client_address));
+}
+
+static bool take_line(struct str *rest, struct str *line) {
+    return str_cut(*rest, '\n', line, rest);
+}
+
+static bool take_number(struct str *line, uint64_t maximum, uint64_t *number) {
+    struct str word;
+    return str_next_word(line, " ", &word) && str_to_u64(word, maximum, number);
+}
+
+static struct account *unpack_account(struct str login, struct str *state) {
+    struct str line, root, cache, address, protocol;
+    uint64_t uid, gid, storage, messages;
+    if (!take_line(state, &line) || !take_number(&line, UINT32_MAX - 1, &uid) || !take_number(&line, UINT32_MAX - 1, &gid) ||
+        !take_number(&line, UINT64_MAX, &storage) || !take_number(&line, UINT64_MAX, &messages) || !str_next_word(&line, " ", &protocol) ||
+        !take_line(state, &root) || !take_line(state, &cache) || !take_line(state, &address))
+        return NULL;
+    struct ipc_mailbox_admit admitted = {.protocol = protocol, .login = login, .uid = uid, .gid = gid, .root = root, .cache = cache,
+                                         .client_address = address, .quota_storage = storage, .quota_messages = messages, .ticket = STR("0123456789abcdef")};
+    return account_make(&admitted);
+}
+
+/* ---- sessions */
+
+static void session_ended(int descriptor, void *argument) {
+    struct live_session *session = argument;
+    struct mailbox *mailbox = session->mailbox;
+    int status = 0;
+    (void)descriptor;
+    if (waitpid(session->process, &status, WNOHANG) == session->process && WIFSIGNALED(status))
+        log_warning("session of %.*s (process %d) was killed by signal %d", STR_ARGS(session->account.login), (int)session->process,
+                    WTERMSIG(status));
+    loop_watch_stop(&session->watch);
+    close(session->watched);
+    *session->link = session->next;
+    if (session->next) session->next->link = session->link;
+    mailbox->session_count--;
+    arena_destroy(&session->account.arena);
+    MEMORY_FREE(session);
+}
+
+static void note_session(struct mailbox *mailbox, struct account *account, pid_t process) {
+    struct live_session *session = MEMORY_NEW(struct live_session);
+    session->mailbox = mailbox;
+    session->account = *account; /* takes its arena over */
+    session->process = process;
+    session->begun = clock_date() / CLOCK_SECOND;
+    session->watched = (int)syscall(SYS_pidfd_open, process, 0);
+    session->next = mailbox->sessions;
+    session->link = &mailbox->sessions;
+    if (session->next) session->next->link = &session->next;
+    mailbox->sessions = session;
+    mailbox->session_count++;
+    MEMORY_FREE(account);
+    session->watch = session->watched >= 0 ? loop_watch_readable(session->watched, session_ended, session) : NULL;
+}
+
+static size_t sessions_of(const struct mailbox *mailbox, const struct account *account) {
+    size_t count = 0;
+    for (const struct live_session *session = mailbox->sessions; session; session = session->next)
+        count += str_equal(session->account.login, account->login) && str_equal(session->account.client_address, account->client_address);
+    return count;
+}
+
+/* Starts a session for an account; takes the account over. */
+static void start(struct ipc_request *request, struct mailbox *mailbox, struct account *account, const uint8_t nonce[16], struct str state) {
+    const struct config *config = mailbox->config;
+    struct ipc_done done = {.empty_ = {}};
+    if (mailbox->session_count >= (size_t)config->mailbox_session_limit ||
+        (config->mail_max_userip_connections > 0 && sessions_of(mailbox, account) >= (size_t)config->mail_max_userip_connections)) {
+        ipc_answer_failed(request, 451, "4.3.2", "too many sessions%s", mailbox->session_count >= (size_t)config->mailbox_session_limit ? "" : " of this account from there");
+        account_free(&account);
+        return;
+    }
+    pid_t child = fork();
+    if (child == 0) session_process(mailbox, account, nonce, request->descriptor, state);
+    if (child < 0) {
+        log_warning("cannot fork a session for %.*s: %s", STR_ARGS(account->login), strerror(errno));
+        ipc_answer_failed(request, 451, "4.3.0", "cannot make a session now");
+        account_free(&account);
+        return;
+    }
+    note_session(mailbox, account, child);
+    ipc_answer(request, IPC_DONE, &done, -1);
+}
+
+static void open_session(struct ipc_request *request, struct mailbox *mailbox) {
+    const struct ipc_mailbox_open *message = request->message;
+    uint8_t nonce[16];
+    struct str login, state = STR_EMPTY;
+    struct account *account = NULL;
+    if (message->ticket.length > 0) {
+        account = map_remove(mailbox->tickets, message->ticket);
+        if (account && deadline_left(account->expires) <= 0) account_free(&account);
+        if (account && getrandom(nonce, sizeof nonce, 0) != (ssize_t)sizeof nonce) account_free(&account);
+    } else if (session_unseal(mailbox->seal_master, message->state, &login, nonce, &state)) {
+        account = unpack_account(login, &state);
+    }
+    if (account)
+        start(request, mailbox, account, nonce, state);
+    else
+        ipc_answer_failed(request, 550, "5.7.1", "no such ticket or state");
+}
+
+/* ---- operators */
+
+static void list_sessions(struct ipc_request *request, struct mailbox *mailbox) {
+    struct buf rows = buf_make(60000), cursor = buf_make(0);
+    struct ipc_session_listed listed = {.cursor = STR_EMPTY};
+    const struct ipc_session_list *list = request->message;
+    uint64_t after = 0, at = 0;
+    if (!str_to_u64(list->after, UINT64_MAX, &after)) after = 0;
+    for (const struct live_session *session = mailbox->sessions; session; session = session->next) {
+        if (at++ < after) continue;
+        struct ipc_session_row row = {.login = session->account.login, .protocol = session->account.protocol,
+                                      .client_address = session->account.client_address, .process = (uint64_t)session->process,
+                                      .begun = (uint64_t)session->begun};
+        if (!ipc_list_add(IPC_ROW_SESSION_ROW, &row, &rows, &listed.sessions.count)) {
+            listed.more = true;
+            at--;
+            break;
+        }
+    }
+    buf_printf(&cursor, "%llu", (unsigned long long)at);
+    listed.cursor = buf_str(&cursor);
+    listed.sessions.packed = buf_str(&rows);
+    ipc_answer(request, IPC_SESSION_LISTED, &listed, -1);
+    buf_free(&rows);
+    buf_free(&cursor);
+}
+
+static void kick(struct ipc_request *request, struct mailbox *mailbox) {
+    const struct ipc_session_kick *message = request->message;
+    struct ipc_session_kicked kicked = {0};
+    for (const struct live_session *session = mailbox->sessions; session; session = session->next)
+        if (message->login.length == 0 || str_equal(message->login, session->account.login))
+            kicked.count += kill(session->process, SIGTERM) == 0;
+    ipc_answer(request, IPC_SESSION_KICKED, &kicked, -1);
+}
+
+static bool is_operator(const struct ipc_request *request) {
+    uint32_t uid = ipc_peer_uid(request->peer);
+    return uid == 0 || uid == geteuid();
+}
+
+static void handle(struct ipc_request *request, void *context) {
+    struct mailbox *mailbox = context;
+    if (request->type == IPC_MAILBOX_ADMIT)
+        admit(request, mailbox);
+    else if (request->type == IPC_MAILBOX_OPEN)
+        open_session(request, mailbox);
+    else if (request->type == IPC_SESSION_LIST && is_operator(request))
+        list_sessions(request, mailbox);
+    else if (request->type == IPC_SESSION_KICK && is_operator(request))
+        kick(request, mailbox);
+    else
+        ipc_answer_failed(request, 550, "5.7.1", "mailbox does not do that");
+}
+
+/* ---- the daemon */
+
+static void serve(struct service *service, int connection, unsigned listener) {
+    (void)listener;
+    ipc_serve(connection, REQUESTS, handle, service_context(service));
+}
+
+static void read_boot(struct mailbox *mailbox) {
+    int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t length = file < 0 ? 0 : read(file, mailbox->boot, sizeof mailbox->boot - 1);
+    if (file >= 0) close(file);
+    struct str boot = str_trim(str_make(mailbox->boot, length > 0 ? (size_t)length : 0));
+    mailbox->boot[boot.length] = '\0';
+}
+
+/* The key of the seals outlives a reload, or every idle client would be thrown out by it: it lies in the data directory,
+ * readable by root alone. */
+static bool load_master(struct mailbox *mailbox, struct failure *failure) {
+    struct buf path = buf_make(0);
+    buf_printf(&path, "%.*s/session-seal", STR_ARGS(mailbox->config->data_directory));
+    int file = open(buf_string(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool good = file >= 0;
+    if (!good) failure_set_errno(failure, errno, "cannot open %s", buf_string(&path));
+    if (good && pread(file, mailbox->seal_master, sizeof mailbox->seal_master, 0) != (ssize_t)sizeof mailbox->seal_master)
+        good = (RAND_bytes(mailbox->seal_master, sizeof mailbox->seal_master) == 1 &&
+                pwrite(file, mailbox->seal_master, sizeof mailbox->seal_master, 0) == (ssize_t)sizeof mailbox->seal_master) ||
+               failure_set(failure, "cannot make %s", buf_string(&path));
+    if (file >= 0) close(file);
+    buf_free(&path);
+    return good;
+}
+
+static bool prepare(struct service *service, struct failure *failure) {
+    struct mailbox *mailbox = MEMORY_NEW(struct mailbox);
+    service_set_context(service, mailbox);
+    mailbox->service = service;
+    mailbox->config = service_config(service);
+    mailbox->tickets = map_create();
+    read_boot(mailbox);
+    session_prepare();
+    return load_master(mailbox, failure) && seccomp_make(RIGHT_FILES | RIGHT_MAP_FILES, &mailbox->filter, failure);
+}
+
+static void tick(struct service *service) {
+    expire_tickets(service_context(service));
+}
+
+static const struct service_declaration declaration = {
+    .program = "mailbox", .prepare = prepare, .session = serve, .tick = tick, .session_limit = 2000};
+
+int main(int argument_count, char **arguments) {
+    return service_run(argument_count, arguments, &declaration);
+}
+
+void mailbox_pack_state(const struct account *account, struct str state, struct buf *text) {
+    pack_account(account, text);
+    buf_append(text, state);
+}
