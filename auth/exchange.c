@@ -73,9 +73,16 @@ static void start_waiting(struct exchange *exchange) {
     *first = exchange;
 }
 
+/* What a source gave lies in the exchange's arena (source.h), which does not wipe. */
+static void wipe_text(struct str text) {
+    if (text.length) memory_wipe((void *)(uintptr_t)text.data, text.length);
+}
+
 static void exchange_free(struct exchange *exchange) {
     stop_waiting(exchange);
     dovecot_cancel(&exchange->relay);
+    wipe_text(exchange->account.secret);
+    wipe_text(exchange->account.app_secrets);
     arena_destroy(&exchange->arena);
     MEMORY_FREE(exchange);
 }

@@ -96,11 +96,11 @@ static struct record *find(const struct failures *failures, enum failures_kind k
 static void make_room(struct failures *failures, struct roll *roll, int64_t now) {
     for (unsigned chances = 0; map_count(roll->map) >= failures->limits.records && roll->oldest;) {
         struct record *oldest = roll->oldest;
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the oldest has no older one, so the list moves on */
         if (oldest->ban_ends > now && chances++ < SECOND_CHANCES) {
             unlink_record(roll, oldest);
             link_newest(roll, oldest);
         } else {
-            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the oldest has no older one, so the list moves on */
             forget(failures, oldest);
         }
     }

@@ -9,7 +9,7 @@ enum turn { TURN_WAITS, TURN_COMES, TURN_SENT_AWAY };
 
 /* On the stack of the task that waits. */
 struct waiter {
-    struct waiter *next;
+    struct waiter *next, **previous; /* what points to it */
     struct task_queue wake;
     struct str address;
     unsigned rank;
@@ -54,15 +54,15 @@ static void enter(struct hash_queue *queue, struct waiter *waiter) {
     while (*link && !goes_before(waiter, *link))
         link = &(*link)->next;
     waiter->next = *link;
+    waiter->previous = link;
+    if (waiter->next) waiter->next->previous = &waiter->next;
     *link = waiter;
     queue->waiting++;
 }
 
 static void leave(struct hash_queue *queue, struct waiter *waiter, enum turn turn) {
-    struct waiter **link = &queue->first;
-    while (*link != waiter)
-        link = &(*link)->next;
-    *link = waiter->next;
+    *waiter->previous = waiter->next;
+    if (waiter->next) waiter->next->previous = waiter->previous;
     queue->waiting--;
     waiter->turn = turn;
     (void)task_queue_wake_one(&waiter->wake);

@@ -14,3 +14,4 @@ auth_auth_SOURCES = auth/auth.c auth/auth_daemon.h auth/admit.c auth/bans.c auth
 	auth/mechanism_external.c auth/mechanism_oauth.c auth/mechanism_scram.c auth/relay.c auth/relay.h
 auth_auth_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE)
 auth_auth_LDADD = $(AUTH_LINK) $(FAULT_LINK)
+dist_man_MANS += man/tern-auth.8

@@ -26,7 +26,8 @@ struct auth_field {
     struct str name, value;
 };
 
-/* What is known of an account. Texts in the arena of the question. */
+/* What is known of an account. Texts in the arena of the question; the two secrets are wiped there, so they are no
+ * constants. */
 struct auth_account {
     struct str login;          /* as the source spells it */
     struct str secret;         /* "{SCHEME}..." or a crypt(3) hash; empty: none */

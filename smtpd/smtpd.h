@@ -304,11 +304,12 @@ void session_tls_trace(const struct session *session, struct buf *cipher, struct
 void sasl_offer(struct session *session);
 /* True if the client's lines may be as long as AUTH needs them. */
 bool sasl_is_offered(const struct session *session);
-/* Who it is about; texts are borrowed from the session and from bindings. */
+/* What a connection's TLS ties a login to. */
 struct sasl_bindings {
     uint8_t exporter[32], end_point[64];
     size_t exporter_length, end_point_length;
 };
+/* Who it is about; texts are borrowed from the session and from bindings. */
 struct auth_subject sasl_subject(const struct session *session, struct sasl_bindings *bindings);
 
 /* ---- limits.c: concurrency and rates by client */

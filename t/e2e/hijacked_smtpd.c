@@ -1020,6 +1020,81 @@ static void attack_hello(struct attack *attack) {
 
 /* ---- the command */
 
+/* ---- auth */
+
+/* One question to auth; false without an answer. */
+static bool ask_auth(struct attack *attack, enum ipc_type type, const void *message, struct buf *packet,
+                     enum ipc_type *answer) {
+    static uint32_t serial = 1;
+    struct ipc_connect wanted = {.service = STR("auth")};
+    int descriptor = -1;
+    int socket = ask_master(attack, IPC_CONNECT, &wanted, false);
+    serial++;
+    bool answered = socket >= 0 && send_typed(socket, type, serial, message, -1) == 0 &&
+                    raw_receive(socket, serial, packet, answer, &descriptor);
+    if (socket >= 0) close(socket);
+    return answered;
+}
+
+/* Guesses at an account's password, each as if it came from an address of its own. The last is right. */
+static void attack_guess(struct attack *attack) {
+    struct str user = word(attack), right = word(attack);
+    uint64_t count = number(attack);
+    unsigned outcomes[4] = {0}, lost = 0, hashes = 0;
+    for (uint64_t i = 0; i <= count; i++) {
+        char address[20];
+        struct buf initial = buf_make(0), packet = buf_make(0);
+        enum ipc_type type;
+        snprintf(address, sizeof address, "10.%u.%u.%u", (unsigned)(i >> 16 & 255), (unsigned)(i >> 8 & 255),
+                 (unsigned)(i & 255));
+        buf_append_char(&initial, '\0');
+        buf_append(&initial, user);
+        buf_append_char(&initial, '\0');
+        if (i < count)
+            buf_printf(&initial, "guess%llu", (unsigned long long)i);
+        else
+            buf_append(&initial, right);
+        struct ipc_auth_begin begin = {.exchange = 1,
+                                       .mechanism = STR("PLAIN"),
+                                       .has_initial = true,
+                                       .initial = buf_str(&initial),
+                                       .protocol = STR("smtp"),
+                                       .client_address = str_from(address),
+                                       .client_name = STR("unknown"),
+                                       .local_name = STR_EMPTY,
+                                       .realm = STR_EMPTY,
+                                       .encrypted = true,
+                                       .exporter = STR_EMPTY,
+                                       .end_point = STR_EMPTY,
+                                       .certificate = STR_EMPTY};
+        struct ipc_auth_answer answer;
+        if (ask_auth(attack, IPC_AUTH_BEGIN, &begin, &packet, &type) && type == IPC_AUTH_ANSWER &&
+            ipc_decode(buf_str(&packet), IPC_AUTH_ANSWER, &answer) && answer.outcome < 4)
+            outcomes[answer.outcome]++;
+        else
+            lost++;
+        hashes += str_find_str(buf_str(&packet), STR("$y$")) != STR_NONE;
+        buf_free(&initial);
+        buf_free(&packet);
+    }
+    say(attack, "granted %u denied %u later %u lost %u hashes %u", outcomes[AUTH_GRANTED], outcomes[AUTH_DENIED],
+        outcomes[AUTH_LATER], lost, hashes);
+}
+
+/* An operator's wishes, and the keys that SCRAM shows nobody. */
+static void attack_wishes(struct attack *attack) {
+    struct str user = word(attack);
+    struct buf packet = buf_make(0);
+    enum ipc_type type = IPC_NOTHING;
+    struct ipc_auth_bans bans = {.after = STR_EMPTY};
+    struct ipc_auth_ban_change lift = {.lift = true, .subject = user, .reason = STR_EMPTY};
+    struct ipc_auth_ban_change ban = {.subject = user, .reason = STR_EMPTY, .seconds = 1000};
+    say(attack, "bans %s", ask_auth(attack, IPC_AUTH_BANS, &bans, &packet, &type) ? ipc_type_name(type) : "lost");
+    say(attack, "lift %s", ask_auth(attack, IPC_AUTH_BAN_CHANGE, &lift, &packet, &type) ? ipc_type_name(type) : "lost");
+    say(attack, "ban %s", ask_auth(attack, IPC_AUTH_BAN_CHANGE, &ban, &packet, &type) ? ipc_type_name(type) : "lost");
+    buf_free(&packet);
+}
+
 static const struct {
     const char *name;
     void (*run)(struct attack *attack);
@@ -1051,6 +1126,8 @@ static const struct {
     {"!tickets", attack_tickets},
     {"!unlisten", attack_unlisten},
     {"!log", attack_log},
+    {"!guess", attack_guess},
+    {"!wishes", attack_wishes},
 };
 
 bool __wrap_cmd_noop(struct session *session, struct str argument) {

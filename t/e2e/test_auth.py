@@ -12,11 +12,13 @@ import shutil
 import signal
 import smtplib
 import socket
+import ssl
 import subprocess
 import threading
 import time
 
 import tern_test as t
+import tls_client_peers as tls
 
 t.need("tern", *t.DAEMONS)
 
@@ -302,6 +304,124 @@ def logs(tern):
     t.ok("wrong login: user=<nobody> from localhost[127.0.0.1] by PLAIN (smtp): no such account" in log,
          "auth says who, from where and why")
     t.ok("secret" not in log.replace("Secret", "").replace("/secret", ""), "no password is in the log")
+
+
+# ---- inside TLS
+
+class Keyed:
+    """A session by openssl s_client, which tells the keying material of RFC 9266; enough of smtplib.SMTP for Scram."""
+
+    def __init__(self, port):
+        self.process = subprocess.Popen(
+            [tls.OPENSSL, "s_client", "-connect", f"127.0.0.1:{port}", "-ign_eof", "-crlf", "-keymatexport",
+             "EXPORTER-Channel-Binding", "-keymatexportlen", "32"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.material = None
+        for line in self.process.stdout:
+            if b"Keying material:" in line:
+                self.material = bytes.fromhex(line.split(b":")[1].strip().decode())
+            if line.startswith(b"220 "):
+                break
+        self.docmd("EHLO", "client.test")
+
+    def docmd(self, verb, argument=""):
+        self.process.stdin.write(f"{verb} {argument}".rstrip().encode() + b"\n")
+        self.process.stdin.flush()
+        for line in self.process.stdout:
+            if line[:3].isdigit() and line[3:4] == b" ":
+                return int(line[:3]), line[4:].strip()
+        return 0, b""
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.kill()
+        self.process.wait()
+
+
+def encrypted():
+    """Channel bindings, certificates that log in, and what TLS forgets."""
+    settings = ["smtpd_sasl_auth_enable=yes", "smtpd_tls_ask_ccert=yes", "auth_failure_delay=0", "auth_address_failures=1000",
+                "smtpd_sasl_mechanism_filter=static:all", "smtpd_tls_loglevel=1"]
+    with t.Instance(settings=settings, tls=True) as tern:
+        root = tls.Authority(tern.top / "pki")
+        stranger = tls.Authority(tern.top / "pki2", "Stranger")
+        tern.set(f"smtpd_tls_CAfile = {root.certificate}")
+        for name in ("anna", "bert"):
+            tern.add_user(name)
+        write_accounts(tern, ["anna@example.test:{PLAIN}secret", "bert@example.test:{PLAIN}secret"])
+        tern.start()
+        trusting = ssl.create_default_context(cafile=str(tern.certificate))
+        trusting.check_hostname = False
+
+        def session(context=trusting):
+            client = smtplib.SMTP("127.0.0.1", tern.smtp_port, local_hostname="client.test", timeout=20)
+            client.starttls(context=context)
+            client.ehlo()
+            return client
+
+        with tern.smtp() as client:
+            t.ok("auth" not in client.esmtp_features and "starttls" in client.esmtp_features, "in clear there is no AUTH")
+        with session() as client:
+            t.is_(client.esmtp_features["auth"].split(),
+                  ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN", "LOGIN"],
+                  "inside TLS there are bindings")
+            end_point = hashlib.sha256(client.sock.getpeercert(True)).digest()
+            t.is_(Scram(client, "SCRAM-SHA-256-PLUS", ANNA, "secret", "p=tls-server-end-point,,", end_point).run()[0], 235,
+                  "SCRAM-SHA-256-PLUS, tls-server-end-point")
+        for mechanism, header, binding, code, what in (
+                ("SCRAM-SHA-1-PLUS", "p=tls-server-end-point,,", end_point, 235, "SCRAM-SHA-1-PLUS"),
+                ("SCRAM-SHA-256-PLUS", "p=tls-server-end-point,,", b"x" * 32, 535, "another server's certificate"),
+                ("SCRAM-SHA-256-PLUS", "p=tls-exporter,,", b"x" * 32, 535, "another connection's exporter"),
+                ("SCRAM-SHA-256-PLUS", "p=tls-unique,,", b"x" * 12, 501, "a binding that TLS 1.3 does not have"),
+                ("SCRAM-SHA-256-PLUS", "n,,", b"", 501, "-PLUS without binding"),
+                ("SCRAM-SHA-256", "y,,", b"", 535, "a client that was not told of -PLUS: somebody is between"),
+                ("SCRAM-SHA-256", "n,,", b"", 235, "a client that has no bindings")):
+            with session() as client:
+                t.is_(Scram(client, mechanism, ANNA, "secret", header, binding).run()[0], code, what)
+        keyed = Keyed(tern.smtps_port)
+        t.ok(keyed.material and Scram(keyed, "SCRAM-SHA-256-PLUS", ANNA, "secret", "p=tls-exporter,,", keyed.material).run()[0]
+             == 235, "tls-exporter, from the first byte", keyed.material)
+        keyed.close()
+        if shutil.which("msmtp"):
+            for mechanism, password, wanted in (("plain", "secret", 0), ("scram-sha-256", "secret", 0), ("plain", "wrong", 77)):
+                done = subprocess.run(["msmtp", "-C", "/dev/null", "--host=127.0.0.1", f"--port={tern.submission_port}", "--tls=on",
+                                       "--tls-certcheck=off", f"--auth={mechanism}", f"--user={ANNA}",
+                                       f"--passwordeval=echo {password}", f"--from={ANNA}", ANNA],
+                                      input=b"Subject: x\n\nx\n", capture_output=True, timeout=60)
+                t.is_(done.returncode, wanted, f"msmtp by submission, {mechanism} {password}")
+
+        def with_certificate(chain):
+            context = ssl.create_default_context(cafile=str(tern.certificate))
+            context.check_hostname = False
+            context.load_cert_chain(chain)
+            return context
+
+        own = root.make("anna", ANNA)
+        for chain, authorization, code, what in (
+                (own, "", 235, "EXTERNAL: the certificate says who it is"), (own, ANNA, 235, "and the client the same"),
+                (own, "bert@example.test", 535, "but not another"), (root.make("nobody", "nobody@example.test"), "", 535,
+                                                                     "a certificate that names no account")):
+            with session(with_certificate(chain)) as client:
+                t.ok("EXTERNAL" in client.esmtp_features["auth"].split(), "EXTERNAL is offered")
+                t.is_(client.docmd("AUTH", "EXTERNAL " + (b64(authorization) or "="))[0], code, what)
+        with session(with_certificate(stranger.make("anna", ANNA))) as client:
+            t.ok("EXTERNAL" not in client.esmtp_features["auth"].split(), "not with a certificate of a stranger's authority")
+            t.is_(client.docmd("AUTH", "EXTERNAL =")[0], 504, "which is good for nothing")
+        with smtplib.SMTP_SSL("127.0.0.1", tern.smtps_port, context=trusting, timeout=20) as client:
+            t.is_(client.login(ANNA, "secret")[0], 235, "a login on the port of submissions")
+            client.sendmail(ANNA, ["bert@example.test"], b"Subject: x\r\n\r\nx\r\n")
+        t.ok(tern.wait_log("sasl_method=SCRAM-SHA-256-PLUS") or tern.wait_log("sasl_method=PLAIN"), "the log names the method")
+    settings = ["smtpd_sasl_auth_enable=yes", "smtpd_tls_auth_only=no"]
+    with t.Instance(settings=settings, tls=True) as tern:
+        tern.add_user("anna")
+        tern.start()
+        with tern.smtp() as client:
+            t.is_(client.docmd("AUTH", "PLAIN " + plain(ANNA, "secret"))[0], 235, "a login in clear, where that is wanted")
+            context = ssl._create_unverified_context()
+            client.starttls(context=context)
+            client.ehlo()
+            t.is_(client.docmd("AUTH", "PLAIN " + plain(ANNA, "secret"))[0], 235, "is forgotten by STARTTLS")
 
 
 # ---- what a login is good for
@@ -647,6 +767,8 @@ def main():
             client = Scram(session, "SCRAM-SHA-256", "nobody", "x")
             client.run()
             t.is_(client.salt, salt, "and stays so over a restart")
+    if tls.OPENSSL:
+        encrypted()
     consequences()
     changes()
     address_bans()

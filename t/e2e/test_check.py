@@ -42,7 +42,7 @@ with t.Instance(settings=["defer_transports=smtp"]) as tern:
     finds(tern, "main.cf that everybody may write", r"etc/main\.cf has mode 0666: 0644 would be right")
     os.chmod(tern.etc / "main.cf", 0o644)
     os.chmod(tern.etc / "users.passwd", 0o644)
-    finds(tern, "passwords that everybody may read", r"users\.passwd has mode 0644: 0600 would be right")
+    finds(tern, "passwords that everybody may read", r"users\.passwd has mode 0644: 0640 would be right")
     os.chmod(tern.etc / "users.passwd", 0o600)
     os.chmod(tern.spool / "private", 0o755)
     os.chmod(tern.spool / "public", 0o700)

@@ -267,7 +267,7 @@ def other_services(tern):
     for name in ("qmgr", "local", "virtual", "bounce", "smtp", "relay", "lmtp", "pickup", "log", "master", "x"):
         answer = once(tern, "connect", name) or ["nothing"]
         t.ok(answer[0].startswith("refused"), f"master does not connect it to {name}", answer)
-    for name in ("cleanup", "lookup", "keys"):
+    for name in ("cleanup", "lookup", "keys", "auth"):
         t.is_(once(tern, "connect", name), ["connected"], f"it does to {name}")
     for path in ("public/qmgr", str(tern.spool / "public" / "qmgr"), "/run/systemd/private", "private/lmtp"):
         answer = once(tern, "connect-path", path) or ["nothing"]
@@ -284,11 +284,26 @@ def control_socket(tern):
 
 
 def all_types(tern):
-    for service in ("cleanup", "lookup", "keys"):
+    for service in ("cleanup", "lookup", "keys", "auth"):
         with Unharmed(tern, f"every type of message to {service}"):
             lines = once(tern, "types", service) or []
             t.ok(len(lines) == 2 and "noise answered 0 refused 0" in lines[1], f"{service}: noise loses the connection", lines)
             print(f"# {service}: {lines}")
+
+
+def passwords(tern):
+    """It may try passwords, as smtpd must; but it learns no hash, and each account bears few tries."""
+    with Unharmed(tern, "guesses at passwords"):
+        t.is_(once(tern, "wishes", "anna@example.test"), ["bans failed", "lift failed", "ban failed"],
+              "who is kept out is no business of smtpd's")
+        lines = once(tern, "guess", "bob@example.test", "secret", 0) or ["lost"]
+        t.is_(lines, ["granted 1 denied 0 later 0 lost 0 hashes 0"], "a right password is right")
+        lines = once(tern, "guess", "anna@example.test", "secret", 120) or ["lost"]
+        counts = dict(zip(lines[0].split()[::2], lines[0].split()[1::2]))
+        print(f"# {lines}")
+        t.ok(counts.get("lost") == "0" and int(counts.get("denied", 999)) <= 41, "an account bears few guesses, wherever from", lines)
+        t.is_((counts.get("granted"), counts.get("hashes")), ("0", "0"), "then even the right one is not taken, and no hash is seen")
+        t.ok(any(b"anna@example.test" in line.encode() and "kept out" in line for line in tern.log().splitlines()), "the log says so")
 
 
 def queue_files(tern, sink):
@@ -465,7 +480,8 @@ def deaf(tern):
 
 def main():
     sink = t.Sink(lambda stage, text: "450 4.2.0 later" if stage == "rcpt" and text.startswith("later") else None)
-    settings = ["disable_dns_lookups=yes", "smtp_host_lookup=native", "service_throttle_time=1s", "service_stop_time=10s"]
+    settings = ["disable_dns_lookups=yes", "smtp_host_lookup=native", "service_throttle_time=1s", "service_stop_time=10s",
+                "smtpd_sasl_auth_enable=yes", "auth_failure_delay=0", "auth_account_failures=2"]
     with t.Instance(settings=settings, daemons={"smtpd": HIJACKED}) as tern:
         tern.set(f"relayhost = [127.0.0.1]:{sink.port}")
         tern.set(f"smtp_sasl_password_maps = texthash:{tern.file('relays', 'relay.test user:' + SECRET)}")
@@ -493,6 +509,7 @@ def main():
         other_services(tern)
         control_socket(tern)
         all_types(tern)
+        passwords(tern)
         queue_files(tern, sink)
         other_files(tern, sink)
         memory(tern, sink)

@@ -115,6 +115,7 @@ def main():
     sink = t.Sink(lambda stage, text: "550 5.1.1 no" if stage == "rcpt" and text.startswith("no@") else None)
     with t.Instance(settings=["disable_dns_lookups=yes", "smtp_host_lookup=native"]) as tern:
         tern.set(f"relayhost = [127.0.0.1]:{sink.port}")
+        tern.set("auth_sources = passwd-file:$config_directory/users.passwd, pam:tern-test")
         tern.add_user("anna")
         make_certificate(tern)
         tern.start()
@@ -128,6 +129,7 @@ def main():
             client.starttls()
         subprocess.run([t.BUILD / "t" / "e2e" / "fetch_probe", tern.spool / "private" / "fetch", "", "policy", "localhost"],
                        stdout=subprocess.DEVNULL, timeout=60, check=True)
+        tern.run("auth", "test", "nobody", input="x\n")  # who is in no file is asked of PAM
         found = processes(tern)
         t.is_(sorted(set(found) - set(ROLES)), [], "no process of an unknown kind")
         t.is_(sorted(set(ROLES) - set(found)), [], "every kind of process runs")
