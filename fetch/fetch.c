@@ -35,14 +35,14 @@ static void serve_policy(struct ipc_request *request, struct fetch *fetch) {
         ipc_answer_failed(request, 451, "4.3.0", "the answer does not fit");
 }
 
-/* auth asks the servers that the administrator names, which may be inside; the addresses of reports come from
- * strangers' records. */
+/* auth and smtp (for access tokens) ask the servers that the administrator names, which may be inside; smtp may reach
+ * them itself in any case. The addresses of reports come from strangers' records. */
 static bool may_exchange(struct ipc_request *ipc, const struct fetch *fetch, struct http_request *request) {
     struct str who = ipc_peer_service(ipc->peer);
-    bool trusted = str_equal(who, STR("auth"));
-    request->may_private = trusted || fetch->config->fetch_private_addresses;
+    bool trusted = str_equal(who, STR("auth")), token = str_equal(ipc_peer_program(ipc->peer), STR("smtp"));
+    request->may_private = trusted || token || fetch->config->fetch_private_addresses;
     request->may_plain = trusted;
-    return trusted || str_equal(who, STR("tlsrpt"));
+    return trusted || token || str_equal(who, STR("tlsrpt"));
 }
 
 static void serve_exchange(struct ipc_request *ipc, struct fetch *fetch) {

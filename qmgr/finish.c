@@ -10,6 +10,7 @@
 #include "qmgr.h"
 #include "delivery_log.h"
 #include "log.h"
+#include "logins.h"
 #include <errno.h>
 #include <unistd.h>
 
@@ -327,6 +328,11 @@ static bool hold_for_operator(struct message *message) {
            put_on_hold(message, "undeliverable postmaster notification: placed on hold");
 }
 
+static const char *hold_words(const struct message *message) {
+    return logins_is_held(message->qmgr, message->envelope.login) ? "placed on hold: its account is on hold"
+                                                                  : "placed on hold";
+}
+
 static void finish_task(void *argument) {
     struct message *message = argument;
     int64_t now = clock_date() / CLOCK_SECOND;
@@ -342,7 +348,7 @@ static void finish_task(void *argument) {
     /* Wishes may have come in while this task waited. */
     if (removed || (message->wish_delete && !held))
         remove_message(message, "removed");
-    else if (!held && (!message->wish_hold || !put_on_hold(message, "placed on hold")))
+    else if (!held && (!message->wish_hold || !put_on_hold(message, hold_words(message))))
         defer(message, now);
     message_free(&message);
 }

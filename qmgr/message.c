@@ -3,6 +3,7 @@
 #include "qmgr.h"
 #include "delivery_log.h"
 #include "log.h"
+#include "logins.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -180,6 +181,8 @@ void message_outcome(struct message *message, const struct ipc_outcome *said) {
     unsigned action = (unsigned)outcome->action;
     const struct queue_recipient before = *recipient;
     recipient->action = action;
+    if (action == DELIVERY_FAILED && outcome->remote_mta.length)
+        logins_bounced(message->qmgr, message->envelope.login);
     recipient->state = message_state_after(message, recipient, action);
     if (recipient->state == QUEUE_RECIPIENT_WAITING) message->tried = true;
     recipient->last_attempt = clock_date() / CLOCK_SECOND;
@@ -404,6 +407,7 @@ void message_begin(struct message *message) {
     log_message(str_from(message->queue_id), "from=<%s>, size=%llu, nrcpt=%zu (queue active)", buf_string(&sender),
                 (unsigned long long)message->header.content_length, message->envelope.recipient_count);
     buf_free(&sender);
+    if (logins_is_held(message->qmgr, message->envelope.login)) message->wish_hold = true;
     if (!message->envelope.force_expire && !message_is_out_of_time(message, clock_date() / CLOCK_SECOND))
         resolve_all(message);
     queue_jobs(message);

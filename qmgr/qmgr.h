@@ -121,6 +121,7 @@ struct qmgr {
     struct resolve *resolve;
     struct ipc_client *bounce;
     struct intake_source *intake;
+    struct logins *logins;
     struct permission may_list, may_flush;
     int queue, new, cur, hold, corrupt;
     struct directory_sync syncs[4]; /* of new, cur, hold, corrupt */
@@ -271,6 +272,9 @@ void control_change(struct ipc_request *request, struct qmgr *qmgr);
 void message_cancel_jobs(struct message *message);
 /* The same for all. */
 void messages_cut_short(struct qmgr *qmgr);
+
+/* The messages on hold that an account has sent; how many it met. Waits. */
+uint64_t change_held_of_login(struct qmgr *qmgr, struct str login, enum queue_change change);
 
 /* requeue.c */
 /* Sends a message once more through cleanup, under a new ID, with the recipients it came

@@ -5,6 +5,7 @@
 #include "envelope_wish.h"
 #include "log.h"
 #include "log_text.h"
+#include "login.h"
 #include "next_hop.h"
 #include "route.h"
 #include "transaction.h"
@@ -183,29 +184,63 @@ static const struct tls_plan *plan_for(const struct attempt *attempt, size_t hos
     return NULL;
 }
 
-static struct connection *take_idle(struct delivery *delivery, const struct host *host, const struct tls_plan *plan) {
+/* Which account is for this host. False: it may not be used now; the delivery's trouble says why. */
+static bool find_account(const struct attempt *attempt, const struct host *host, struct login *login) {
+    struct delivery *delivery = attempt->delivery;
+    return login_prepare(delivery->smtp, host->name, attempt->text, delivery->request->sender, delivery->arena, login,
+                         &delivery->trouble);
+}
+
+static struct connection *take_idle(struct delivery *delivery, const struct host *host, const struct tls_plan *plan,
+                                    const struct login *login) {
     struct buf relay = buf_make(0);
     host_relay(host, &relay);
-    struct connection *connection = connection_cache_take(&delivery->smtp->cache, buf_str(&relay), plan->key);
+    struct connection *connection = connection_cache_take(&delivery->smtp->cache, buf_str(&relay), plan->key, login->key);
     buf_free(&relay);
     return connection;
 }
 
-/* A connection that waits for us, to any of the best hosts. The host's number, or the
- * count of hosts if there was none. */
+/* A connection that waits for us, to this host. */
+static bool try_idle_host(const struct attempt *attempt, size_t number) {
+    const struct host *host = &attempt->route->hosts[number];
+    const struct tls_plan *plan = plan_for(attempt, number);
+    struct connection *connection;
+    struct login login;
+    if (!plan) return false;
+    bool used = false, may = find_account(attempt, host, &login);
+    while (may && !used && (connection = take_idle(attempt->delivery, host, plan, &login)) != NULL)
+        used = use_connection(attempt->delivery, connection);
+    login_free(&login);
+    if (used) attempt->delivery->reached = true;
+    return used;
+}
+
+/* The same for any of the best hosts. The host's number, or the count of hosts if there was none. */
 static size_t try_idle(const struct attempt *attempt) {
     const struct route *route = attempt->route;
     attempt->delivery->sessions++;
-    for (size_t i = 0; i < route->count && route->hosts[i].preference == route->hosts[0].preference; i++) {
-        const struct tls_plan *plan = attempt->delivery->smtp->cache.count ? plan_for(attempt, i) : NULL;
-        struct connection *connection;
-        while (plan && (connection = take_idle(attempt->delivery, &route->hosts[i], plan)) != NULL) {
-            if (!use_connection(attempt->delivery, connection)) continue;
-            attempt->delivery->reached = true;
-            return i;
-        }
-    }
+    if (attempt->delivery->smtp->cache.count == 0) return route->count;
+    for (size_t i = 0; i < route->count && route->hosts[i].preference == route->hosts[0].preference; i++)
+        if (try_idle_host(attempt, i)) return i;
     return route->count;
+}
+
+/* A connection that has said hello and, where there is an account, has logged in. */
+static struct connection *open_session(const struct attempt *attempt, const struct tls_question *question,
+                                       const struct tls_plan *plan) {
+    const struct host *host = question->host;
+    struct delivery *delivery = attempt->delivery;
+    struct login login;
+    struct connection *connection = NULL;
+    if (find_account(attempt, host, &login))
+        connection = session_open(delivery->smtp, question, plan, delivery->arena, &delivery->trouble);
+    if (connection && !login_run(connection, &login, host, delivery->arena, &delivery->trouble)) {
+        delivery->reached = true; /* mail of other accounts may well get through */
+        connection_quit(connection);
+        connection = NULL;
+    }
+    login_free(&login);
+    return connection;
 }
 
 /* One session, over several connections if the server takes so few recipients or
@@ -217,8 +252,7 @@ static bool try_host(const struct attempt *attempt, size_t host) {
     if (!plan) return false;
     delivery->sessions++;
     for (unsigned connections = 0; connections < CONNECTIONS_MAX; connections++) {
-        struct connection *connection =
-            session_open(delivery->smtp, &question, plan, delivery->arena, &delivery->trouble);
+        struct connection *connection = open_session(attempt, &question, plan);
         if (!connection) return connections > 0;
         delivery->reached = true;
         if (connections == 0) log_second_chances(delivery);

@@ -7,7 +7,7 @@ struct transaction *transaction_begin(struct session *session) {
     struct transaction *transaction = MEMORY_NEW(struct transaction);
     uint64_t recipients = (uint64_t)session->smtpd->config->smtpd_recipient_limit;
     transaction->arena = arena_create((size_t)(65536 + recipients * 1500));
-    transaction->envelope_id = transaction->hold_reason = STR_EMPTY;
+    transaction->envelope_id = transaction->hold_reason = transaction->submitter = STR_EMPTY;
     session->transaction = transaction;
     return transaction;
 }
@@ -54,7 +54,8 @@ static bool may_have_another(struct session *session) {
 static bool read_wish(struct session *session, const struct smtp_mail *mail, struct envelope_wish *wish,
                       bool *priority_changed) {
     const struct config *config = session->smtpd->config;
-    int64_t now = clock_date() / CLOCK_SECOND, minimum = config->smtpd_deliver_by_minimum;
+    /* Rounded up: no message goes a part of a second before its time. */
+    int64_t now = (clock_date() + CLOCK_SECOND - 1) / CLOCK_SECOND, minimum = config->smtpd_deliver_by_minimum;
     int64_t most =
         session->client.login.length ? config->smtpd_priority_limit : config->smtpd_unauthenticated_priority_limit;
     if (!envelope_wish_release(mail, now, config->smtpd_future_release_limit, &wish->release))
@@ -78,6 +79,18 @@ static void complete(struct session *session, struct transaction *transaction) {
     if (mail_address_from_parts(local, session->smtpd->config->myorigin, address_flags(session) | MAIL_ADDRESS_UTF8,
                                 &whole) == MAIL_ADDRESS_OK)
         transaction->sender = whole;
+}
+
+/* RFC 4954 5: who first submitted it, by the word of the client; for logs. */
+static bool take_submitter(struct session *session, const struct smtp_mail *mail) {
+    struct transaction *transaction = session->transaction;
+    struct buf decoded = buf_make(SMTP_AUTH_IDENTITY_MAX);
+    bool good = !mail->has_auth || (xtext_decode(&decoded, mail->auth) && str_is_utf8(buf_str(&decoded)) &&
+                                    arena_copy(transaction->arena, buf_str(&decoded), &transaction->submitter));
+    buf_free(&decoded);
+    if (good) return true;
+    session_reset(session);
+    return reply(session, 501, "5.5.4", "Error: bad authenticated sender");
 }
 
 static void keep(struct session *session, const struct smtp_mail *mail) {
@@ -106,10 +119,12 @@ bool cmd_mail(struct session *session, struct str argument) {
         return reply_command_error(session, &error);
     if (!may_have_another(session) || !fits(session, &mail)) return false;
     if (!read_wish(session, &mail, &wish, &priority_changed) || !below_rate(session)) return false;
+    if (!login_may_begin(session)) return false;
     session->messages++;
     keep(session, &mail);
     session->transaction->wish = wish;
     session->transaction->priority_changed = priority_changed;
+    if (!take_submitter(session, &mail)) return false;
     if (!policy_mail(session)) {
         session_reset(session);
         return false;

@@ -98,5 +98,6 @@ bool cmd_rcpt(struct session *session, struct str argument) {
                                            recipient.notify))
         good = reply(session, 452, "4.5.3", "Error: too many recipients");
     buf_free(&orcpt);
+    if (!good) login_rejected(session);
     return good && reply(session, 250, "2.1.5", "Ok");
 }

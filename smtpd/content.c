@@ -55,11 +55,19 @@ static int offset_minutes(int64_t seconds) {
     return localtime_r(&when, &fields) ? (int)(fields.tm_gmtoff / 60) : 0;
 }
 
+static void append_login(const struct session *session, struct buf *line) {
+    const struct client *client = &session->client;
+    struct str submitter = session->transaction->submitter;
+    if (client->login_method.length) buf_printf(line, ", sasl_method=%.*s", STR_ARGS(client->login_method));
+    if (client->login.length) buf_printf(line, ", sasl_username=%.*s", STR_ARGS(client->login));
+    if (submitter.length) buf_printf(line, ", sasl_sender=%.*s", STR_ARGS(submitter));
+}
+
 static void log_client(const struct session *session, const struct content *content) {
     const struct forwarded *forwarded = session->forwarded;
     struct buf line = buf_make(0);
     buf_printf(&line, "client=%.*s", STR_ARGS(session->client.label));
-    if (session->client.login.length) buf_printf(&line, ", sasl_username=%.*s", STR_ARGS(session->client.login));
+    append_login(session, &line);
     if (forwarded && forwarded->identity.length)
         buf_printf(&line, ", orig_queue_id=%.*s", STR_ARGS(forwarded->identity));
     if (forwarded && (forwarded->name.length || forwarded->address.length))
@@ -85,7 +93,7 @@ static void append_trace(const struct session *session, struct content *content,
         .client_name = hidden ? STR_EMPTY : session->client.name,
         .client_address = hidden ? STR_EMPTY : session->client.address,
         .by = config->myhostname,
-        .with = str_from(session_protocol(session, transaction->smtputf8)),
+        .with = str_from(session_trace_protocol(session, transaction->smtputf8)),
         .queue_id = content_queue_id(content),
         .recipient = single ? &only : NULL,
         .date = now,
@@ -161,12 +169,23 @@ static bool has_high_bit(struct str text) {
     return (seen & UINT64_C(0x8080808080808080)) != 0;
 }
 
-/* The fields that a submission lacks (RFC 6409 8.1 to 8.3), for our own clients. */
+/* local_header_rewrite_clients; of what it names only the login may come after the connection. */
+static bool completes_header(const struct session *session) {
+    const struct config *config = session->smtpd->config;
+    struct str word, rest = config->local_header_rewrite_clients;
+    if (session->rewrites_headers || config->always_add_missing_headers) return true;
+    while (session->client.login.length && str_next_word(&rest, ", \t\r\n", &word))
+        if (str_equal_nocase(word, STR("permit_sasl_authenticated"))) return true;
+    return false;
+}
+
+/* The fields that a submission lacks (RFC 6409 8.1 to 8.3), for our own clients. Sender: is never added nor taken
+ * away: whose address From: may name is smtpd_sender_login_maps' business. */
 static void add_missing_fields(struct session *session, struct content *content) {
     const struct config *config = session->smtpd->config;
     struct content_header *header = &content->header;
     int64_t now = clock_date() / CLOCK_SECOND;
-    if (content->raw || (!session->rewrites_headers && !config->always_add_missing_headers)) return;
+    if (content->raw || !completes_header(session)) return;
     if (!header->has_from) {
         struct mail_address from = session->transaction->sender;
         if (!mail_address_is_null(&from) || mail_address_from_parts(STR("MAILER-DAEMON"), config->myorigin,
@@ -314,7 +333,7 @@ static bool may_be_accepted(struct session *session, struct content *content, st
     } else if ((int64_t)content->header.hops > hops) {
         refusal_set(refusal, 554, "5.4.6", "Error: too many hops");
     } else {
-        return policy_end_of_data(session, refusal);
+        return policy_end_of_data(session, refusal) && login_may_send(session, content->received, refusal);
     }
     reply_log(session, "reject", "END-OF-MESSAGE", refusal, &session->transaction->sender, NULL);
     return false;
