@@ -14,7 +14,8 @@ enum {
     REFRESH_AT_ONCE = 100, /* policies that one round renews */
     REFRESH_AGE = 86400,   /* seconds after which a policy that is in use is fetched again */
     FETCHES_LIMIT = 1000,  /* under way or waiting for their turn */
-    TRANSFERS_LIMIT = 20,  /* at once: the other threads are for other requests */
+    TURN_MS = 600000,
+    TRANSFERS_LIMIT = 20, /* at once: the other threads are for other requests */
 };
 
 struct sts_domain {
@@ -219,7 +220,7 @@ static void run_fetch(void *argument) {
     struct arena *arena = arena_create(0);
     struct fetch *fetch = domain->fetch;
     while (fetch->transfers >= TRANSFERS_LIMIT)
-        if (task_queue_wait(&fetch->turn, DEADLINE_NEVER) == WAIT_CANCELLED) break;
+        if (task_queue_wait(&fetch->turn, deadline_in(TURN_MS)) != WAIT_READY) break;
     fetch->transfers++;
     fetch_once(domain, arena);
     fetch->transfers--;

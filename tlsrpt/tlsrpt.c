@@ -20,6 +20,7 @@ enum {
     SAVE_TICKS = 5, /* seconds between two looks at what has changed and what is due */
     LOCK_PAUSE_MS = 50,
     LOAD_PATIENCE_MS = 20000,
+    DRAIN_PATIENCE_MS = 180000, /* for what is being sent */
 };
 
 /* ---- requests of tern */
@@ -134,7 +135,8 @@ static void wake(struct service *service) {
 /* The successor waits for the lock: what is being sent is sent by this process, and once. */
 static void drain(struct service *service) {
     struct tlsrpt *tlsrpt = service_context(service);
-    while (tlsrpt->sending > 0 && task_sleep(LOCK_PAUSE_MS) != WAIT_CANCELLED)
+    deadline until = deadline_in(DRAIN_PATIENCE_MS);
+    while (tlsrpt->sending > 0 && deadline_left(until) > 0 && task_sleep(LOCK_PAUSE_MS) != WAIT_CANCELLED)
         ;
     if (!tlsrpt->loaded) return;
     journal_save(tlsrpt);
