@@ -190,6 +190,7 @@ int letter_submit(struct letter *letter, struct failure *failure) {
                                         .return_content = letter->return_content,
                                         .body = letter->body,
                                         .smtputf8 = letter->smtputf8,
+                                        .require_tls = letter->require_tls,
                                         .content_length = letter->content.length,
                                         .recipients = {buf_str(&letter->rows), letter->recipient_count},
                                         .report = letter->report};

@@ -137,6 +137,7 @@ static int on_old_option(struct options *options, const char *value, struct fail
 
 static int on_long_option(struct options *options, const char *value, struct failure *failure) {
     if (str_equal(str_from(value), STR("smtputf8=yes"))) options->letter.smtputf8 = true;
+    if (str_equal(str_from(value), STR("requiretls=yes"))) options->letter.require_tls = true;
     (void)failure;
     return EX_OK;
 }
@@ -198,7 +199,7 @@ static const struct option_row {
     {'I', NO_VALUE, on_aliases, "rebuild the aliases"},
     {'L', VALUE, on_ignored, "log label: ignored"},
     {'N', VALUE, on_notify, "delivery status notification: never, or success,failure,delay"},
-    {'O', VALUE, on_long_option, "smtputf8=yes; others are ignored"},
+    {'O', VALUE, on_long_option, "smtputf8=yes, requiretls=yes; others are ignored"},
     {'R', VALUE, on_return, "what a notice returns: full or hdrs"},
     {'U', NO_VALUE, on_ignored, "initial submission: ignored"},
     {'V', VALUE, on_envelope_id, "envelope ID for notices"},

@@ -15,7 +15,7 @@ struct letter {
     struct str full_name, envelope_id;
     unsigned return_content, notify, body;
     enum report_kind report;
-    bool smtputf8;
+    bool smtputf8, require_tls;
     bool dot_is_content;     /* -i */
     bool extract_recipients; /* -t */
     struct buf content;      /* LF line ends */

@@ -13,7 +13,9 @@ enum {
     KNOWN_MS = 10000,      /* how long a new policy is waited for while an older one is good */
     REFRESH_AT_ONCE = 100, /* policies that one round renews */
     REFRESH_AGE = 86400,   /* seconds after which a policy that is in use is fetched again */
-    FETCHES_LIMIT = 1000,  /* under way or waiting for a thread */
+    FETCHES_LIMIT = 1000,  /* under way or waiting for their turn */
+    TURN_MS = 600000,
+    TRANSFERS_LIMIT = 20, /* at once: the other threads are for other requests */
 };
 
 struct sts_domain {
@@ -54,7 +56,7 @@ static bool is_idle(const struct sts_domain *domain) {
     return !domain->fetching && domain->waiting == 0;
 }
 
-/* Makes room: what failed and may be tried again first, then anything; what is on disk comes back at the next start. */
+/* Makes room: what failed and may be tried again first, then any policy. */
 static void make_room(struct fetch *fetch) {
     for (int with_policies = 0; with_policies < 2; with_policies++) {
         size_t cursor = 0;
@@ -216,9 +218,15 @@ static void fetch_once(struct sts_domain *domain, struct arena *arena) {
 static void run_fetch(void *argument) {
     struct sts_domain *domain = argument;
     struct arena *arena = arena_create(0);
+    struct fetch *fetch = domain->fetch;
+    while (fetch->transfers >= TRANSFERS_LIMIT)
+        if (task_queue_wait(&fetch->turn, deadline_in(TURN_MS)) != WAIT_READY) break;
+    fetch->transfers++;
     fetch_once(domain, arena);
+    fetch->transfers--;
+    task_queue_wake_one(&fetch->turn);
     arena_destroy(&arena);
-    domain->fetch->at_once--;
+    fetch->at_once--;
     domain->fetching = false;
     task_queue_wake_all(&domain->waiters);
 }

@@ -18,7 +18,9 @@ struct fetch {
     int directory;       /* what is kept over restarts; -1 in unit tests */
     struct buf roots;    /* PEM: the authorities that servers are verified by */
     struct map *domains; /* struct sts_domain by policy domain */
-    unsigned at_once;    /* policies being fetched */
+    unsigned at_once;    /* policies being fetched or waiting for their turn */
+    unsigned transfers;  /* those being fetched */
+    struct task_queue turn;
     unsigned ticks;
     bool refreshing; /* a task is at it */
 };

@@ -14,7 +14,7 @@
 
 enum { FILE_LIMIT = 32 * 1024 };
 #define MAGIC     "tern-sts 1"
-#define TEMPORARY ".new" /* no domain begins with a dot */
+#define TEMPORARY ".new." /* and the process's number, for a reload has two of them; no domain begins with a dot */
 
 /* ---- the format */
 
@@ -93,9 +93,9 @@ static bool write_all(int file, struct str text) {
     return true;
 }
 
-static bool write_temporary(const struct fetch *fetch, const struct stored_policy *policy) {
+static bool write_temporary(const struct fetch *fetch, const char *name, const struct stored_policy *policy) {
     struct buf text = buf_make(0);
-    int file = openat(fetch->directory, TEMPORARY, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int file = openat(fetch->directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) return false;
     store_format(policy, &text);
     bool good = write_all(file, buf_str(&text)) && fsync(file) == 0;
@@ -110,10 +110,12 @@ static bool write_temporary(const struct fetch *fetch, const struct stored_polic
 
 void store_write(const struct fetch *fetch, struct str domain, const struct stored_policy *policy) {
     if (fetch->directory < 0 || !is_file_name(domain)) return;
-    char *name = memory_copy_string(domain);
-    if (!write_temporary(fetch, policy) || renameat(fetch->directory, TEMPORARY, fetch->directory, name) < 0) {
+    char *name = memory_copy_string(domain), temporary[40];
+    snprintf(temporary, sizeof temporary, TEMPORARY "%ld", (long)getpid());
+    if (!write_temporary(fetch, temporary, policy) ||
+        renameat(fetch->directory, temporary, fetch->directory, name) < 0) {
         log_warning("the MTA-STS policy of %s is not kept over a restart: %s", name, strerror(errno));
-        (void)unlinkat(fetch->directory, TEMPORARY, 0);
+        (void)unlinkat(fetch->directory, temporary, 0);
     } else if (fsync(fetch->directory) < 0) {
         log_warning("the MTA-STS policy of %s may not be kept over a crash: %s", name, strerror(errno));
     }
@@ -137,6 +139,7 @@ void store_each(struct fetch *fetch, size_t limit, void (*found)(struct fetch *f
         return;
     }
     while (limit > 0 && (entry = readdir(list)) != NULL) {
+        if (str_starts(str_from(entry->d_name), STR(TEMPORARY))) (void)unlinkat(fetch->directory, entry->d_name, 0);
         if (!is_file_name(str_from(entry->d_name))) continue;
         found(fetch, str_from(entry->d_name));
         limit--;

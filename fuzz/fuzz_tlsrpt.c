@@ -34,6 +34,7 @@ static void check_day(struct tlsrpt_day *day) {
     tlsrpt_day_report(day, &sender, &report);
     struct tlsrpt_day *again = tlsrpt_day_read(buf_str(&text));
     check(again != NULL || text.length > TLSRPT_DAY_LIMIT);
+    if (again) tlsrpt_day_merge(again, day);
     tlsrpt_day_free(&again);
     buf_free(&text);
     buf_free(&report);

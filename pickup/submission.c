@@ -67,6 +67,7 @@ static bool fill_envelope(const struct pickup *pickup, const struct submission *
     envelope->body = request->body <= BODY_8BIT ? (enum body_type)request->body : BODY_8BIT;
     envelope->smtputf8 = request->smtputf8;
     envelope->report = (enum report_kind)request->report;
+    envelope->wish.tls = request->require_tls ? TLS_WISH_REQUIRED : 0;
     envelope->client_name = STR("localhost");
     envelope->client_address = STR("local");
     envelope->protocol = STR("local");

@@ -13,6 +13,7 @@ enum {
     KEPT_MS = 60000,        /* how long an answer counts */
     KEPT_FAILURE_MS = 5000, /* the same of "fetch does not answer" */
     KEPT_LIMIT = 2000,
+    ATTEMPTS = 3,
 };
 
 struct sts_answer {
@@ -64,8 +65,13 @@ static struct sts_answer *ask(struct smtp *smtp, struct str domain) {
     struct ipc_reply reply = {.descriptor = -1};
     struct failure failure = {0};
     struct sts_answer *answer = MEMORY_NEW(struct sts_answer);
-    answer->failed = ipc_ask(service_client(smtp->service, "fetch", NULL, NULL), IPC_STS_POLICY, &question, -1,
-                             IPC_STS_POLICY_GIVEN, deadline_in(PATIENCE), arena, &reply, &failure) != IPC_OK;
+    struct ipc_client *fetch = service_client(smtp->service, "fetch", NULL, NULL);
+    deadline until = deadline_in(PATIENCE);
+    enum ipc_result result = IPC_UNREACHABLE;
+    /* One that is being replaced closes the connection: the next finds its successor. */
+    for (unsigned attempt = 0; attempt < ATTEMPTS && result == IPC_UNREACHABLE; attempt++)
+        result = ipc_ask(fetch, IPC_STS_POLICY, &question, -1, IPC_STS_POLICY_GIVEN, until, arena, &reply, &failure);
+    answer->failed = result != IPC_OK;
     if (answer->failed) {
         log_warning("MTA-STS policy of %.*s: %s", STR_ARGS(domain), failure.text);
     } else {

@@ -120,6 +120,38 @@ void gather_result(struct tlsrpt *tlsrpt, const struct ipc_tlsrpt_result *result
     report->dirty = true;
 }
 
+/* ---- taking over */
+
+struct report *gather_set_aside(struct tlsrpt *tlsrpt) {
+    struct report *early = tlsrpt->reports;
+    if (early) early->previous = NULL;
+    tlsrpt->reports = NULL;
+    tlsrpt->count = 0;
+    map_destroy(&tlsrpt->open);
+    tlsrpt->open = map_create();
+    return early;
+}
+
+void gather_add_again(struct tlsrpt *tlsrpt, struct report *early) {
+    while (early) {
+        struct report *next = early->next, *known = map_get(tlsrpt->open, str_from(early->domain));
+        bool same_day = known && known->begin >= day_begin(early->begin);
+        if (same_day) {
+            tlsrpt_day_merge(known->day, early->day);
+            known->dirty = true;
+            tlsrpt_day_free(&early->day);
+        } else {
+            if (known) close_day(tlsrpt, known);
+            known = report_make(tlsrpt, str_from(early->domain), early->begin, early->day);
+            known->dirty = true;
+            map_put(tlsrpt->open, str_from(known->domain), known);
+        }
+        MEMORY_FREE(early->domain);
+        MEMORY_FREE(early);
+        early = next;
+    }
+}
+
 void gather_restore(struct tlsrpt *tlsrpt, struct str domain, int64_t begin, struct tlsrpt_day *day) {
     struct report *report = report_make(tlsrpt, domain, begin, day);
     struct report *other = map_get(tlsrpt->open, domain);

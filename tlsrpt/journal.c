@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #define TEMPORARY ".new"
@@ -58,6 +59,11 @@ static void load_file(struct tlsrpt *tlsrpt, const char *name) {
         }
     }
     buf_free(&text);
+}
+
+/* Held until this process ends, or has drained. */
+bool journal_lock(struct tlsrpt *tlsrpt) {
+    return flock(tlsrpt->directory, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
 }
 
 void journal_load(struct tlsrpt *tlsrpt) {

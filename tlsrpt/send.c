@@ -7,7 +7,7 @@
 #include <zlib.h>
 
 enum {
-    AT_ONCE = 20,      /* reports being sent */
+    AT_ONCE = 8,       /* reports being sent */
     PAUSE_LEAST = 600, /* seconds after a failure; doubles */
     PAUSE_MOST = 14400,
     HTTP_MS = 120000,

@@ -12,11 +12,15 @@
 
 #include "log.h"
 
+#include <sys/file.h>
 #include <unistd.h>
 
 enum {
     REQUESTS_AT_ONCE = 1000,
     SAVE_TICKS = 5, /* seconds between two looks at what has changed and what is due */
+    LOCK_PAUSE_MS = 50,
+    LOAD_PATIENCE_MS = 20000,
+    DRAIN_PATIENCE_MS = 180000, /* for what is being sent */
 };
 
 /* ---- requests of tern */
@@ -79,15 +83,31 @@ static void serve_send(struct ipc_request *request, struct tlsrpt *tlsrpt) {
     (void)ipc_answer(request, IPC_TLSRPT_SENT, &answer, -1);
 }
 
+/* What is in memory is not all until then. */
+static bool wait_until_loaded(const struct tlsrpt *tlsrpt) {
+    deadline until = deadline_in(LOAD_PATIENCE_MS);
+    while (!tlsrpt->loaded && deadline_left(until) > 0)
+        if (task_sleep(LOCK_PAUSE_MS) == WAIT_CANCELLED) break;
+    return tlsrpt->loaded;
+}
+
+static void serve_operator(struct ipc_request *request, struct tlsrpt *tlsrpt) {
+    if (!wait_until_loaded(tlsrpt))
+        ipc_answer_failed(request, 451, "4.3.0", "an older process still has the journal");
+    else if (request->type == IPC_TLSRPT_LIST)
+        serve_list(request, tlsrpt);
+    else
+        serve_send(request, tlsrpt);
+}
+
 static void dispatch(struct ipc_request *request, void *context) {
     struct tlsrpt *tlsrpt = context;
+    bool of_operator = request->type == IPC_TLSRPT_LIST || request->type == IPC_TLSRPT_SEND;
     bool of_service = ipc_peer_service(request->peer).length > 0;
     if (request->type == IPC_TLSRPT_RESULT && of_service)
         gather_result(tlsrpt, request->message);
-    else if (request->type == IPC_TLSRPT_LIST && is_operator(request))
-        serve_list(request, tlsrpt);
-    else if (request->type == IPC_TLSRPT_SEND && is_operator(request))
-        serve_send(request, tlsrpt);
+    else if (of_operator && is_operator(request))
+        serve_operator(request, tlsrpt);
     else
         ipc_answer_failed(request, 550, "5.7.1", "tlsrpt does not serve %s to you", ipc_type_name(request->type));
 }
@@ -101,7 +121,7 @@ static void session(struct service *service, int connection, unsigned listener) 
 
 static void tick(struct service *service) {
     struct tlsrpt *tlsrpt = service_context(service);
-    if (!tlsrpt->open || service_is_draining(service) || ++tlsrpt->ticks % SAVE_TICKS != 0) return;
+    if (!tlsrpt->loaded || service_is_draining(service) || ++tlsrpt->ticks % SAVE_TICKS != 0) return;
     gather_close_days(tlsrpt);
     journal_save(tlsrpt);
     send_due(tlsrpt);
@@ -112,14 +132,31 @@ static void wake(struct service *service) {
     (void)service;
 }
 
+/* The successor waits for the lock: what is being sent is sent by this process, and once. */
 static void drain(struct service *service) {
     struct tlsrpt *tlsrpt = service_context(service);
-    if (tlsrpt->open) journal_save(tlsrpt);
+    deadline until = deadline_in(DRAIN_PATIENCE_MS);
+    while (tlsrpt->sending > 0 && deadline_left(until) > 0 && task_sleep(LOCK_PAUSE_MS) != WAIT_CANCELLED)
+        ;
+    if (!tlsrpt->loaded) return;
+    journal_save(tlsrpt);
+    flock(tlsrpt->directory, LOCK_UN);
+}
+
+/* Results that come before the older process has written its own down are kept in memory. */
+static void take_over(void *argument) {
+    struct tlsrpt *tlsrpt = argument;
+    while (!journal_lock(tlsrpt))
+        if (task_sleep(LOCK_PAUSE_MS) == WAIT_CANCELLED) return;
+    struct report *early = gather_set_aside(tlsrpt);
+    journal_load(tlsrpt);
+    gather_add_again(tlsrpt, early);
+    gather_close_days(tlsrpt);
+    tlsrpt->loaded = true;
 }
 
 static bool start(struct service *service, struct failure *failure) {
     struct tlsrpt *tlsrpt = MEMORY_NEW(struct tlsrpt);
-    (void)failure;
     tlsrpt->service = service;
     tlsrpt->config = service_config(service);
     tlsrpt->directory = service_directory(service);
@@ -127,9 +164,7 @@ static bool start(struct service *service, struct failure *failure) {
     tlsrpt->intake = intake_source_create(service_client(service, "cleanup", NULL, NULL), tlsrpt->config);
     tlsrpt->open = map_create();
     service_set_context(service, tlsrpt);
-    journal_load(tlsrpt);
-    gather_close_days(tlsrpt);
-    return true;
+    return task_start("take over", take_over, tlsrpt) || failure_set(failure, "no stack for a task");
 }
 
 static const struct service_declaration declaration = {

@@ -39,6 +39,7 @@ struct tlsrpt {
     unsigned sending; /* tasks */
     unsigned ticks;
     bool limit_told;
+    bool loaded; /* the journal is ours, and has been read */
 };
 
 int64_t tlsrpt_now(void);
@@ -47,6 +48,9 @@ int64_t tlsrpt_now(void);
 
 /* Adds a result to its domain's report. */
 void gather_result(struct tlsrpt *tlsrpt, const struct ipc_tlsrpt_result *result);
+/* Sets aside what came before the journal was read, and adds it again afterwards. */
+struct report *gather_set_aside(struct tlsrpt *tlsrpt);
+void gather_add_again(struct tlsrpt *tlsrpt, struct report *early);
 /* Takes over what the journal has. */
 void gather_restore(struct tlsrpt *tlsrpt, struct str domain, int64_t begin, struct tlsrpt_day *day);
 /* Closes the reports whose day is over. */
@@ -58,6 +62,8 @@ void gather_drop(struct tlsrpt *tlsrpt, struct report *report);
 
 /* ---- journal.c: a file for each report */
 
+/* Takes the journal's lock, if the process that is being replaced holds it no more. */
+MUST_USE bool journal_lock(struct tlsrpt *tlsrpt);
 /* Reads what earlier processes left. */
 void journal_load(struct tlsrpt *tlsrpt);
 /* Writes what has changed. */

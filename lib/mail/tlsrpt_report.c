@@ -49,9 +49,9 @@ static json_int_t get_count(const json_t *object, const char *name) {
     return json_integer_value(json_object_get(object, name));
 }
 
-static void count_one(json_t *object, const char *name) {
+static void count_more(json_t *object, const char *name, json_int_t more) {
     json_int_t count = get_count(object, name);
-    set(object, name, have(json_integer(count < COUNT_MOST ? count + 1 : count)));
+    set(object, name, have(json_integer(count < COUNT_MOST - more ? count + more : COUNT_MOST)));
 }
 
 /* ---- days */
@@ -132,34 +132,31 @@ static json_t *words_of(struct str text, const char *separators) {
 }
 
 static json_t *make_policy(const struct tlsrpt_outcome *outcome, struct str domain) {
-    json_t *policy = have(json_object()), *summary = have(json_object()), *entry = have(json_object());
+    json_t *policy = have(json_object());
     set(policy, "policy-type", have(json_string(policy_type_name(outcome->policy_type))));
     if (outcome->policy.length > 0) set(policy, "policy-string", words_of(outcome->policy, "\r\n"));
     set(policy, "policy-domain", text_of(domain));
     if (outcome->mx_patterns.length > 0) set(policy, "mx-host", words_of(outcome->mx_patterns, " "));
+    return policy;
+}
+
+/* The entry of that policy, made if it is new; past the limit, the last one. Takes the policy over. */
+static json_t *find_policy(struct tlsrpt_day *day, json_t *policy) {
+    size_t count = json_array_size(day->policies);
+    for (size_t i = 0; i <= count; i++) {
+        json_t *entry = json_array_get(day->policies, i);
+        bool last = i + 1 == count && count >= TLSRPT_POLICY_LIMIT;
+        if (!entry || (!last && !json_equal(json_object_get(entry, "policy"), policy))) continue;
+        json_decref(policy);
+        return entry;
+    }
+    json_t *entry = have(json_object()), *summary = have(json_object());
     set(summary, "total-successful-session-count", have(json_integer(0)));
     set(summary, "total-failure-session-count", have(json_integer(0)));
     set(entry, "policy", policy);
     set(entry, "summary", summary);
+    add(day->policies, entry);
     return entry;
-}
-
-/* The entry of that policy; past the limit, the last one. */
-static json_t *find_policy(struct tlsrpt_day *day, const struct tlsrpt_outcome *outcome) {
-    json_t *wanted = make_policy(outcome, tlsrpt_day_domain(day));
-    size_t count = json_array_size(day->policies);
-    for (size_t i = 0; i < count; i++) {
-        json_t *entry = json_array_get(day->policies, i);
-        if (!json_equal(json_object_get(entry, "policy"), json_object_get(wanted, "policy"))) continue;
-        json_decref(wanted);
-        return entry;
-    }
-    if (count < TLSRPT_POLICY_LIMIT) {
-        add(day->policies, wanted);
-        return wanted;
-    }
-    json_decref(wanted);
-    return json_array_get(day->policies, count - 1);
 }
 
 static void set_if(json_t *object, const char *name, struct str text) {
@@ -174,46 +171,64 @@ static json_t *make_detail(const struct tlsrpt_outcome *outcome) {
     set_if(detail, "receiving-mx-helo", outcome->receiving_helo);
     set_if(detail, "receiving-ip", outcome->receiving_address);
     set_if(detail, "failure-reason-code", outcome->reason);
+    set(detail, "failed-session-count", have(json_integer(1)));
     return detail;
 }
 
-/* Whether a detail is the wanted one but for its count. */
-static bool is_detail(const json_t *detail, json_t *wanted) {
+/* Whether two details are of the same failure, whatever their counts. */
+static bool is_same_failure(const json_t *one, json_t *other) {
     const char *name;
     json_t *value;
-    if (json_object_size(detail) != json_object_size(wanted) + 1) return false;
-    json_object_foreach(wanted, name, value) {
-        if (!json_equal(json_object_get(detail, name), value)) return false;
+    if (json_object_size(one) != json_object_size(other)) return false;
+    json_object_foreach(other, name, value) {
+        if (strcmp(name, "failed-session-count") != 0 && !json_equal(json_object_get(one, name), value)) return false;
     }
     return true;
 }
 
-static void count_failure(json_t *entry, const struct tlsrpt_outcome *outcome) {
-    json_t *details = json_object_get(entry, "failure-details"), *wanted = make_detail(outcome);
+/* Adds a detail's count to the entry's; takes the detail over. */
+static void add_detail(json_t *entry, json_t *detail) {
+    json_t *details = json_object_get(entry, "failure-details");
     if (!details) {
         details = have(json_array());
         set(entry, "failure-details", details);
     }
     size_t count = json_array_size(details);
     for (size_t i = 0; i < count; i++) {
-        json_t *detail = json_array_get(details, i);
-        if (!is_detail(detail, wanted)) continue;
-        count_one(detail, "failed-session-count");
-        json_decref(wanted);
+        json_t *known = json_array_get(details, i);
+        if (!is_same_failure(known, detail)) continue;
+        count_more(known, "failed-session-count", get_count(detail, "failed-session-count"));
+        json_decref(detail);
         return;
     }
-    set(wanted, "failed-session-count", have(json_integer(1)));
     if (count < TLSRPT_DETAIL_LIMIT)
-        add(details, wanted);
+        add(details, detail);
     else
-        json_decref(wanted);
+        json_decref(detail);
 }
 
 void tlsrpt_day_add(struct tlsrpt_day *day, const struct tlsrpt_outcome *outcome, struct str record) {
-    json_t *entry = find_policy(day, outcome), *summary = json_object_get(entry, "summary");
+    json_t *entry = find_policy(day, make_policy(outcome, tlsrpt_day_domain(day)));
+    json_t *summary = json_object_get(entry, "summary");
     if (!str_equal(tlsrpt_day_record(day), record)) set(day->root, "record", text_of(record));
-    count_one(summary, outcome->success ? "total-successful-session-count" : "total-failure-session-count");
-    if (!outcome->success) count_failure(entry, outcome);
+    count_more(summary, outcome->success ? "total-successful-session-count" : "total-failure-session-count", 1);
+    if (!outcome->success) add_detail(entry, make_detail(outcome));
+}
+
+static void merge_entry(struct tlsrpt_day *day, const json_t *from) {
+    static const char *const counts[] = {"total-successful-session-count", "total-failure-session-count"};
+    json_t *entry = find_policy(day, have(json_deep_copy(json_object_get(from, "policy"))));
+    const json_t *details = json_object_get(from, "failure-details");
+    for (size_t i = 0; i < ARRAY_LENGTH(counts); i++)
+        count_more(json_object_get(entry, "summary"), counts[i],
+                   get_count(json_object_get(from, "summary"), counts[i]));
+    for (size_t i = 0; i < json_array_size(details); i++)
+        add_detail(entry, have(json_deep_copy(json_array_get(details, i))));
+}
+
+void tlsrpt_day_merge(struct tlsrpt_day *day, const struct tlsrpt_day *other) {
+    for (size_t i = 0; i < json_array_size(other->policies); i++)
+        merge_entry(day, json_array_get(other->policies, i));
 }
 
 /* ---- text */

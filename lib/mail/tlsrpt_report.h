@@ -40,6 +40,8 @@ struct tlsrpt_day *tlsrpt_day_create(struct str domain, struct str record);
 void tlsrpt_day_free(struct tlsrpt_day **day);
 /* Counts an outcome. The record that says where reports go is that of the last outcome. */
 void tlsrpt_day_add(struct tlsrpt_day *day, const struct tlsrpt_outcome *outcome, struct str record);
+/* Adds what another day of the same domain has counted. */
+void tlsrpt_day_merge(struct tlsrpt_day *day, const struct tlsrpt_day *other);
 struct str tlsrpt_day_domain(const struct tlsrpt_day *day);
 struct str tlsrpt_day_record(const struct tlsrpt_day *day);
 void tlsrpt_day_counts(const struct tlsrpt_day *day, uint64_t *success, uint64_t *failure);

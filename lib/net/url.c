@@ -49,7 +49,9 @@ static bool read_authority(struct str authority, struct url *url) {
     if (authority.length > 0 && authority.data[0] == '[') return read_literal(authority, url);
     url->host = colon == STR_NONE ? authority : str_slice(authority, 0, colon);
     url->is_address = endpoint_from_ip(url->host, 0, &ignored);
-    if (!url->is_address && (!dns_name_set(&name, url->host) || !dns_name_is_host(url->host))) return false;
+    if (url->is_address) return colon == STR_NONE || read_port(str_from_offset(authority, colon), url);
+    if (!dns_name_set(&name, url->host) || !dns_name_is_host(dns_name_str(&name))) return false;
+    url->host.length = name.length; /* without a final dot */
     return colon == STR_NONE || read_port(str_from_offset(authority, colon), url);
 }
 

@@ -192,6 +192,18 @@ def test_alias(tern):
     t.ok("status=bounced" in line and "5.7.30" in line, "what an alias sends on is REQUIRETLS as well", line)
 
 
+def test_sendmail(tern):
+    for recipient, options in (("s@unknown.test", ["-O", "requiretls=yes"]), ("t@unknown.test", ["-O", "requiretls=no"]),
+                               ("u@unknown.test", [])):
+        tern.command("sendmail", "-C", tern.etc, *options, "-f", "s@example.test", recipient, input="Subject: x\n\nx\n", check=True)
+        line = wait_outcome(tern, recipient)
+        wanted = "status=bounced" if "requiretls=yes" in options else "status=sent"
+        t.ok(wanted in line, f"sendmail {' '.join(options)}: {wanted}", line)
+    tern.command("sendmail", "-C", tern.etc, "-f", "s@example.test", "v@badtlsa.test",
+                 input="TLS-Required: No\nSubject: x\n\nx\n", check=True)
+    t.ok("status=sent" in wait_outcome(tern, "v@badtlsa.test"), "the sendmail command knows TLS-Required: No")
+
+
 def test_switched_off(tern):
     tern.set("requiretls_enable = no")
     tern.run("reload")
@@ -212,6 +224,7 @@ def main():
         test_kept(tern)
         test_others(tern)
         test_alias(tern)
+        test_sendmail(tern)
         test_switched_off(tern)
         peers.check_health(tern)
 

@@ -234,6 +234,20 @@ def test_again(tern):
     t.is_(list((tern.directory / "data" / "tlsrpt").iterdir()), [], "no file is left")
 
 
+def test_reload(tern):
+    """No result is lost, and none counted twice, when a new process takes over."""
+    record = "v=TLSRPTv1; rua=mailto:bert@example.test"
+    before = tern.pid_of("tlsrpt")
+    for number in range(30):
+        tell(tern, domain=f"reload{number % 3}.test", record=record, success="yes")
+        if number == 10:
+            tern.run("reload")
+    t.ok(t.wait_for(lambda: tern.pid_of("tlsrpt") not in (None, before), 20), "there is a new process")
+    t.ok(t.wait_for(lambda: [rows(tern).get(f"reload{x}.test", [0])[0] for x in range(3)] == [10, 10, 10], 20),
+         "all results are there", rows(tern))
+    t.is_(send(tern), "3 sent, 0 to be tried again", "one report a domain")
+
+
 def test_day_ends(tern):
     """Results of a day that is over are sent by themselves; the clock is moved by giving a file another date."""
     record = f"v=TLSRPTv1; rua={URL}"
@@ -339,6 +353,7 @@ def main():
         test_mail(tern)
         test_post(tern)
         test_again(tern)
+        test_reload(tern)
         test_day_ends(tern)
         test_refused(tern)
         peers.check_health(tern)

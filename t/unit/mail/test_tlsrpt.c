@@ -162,6 +162,35 @@ static void test_limits(void **state) {
     buf_free(&text);
 }
 
+/* Two days of one domain come to the sum of both. */
+static void test_merge(void **state) {
+    (void)state;
+    struct tlsrpt_day *one = tlsrpt_day_create(STR("x.test"), STR("")),
+                      *other = tlsrpt_day_create(STR("x.test"), STR(""));
+    struct tlsrpt_day *both = tlsrpt_day_create(STR("x.test"), STR(""));
+    struct tlsrpt_outcome third = failure;
+    struct buf merged = {0}, wanted = {0};
+    third.reason = STR("another");
+    const struct tlsrpt_outcome *first[] = {&success, &failure, &failure}, *second[] = {&failure, &success, &third};
+    for (size_t i = 0; i < 3; i++) {
+        tlsrpt_day_add(one, first[i], STR(""));
+        tlsrpt_day_add(both, first[i], STR(""));
+    }
+    for (size_t i = 0; i < 3; i++) {
+        tlsrpt_day_add(other, second[i], STR(""));
+        tlsrpt_day_add(both, second[i], STR(""));
+    }
+    tlsrpt_day_merge(one, other);
+    tlsrpt_day_write(one, &merged);
+    tlsrpt_day_write(both, &wanted);
+    expect_str(buf_str(&merged), buf_string(&wanted), "merged");
+    tlsrpt_day_free(&one);
+    tlsrpt_day_free(&other);
+    tlsrpt_day_free(&both);
+    buf_free(&merged);
+    buf_free(&wanted);
+}
+
 static void test_report(void **state) {
     (void)state;
     struct tlsrpt_day *day = tlsrpt_day_create(STR("x.test"), STR("v=TLSRPTv1; rua=mailto:a@b.test"));
@@ -191,6 +220,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_record),          cmocka_unit_test(test_many_places),
                                        cmocka_unit_test(test_mailbox),         cmocka_unit_test(test_journal),
                                        cmocka_unit_test(test_foreign_journal), cmocka_unit_test(test_limits),
-                                       cmocka_unit_test(test_report)};
+                                       cmocka_unit_test(test_merge),           cmocka_unit_test(test_report)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
