@@ -95,3 +95,7 @@ FUZZ_TARGETS += fuzz/fuzz_sort_key
 fuzz_fuzz_sort_key_SOURCES = fuzz/fuzz_sort_key.c fuzz/replay_main.c
 fuzz_fuzz_sort_key_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
 fuzz_fuzz_sort_key_LDADD = $(MAIL_LINK)
+FUZZ_TARGETS += fuzz/fuzz_preview
+fuzz_fuzz_preview_SOURCES = fuzz/fuzz_preview.c fuzz/replay_main.c
+fuzz_fuzz_preview_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
+fuzz_fuzz_preview_LDADD = $(MAIL_LINK)

@@ -43,3 +43,5 @@ lib_mail_libmail_a_SOURCES += lib/mail/base_subject.c lib/mail/base_subject.h
 lib_mail_libmail_a_SOURCES += lib/mail/thread.c lib/mail/thread_id.c lib/mail/thread.h
 lib_mail_libmail_a_SOURCES += lib/mail/thread_tree.c lib/mail/thread_tree.h
 lib_mail_libmail_a_SOURCES += lib/mail/sort_key.c lib/mail/sort_key.h
+lib_mail_libmail_a_SOURCES += lib/mail/preview.c lib/mail/preview.h
+lib_mail_libmail_a_SOURCES += lib/mail/preview_html.c lib/mail/preview_html.h

@@ -111,3 +111,7 @@ UNIT_TESTS += t/unit/mail/test_sort_key
 t_unit_mail_test_sort_key_SOURCES = t/unit/mail/test_sort_key.c t/unit/mail/expect.h
 t_unit_mail_test_sort_key_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_mail_test_sort_key_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/mail/test_preview
+t_unit_mail_test_preview_SOURCES = t/unit/mail/test_preview.c t/unit/mail/expect.h
+t_unit_mail_test_preview_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_mail_test_preview_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)

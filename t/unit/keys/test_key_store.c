@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -16,7 +17,7 @@
 #include "config_load.h"
 #include "material.h"
 #include "memory.h"
-#include "store.h"
+#include "key_store.h"
 
 static const struct config_system machine = {.hostname = STR_INIT("mail.example.com"),
                                              .networks_host = STR_INIT("192.0.2.1/32")};
@@ -67,6 +68,25 @@ static int free_all(void **state) {
     return 0;
 }
 
+/* An OCSP response, good until so many seconds from now. */
+static void make_response(const struct made *made, int status, long until, struct buf *der) {
+    OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
+    OCSP_CERTID *id = OCSP_cert_to_id(NULL, made->certificate.certificate, made->certificate.certificate);
+    ASN1_TIME *from = X509_gmtime_adj(NULL, -7200), *to = X509_gmtime_adj(NULL, until);
+    unsigned char *bytes = NULL;
+    assert_non_null(OCSP_basic_add1_status(basic, id, status, 0, status ? from : NULL, from, to));
+    assert_true(OCSP_basic_sign(basic, made->certificate.certificate, made->certificate.key, EVP_sha256(), NULL, 0));
+    OCSP_RESPONSE *response = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
+    int length = i2d_OCSP_RESPONSE(response, &bytes);
+    assert_true(length > 0 && buf_append_bytes(der, bytes, (size_t)length));
+    OPENSSL_free(bytes);
+    OCSP_RESPONSE_free(response);
+    OCSP_BASICRESP_free(basic);
+    OCSP_CERTID_free(id);
+    ASN1_TIME_free(from);
+    ASN1_TIME_free(to);
+}
+
 static const char *path_of(const char *name) {
     static char paths[8][200];
     static size_t next;
@@ -102,18 +122,18 @@ static struct config *config_of(const char *text) {
     return config;
 }
 
-static struct store *store_of(const struct config *config, const struct store *earlier) {
+static struct key_store *store_of(const struct config *config, const struct key_store *earlier) {
     struct material_gathering gathering;
     struct buf material = {0};
     material_gather(&gathering, config, &material);
-    struct store *store = store_create(config, buf_str(&material), earlier, (int64_t)time(NULL));
+    struct key_store *store = key_store_create(config, buf_str(&material), earlier, (int64_t)time(NULL), NULL);
     material_free(&gathering);
     buf_free_secret(&material);
     return store;
 }
 
 /* The kinds of a set, and whose they are. */
-static void expect_set(const struct store_set *set, const struct made *first, const struct made *second) {
+static void expect_set(const struct key_set *set, const struct made *first, const struct made *second) {
     const struct made *all[] = {first, second};
     size_t count = first ? second ? 2 : 1 : 0;
     assert_int_equal(set ? set->identities.count : 0, count);
@@ -156,15 +176,15 @@ static void test_sides(void **state) {
     };
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
         struct config *config = config_of(table[i].text);
-        struct store *store = store_of(config, NULL);
+        struct key_store *store = store_of(config, NULL);
         expect_line(&store->errors, NULL);
         expect_line(&store->warnings, NULL);
-        expect_set(store_find(store, 0, STR_EMPTY), table[i].first, table[i].second);
-        expect_set(store_find(store, 1, STR_EMPTY), table[i].client, NULL);
-        expect_set(store_find(store, 2, STR_EMPTY), table[i].lmtp, NULL);
-        assert_null(store_find(store, 3, STR_EMPTY));
-        assert_null(store_find(store, 0, STR("a.test")));
-        store_destroy(&store);
+        expect_set(key_store_find(store, 0, STR_EMPTY), table[i].first, table[i].second);
+        expect_set(key_store_find(store, 1, STR_EMPTY), table[i].client, NULL);
+        expect_set(key_store_find(store, 2, STR_EMPTY), table[i].lmtp, NULL);
+        assert_null(key_store_find(store, 3, STR_EMPTY));
+        assert_null(key_store_find(store, 0, STR("a.test")));
+        key_store_destroy(&store);
         config_free(&config);
     }
 }
@@ -173,17 +193,17 @@ static void test_key_sides(void **state) {
     (void)state;
     struct config *config =
         config_of("smtpd_tls_chain_files = DIR/rsa.pem, DIR/ecdsa.pem\nsmtp_tls_chain_files = DIR/ecdsa.pem\n");
-    struct store *store = store_of(config, NULL);
+    struct key_store *store = store_of(config, NULL);
     uint8_t name[TLS_KEY_NAME_SIZE];
     assert_true(tls_key_name(rsa.certificate.key, name));
-    const struct store_key *key = store_key(store, str_make((char *)name, sizeof name));
+    const struct held_key *key = key_store_key(store, str_make((char *)name, sizeof name));
     assert_true(key && key->server && !key->client);
     assert_true(tls_key_name(ecdsa.certificate.key, name));
-    key = store_key(store, str_make((char *)name, sizeof name));
+    key = key_store_key(store, str_make((char *)name, sizeof name));
     assert_true(key && key->server && key->client);
     assert_true(tls_key_name(other.certificate.key, name));
-    assert_null(store_key(store, str_make((char *)name, sizeof name)));
-    store_destroy(&store);
+    assert_null(key_store_key(store, str_make((char *)name, sizeof name)));
+    key_store_destroy(&store);
     config_free(&config);
 }
 
@@ -218,30 +238,30 @@ static void test_names(void **state) {
     struct config *config = config_of("smtpd_tls_chain_files = DIR/ecdsa.pem\n"
                                       "tls_server_sni_maps = inline:{a.test=DIR/rsa.pem}, texthash:DIR/names, "
                                       "inline:{{a.test = DIR/missing}, {c.test = DIR/other.pem}}\n");
-    struct store *store = store_of(config, NULL);
+    struct key_store *store = store_of(config, NULL);
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
-        expect_set(store_find(store, 0, str_from(table[i].name)), table[i].first, table[i].second);
-    expect_set(store_find(store, 1, STR("a.test")), NULL, NULL);
-    store_destroy(&store);
+        expect_set(key_store_find(store, 0, str_from(table[i].name)), table[i].first, table[i].second);
+    expect_set(key_store_find(store, 1, STR("a.test")), NULL, NULL);
+    key_store_destroy(&store);
     config_free(&config);
 }
 
 static void test_tables_in_trouble(void **state) {
     (void)state;
     struct config *config = config_of("tls_server_sni_maps = texthash:DIR/names\n");
-    struct store *store = store_of(config, NULL);
-    expect_set(store_find(store, 0, STR("x.wild.test")), &other, NULL);
+    struct key_store *store = store_of(config, NULL);
+    expect_set(key_store_find(store, 0, STR("x.wild.test")), &other, NULL);
     assert_int_equal(rename(path_of("names"), path_of("names.away")), 0);
-    struct store *after = store_of(config, store);
+    struct key_store *after = store_of(config, store);
     expect_line(&after->errors, "tls_server_sni_maps: texthash:");
-    expect_set(store_find(after, 0, STR("x.wild.test")), &other, NULL);
-    store_destroy(&store);
-    store_destroy(&after);
+    expect_set(key_store_find(after, 0, STR("x.wild.test")), &other, NULL);
+    key_store_destroy(&store);
+    key_store_destroy(&after);
     config_free(&config);
     config = config_of("tls_server_sni_maps = pcre:DIR/names.away\n");
     store = store_of(config, NULL);
     expect_line(&store->errors, "tls_server_sni_maps: pcre:");
-    store_destroy(&store);
+    key_store_destroy(&store);
     config_free(&config);
 }
 
@@ -282,11 +302,11 @@ static void test_findings(void **state) {
     };
     for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
         struct config *config = config_of(table[i].text);
-        struct store *store = store_of(config, NULL);
+        struct key_store *store = store_of(config, NULL);
         expect_line(&store->errors, table[i].error);
         expect_line(&store->warnings, table[i].warning);
         if (table[i].error && strstr(table[i].text, "smtpd_tls")) assert_true(store->sides[0].broken);
-        store_destroy(&store);
+        key_store_destroy(&store);
         config_free(&config);
     }
 }
@@ -300,37 +320,89 @@ static void test_renewal(void **state) {
     struct material_gathering gathering;
     struct buf material = {0};
     write_made("live.pem", &rsa);
-    write_file("live.pem.ocsp", STR("a response"), STR_EMPTY, 0644);
+    struct buf response = {0};
+    make_response(&rsa, V_OCSP_CERTSTATUS_GOOD, 3600, &response);
+    write_file("live.pem.ocsp", buf_str(&response), STR_EMPTY, 0644);
     material_gather(&gathering, config, &material);
-    struct store *first = store_create(config, buf_str(&material), NULL, (int64_t)time(NULL));
-    expect_set(store_find(first, 0, STR_EMPTY), &rsa, NULL);
-    assert_string_equal(buf_string(&first->sides[0].staples[0]), "a response");
+    struct key_store *first = key_store_create(config, buf_str(&material), NULL, (int64_t)time(NULL), NULL);
+    expect_set(key_store_find(first, 0, STR_EMPTY), &rsa, NULL);
+    assert_true(str_equal(buf_str(&first->sides[0].staples[0]), buf_str(&response)));
     assert_false(material_changed(&gathering));
     /* Half written: the old one stays, with its response, under both names. */
     write_file("live.pem", buf_str(&ecdsa.key), STR_EMPTY, 0600);
     assert_true(material_changed(&gathering));
-    struct store *second = store_of(config, first);
+    struct key_store *second = store_of(config, first);
     expect_line(&second->errors, "a private key without its certificate; the certificates of before are kept");
-    expect_set(store_find(second, 0, STR_EMPTY), &rsa, NULL);
-    expect_set(store_find(second, 0, STR("n.test")), &rsa, NULL);
-    assert_string_equal(buf_string(&second->sides[0].staples[0]), "a response");
-    assert_true(store_has_all_keys(second, first));
-    store_destroy(&first); /* what it shared lives on */
+    expect_set(key_store_find(second, 0, STR_EMPTY), &rsa, NULL);
+    expect_set(key_store_find(second, 0, STR("n.test")), &rsa, NULL);
+    assert_true(str_equal(buf_str(&second->sides[0].staples[0]), buf_str(&response)));
+    /* The same key, not another copy of it. */
+    assert_ptr_equal(second->sides[0].identities.items[0].key, first->sides[0].identities.items[0].key);
+    key_store_destroy(&first); /* what it shared lives on */
     unlink(path_of("live.pem"));
-    struct store *third = store_of(config, second);
-    expect_set(store_find(third, 0, STR_EMPTY), &rsa, NULL);
-    store_destroy(&second);
+    struct key_store *third = store_of(config, second);
+    expect_set(key_store_find(third, 0, STR_EMPTY), &rsa, NULL);
+    key_store_destroy(&second);
     write_made("live.pem", &ecdsa);
     unlink(path_of("live.pem.ocsp"));
-    struct store *fourth = store_of(config, third);
+    struct key_store *fourth = store_of(config, third);
     expect_line(&fourth->errors, NULL);
-    expect_set(store_find(fourth, 0, STR_EMPTY), &ecdsa, NULL);
+    expect_set(key_store_find(fourth, 0, STR_EMPTY), &ecdsa, NULL);
     assert_string_equal(buf_string(&fourth->sides[0].staples[0]), "");
-    assert_false(store_has_all_keys(fourth, third));
-    store_destroy(&third);
-    store_destroy(&fourth);
+    key_store_destroy(&third);
+    key_store_destroy(&fourth);
     material_free(&gathering);
     buf_free_secret(&material);
+    buf_free(&response);
+    config_free(&config);
+}
+
+/* Read again, an unchanged key is the same object; a renewed certificate does not change that. */
+static void test_shared_keys(void **state) {
+    (void)state;
+    struct config *config = config_of("smtpd_tls_chain_files = DIR/live.pem\n");
+    write_made("live.pem", &rsa);
+    struct key_store *first = store_of(config, NULL), *second = store_of(config, first);
+    assert_ptr_equal(second->sides[0].identities.items[0].key, first->sides[0].identities.items[0].key);
+    key_store_destroy(&first);
+    assert_int_equal(EVP_PKEY_get_bits(second->sides[0].identities.items[0].key), 2048);
+    key_store_destroy(&second);
+    config_free(&config);
+}
+
+static void test_responses(void **state) {
+    static const struct {
+        int status;
+        long until;
+        const char *warning; /* NULL: used */
+    } table[] = {
+        {V_OCSP_CERTSTATUS_GOOD, 3600, NULL},
+        {V_OCSP_CERTSTATUS_GOOD, -3600, "live.pem.ocsp is not used: it is not of now"},
+        {V_OCSP_CERTSTATUS_REVOKED, 3600, "live.pem.ocsp is not used: it says that the certificate is revoked"},
+        {V_OCSP_CERTSTATUS_UNKNOWN, 3600, "live.pem.ocsp is not used: it says that the certificate is unknown"},
+    };
+    (void)state;
+    struct config *config = config_of("smtpd_tls_chain_files = DIR/live.pem\n");
+    write_made("live.pem", &rsa);
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++) {
+        struct buf response = {0}, lines = {0};
+        make_response(&rsa, table[i].status, table[i].until, &response);
+        write_file("live.pem.ocsp", buf_str(&response), STR_EMPTY, 0644);
+        struct key_store *store = store_of(config, NULL);
+        expect_line(&store->warnings, table[i].warning);
+        assert_int_equal(store->sides[0].staples[0].length, table[i].warning ? 0 : response.length);
+        assert_int_equal(key_store_drop_staples(store, (int64_t)time(NULL) + 60, &lines), 0);
+        assert_int_equal(key_store_drop_staples(store, (int64_t)time(NULL) + 3700, &lines), table[i].warning ? 0 : 1);
+        expect_line(&lines, table[i].warning ? NULL : "the OCSP response of the RSA certificate is no longer good");
+        key_store_destroy(&store);
+        buf_free(&response);
+        buf_free(&lines);
+    }
+    write_file("live.pem.ocsp", STR("<html>not found</html>"), STR_EMPTY, 0644);
+    struct key_store *store = store_of(config, NULL);
+    expect_line(&store->warnings, "live.pem.ocsp is not used: it is no OCSP response with an answer");
+    key_store_destroy(&store);
+    unlink(path_of("live.pem.ocsp"));
     config_free(&config);
 }
 
@@ -374,9 +446,10 @@ static void test_malformed(void **state) {
         while (material_next(&rest, &item))
             assert_true(item.value.data + item.value.length <= material.data + length);
     }
-    struct store *store = store_create(config, str_slice(buf_str(&material), 0, material.length - 1), NULL, 0);
+    struct key_store *store =
+        key_store_create(config, str_slice(buf_str(&material), 0, material.length - 1), NULL, 0, NULL);
     expect_line(&store->errors, "it was not read");
-    store_destroy(&store);
+    key_store_destroy(&store);
     material_free(&gathering);
     buf_free_secret(&material);
     config_free(&config);
@@ -384,10 +457,11 @@ static void test_malformed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sides),    cmocka_unit_test(test_key_sides),
-        cmocka_unit_test(test_names),    cmocka_unit_test(test_tables_in_trouble),
-        cmocka_unit_test(test_findings), cmocka_unit_test(test_renewal),
-        cmocka_unit_test(test_changes),  cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_sides),     cmocka_unit_test(test_key_sides),
+        cmocka_unit_test(test_names),     cmocka_unit_test(test_tables_in_trouble),
+        cmocka_unit_test(test_findings),  cmocka_unit_test(test_renewal),
+        cmocka_unit_test(test_changes),   cmocka_unit_test(test_shared_keys),
+        cmocka_unit_test(test_responses), cmocka_unit_test(test_malformed),
     };
     return cmocka_run_group_tests(tests, make_all, free_all);
 }
