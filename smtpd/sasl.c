@@ -34,14 +34,14 @@ static bool options_permit(struct str options, struct str mechanism) {
 static bool is_permitted(const struct session *session, struct str mechanism) {
     const struct smtpd *smtpd = session->smtpd;
     struct failure failure;
-    struct str options = session->encrypted ? smtpd->config->smtpd_sasl_tls_security_options
+    struct str options = session->tls ? smtpd->config->smtpd_sasl_tls_security_options
                                             : smtpd->config->smtpd_sasl_security_options;
     return options_permit(options, mechanism) && match_list_name(smtpd->sasl_filter, mechanism, &failure) == MATCH_YES;
 }
 
 /* Nobody can listen to what is said over a UNIX socket. */
 static bool is_private(const struct session *session) {
-    return session->encrypted || endpoint_is_local(&session->peer);
+    return session->tls || endpoint_is_local(&session->peer);
 }
 
 bool sasl_is_offered(const struct session *session) {

@@ -92,10 +92,10 @@ with t.Instance(settings=["smtpd_authorized_xclient_hosts=127.0.0.1", "smtpd_hid
     raw = tern.wait_stored("user", 1)[0].decode()
     received = re.search(r"^Received:.*?(?=^\S)", raw, re.M | re.S)[0]
     t.ok("192.0.2.77" not in raw and "laptop" not in raw, "the client is not named", received)
-    t.ok("(authenticated as ann)" in received and "by mail." in received, "the login is, where that is wished", received)
+    t.ok("(Authenticated sender: ann)" in received and "by mail." in received, "the login is, where that is wished", received)
     t.ok(all(re.search(rf"^{name}: ", raw, re.M) for name in ("Date", "Message-ID", "From")), "missing fields are added", raw)
     t.ok(re.search(r"^Sender: secretary@example.test$", raw, re.M), "Sender: stays as it is", raw)
-    t.ok("client=laptop.home.test[192.0.2.77], sasl_username=ann" in tern.log(), "the log names the client")
+    t.ok("client=laptop.home.test[192.0.2.77], sasl_method=" in tern.log() and "sasl_username=ann" in tern.log(), "the log names the client")
     send(tern, None, [f"user@{tern.domain}"], "x@y.test", content=b"Subject: relayed\r\n\r\nx\r\n", address="192.0.2.78")
     raw = [one.decode() for one in tern.wait_stored("user", 2) if b"Subject: relayed" in one][0]
     t.ok("192.0.2.78" in raw and "\nDate: " not in raw, "a stranger's mail has the client and nothing added", raw)
