@@ -23,7 +23,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define LOGIN_PATIENCE 30000 /* ms */
+#define LOGIN_PATIENCE 30000 /* ms, in all */
+#define LOGIN_ATTEMPTS 20
+#define LOGIN_PAUSE    100 /* ms */
 
 static void writer_destroy(void *state) {
     struct writer *writer = state;
@@ -44,21 +46,20 @@ static struct writer *writer_of(struct ipc_request *request, struct cleanup *cle
     return writer;
 }
 
+/* A qmgr that is being replaced refuses, or is lost: its successor is asked. Counted twice is no harm. */
 static void login_use(struct ipc_request *request, struct cleanup *cleanup) {
     struct ipc_reply reply = {.descriptor = -1};
-    struct failure failure = {0};
-    switch (ipc_ask(cleanup->qmgr, IPC_LOGIN_USE, request->message, -1, IPC_LOGIN_USED, deadline_in(LOGIN_PATIENCE),
-                    request->arena, &reply, &failure)) {
-    case IPC_OK:
-        ipc_answer(request, IPC_LOGIN_USED, reply.message, -1);
-        return;
-    case IPC_REFUSED:
-    case IPC_UNREACHABLE:
-    case IPC_TIMEOUT:
-    case IPC_CANCELLED:
-        break;
+    deadline until = deadline_in(LOGIN_PATIENCE);
+    bool answered = false;
+    for (unsigned attempt = 0; attempt < LOGIN_ATTEMPTS && !answered; attempt++) {
+        if (attempt && task_sleep(LOGIN_PAUSE) == WAIT_CANCELLED) break;
+        answered = ipc_ask(cleanup->qmgr, IPC_LOGIN_USE, request->message, -1, IPC_LOGIN_USED, until, request->arena,
+                           &reply, NULL) == IPC_OK;
     }
-    ipc_answer_failed(request, 451, "4.3.0", "what accounts send cannot be counted now");
+    if (answered)
+        ipc_answer(request, IPC_LOGIN_USED, reply.message, -1);
+    else
+        ipc_answer_failed(request, 451, "4.3.0", "what accounts send cannot be counted now");
 }
 
 static void dispatch(struct ipc_request *request, void *context) {

@@ -53,6 +53,9 @@ static const struct {
     {IPC_LOOKUP_RESOLVE, "To lookup"},         {IPC_PICKUP_SUBMIT, "From the sendmail command to pickup"},
     {IPC_LOCAL_WORK, "Inside local"},          {IPC_CONNECT_PATH, "A process and master, later additions"},
     {IPC_KEYS_CHAINS, "To keys"},              {IPC_AUTH_MECHANISMS, "To auth"},
+    {IPC_PAM_CHECK, "To pam"},                 {IPC_STS_POLICY, "To fetch"},
+    {IPC_TLSRPT_RESULT, "To tlsrpt"},          {IPC_LOOKUP_CREDENTIALS, "From smtp to lookup"},
+    {IPC_LOGIN_USE, "What accounts send"},     {IPC_MAILBOX_ADMIT, "To mailbox, and to its sessions"},
 };
 
 static void put_field(const struct ipc_field *field) {

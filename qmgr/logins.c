@@ -19,7 +19,7 @@
 struct logins {
     struct map *usages; /* lower case login to login_usage */
     bool changed, writing;
-    int64_t write_at; /* seconds */
+    int64_t write_at;   /* seconds */
     int64_t brake_hour; /* seconds: since when brakes are counted */
     unsigned brakes;
 };
@@ -243,8 +243,9 @@ static void take_limits(const struct ipc_login_use *use, struct login_limits *li
 
 /* "your account may send 500 messages within 1 hour" */
 static void append_limit(const struct login_usage *usage, enum login_counter counter, struct buf *text) {
-    static const char *const verbs[LOGIN_COUNTERS] = {"send", "write to", "send"},
-                             *const nouns[LOGIN_COUNTERS] = {"messages", "recipients", "bytes"};
+    static const char *const verbs[LOGIN_COUNTERS] = {"send", "write to", "send"}, *const nouns[LOGIN_COUNTERS] = {
+                                                                                       "messages", "recipients",
+                                                                                       "bytes"};
     buf_printf(text, "your account may %s %llu %s within ", verbs[counter],
                (unsigned long long)usage->limits.most[counter], nouns[counter]);
     login_append_time(text, usage->limits.window);

@@ -362,9 +362,13 @@ static void resolve_one(struct message *message, size_t index, deadline until, s
     add_to_job(message, destination, index);
 }
 
+static bool has_wish(const struct message *message) {
+    return message->wish_delete || message->wish_hold || message->wish_expire;
+}
+
 /* An operator's wish, or the drain, came before the jobs were in line. */
 static bool is_cut_short(const struct message *message) {
-    return message->qmgr->draining || message->wish_delete || message->wish_hold || message->wish_expire;
+    return message->qmgr->draining || has_wish(message);
 }
 
 static void resolve_all(struct message *message) {
@@ -451,6 +455,10 @@ void message_activate(struct qmgr *qmgr, struct str queue_id, int file, bool def
     if (qmgr->draining) good = false;                             /* the successor's, as soon as the lock is gone */
     if (good && !is_due(message, flushed)) {
         deferred_put(qmgr, message, message->envelope.next_attempt);
+        if (has_wish(message)) { /* it came while the file moved */
+            message_finish(message);
+            return;
+        }
         good = false;
     }
     if (good && task_start("activate", activate_task, message)) return;

@@ -277,11 +277,20 @@ static bool is_verified(const struct connection *connection) {
     return connection->tls && tls_connection_facts(connection->tls)->matched;
 }
 
+static bool offers_binding(struct str mechanisms) {
+    struct str word;
+    while (str_next_word(&mechanisms, " \t", &word))
+        if (str_ends_nocase(word, STR("-PLUS"))) return true;
+    return false;
+}
+
+/* RFC 5802 section 6: "could, but you do not" is said only to a server that does not offer it. One that does, and
+ * whose -PLUS the filter leaves out, hears that we do not. */
 static void find_bindings(const struct connection *connection, uint8_t exporter[32], uint8_t end_point[64],
                           struct sasl_binding *binding) {
     size_t exporter_length = 0, end_point_length = 0;
-    binding->possible = is_encrypted(connection);
-    if (!binding->possible) return;
+    if (!is_encrypted(connection)) return;
+    binding->possible = !offers_binding(connection->ehlo.auth);
     tls_channel_bindings(connection->tls, exporter, &exporter_length, end_point, &end_point_length);
     binding->exporter = str_make((const char *)exporter, exporter_length);
     binding->end_point = str_make((const char *)end_point, end_point_length);

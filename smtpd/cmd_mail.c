@@ -54,11 +54,11 @@ static bool may_have_another(struct session *session) {
 static bool read_wish(struct session *session, const struct smtp_mail *mail, struct envelope_wish *wish,
                       bool *priority_changed) {
     const struct config *config = session->smtpd->config;
-    /* Rounded up: no message goes a part of a second before its time. */
-    int64_t now = (clock_date() + CLOCK_SECOND - 1) / CLOCK_SECOND, minimum = config->smtpd_deliver_by_minimum;
+    int64_t now = clock_date() / CLOCK_SECOND, minimum = config->smtpd_deliver_by_minimum;
     int64_t most =
         session->client.login.length ? config->smtpd_priority_limit : config->smtpd_unauthenticated_priority_limit;
-    if (!envelope_wish_release(mail, now, config->smtpd_future_release_limit, &wish->release))
+    /* Rounded up: no message goes a part of a second before its time. */
+    if (!envelope_wish_release(mail, now + 1, config->smtpd_future_release_limit, &wish->release))
         return reply(session, 501, "5.5.4", "Error: the date of release is none, or more than %lld seconds off",
                      (long long)config->smtpd_future_release_limit);
     if (mail->has_by && mail->by_mode == 'R' && mail->by_time < minimum)

@@ -42,7 +42,7 @@ struct sasl_credentials {
 /* Channel binding data; empty: not to be had. */
 struct sasl_binding {
     struct str exporter, end_point;
-    bool possible; /* there is TLS, so -PLUS would be used if it were offered */
+    bool possible; /* there is TLS, and the server does not offer -PLUS: RFC 5802's "y" */
 };
 
 struct sasl_mechanism;

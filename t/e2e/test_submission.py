@@ -3,6 +3,7 @@
 send, and the brake for stolen ones. Who logs in is said by XCLIENT. TAP."""
 
 import re
+import threading
 
 import tern_test as t
 
@@ -101,7 +102,11 @@ with t.Instance(settings=["smtpd_authorized_xclient_hosts=127.0.0.1", "smtpd_hid
     t.ok("192.0.2.78" in raw and "\nDate: " not in raw, "a stranger's mail has the client and nothing added", raw)
 
 # ---- how much
-LIMITS = "big unlimited\nsmall messages=1\nbroken letters=1\n"
+LIMITS = """big unlimited
+small messages=1
+broken letters=1
+many messages=100000 recipients=100000 bytes=1000000000
+"""
 with t.Instance(settings=["smtpd_authorized_xclient_hosts=127.0.0.1", "smtpd_login_message_limit=3",
                           "smtpd_login_recipient_limit=5", "smtpd_login_size_limit=100000",
                           "smtpd_client_event_limit_exceptions=127.0.0.0/8"]) as tern:
@@ -137,6 +142,12 @@ with t.Instance(settings=["smtpd_authorized_xclient_hosts=127.0.0.1", "smtpd_log
     t.is_(send(tern, "ann", everybody[:1])[0], 450, "a restart forgets nothing")
     tern.run("reload", check=True)
     t.is_(send(tern, "ann", everybody[:1])[0], 450, "nor does a reload")
+    answers, reloads = [], threading.Thread(target=lambda: [tern.run("reload", check=True) for _ in range(3)])
+    reloads.start()
+    while reloads.is_alive():
+        answers.append(send(tern, "many", everybody[:1])[0])
+    reloads.join()
+    t.ok(len(answers) > 3 and set(answers) == {250}, "while a reload goes on, mail is counted and taken", answers)
 
 # ---- the brake
 with t.Instance(settings=["smtpd_authorized_xclient_hosts=127.0.0.1", "smtpd_login_brake_recipients=4",
