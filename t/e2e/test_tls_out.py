@@ -81,6 +81,8 @@ def test_levels():
 
 def test_directory():
     print("# smtp_tls_CApath", flush=True)
+    with TlsServer(good) as server, probe("verify", "tls_append_default_CA=yes") as client:
+        check(client.send(to(server)), SENT, name="tls_append_default_CA leaves ours where they are", more=client.log())
     folder = TOP / "hashed"
     folder.mkdir()
     name = tls.openssl("x509", "-noout", "-subject_hash", "-in", ours.file).decode().strip()
