@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tern tls-probe in a signed DNS world. TAP."""
+"""tern tls-probe in a signed DNS world, and what tern check says of TLS with other servers. TAP."""
 
 import os
 import pathlib
@@ -71,6 +71,20 @@ def main():
             check(tern, 1, ["is not one of"], "-l", "sometimes", "good.test")
             check(tern, 64, ["usage: tern tls-probe"], name="no destination")
             check(tern, 64, ["usage: tern tls-probe"], "-Z", "good.test")
+            for setting, status, words in (
+                    ("smtp_tls_protocols = TLSv9", 1, "smtp_tls_protocols, _ciphers and what is excluded: "),
+                    ("lmtp_tls_mandatory_protocols = >=TLSv1.4", 1, "lmtp_tls_mandatory_protocols, "),
+                    ("smtp_tls_exclude_ciphers = !x", 1, "bad cipher to exclude"),
+                    ("smtp_tls_security_level = dane\ndns_servers = 192.0.2.1", 0, "no TLSA record will count"),
+                    ("smtp_tls_security_level = dane", 0, ""),
+                    ("smtp_tls_security_level = dane\nignore_mx_lookup_error = yes", 0, "does not go with ignore_mx_lookup_error"),
+                    ("smtp_tls_security_level = secure\nsmtp_tls_CAfile = /nowhere.pem", 0, "nothing will be delivered")):
+                text = (tern.etc / "main.cf").read_text()
+                tern.set(setting)
+                checked = tern.run("check")
+                t.ok(checked.returncode == status and words in checked.stderr and (words or "TLSA" not in checked.stderr),
+                     f"tern check: {setting.splitlines()[-1]}", f"{checked.returncode} {checked.stderr}")
+                (tern.etc / "main.cf").write_text(text)
             t.ok(not any(line.startswith("MAIL") for x in servers for c in x.connections for line in c["plain"] + c["tls"]),
                  "no mail was sent")
     finally:
