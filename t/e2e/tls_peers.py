@@ -251,7 +251,7 @@ class Probe:
     """The client's code, driven by lines (smtp_probe). deliver() gives (outcome fields, ...) for each recipient."""
 
     def __init__(self, *settings, lmtp=False, dns=None):
-        words = [str(PROBE)] + (["-l"] if lmtp else []) + (["-d", f"127.0.0.1:{dns}"] if dns else [])
+        words = [str(PROBE)] + (["-l"] if lmtp else []) + (["-d", dns if ":" in str(dns) else f"127.0.0.1:{dns}"] if dns else [])
         for setting in ("inet_interfaces=192.0.2.254", "inet_protocols=ipv4", *settings):
             words += ["-o", setting]
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tern-probe-"))
@@ -329,11 +329,11 @@ class SignedWorld:
     """A validating unbound before an nsd with signed zones below test., with a trust anchor of its own.
 
     zones: {name below test.: text}; a name in unsigned has no DS; in expired its signatures are of last year; in
-    bogus the addresses are altered after signing."""
+    bogus the addresses are altered after signing. The resolver listens on addresses, too."""
 
-    def __init__(self, folder, zones, unsigned=(), expired=(), bogus=(), port=None):
+    def __init__(self, folder, zones, unsigned=(), expired=(), bogus=(), port=None, addresses=()):
         self.folder = pathlib.Path(folder)
-        self.port = port or peers.free_port()
+        self.port, self.addresses = port or peers.free_port(), addresses
         self.folder.mkdir()
         os.chmod(self.folder, 0o755)
         self.unsigned, self.expired, self.bogus = unsigned, expired, bogus
@@ -395,11 +395,12 @@ class SignedWorld:
             raise RuntimeError("nsd does not run: " + (self.folder / "nsd" / "log").read_text(errors="replace"))
 
     def _resolve(self):
+        also = "".join(f"  interface: {x}@{self.port}\n" for x in self.addresses)
         stubs = "".join(f'stub-zone:\n  name: "{name}"\n  stub-addr: 127.0.0.1@{self.authority_port}\n'
                         for name in [".", "test", *[x for x in self.texts if x not in ("root", "test")]])
         (self.folder / "unbound.conf").write_text(f"""server:
   interface: 127.0.0.1@{self.port}
-  access-control: 127.0.0.0/8 allow
+{also}  access-control: 0.0.0.0/0 allow
   do-ip6: no
   username: ""
   chroot: ""
