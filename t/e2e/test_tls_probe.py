@@ -37,6 +37,7 @@ def main():
     world = tls.SignedWorld(top / "dns", {
         "good": f"@ MX 10 mx\nmx A 127.0.9.1\n{records}{good.tlsa()}\n{records}{ours.certificate.tlsa(2, 0, 1)}\n"
                 f"{records}3 1 1 {'07' * 32}\n",
+        "told": "@ MX 10 mx.good.test.\n_mta-sts TXT \"v=STSv1; id=1\"\n_smtp._tls TXT \"v=TLSRPTv1; rua=mailto:x@told.test\"\n",
         "two": "@ MX 10 mx.good.test.\n@ MX 20 mx\nmx A 127.0.9.2\n",
         "wrong": f"@ MX 10 mx\nmx A 127.0.9.3\n{records}3 1 1 {'07' * 32}\n",
         "lost": f"@ MX 10 mx\nmx A 127.0.9.1\n_{port}._tcp.mx CNAME x.expired.test.\n",
@@ -53,6 +54,8 @@ def main():
                             "1 of 1 addresses would get mail"], f"good.test:{port}", name="a good host by DANE, all that is to be said of it")
             check(tern, 0, ["level: may (asked for: dane)", "127.0.9.2]", "plain text", "2 of 2"], f"two.test:{port}",
                   name="all hosts of a domain")
+            check(tern, 0, ["MTA-STS: v=STSv1; id=1", "TLSRPT: v=TLSRPTv1; rua=mailto:x@told.test", "1 of 1"], f"told.test:{port}",
+                  name="what a domain announces")
             check(tern, 1, ["TLS is required, but was not offered", "1 of 2"], "-l", "encrypt", f"two.test:{port}", name="one that is no good")
             check(tern, 1, ["Server certificate not verified", "subject: CN = x.test", "of no certificate", "0 of 1"],
                   f"wrong.test:{port}", name="a certificate that does not fit is shown")
