@@ -206,6 +206,18 @@ class TlsServer:
         if encrypted and self.early:
             connection.sendall(self.early)
 
+    def _take(self, connection, record, content, replies):
+        """Counts a message before the client hears that it was taken: then it may look at once."""
+        self.messages.append(content)
+        record["messages"] += 1
+        taken = False
+        try:
+            taken = all([self._say(connection, "DOT", "250 2.0.0 Ok: queued") for _ in range(replies)])
+        finally:
+            if not taken:
+                self.messages.remove(content)
+                record["messages"] -= 1
+
     def _serve(self, connection, record):
         encrypted, buffer, accepted = self.wrapper, bytearray(), 0
         if self.wrapper:
@@ -234,10 +246,7 @@ class TlsServer:
                 content = []
                 while (body := self._line(connection, buffer)) != ".":
                     content.append(body)
-                for _ in range(accepted if self.lmtp else 1):
-                    self._say(connection, "DOT", "250 2.0.0 Ok: queued")
-                self.messages.append("\n".join(content))
-                record["messages"] += 1
+                self._take(connection, record, "\n".join(content), accepted if self.lmtp else 1)
             elif verb == "QUIT":
                 self._say(connection, "QUIT", "221 2.0.0 Bye")
                 if encrypted:
