@@ -199,6 +199,7 @@ int tern_check(const struct tern *tern) {
     good = check_places(config) && good;
     good = check_tables(tern->config_directory, config) && good;
     good = check_certificates(tern->config_directory, config) && good;
+    good = check_tls_client(config) && good;
     if (chdir(config->queue_directory.data) == 0)
         good = check_queue() && good;
     config_free(&config);

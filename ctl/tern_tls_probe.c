@@ -1,8 +1,10 @@
 /* tern tls-probe: speaks TLS with the servers of a destination, as the SMTP client would, and says what came of it. See
  * tern-tls-probe(1). The client's own code does it (smtp/libsmtp.a), so what is said here is what mail would meet. */
 #include "deliver.h"
+#include "domain.h"
 #include "dns_options.h"
 #include "log.h"
+#include "log_text.h"
 #include "next_hop.h"
 #include "route.h"
 #include "task.h"
@@ -12,9 +14,10 @@
 #include <signal.h>
 #include <unistd.h>
 
-#define EXIT_USAGE    64
-#define OVERRIDES_MAX 40
-#define MATCHES_MAX   ((size_t)4000) /* octets */
+#define EXIT_USAGE        64
+#define ANNOUNCE_PATIENCE 15000 /* ms */
+#define OVERRIDES_MAX     40
+#define MATCHES_MAX       ((size_t)4000) /* octets */
 
 struct probe {
     struct smtp smtp;
@@ -204,6 +207,30 @@ static bool probe_host(struct probe *probe, const struct tls_question *question)
     return good;
 }
 
+/* What the domain announces beside its MX records. The policy of MTA-STS is fetched, and counted, by the daemons only.
+ */
+static void print_announcements(struct probe *probe, struct str domain) {
+    static const struct {
+        const char *label, *before;
+    } records[] = {{"MTA-STS", "_mta-sts."}, {"TLSRPT", "_smtp._tls."}};
+    for (size_t i = 0; i < ARRAY_LENGTH(records); i++) {
+        struct dns_answer answer = {0};
+        struct failure failure;
+        struct buf name = buf_make(0), safe = buf_make(0);
+        buf_append(&name, str_from(records[i].before));
+        if (!domain_append_ascii(&name, domain)) buf_append(&name, domain);
+        enum dns_result result = dns_lookup(probe->smtp.resolver, buf_str(&name), DNS_TXT,
+                                            deadline_in(ANNOUNCE_PATIENCE), probe->arena, &answer, &failure);
+        for (size_t at = 0; result == DNS_FOUND && at < answer.count; at++) {
+            buf_clear(&safe);
+            log_text_append(&safe, answer.records[at].data, 300);
+            printf("%s: %.*s\n", records[i].label, STR_ARGS(buf_str(&safe)));
+        }
+        buf_free(&name);
+        buf_free(&safe);
+    }
+}
+
 static void probe_all(void *argument) {
     struct probe *probe = argument;
     struct smtp *smtp = &probe->smtp;
@@ -221,6 +248,7 @@ static void probe_all(void *argument) {
         return;
     }
     probe->bad = 0;
+    if (route.by_mx) print_announcements(probe, next_hop.host);
     for (size_t i = 0; i < route.count; i++) {
         struct tls_question question = {
             .next_hop_text = probe->target, .next_hop = &next_hop, .route = &route, .host = &route.hosts[i]};

@@ -195,7 +195,8 @@ static struct connection *take_idle(struct delivery *delivery, const struct host
                                     const struct login *login) {
     struct buf relay = buf_make(0);
     host_relay(host, &relay);
-    struct connection *connection = connection_cache_take(&delivery->smtp->cache, buf_str(&relay), plan->key, login->key);
+    struct connection *connection =
+        connection_cache_take(&delivery->smtp->cache, buf_str(&relay), plan->key, login->key);
     buf_free(&relay);
     return connection;
 }
@@ -232,8 +233,11 @@ static struct connection *open_session(const struct attempt *attempt, const stru
     struct delivery *delivery = attempt->delivery;
     struct login login;
     struct connection *connection = NULL;
-    if (find_account(attempt, host, &login))
-        connection = session_open(delivery->smtp, question, plan, delivery->arena, &delivery->trouble);
+    if (find_account(attempt, host, &login)) {
+        struct tls_question asked = *question;
+        asked.will_log_in = login.wanted;
+        connection = session_open(delivery->smtp, &asked, plan, delivery->arena, &delivery->trouble);
+    }
     if (connection && !login_run(connection, &login, host, delivery->arena, &delivery->trouble)) {
         delivery->reached = true; /* mail of other accounts may well get through */
         connection_quit(connection);

@@ -458,9 +458,11 @@ static void quit(void *argument) {
     struct connection *connection = argument;
     const struct smtp_settings *settings = &connection->smtp->settings;
     stream_set_deadline(connection->stream, deadline_in(settings->quit_timeout));
-    if (stream_write(connection->stream, STR("QUIT\r\n")) == STREAM_OK &&
-        stream_flush(connection->stream) == STREAM_OK && !settings->skip_quit_response &&
-        connection_read_reply(connection, settings->quit_timeout)) {
+    enum stream_result result = stream_write(connection->stream, STR("QUIT\r\n"));
+    if (result == STREAM_OK) result = stream_flush(connection->stream);
+    if (result != STREAM_OK) {
+        connection_lost(connection, result); /* for the log, where it is a fault of this machine */
+    } else if (!settings->skip_quit_response && connection_read_reply(connection, settings->quit_timeout)) {
         /* Whatever it says, that was all. */
     }
     connection_close(&connection);

@@ -65,8 +65,8 @@ struct smtp {
     struct resolve *resolve; /* tables, by lookup; NULL: there are none */
     struct buf roots;        /* certificates of authorities, PEM */
     struct tls_client *tls;
-    struct sts_cache *sts;    /* MTA-STS policies that were asked for; NULL: none yet */
-    unsigned results_at_once; /* of TLS, being told to tlsrpt */
+    struct sts_cache *sts;      /* MTA-STS policies that were asked for; NULL: none yet */
+    unsigned results_at_once;   /* of TLS, being told to tlsrpt */
     bool validation_looked_for; /* whether the resolver validates */
 };
 

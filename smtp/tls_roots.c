@@ -11,6 +11,8 @@ void tls_client_read_roots(const struct tls_settings *settings, struct buf *root
     if (settings->level > TLS_LEVEL_NONE || settings->policy_maps || settings->require_tls) {
         if (*file && !tls_roots_add_file(file, roots, &failure))
             log_warning("%s: certificates of authorities are not read from there", failure.text);
+        if (settings->append_system_roots && !tls_roots_add_file(TLS_ROOTS_SYSTEM, roots, &failure))
+            log_warning("%s: certificates of authorities are not read from there", failure.text);
         if (*directory && !tls_roots_add_directory(directory, roots, &failure))
             log_warning("%s: certificates of authorities are not all read from there", failure.text);
     }

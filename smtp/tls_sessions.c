@@ -104,8 +104,8 @@ void tls_sessions_put(struct tls_sessions *sessions, struct str name, struct str
 }
 
 bool tls_sessions_take(struct tls_sessions *sessions, struct str name, struct buf *session) {
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): as in make_room */
     while (sessions->oldest && deadline_left(sessions->oldest->expires) == 0)
-        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): as in make_room */
         drop(sessions, sessions->oldest);
     struct kept *kept = map_get(sessions->by_name, name);
     if (!kept) return false;

@@ -1,5 +1,6 @@
 /* See tls_settings.h. */
 #include "tls_settings.h"
+#include "tls_roots.h"
 
 #define MILLISECONDS(seconds) ((seconds)*1000)
 
@@ -42,6 +43,7 @@ bool tls_settings_read(const struct config *config, bool lmtp, struct tls_settin
     read.ca_file = TLS_SETTING(tls_CAfile);
     read.require_tls = config->requiretls_enable;
     read.ca_path = TLS_SETTING(tls_CApath);
+    read.append_system_roots = config->tls_append_default_CA && !str_equal(read.ca_file, STR(TLS_ROOTS_SYSTEM));
     read.verify_depth = (int)TLS_SETTING(tls_scert_verifydepth);
     read.server_name = TLS_SETTING(tls_servername);
     read.opportunistic = (struct tls_grade_settings){TLS_SETTING(tls_protocols), TLS_SETTING(tls_ciphers)};

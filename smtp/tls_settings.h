@@ -18,6 +18,7 @@ struct tls_settings {
     struct str verify_match, secure_match, fingerprint_match;
     struct str fingerprint_digest;
     struct str ca_file, ca_path;
+    bool append_system_roots;
     bool require_tls; /* mail may ask for TLS where the level does not */
     int verify_depth;
     struct str server_name;

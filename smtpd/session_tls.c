@@ -11,7 +11,6 @@
 
 #define KEYS_TIME      30000 /* ms: most time an answer of keys may take */
 #define COMPLAINT_TIME 60000 /* ms between two warnings that there is no certificate */
-#define SYSTEM_ROOTS   "/etc/ssl/certs/ca-certificates.crt"
 
 /* ---- before the sandbox: settings, authorities */
 
@@ -76,7 +75,7 @@ bool session_tls_prepare(struct smtpd *smtpd, struct failure *failure) {
     bool ask = config->smtpd_tls_ask_ccert || config->smtpd_tls_req_ccert;
     if (ask) read_roots(smtpd, tls_roots_add_file, config->smtpd_tls_CAfile);
     if (ask) read_roots(smtpd, tls_roots_add_directory, config->smtpd_tls_CApath);
-    if (ask && config->tls_append_default_CA) read_roots(smtpd, tls_roots_add_file, STR(SYSTEM_ROOTS));
+    if (ask && config->tls_append_default_CA) read_roots(smtpd, tls_roots_add_file, STR(TLS_ROOTS_SYSTEM));
     *options = (struct tls_server_options){
         .ask = ask ? TLS_ASK : TLS_ASK_NONE,
         .fingerprint_digest = config->smtpd_tls_fingerprint_digest,

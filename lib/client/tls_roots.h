@@ -5,7 +5,8 @@
 #include "buf.h"
 #include "failure.h"
 
-#define TLS_ROOTS_MAX ((size_t)16 << 20) /* octets in all */
+#define TLS_ROOTS_MAX    ((size_t)16 << 20)                   /* octets in all */
+#define TLS_ROOTS_SYSTEM "/etc/ssl/certs/ca-certificates.crt" /* as Debian has it */
 
 /* Appends a file's text, PEM, to roots. False: it cannot be read, or roots is full (roots->limit). Blocking. */
 MUST_USE bool tls_roots_add_file(const char *path, struct buf *roots, struct failure *failure);

@@ -125,8 +125,9 @@ DANE_CASES = [
 UNSIGNED = ("unsigned", "loose", "loosewrong", "loosenone")
 
 
-def start(resolver_port=None):
-    return tls.SignedWorld(TOP / "dns", zones, unsigned=UNSIGNED, expired=("expired",), bogus=("bogus",), port=resolver_port)
+def start(resolver_port=None, addresses=()):
+    return tls.SignedWorld(TOP / "dns", zones, unsigned=UNSIGNED, expired=("expired",), bogus=("bogus",), port=resolver_port,
+                           addresses=addresses)
 
 
 def stop(world):

@@ -213,8 +213,10 @@ int main(int argument_count, char **arguments) {
     }
     signal(SIGPIPE, SIG_IGN);
     log_open(-1, "smtp");
-    smtp->resolver = resolver_create(&options, &failure);
-    if (!smtp->resolver || !configure(smtp, overrides, count, lmtp, &failure) || !loop_create(&loop, &failure) ||
+    bool good = configure(smtp, overrides, count, lmtp, &failure);
+    options.trust_any_server = good && smtp->config->dns_trust_any_server;
+    if (good) smtp->resolver = resolver_create(&options, &failure);
+    if (!smtp->resolver || !loop_create(&loop, &failure) ||
         !task_start("input", read_jobs, &probe)) {
         fprintf(stderr, "smtp_probe: %s\n", failure.text);
         return 1;

@@ -4,6 +4,7 @@ that lie. TAP.
 
 smtp_probe runs the client's code; each host is a server at an address of its own on loopback, all on one port."""
 
+import re
 import signal
 
 import mail_peers as peers
@@ -55,6 +56,12 @@ def test_dane(world):
     t.ok("tls=dane, " in log, "tls=dane", log)
     t.is_(servers["good"].connections[-1]["sni"], "mx.good.test", "the server's name is sent")
     check(world, "dane", f"[127.0.10.14]:{PORT}", ("an address has no records", SENT, "", "", "mismatch", True, ""))
+    with Probe(*SETTINGS, "smtp_tls_security_level=dane", dns=world.port) as client:
+        for name in ("good", "ta", "mismatch"):
+            outcomes = [client.send(f"{name}.test:{PORT}")["action"] for _ in range(3)]
+            t.is_(outcomes, [DEFERRED if name == "mismatch" else SENT] * 3, f"{name}: three in a row")
+            reused = len(re.findall(rf"Verified TLS connection reused to mx\.{name}\.test", client.log()))
+            t.is_(reused, 0 if name == "mismatch" else 2, f"{name}: sessions are resumed only where the server is the right one")
     log = attempt(world, "dane", f"loose.test:{PORT}")[2]
     t.ok("tls=dane:halfdane, " in log, "tls=dane:halfdane", log)
     log = attempt(world, "dane", f"plainhost.test:{PORT}")[2]

@@ -34,7 +34,8 @@ def finger(destination):
 
 def main():
     (TOP / "resolv.conf").write_text("nameserver 127.0.0.1\noptions trust-ad\n")
-    world = dane_world.start(53)
+    subprocess.run([peers.find_program("ip"), "address", "add", "192.0.2.53/32", "dev", "lo"], check=True)
+    world = dane_world.start(53, ["192.0.2.53"])
     try:
         for name, action, *_ in DANE_CASES:
             theirs, lost, text = finger(f"{name}.test:{PORT}")
@@ -47,6 +48,13 @@ def main():
             t.is_("TLSA lookup error" in log, lost, f"{name}: {'records that cannot be had' if lost else 'no look-up fails'}")
             if action == SENT and theirs:
                 t.ok(outcome["action"] == SENT, f"{name}: sent", f"{outcome}\n{text}")
+        for setting, word, address in (("no", "", "192.0.2.53"), ("yes", "Verified", "192.0.2.53"), ("no", "Verified", "127.0.0.1")):
+            with Probe("smtp_tls_security_level=dane", "smtp_tls_loglevel=1", "smtp_tls_CAfile=", f"dns_trust_any_server={setting}",
+                       dns=f"{address}:53") as client:
+                outcome = client.send(f"good.test:{PORT}")
+                log = client.log()
+            t.ok(outcome["action"] == SENT and ("Verified" in log) == (word == "Verified"),
+                 f"a resolver at {address} is {'' if word else 'not '}believed, dns_trust_any_server = {setting}", f"{outcome}\n{log}")
     finally:
         dane_world.stop(world)
 

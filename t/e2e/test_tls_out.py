@@ -81,6 +81,8 @@ def test_levels():
 
 def test_directory():
     print("# smtp_tls_CApath", flush=True)
+    with TlsServer(good) as server, probe("verify", "tls_append_default_CA=yes") as client:
+        check(client.send(to(server)), SENT, name="tls_append_default_CA leaves ours where they are", more=client.log())
     folder = TOP / "hashed"
     folder.mkdir()
     name = tls.openssl("x509", "-noout", "-subject_hash", "-in", ours.file).decode().strip()
@@ -265,7 +267,6 @@ def test_many():
             t.ok(all(x["action"] == SENT for x in outcomes[0::3]), "60 deliveries at once: the good ones are sent", outcomes[0::3])
             t.ok(all(x["status"] == "4.7.5" for x in outcomes[1::3] + outcomes[2::3]), "the others are deferred", outcomes)
         t.is_((len(server.messages), len(wrong.messages), len(broken.messages)), (60, 0, 0), "each once")
-        t.ok(any(x["reused"] for x in server.connections), "sessions are resumed")
 
 
 def test_stale():

@@ -131,6 +131,16 @@ ta.test secure tafile=/etc/passwd
             line = line_of(tern, "a@other.test")
             t.ok("dsn=4.7.5, status=deferred (client TLS configuration problem)" in line, "a policy that cannot be found out: deferred", line)
             t.is_(len(server.connections), before, "and nobody is asked")
+        with t.Instance(settings=settings) as tern, TlsServer(good, handshake="close", before=["AUTH PLAIN"]) as broken:
+            print("# where a password would go", flush=True)
+            tern.set(f"smtp_tcp_port = {broken.port}\nsmtp_sasl_auth_enable = yes\nsmtp_sasl_security_options = noanonymous\n"
+                     f"smtp_sasl_password_maps = inline:{{ {{mx.test=ada:secret}} {{other.test=ada:secret}} }}")
+            tern.start()
+            send(tern, "a@other.test")
+            line = line_of(tern, "a@other.test")
+            t.ok("status=deferred" in line, "a handshake that fails is not followed by plain text", line)
+            t.ok(broken.connections and not any("AUTH" in line or "MAIL" in line for x in broken.connections for line in x["plain"]),
+                 "nothing went there", broken.connections)
         with t.Instance(settings=settings) as tern, TlsServer(good, handshake="stall") as silent:
             print("# a stop while a server is silent in the handshake", flush=True)
             tern.set(f"smtp_tcp_port = {silent.port}")

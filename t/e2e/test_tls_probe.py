@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tern tls-probe in a signed DNS world. TAP."""
+"""tern tls-probe in a signed DNS world, and what tern check says of TLS with other servers. TAP."""
 
 import os
 import pathlib
@@ -37,6 +37,7 @@ def main():
     world = tls.SignedWorld(top / "dns", {
         "good": f"@ MX 10 mx\nmx A 127.0.9.1\n{records}{good.tlsa()}\n{records}{ours.certificate.tlsa(2, 0, 1)}\n"
                 f"{records}3 1 1 {'07' * 32}\n",
+        "told": "@ MX 10 mx.good.test.\n_mta-sts TXT \"v=STSv1; id=1\"\n_smtp._tls TXT \"v=TLSRPTv1; rua=mailto:x@told.test\"\n",
         "two": "@ MX 10 mx.good.test.\n@ MX 20 mx\nmx A 127.0.9.2\n",
         "wrong": f"@ MX 10 mx\nmx A 127.0.9.3\n{records}3 1 1 {'07' * 32}\n",
         "lost": f"@ MX 10 mx\nmx A 127.0.9.1\n_{port}._tcp.mx CNAME x.expired.test.\n",
@@ -53,6 +54,8 @@ def main():
                             "1 of 1 addresses would get mail"], f"good.test:{port}", name="a good host by DANE, all that is to be said of it")
             check(tern, 0, ["level: may (asked for: dane)", "127.0.9.2]", "plain text", "2 of 2"], f"two.test:{port}",
                   name="all hosts of a domain")
+            check(tern, 0, ["MTA-STS: v=STSv1; id=1", "TLSRPT: v=TLSRPTv1; rua=mailto:x@told.test", "1 of 1"], f"told.test:{port}",
+                  name="what a domain announces")
             check(tern, 1, ["TLS is required, but was not offered", "1 of 2"], "-l", "encrypt", f"two.test:{port}", name="one that is no good")
             check(tern, 1, ["Server certificate not verified", "subject: CN = x.test", "of no certificate", "0 of 1"],
                   f"wrong.test:{port}", name="a certificate that does not fit is shown")
@@ -71,6 +74,20 @@ def main():
             check(tern, 1, ["is not one of"], "-l", "sometimes", "good.test")
             check(tern, 64, ["usage: tern tls-probe"], name="no destination")
             check(tern, 64, ["usage: tern tls-probe"], "-Z", "good.test")
+            for setting, status, words in (
+                    ("smtp_tls_protocols = TLSv9", 1, "smtp_tls_protocols, _ciphers and what is excluded: "),
+                    ("lmtp_tls_mandatory_protocols = >=TLSv1.4", 1, "lmtp_tls_mandatory_protocols, "),
+                    ("smtp_tls_exclude_ciphers = !x", 1, "bad cipher to exclude"),
+                    ("smtp_tls_security_level = dane\ndns_servers = 192.0.2.1", 0, "no TLSA record will count"),
+                    ("smtp_tls_security_level = dane", 0, ""),
+                    ("smtp_tls_security_level = dane\nignore_mx_lookup_error = yes", 0, "does not go with ignore_mx_lookup_error"),
+                    ("smtp_tls_security_level = secure\nsmtp_tls_CAfile = /nowhere.pem", 0, "nothing will be delivered")):
+                text = (tern.etc / "main.cf").read_text()
+                tern.set(setting)
+                checked = tern.run("check")
+                t.ok(checked.returncode == status and words in checked.stderr and (words or "TLSA" not in checked.stderr),
+                     f"tern check: {setting.splitlines()[-1]}", f"{checked.returncode} {checked.stderr}")
+                (tern.etc / "main.cf").write_text(text)
             t.ok(not any(line.startswith("MAIL") for x in servers for c in x.connections for line in c["plain"] + c["tls"]),
                  "no mail was sent")
     finally:

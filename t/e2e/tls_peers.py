@@ -206,6 +206,18 @@ class TlsServer:
         if encrypted and self.early:
             connection.sendall(self.early)
 
+    def _take(self, connection, record, content, replies):
+        """Counts a message before the client hears that it was taken: then it may look at once."""
+        self.messages.append(content)
+        record["messages"] += 1
+        taken = False
+        try:
+            taken = all([self._say(connection, "DOT", "250 2.0.0 Ok: queued") for _ in range(replies)])
+        finally:
+            if not taken:
+                self.messages.remove(content)
+                record["messages"] -= 1
+
     def _serve(self, connection, record):
         encrypted, buffer, accepted = self.wrapper, bytearray(), 0
         if self.wrapper:
@@ -234,10 +246,7 @@ class TlsServer:
                 content = []
                 while (body := self._line(connection, buffer)) != ".":
                     content.append(body)
-                for _ in range(accepted if self.lmtp else 1):
-                    self._say(connection, "DOT", "250 2.0.0 Ok: queued")
-                self.messages.append("\n".join(content))
-                record["messages"] += 1
+                self._take(connection, record, "\n".join(content), accepted if self.lmtp else 1)
             elif verb == "QUIT":
                 self._say(connection, "QUIT", "221 2.0.0 Bye")
                 if encrypted:
@@ -251,7 +260,7 @@ class Probe:
     """The client's code, driven by lines (smtp_probe). deliver() gives (outcome fields, ...) for each recipient."""
 
     def __init__(self, *settings, lmtp=False, dns=None):
-        words = [str(PROBE)] + (["-l"] if lmtp else []) + (["-d", f"127.0.0.1:{dns}"] if dns else [])
+        words = [str(PROBE)] + (["-l"] if lmtp else []) + (["-d", dns if ":" in str(dns) else f"127.0.0.1:{dns}"] if dns else [])
         for setting in ("inet_interfaces=192.0.2.254", "inet_protocols=ipv4", *settings):
             words += ["-o", setting]
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tern-probe-"))
@@ -329,11 +338,11 @@ class SignedWorld:
     """A validating unbound before an nsd with signed zones below test., with a trust anchor of its own.
 
     zones: {name below test.: text}; a name in unsigned has no DS; in expired its signatures are of last year; in
-    bogus the addresses are altered after signing."""
+    bogus the addresses are altered after signing. The resolver listens on addresses, too."""
 
-    def __init__(self, folder, zones, unsigned=(), expired=(), bogus=(), port=None):
+    def __init__(self, folder, zones, unsigned=(), expired=(), bogus=(), port=None, addresses=()):
         self.folder = pathlib.Path(folder)
-        self.port = port or peers.free_port()
+        self.port, self.addresses = port or peers.free_port(), addresses
         self.folder.mkdir()
         os.chmod(self.folder, 0o755)
         self.unsigned, self.expired, self.bogus = unsigned, expired, bogus
@@ -395,11 +404,12 @@ class SignedWorld:
             raise RuntimeError("nsd does not run: " + (self.folder / "nsd" / "log").read_text(errors="replace"))
 
     def _resolve(self):
+        also = "".join(f"  interface: {x}@{self.port}\n" for x in self.addresses)
         stubs = "".join(f'stub-zone:\n  name: "{name}"\n  stub-addr: 127.0.0.1@{self.authority_port}\n'
                         for name in [".", "test", *[x for x in self.texts if x not in ("root", "test")]])
         (self.folder / "unbound.conf").write_text(f"""server:
   interface: 127.0.0.1@{self.port}
-  access-control: 127.0.0.0/8 allow
+{also}  access-control: 0.0.0.0/0 allow
   do-ip6: no
   username: ""
   chroot: ""
