@@ -130,10 +130,11 @@ static void retire_keys(struct keys *keys, const struct key_store *earlier) {
     }
 }
 
-/* Goes on making a store while others run. */
+/* Goes on making a store while others run: a sleep of no time lets the loop ask the kernel each turn, a yield
+ * only now and then. */
 static void make_all(struct key_store *store) {
     while (key_store_work(store, NAMES_A_TURN))
-        task_yield();
+        (void)task_sleep(0);
 }
 
 static void log_findings(struct keys *keys) {
