@@ -21,6 +21,10 @@ FUZZ_TARGETS += fuzz/fuzz_stream_line
 fuzz_fuzz_stream_line_SOURCES = fuzz/fuzz_stream_line.c fuzz/replay_main.c
 fuzz_fuzz_stream_line_CPPFLAGS = $(AM_CPPFLAGS) $(NET_INCLUDE)
 fuzz_fuzz_stream_line_LDADD = $(NET_LINK)
+FUZZ_TARGETS += fuzz/fuzz_url
+fuzz_fuzz_url_SOURCES = fuzz/fuzz_url.c fuzz/replay_main.c
+fuzz_fuzz_url_CPPFLAGS = $(AM_CPPFLAGS) $(NET_INCLUDE)
+fuzz_fuzz_url_LDADD = $(NET_LINK)
 # TLS
 FUZZ_TARGETS += fuzz/fuzz_tls_texts
 fuzz_fuzz_tls_texts_SOURCES = fuzz/fuzz_tls_texts.c fuzz/replay_main.c

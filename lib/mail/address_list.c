@@ -157,7 +157,7 @@ static void read_colon(struct address_list *list, struct member *member) {
         member->place = IN_ANGLE;
     } else if (member->place == IN_PHRASE && !list->in_group) {
         list->in_group = true;
-        member->group = list->groups && !member->bad;
+        member->group = list->groups;
         if (!member->group) member_reset(list, member);
     } else {
         member->bad = true;

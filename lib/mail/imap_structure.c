@@ -423,7 +423,7 @@ static void write_record(struct builder *b, struct buf *record) {
 
 /* Everything up to the text; false if that would be too long. */
 static bool describe(struct builder *b, unsigned depth_limit, size_t parts_limit, size_t text_limit) {
-    mime_walk(b->message, depth_limit, parts_limit, &b->mime);
+    mime_walk_labelled(b->message, depth_limit, parts_limit, &b->mime);
     make_parts(b);
     count_parts(b);
     b->text = buf_make(text_limit);

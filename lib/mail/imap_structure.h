@@ -5,10 +5,9 @@
  * is what a cache keeps; everything is answered from it, so that a second FETCH
  * parses nothing. BODY is BODYSTRUCTURE without its extension data.
  *
- * A multipart in which no part is found, and a message/rfc822 that cannot be
- * looked into (encoded, or too deep), has one part all the same: text/plain, all
- * of its body. Parameters in the form of RFC 2231 are joined, decoded and
- * converted to UTF-8, and named "name*", as RFC 9051 wants it. */
+ * A multipart in which no part is found, and a message/rfc822 that is too deep to
+ * be looked into, has one part all the same: text/plain, all of its body. Parameters in the form of RFC 2231 are
+ * joined, decoded and converted to UTF-8, and named "name*", as RFC 9051 wants it. */
 #ifndef TERN_IMAP_STRUCTURE_H
 #define TERN_IMAP_STRUCTURE_H
 

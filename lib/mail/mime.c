@@ -19,6 +19,7 @@ struct walker {
     struct open_part *path; /* depth_limit + 1 entries */
     size_t open;            /* entries in use; the last is the current part */
     bool in_header;
+    bool into_encoded; /* encoded messages are looked into as they stand */
 };
 
 static struct mime_part *part_of(struct walker *w, size_t level) {
@@ -126,7 +127,7 @@ static void end_header(struct walker *w, size_t offset) {
     part->is_message = type_is(part, "message") && (subtype_is(part, "rfc822") || subtype_is(part, "global"));
     bool opaque = part->encoding > MIME_BINARY;
     if (opaque && (part->is_multipart || part->is_message)) w->structure->problems |= MIME_BAD_ENCODING;
-    if (part->is_message && !opaque && may_open(w)) open_part(w, offset);
+    if (part->is_message && (!opaque || w->into_encoded) && may_open(w)) open_part(w, offset);
 }
 
 /* Ends parts until keep are open; the last line end belongs to the boundary. */
@@ -215,20 +216,30 @@ static void walk_line(struct walker *w, size_t begin, size_t end) {
     }
 }
 
-void mime_walk(struct str message, unsigned depth_limit, size_t parts_limit, struct mime_structure *structure) {
-    *structure = (struct mime_structure){0};
-    struct walker w = {.message = message, .structure = structure};
-    w.depth_limit = depth_limit > 0 && depth_limit < MIME_DEPTH_MAX ? depth_limit : MIME_DEPTH_MAX;
-    w.parts_limit = parts_limit > 0 && parts_limit < MIME_PARTS_MAX ? parts_limit : MIME_PARTS_MAX;
-    w.path = memory_allocate((size_t)w.depth_limit + 1, sizeof *w.path);
-    open_part(&w, 0);
-    for (size_t begin = 0, end; begin < message.length; begin = end) {
-        const char *lf = memchr(message.data + begin, '\n', message.length - begin);
-        end = lf != NULL ? (size_t)(lf - message.data) + 1 : message.length;
-        walk_line(&w, begin, end);
+static void walk(struct walker *w, unsigned depth_limit, size_t parts_limit) {
+    *w->structure = (struct mime_structure){0};
+    w->depth_limit = depth_limit > 0 && depth_limit < MIME_DEPTH_MAX ? depth_limit : MIME_DEPTH_MAX;
+    w->parts_limit = parts_limit > 0 && parts_limit < MIME_PARTS_MAX ? parts_limit : MIME_PARTS_MAX;
+    w->path = memory_allocate((size_t)w->depth_limit + 1, sizeof *w->path);
+    open_part(w, 0);
+    for (size_t begin = 0, end; begin < w->message.length; begin = end) {
+        const char *lf = memchr(w->message.data + begin, '\n', w->message.length - begin);
+        end = lf != NULL ? (size_t)(lf - w->message.data) + 1 : w->message.length;
+        walk_line(w, begin, end);
     }
-    close_parts(&w, 0, message.length, false);
-    MEMORY_FREE(w.path);
+    close_parts(w, 0, w->message.length, false);
+    MEMORY_FREE(w->path);
+}
+
+void mime_walk(struct str message, unsigned depth_limit, size_t parts_limit, struct mime_structure *structure) {
+    struct walker w = {.message = message, .structure = structure};
+    walk(&w, depth_limit, parts_limit);
+}
+
+void mime_walk_labelled(struct str message, unsigned depth_limit, size_t parts_limit,
+                        struct mime_structure *structure) {
+    struct walker w = {.message = message, .structure = structure, .into_encoded = true};
+    walk(&w, depth_limit, parts_limit);
 }
 
 void mime_structure_free(struct mime_structure *structure) {

@@ -134,7 +134,7 @@ static void put_tls(struct folder *folder, const struct received *received) {
 static void put_user(struct folder *folder, const struct received *received) {
     struct buf *piece = &folder->piece;
     if (received->authenticated.length > 0) {
-        buf_append(piece, STR("(authenticated as "));
+        buf_append(piece, STR("(Authenticated sender: "));
         append_clean(piece, received->authenticated);
         buf_append_char(piece, ')');
         put_piece(folder);
@@ -173,6 +173,10 @@ bool received_append(struct buf *out, const struct received *received) {
     if (received->recipient != NULL) {
         buf_append(piece, STR("for "));
         mail_address_append_path(piece, received->recipient);
+        put_piece(&folder);
+    }
+    if (received->priority != 0) {
+        buf_printf(piece, "priority %d", received->priority);
         put_piece(&folder);
     }
     /* The ';' stands with what comes before it, the date on a line of its own. */

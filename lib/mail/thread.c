@@ -21,7 +21,7 @@ struct threads {
     struct node *nodes; /* node_count + 1 */
     size_t node_count, room;
     uint32_t *order; /* the messages by date */
-    bool by_arrival;
+    bool by_latest;  /* threads on top by their latest message, not by their first */
 };
 
 static bool is_dummy(const struct threads *t, uint32_t node) {
@@ -56,7 +56,7 @@ static int compare_dated(const void *a, const void *b) {
 }
 
 static int64_t date_of(const struct threads *t, uint32_t node) {
-    return t->by_arrival ? message_of(t, node)->arrived : message_of(t, node)->sent;
+    return message_of(t, node)->sent;
 }
 
 static void sort_dated(struct dated *dated, size_t count) {
@@ -280,7 +280,7 @@ static int64_t *find_latest(const struct threads *t) {
 
 /* What is on top, in its order; *count of them. To be freed. */
 static struct dated *list_top(const struct threads *t, size_t *count) {
-    int64_t *latest = t->by_arrival ? find_latest(t) : NULL;
+    int64_t *latest = t->by_latest ? find_latest(t) : NULL;
     struct dated *top = memory_allocate(t->node_count + 1, sizeof *top);
     size_t found = 0;
     for (uint32_t node = 1; node <= t->node_count; node++) {
@@ -473,7 +473,7 @@ bool thread_append(struct buf *out, enum thread_algorithm algorithm, const struc
     struct threads t = {.messages = messages, .count = count, .node_count = count, .room = count + 64};
     if (count == 0) return true;
     t.nodes = memory_allocate(t.room, sizeof *t.nodes);
-    t.by_arrival = algorithm == THREAD_REFS;
+    t.by_latest = algorithm == THREAD_REFS;
     switch (algorithm) {
     case THREAD_ORDEREDSUBJECT:
         thread_by_subject(&t, out);

@@ -1,7 +1,7 @@
 /* thread: conversations, as THREAD answers them.
  *
  * RFC 5256 3 (ORDEREDSUBJECT, REFERENCES) and REFS of draft-ietf-morg-inthread:
- * the tree by references alone, its threads in the order of their latest arrival.
+ * the tree by references alone, its threads in the order of their latest sent dates.
  * Time is proportional to the number of messages and references, but for sorting
  * and for the check that a link closes no circle, which takes the logarithm of
  * the depth; nothing recurses, whatever the depth. */
@@ -23,7 +23,6 @@ struct thread_message {
     uint32_t number;            /* what is printed: sequence number or UID; they rise through the array */
     bool reply;                 /* base_subject_append took something off */
     int64_t sent;               /* sent date, UTC */
-    int64_t arrived;            /* INTERNALDATE, UTC: for REFS */
     uint64_t message_id;        /* thread_id_hash; 0: none */
     const uint64_t *references; /* hashes, the oldest first; may be NULL if there are none */
     size_t reference_count;

@@ -809,6 +809,26 @@ static void attack_table(struct attack *attack) {
     buf_free(&packet);
 }
 
+/* The accounts at other servers, which are for smtp. */
+static void attack_credentials(struct attack *attack) {
+    struct ipc_lookup_credentials question = {.host = word(attack), .nexthop = STR("x"), .sender = STR_EMPTY};
+    struct ipc_connect wanted = {.service = STR("lookup")};
+    int lookup = ask_master(attack, IPC_CONNECT, &wanted, false), descriptor;
+    struct buf packet = buf_make(0);
+    enum ipc_type type;
+    struct ipc_lookup_credentials_given answer;
+    struct ipc_failed failed;
+    if (send_typed(lookup, IPC_LOOKUP_CREDENTIALS, 1, &question, -1) != 0 ||
+        !raw_receive(lookup, 1, &packet, &type, &descriptor))
+        say(attack, "lost");
+    else if (type == IPC_FAILED && ipc_decode(buf_str(&packet), type, &failed))
+        say(attack, "refused %.*s", STR_ARGS(failed.text));
+    else if (ipc_decode(buf_str(&packet), IPC_LOOKUP_CREDENTIALS_GIVEN, &answer))
+        say(attack, "given %.*s", STR_ARGS(answer.password));
+    close(lookup);
+    buf_free(&packet);
+}
+
 /* Questions whose answers are never taken. */
 static void attack_unread(struct attack *attack) {
     uint64_t count = number(attack), sent = 0;
@@ -1023,6 +1043,7 @@ static const struct {
     {"!ahead", attack_ahead},
     {"!commits", attack_commits},
     {"!table", attack_table},
+    {"!credentials", attack_credentials},
     {"!unread", attack_unread},
     {"!types", attack_types},
     {"!chains", attack_chains},

@@ -26,7 +26,8 @@ import time
 
 BUILD = pathlib.Path(os.environ.get("TERN_BUILD", ".")).resolve()
 PREFIX = pathlib.Path(os.environ["TERN_PREFIX"]).resolve() if os.environ.get("TERN_PREFIX") else None
-DAEMONS = ["master", "smtpd", "cleanup", "qmgr", "smtp", "local", "bounce", "pickup", "lookup", "keys", "log", "drop"]
+DAEMONS = ["master", "smtpd", "cleanup", "qmgr", "smtp", "local", "bounce", "pickup", "lookup", "keys", "fetch", "tlsrpt",
+           "auth", "log", "drop"]
 COMMANDS = ["tern", "ternconf", "ternmap", "ternalias", "ternqueue", "ternsuper", "terncat", "sendmail"]
 
 _count = 0
@@ -120,11 +121,11 @@ def accepts(port, host="127.0.0.1"):
 
 
 def free_port_base():
-    """A base B such that B+24 and B+25 (and a few more) are free."""
+    """A base B such that B+24 and B+25 (and a few more) are free, and B+465 and B+587."""
     start = 20000 + os.getpid() * 50 % 20000
     for base in list(range(start, 40000, 50)) + list(range(20000, start, 50)):
         try:
-            for offset in range(24, 30):
+            for offset in (*range(24, 36), 465, 587):
                 with socket.socket() as probe:
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     probe.bind(("127.0.0.1", base + offset))
@@ -248,11 +249,11 @@ class Instance:
 
     domain, settings: for init; daemons: {name: path} put beside or in place of
     the build's; missing daemons are simply not there. user: run as this account
-    (needs root)."""
+    (needs root). tls: with a certificate, and the two services for submission."""
 
     alive = []
 
-    def __init__(self, domain="example.test", settings=(), daemons=None, user=None, keep=False):
+    def __init__(self, domain="example.test", settings=(), daemons=None, user=None, keep=False, tls=False):
         self.user = user
         self.keep = keep or bool(os.environ.get("TERN_TEST_KEEP"))
         self.top = pathlib.Path(tempfile.mkdtemp(prefix="tern-test-"))
@@ -264,15 +265,18 @@ class Instance:
         self.port_base = free_port_base()
         self.smtp_port = self.port_base + 25
         self.lmtp_port = self.port_base + 24
+        self.submission_port = self.port_base + 587
+        self.smtps_port = self.port_base + 465
         self.directory = self.top / "tern"
         self.etc = self.directory / "etc"
         self.spool = self.directory / "spool"
+        self.certificate = self.etc / "tls" / "certificate.pem"
         self.mail = self.directory / "mail"
         self.log_file = self.directory / "log" / "tern.log"
         self.libexec = self.top / "libexec"
         self._gather(daemons or {})
         made = self.tern("init", str(self.directory), "--domain", domain, "--port-base", str(self.port_base),
-                         "--set", f"daemon_directory={self.libexec}",
+                         *(["--tls"] if tls else []), "--set", f"daemon_directory={self.libexec}",
                          *[word for setting in settings for word in ("--set", setting)])
         if made.returncode != 0:
             raise RuntimeError(f"tern init failed: {made.stderr}")

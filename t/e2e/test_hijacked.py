@@ -164,9 +164,11 @@ def secrets(tern):
     for table in (f"texthash:{passwords}", f"hash:{passwords}", f"inline:{{x=y}}", "texthash:/etc/shadow",
                   f"proxy:texthash:{passwords}", f"pipemap:{{static:x,texthash:{passwords}}}",
                   f"unionmap:{{texthash:{passwords}}}", "unix:shadow.byname", f"socketmap:unix:{tern.spool}/public/qmgr:x",
-                  "smtp_sasl_password_maps", "no_such_parameter", "pcre:/proc/self/environ"):
+                  "smtp_sasl_password_maps", f"texthash:{tern.etc}/relays", "no_such_parameter", "pcre:/proc/self/environ"):
         answer = once(tern, "table", table, "anna@example.test") or ["nothing"]
         t.ok(answer[0].startswith("refused"), f"lookup does not open {table.split('/')[0]}", answer)
+    answer = once(tern, "credentials", "relay.test") or ["nothing"]
+    t.ok(answer[0].startswith("refused"), "nor does it tell of accounts at other servers", answer)
     answer = once(tern, "table", "virtual_mailbox_maps", "anna@example.test") or ["nothing"]
     t.ok(answer[0].startswith("found"), "it answers what smtpd's row allows", answer)
 
@@ -466,6 +468,7 @@ def main():
     settings = ["disable_dns_lookups=yes", "smtp_host_lookup=native", "service_throttle_time=1s", "service_stop_time=10s"]
     with t.Instance(settings=settings, daemons={"smtpd": HIJACKED}) as tern:
         tern.set(f"relayhost = [127.0.0.1]:{sink.port}")
+        tern.set(f"smtp_sasl_password_maps = texthash:{tern.file('relays', 'relay.test user:' + SECRET)}")
         for user in ("anna", "bob"):
             tern.add_user(user)
         folder = make_certificates(tern)

@@ -76,7 +76,12 @@ inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
 smtpd_peername_lookup = no
 smtp_dns_support_level = disabled
-smtp_tls_security_level = none
+smtp_tls_security_level = secure
+smtp_tls_secure_cert_match = mail.example.test
+smtp_tls_CAfile = {certificate}
+smtp_tls_loglevel = 1
+smtp_tls_session_cache_database = btree:{top}/data/sessions
+lmtp_tls_security_level = none
 message_size_limit = {size_limit}
 virtual_mailbox_limit = 0
 virtual_mailbox_domains = postfix.test
@@ -106,7 +111,7 @@ class Postfix:
         (self.top / "etc" / "users").write_text("".join(f"{x}@postfix.test {x}/Maildir/\n" for x in users))
         (self.top / "etc" / "main.cf").write_text(MAIN_CF.format(
             top=self.top, size_limit=SIZE_LIMIT, uid=account.pw_uid, gid=account.pw_gid, tern_smtp=tern.smtp_port,
-            tern_lmtp=tern.lmtp_port))
+            tern_lmtp=tern.lmtp_port, certificate=tern.certificate))
         (self.top / "etc" / "master.cf").write_text(MASTER_CF.format(port=self.port))
 
     def run(self, word):
@@ -259,6 +264,9 @@ def postfix_to_tern(tern, postfix):
     check_many("Postfix to tern", tern.mailbox)
     print(f"# {MESSAGES} messages, {MESSAGES * RECIPIENTS} recipients, Postfix to tern: {time.monotonic() - started:.1f} s", flush=True)
     t.is_(tern.log().count(": client=") - before, MESSAGES, "each came in one transaction")
+    t.ok("Verified TLS connection established to 127.0.0.1[127.0.0.1]" in postfix.log() and
+         all(b"with ESMTPS id" in x.read_bytes().split(b"\n\n", 1)[0] for x in tern.mailbox("u1")),
+         "over TLS, to a server whose certificate Postfix verified", postfix.log()[-3000:])
     client = peers.Client(postfix.port)
     client.mail("ada@postfix.test", ["nobody@example.test"], b"Subject: nobody\r\n\r\nx\r\n", "ENVID=third")
     client.mail("ada@postfix.test", ["u1@example.test"], b"Subject: success\r\n\r\nx\r\n", "ENVID=fourth",
@@ -340,7 +348,7 @@ def load(tern):
 
 def main():
     settings = ["smtpd_peername_lookup=no", "minimal_backoff_time=2s", "queue_run_delay=2s"]
-    with t.Instance(settings=settings) as tern:
+    with t.Instance(settings=settings, tls=True) as tern:
         postfix = Postfix(tern, tern.top / "postfix")
         tern.set(f"transport_maps = inline:{{ {{postfix.test=smtp:[127.0.0.1]:{postfix.port}}} "
                  "{boom@example.test=error:5.7.1 it will not do} }")

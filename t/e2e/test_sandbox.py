@@ -26,6 +26,9 @@ ROLES = {
     "lookup": ("lookup", "/", True),
     "keys": ("keys", "empty", True),
     "keys-reader": ("keys", "/", True),
+    "fetch": ("fetch", "../data/fetch", True),
+    "tlsrpt": ("tlsrpt", "../data/tlsrpt", True),
+    "auth": ("auth", "/", True),
     "log": ("log", None, True),
 }
 # An account's processes that have one of root's powers all the same.
@@ -85,7 +88,7 @@ def check(tern, name, pid):
     if root == "/":
         t.is_(link, "/", f"{name}: it sees /")
     else:
-        wanted = str(tern.spool / root) if root else str(tern.log_file.parent)
+        wanted = os.path.normpath(tern.spool / root) if root else str(tern.log_file.parent)
         t.is_(link, wanted, f"{name}: its root directory")
     if name not in ("master", "local-commands"):
         open_paths = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
@@ -121,6 +124,8 @@ def main():
         with tern.smtp() as client:
             client.ehlo()
             client.starttls()
+        subprocess.run([t.BUILD / "t" / "e2e" / "fetch_probe", tern.spool / "private" / "fetch", "", "policy", "localhost"],
+                       stdout=subprocess.DEVNULL, timeout=60, check=True)
         found = processes(tern)
         t.is_(sorted(set(found) - set(ROLES)), [], "no process of an unknown kind")
         t.is_(sorted(set(ROLES) - set(found)), [], "every kind of process runs")

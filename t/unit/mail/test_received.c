@@ -24,9 +24,9 @@ static void test_full(void **state) {
     assert_true(received_append(&out, &received));
     expect_str(buf_str(&out),
                "Received: from client.example.com (client.example.com [192.0.2.1])\n"
-               "\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 [256/256 bits]\n"
-               "\tkey-exchange X25519) by mx.example.org (tern) with ESMTPS id ABC123\n"
-               "\tfor <user@example.org>;\n"
+               "\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)\n"
+               "\tkey-exchange X25519) (No client certificate requested)\n"
+               "\tby mx.example.org (tern) with ESMTPS id ABC123 for <user@example.org>;\n"
                "\tMon, 23 Nov 2026 13:08:03 +0000\n",
                "full");
     buf_free(&out);
@@ -46,10 +46,37 @@ static void test_injection(void **state) {
     assert_true(received_append(&out, &received));
     expect_str(buf_str(&out),
                "Received: from a??Bcc:?x@y??b???c?? (n??x [IPv6:2001:db8::1])\n"
-               "\t(authenticated as me??by?evil?) by mx with ESMTPA id Q;\n"
+               "\t(Authenticated sender: me??by?evil?) by mx with ESMTPA id Q;\n"
                "\tThu, 1 Jan 1970 00:00:00 +0000\n",
                "injection");
     buf_free(&out);
+}
+
+/* What a certificate says of its owner ends no quotes and no comment. */
+static void test_client_certificate(void **state) {
+    (void)state;
+    static const struct {
+        enum received_tls_client client;
+        const char *text;
+    } rows[] = {
+        {RECEIVED_CLIENT_UNASKED, "(No client certificate requested)"},
+        {RECEIVED_CLIENT_SILENT, "(Client did not present a certificate)"},
+        {RECEIVED_CLIENT_UNVERIFIED, "(Client CN \"a?? ?b??\", Issuer \"Root\" (not verified))"},
+        {RECEIVED_CLIENT_VERIFIED, "(Client CN \"a?? ?b??\", Issuer \"Root\" (verified OK))"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct buf out = {0};
+        struct received received = {.client_address = STR("192.0.2.1"),
+                                    .by = STR("mx"),
+                                    .tls_protocol = STR("TLSv1.3"),
+                                    .tls_client = rows[i].client,
+                                    .tls_subject = STR("a\") (b\\\n"),
+                                    .tls_issuer = STR("Root"),
+                                    .user_id = -1};
+        assert_true(received_append(&out, &received));
+        if (str_find_str(buf_str(&out), str_from(rows[i].text)) == STR_NONE) fail_msg("%zu: %s", i, buf_string(&out));
+        buf_free(&out);
+    }
 }
 
 static void test_local(void **state) {
@@ -92,7 +119,7 @@ static void test_fields(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_full), cmocka_unit_test(test_injection),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_full), cmocka_unit_test(test_injection), cmocka_unit_test(test_client_certificate),
                                        cmocka_unit_test(test_local), cmocka_unit_test(test_protocol),
                                        cmocka_unit_test(test_fields)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,10 @@ UNIT_TESTS += t/unit/net/test_proxy
 t_unit_net_test_proxy_SOURCES = t/unit/net/test_proxy.c
 t_unit_net_test_proxy_CPPFLAGS = $(AM_CPPFLAGS) $(NET_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_net_test_proxy_LDADD = $(NET_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/net/test_url
+t_unit_net_test_url_SOURCES = t/unit/net/test_url.c
+t_unit_net_test_url_CPPFLAGS = $(AM_CPPFLAGS) $(NET_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_net_test_url_LDADD = $(NET_LINK) $(CMOCKA_LIBS)
 # TLS
 UNIT_TESTS += t/unit/net/test_tls_texts
 t_unit_net_test_tls_texts_SOURCES = t/unit/net/test_tls_texts.c

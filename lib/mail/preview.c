@@ -1,0 +1,195 @@
+/* preview: choosing the part, and two readers, of plain text and of HTML, that feed one writer. */
+#include "preview.h"
+#include "charset.h"
+#include "header.h"
+#include "preview_html.h"
+#include "utf8.h"
+
+/* ---- the writer: draws blanks together, counts characters */
+
+static bool is_blank(uint32_t c) {
+    return c == ' ' || utf8_is_control(c) || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x202f ||
+           c == 0x205f || c == 0x3000;
+}
+
+/* What newsletters fill their first line with, and other characters without a width. */
+static bool is_invisible(uint32_t c) {
+    return c == 0xad || c == 0x34f || c == 0x61c || (c >= 0x200b && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
+           (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
+}
+
+void preview_write(struct preview_writer *writer, uint32_t c) {
+    if (is_invisible(c)) return;
+    if (is_blank(c)) {
+        writer->blank = writer->count > 0;
+        return;
+    }
+    size_t needed = writer->blank ? 2 : 1;
+    if (writer->count + needed > PREVIEW_CHARACTERS) writer->full = true;
+    if (writer->full) return;
+    if (writer->blank) buf_append_char(writer->out, ' ');
+    utf8_append(writer->out, c);
+    writer->count += needed;
+    writer->blank = false;
+}
+
+/* ---- plain text: lines that begin with '>' are quoted */
+
+struct plain_reader {
+    struct preview_writer *writer;
+    bool with_quoted;
+    bool line_began; /* something other than blanks stood in the line */
+    bool quoted;
+};
+
+static void read_plain(struct plain_reader *reader, uint32_t c) {
+    if (c == '\n') {
+        reader->line_began = reader->quoted = false;
+    } else if (!reader->line_began && !is_blank(c)) {
+        reader->line_began = true;
+        reader->quoted = c == '>';
+    }
+    bool shown = !reader->quoted || (reader->with_quoted && c != '>');
+    preview_write(reader->writer, shown ? c : ' ');
+}
+
+/* ---- a text, block by block */
+
+struct reading {
+    struct preview_writer writer;
+    struct plain_reader plain;
+    struct preview_html html;
+    bool is_html;
+    size_t read; /* octets so far */
+};
+
+static void reading_begin(struct reading *reading, struct buf *out, bool html, bool with_quoted) {
+    *reading = (struct reading){.writer = {.out = out}, .is_html = html};
+    reading->plain = (struct plain_reader){.writer = &reading->writer, .with_quoted = with_quoted};
+    preview_html_begin(&reading->html, &reading->writer, with_quoted);
+}
+
+/* False if no more is wanted. */
+static bool reading_next(struct reading *reading, struct str block) {
+    reading->read += block.length;
+    while (block.length > 0 && !reading->writer.full) {
+        uint32_t c = 0;
+        size_t taken = utf8_decode(block, &c);
+        if (taken == 0) {
+            c = 0xfffd;
+            taken = 1;
+        }
+        block = str_from_offset(block, taken);
+        if (reading->is_html) {
+            preview_html_read(&reading->html, c);
+        } else {
+            read_plain(&reading->plain, c);
+        }
+    }
+    return !reading->writer.full && reading->read < PREVIEW_READ_MAX;
+}
+
+static void reading_end(struct reading *reading) {
+    if (reading->is_html) preview_html_end(&reading->html);
+}
+
+void preview_append_text(struct buf *out, struct str text, bool html) {
+    size_t before = out->length;
+    for (int quoted = 0; quoted < 2 && out->length == before; quoted++) {
+        struct reading reading;
+        reading_begin(&reading, out, html, quoted == 1);
+        (void)reading_next(&reading, str_slice(text, 0, PREVIEW_READ_MAX));
+        reading_end(&reading);
+    }
+}
+
+/* ---- choosing a part */
+
+struct text_part {
+    struct str body;
+    enum mime_encoding encoding;
+    char charset[CHARSET_NAME_MAX + 1];
+    bool html;
+};
+
+static bool is_attachment(struct str header) {
+    struct header_field field;
+    struct mime_value value = {0};
+    bool attachment = header_find(header, "Content-Disposition", &field) && mime_value_parse(&value, field.value) &&
+                      str_equal_nocase(value.type, STR("attachment"));
+    mime_value_free(&value);
+    return attachment;
+}
+
+/* True if the part is text to be read; its type and charset go into *text. */
+static bool is_readable(struct str header, struct text_part *text) {
+    struct header_field field;
+    struct mime_value value = {0};
+    bool readable = !is_attachment(header);
+    text->html = false;
+    text->charset[0] = '\0';
+    if (header_find(header, "Content-Type", &field) && mime_value_parse(&value, field.value) &&
+        value.subtype.length > 0) {
+        const struct mime_parameter *charset = mime_value_find(&value, "charset");
+        text->html = str_equal_nocase(value.subtype, STR("html"));
+        readable = readable && (text->html || str_equal_nocase(value.subtype, STR("plain")));
+        if (charset != NULL && charset->value.length <= CHARSET_NAME_MAX) {
+            memcpy(text->charset, charset->value.data, charset->value.length);
+            text->charset[charset->value.length] = '\0';
+        }
+    }
+    mime_value_free(&value);
+    return readable;
+}
+
+/* True if no part above, but the message itself, is a message. */
+static bool is_own(const struct imap_part *parts, size_t index) {
+    while (index != 0) {
+        index = parts[index].parent;
+        if (parts[index].kind == IMAP_PART_MESSAGE) return false;
+    }
+    return true;
+}
+
+#define PARTS_LOOKED_AT 100
+
+/* The first readable part; a plain one beside it counts more than HTML. */
+static bool choose(struct str message, const struct imap_part *parts, size_t count, struct text_part *chosen) {
+    bool found = false;
+    uint32_t parent = 0;
+    for (size_t i = 0; i < count && i < PARTS_LOOKED_AT; i++) {
+        const struct imap_part *part = &parts[i];
+        struct text_part text = {.encoding = part->encoding};
+        if (part->kind != IMAP_PART_TEXT || part->body_length == 0 || !is_own(parts, i)) continue;
+        if (found && part->parent != parent) break;
+        size_t header = (size_t)part->header_offset, body = (size_t)part->body_offset;
+        if (!is_readable(str_slice(message, header, body), &text)) continue;
+        text.body = str_slice(message, body, body + (size_t)part->body_length);
+        if (!found || !text.html) *chosen = text;
+        found = true;
+        parent = part->parent;
+        if (!text.html) return true;
+    }
+    return found;
+}
+
+static void append_part(struct buf *out, const struct text_part *text, bool with_quoted) {
+    struct charset_reader reader;
+    struct reading reading;
+    struct buf block = {0};
+    charset_reader_begin(&reader, text->body, text->encoding, str_from(text->charset));
+    reading_begin(&reading, out, text->html, with_quoted);
+    while (charset_reader_next(&reader, &block) && reading_next(&reading, buf_str(&block)))
+        continue;
+    reading_end(&reading);
+    charset_reader_free(&reader);
+    buf_free(&block);
+}
+
+void preview_append(struct buf *out, struct str message, const struct imap_part *parts, size_t part_count) {
+    struct text_part text = {0};
+    size_t before = out->length;
+    if (!choose(message, parts, part_count, &text)) return;
+    append_part(out, &text, false);
+    if (out->length == before) append_part(out, &text, true);
+}
