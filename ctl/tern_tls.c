@@ -334,7 +334,7 @@ static void say_pair(const struct pair *pair) {
 }
 
 static int run_new_key(struct request *request) {
-    struct pair pair;
+    struct pair pair = {"", ""};
     if (!make_pair(request, &pair)) return EXIT_FAILURE;
     say_pair(&pair);
     return EXIT_SUCCESS;
@@ -344,7 +344,7 @@ static int run_new_key(struct request *request) {
 static int run_new_certificate(struct request *request) {
     struct deployed deployed = {0};
     struct failure failure = {0};
-    struct pair pair;
+    struct pair pair = {"", ""};
     name_pair(request, &pair);
     bool good = deployed_read(request->config, &deployed, &failure);
     size_t chosen = 0;
@@ -368,7 +368,7 @@ static int run_new_certificate(struct request *request) {
 /* ---- switching on */
 
 static int run_enable_server(struct request *request) {
-    struct pair pair;
+    struct pair pair = {"", ""};
     if (!is_untouched(request, is_server_s)) {
         tern_complain("main.cf has settings for the TLS of the SMTP server already: nothing is changed");
         return EXIT_FAILURE;

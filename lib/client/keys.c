@@ -50,7 +50,7 @@ struct keys_pool {
 /* ---- links */
 
 static void link_release(struct keys_link *link) {
-    if (--link->holders > 0) return;
+    if (--link->holders > 0 || link->pool) return; /* the pool's own is among them while it has the link */
     if (link->owned) ipc_client_destroy(&link->client);
     MEMORY_FREE(link);
 }
@@ -227,7 +227,7 @@ static void take_tickets(struct keys_pool *pool, const struct ipc_keys_tickets_g
 
 /* Without them handshakes go on as they are, in full or with the keys of before. */
 static void renew_tickets(struct keys_pool *pool, deadline until) {
-    struct ipc_reply reply;
+    struct ipc_reply reply = {.descriptor = -1};
     struct failure failure = {0};
     if (!pool->options.tickets || deadline_left(pool->tickets_until) > 0) return;
     pool->tickets_until = deadline_in(TICKET_RETRY_MS);
@@ -245,7 +245,7 @@ static struct tls_context *pool_for_name(void *context, struct str server_name);
 
 static struct tls_context *make_context(struct keys_pool *pool, struct ipc_list list, struct keys_link *link,
                                         struct failure *failure) {
-    struct tls_chain chains[CHAINS_MOST];
+    struct tls_chain chains[CHAINS_MOST] = {{.key = NULL}};
     size_t count = 0;
     struct tls_server_options options = pool->options;
     struct tls_context *made = NULL;
@@ -261,8 +261,8 @@ static struct tls_context *make_context(struct keys_pool *pool, struct ipc_list 
     return made;
 }
 
-/* What keys says of a name. *known: it is kept, also that there is nothing. If the link went meanwhile, what was
- * made serves this connection and is not kept. */
+/* What keys says of a name; it is kept, also that there is nothing. If the link went meanwhile, what was made serves
+ * this connection and is not kept. */
 static struct tls_context *fetch(struct keys_pool *pool, struct str name, deadline until, struct failure *failure) {
     struct arena *arena = arena_create(0);
     struct keys_link *link = pool->link;
@@ -354,7 +354,7 @@ static bool has_certificates(const struct config *config, bool lmtp) {
 static struct tls_context *client_context(struct service *service, const struct tls_client_options *options, bool lmtp,
                                           deadline until, struct failure *failure) {
     struct ipc_client *client = service_client(service, "keys", NULL, NULL);
-    struct tls_chain chains[CHAINS_MOST];
+    struct tls_chain chains[CHAINS_MOST] = {{.key = NULL}};
     size_t count = 0;
     struct ipc_list list = {.count = 0};
     struct tls_context *made = NULL;
