@@ -15,6 +15,7 @@
 #include "auth_daemon.h"
 #include "log.h"
 #include "password_hash.h"
+#include "relay.h"
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <pwd.h>
@@ -125,7 +126,7 @@ static bool prepare(struct service *service, struct failure *failure) {
     if (!auth->cache) return failure_set(failure, "no random numbers are to be had");
     return warn_of_mechanisms(config) && make_typical(auth, failure) &&
            match_list_open(config->auth_ban_exceptions, MATCH_LIST_ADDRESSES, &auth->ban_exceptions, failure) &&
-           sources_open(&auth->sources, service, config->auth_sources, failure);
+           relay_prepare(auth, failure) && sources_open(&auth->sources, service, config->auth_sources, failure);
 }
 
 static bool start(struct service *service, struct failure *failure) {

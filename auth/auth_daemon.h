@@ -13,6 +13,8 @@
 #include "service.h"
 #include "sources.h"
 
+struct dovecot_client;
+
 struct auth {
     struct service *service;
     const struct config *config;
@@ -22,9 +24,10 @@ struct auth {
     struct match_list *ban_exceptions;
     struct hash_queue *hashes;
     struct password_cache *cache;
-    struct exchange *exchanges; /* those that wait for their client */
-    struct buf typical;         /* a stored secret: what a wrong login to no account is hashed against */
-    uint32_t owner;             /* mail_owner's uid */
+    struct exchange *exchanges;   /* those that wait for their client */
+    struct buf typical;           /* a stored secret: what a wrong login to no account is hashed against */
+    struct dovecot_client *relay; /* smtpd_sasl_type = dovecot; NULL: another type */
+    uint32_t owner;               /* mail_owner's uid */
 };
 
 /* The date in seconds. */

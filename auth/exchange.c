@@ -2,7 +2,9 @@
  */
 #include "auth.h"
 #include "auth_daemon.h"
+#include "dovecot_client.h"
 #include "log.h"
+#include "relay.h"
 
 #define ARENA_LIMIT         ((size_t)256 << 10)
 #define EXCHANGES_OF_A_PEER 20000
@@ -42,6 +44,10 @@ bool mechanism_is_available(const struct auth *auth, const struct mechanism *mec
 }
 
 void exchange_mechanisms(const struct auth *auth, const struct ipc_auth_mechanisms *client, struct buf *names) {
+    if (relay_takes(auth, client->protocol)) {
+        relay_mechanisms(auth, client->encrypted, names);
+        return;
+    }
     struct str word, rest = auth->config->auth_mechanisms;
     while (str_next_word(&rest, ", \t\r\n", &word)) {
         const struct mechanism *mechanism = mechanism_find(word);
@@ -69,6 +75,7 @@ static void start_waiting(struct exchange *exchange) {
 
 static void exchange_free(struct exchange *exchange) {
     stop_waiting(exchange);
+    dovecot_cancel(&exchange->relay);
     arena_destroy(&exchange->arena);
     MEMORY_FREE(exchange);
 }
@@ -124,6 +131,7 @@ static bool copy_subject(struct exchange *exchange, const struct ipc_auth_begin 
     return good;
 }
 
+/* mechanism NULL: that of another server. */
 static struct exchange *create(struct ipc_request *request, struct auth *auth, const struct ipc_auth_begin *begin,
                                const struct mechanism *mechanism) {
     struct exchange *exchange = MEMORY_NEW(struct exchange);
@@ -132,6 +140,7 @@ static struct exchange *create(struct ipc_request *request, struct auth *auth, c
     exchange->number = begin->exchange;
     exchange->mechanism = mechanism;
     exchange->arena = arena_create(ARENA_LIMIT);
+    if (!mechanism) exchange->mechanism = relay_mechanism(begin->mechanism, exchange->arena);
     exchange->encrypted = begin->encrypted;
     exchange->no_count = bans_is_operator(request, auth);
     exchange->until = deadline_in(auth->config->auth_exchange_time * 1000);
@@ -294,14 +303,15 @@ void exchange_begin(struct ipc_request *request, struct auth *auth) {
                                          .binding = begin->exporter.length || begin->end_point.length,
                                          .certificate = begin->certificate.length > 0};
     struct map *by_number = peer_of(request->peer)->by_number;
+    bool relays = relay_takes(auth, begin->protocol);
     if (map_get(by_number, key_of(&begin->exchange))) {
         ipc_answer_failed(request, 454, "4.7.0", "there is an exchange of this number");
     } else if (map_count(by_number) >= EXCHANGES_OF_A_PEER) {
         ipc_answer_failed(request, 454, "4.7.0", "too many exchanges");
-    } else if (!mechanism || !mechanism_is_available(auth, mechanism, &client)) {
+    } else if (!relays && (!mechanism || !mechanism_is_available(auth, mechanism, &client))) {
         refuse(request, 504, "5.5.4", "no such mechanism");
     } else {
-        struct exchange *exchange = create(request, auth, begin, mechanism);
+        struct exchange *exchange = create(request, auth, begin, relays ? NULL : mechanism);
         run(request, exchange, begin->has_initial, begin->initial);
     }
 }

@@ -9,6 +9,7 @@
 
 struct auth;
 struct exchange;
+struct dovecot_exchange;
 
 enum exchange_step {
     STEP_CHALLENGE, /* the challenge was written */
@@ -45,10 +46,11 @@ struct exchange {
     bool barred;    /* later: kept out */
     unsigned steps; /* responses that were taken */
     deadline until;
-    deadline asked;   /* when the response in work came */
-    void *state;      /* the mechanism's own, in the arena */
-    struct str user;  /* whom the client named, prepared; empty: not known yet */
-    struct str login; /* granted */
+    deadline asked;                 /* when the response in work came */
+    void *state;                    /* the mechanism's own, in the arena */
+    struct dovecot_exchange *relay; /* under way at another server; NULL: none */
+    struct str user;                /* whom the client named, prepared; empty: not known yet */
+    struct str login;               /* granted */
     struct auth_account account;
     struct auth_source *source;
     char reason[200];

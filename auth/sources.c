@@ -1,9 +1,16 @@
 /* sources: see sources.h. The types that were built in are listed here, and nowhere else. */
 #include "sources.h"
+#include "source_places.h"
 
 const struct auth_source_type *const auth_source_types[] = {
     &source_passwd_file,
     &source_lmdb,
+    &source_pgsql,
+    &source_sqlite,
+    &source_ldap,
+    &source_pam,
+    &source_oauth,
+    &source_dovecot,
     NULL,
 };
 

@@ -59,6 +59,8 @@ PARSERS = lib/base/str.c \
 	auth/sasl_message.c auth/sasl_prepare.c auth/account_line.c auth/failures.c \
 	smtpd/content_scan.c smtpd/content_header.c smtpd/access_action.c smtpd/restriction_list.c
 
+include fuzz/asked.mk
+
 .PHONY: coverage fuzz fuzz-replay fuzz-libraries fuzz-list unit-list
 fuzz-replay: $(FUZZ_TARGETS)
 	@failed=; for target in $(FUZZ_TARGETS); do \

@@ -39,6 +39,7 @@ static const struct program {
     {STR_INIT("fetch"), SCOPE_FETCH, PLAN_STOP_LOOKUP, false, false, false},
     {STR_INIT("tlsrpt"), SCOPE_TLSRPT, PLAN_STOP_AGENTS, false, false, false},
     {STR_INIT("keys"), SCOPE_KEYS, PLAN_STOP_LOOKUP, false, false, false},
+    {STR_INIT("pam"), SCOPE_PAM, PLAN_STOP_LOOKUP, false, false, false},
     {STR_INIT("log"), SCOPE_LOG, PLAN_STOP_LOG, true, false, false},
 };
 

@@ -29,6 +29,8 @@ ROLES = {
     "fetch": ("fetch", "../data/fetch", True),
     "tlsrpt": ("tlsrpt", "../data/tlsrpt", True),
     "auth": ("auth", "/", True),
+    "pam": ("pam", "empty", True),
+    "pam-checker": (None, "/", False),
     "log": ("log", None, True),
 }
 # An account's processes that have one of root's powers all the same.
