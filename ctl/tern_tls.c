@@ -163,6 +163,7 @@ static bool write_new(const char *path, const struct buf *text, mode_t mode, str
     bool good = write(file, buf_string(text), text->length) == (ssize_t)text->length && fsync(file) == 0;
     int reason = errno;
     close(file);
+    if (!good) unlink(path);
     return good || failure_set_errno(failure, reason, "%s", path);
 }
 
@@ -309,8 +310,11 @@ static bool write_pair(EVP_PKEY *key, bool with_key, const struct request *reque
     const char *own = request->config->myhostname.data;
     bool good = certificate_self_signed(key, hosts_of(request, &own), &certificate, failure) &&
                 certificate_key_text(key, &key_text, failure) &&
-                (!with_key || write_new(pair->key, &key_text, 0600, failure)) &&
-                write_new(pair->certificate, &certificate, 0644, failure);
+                (!with_key || write_new(pair->key, &key_text, 0600, failure));
+    if (good) {
+        good = write_new(pair->certificate, &certificate, 0644, failure);
+        if (!good && with_key) unlink(pair->key); /* a key alone is of no use */
+    }
     buf_free_secret(&key_text);
     buf_free(&certificate);
     return good;
