@@ -43,7 +43,11 @@ bool check_certificates(const char *directory, const struct config *config) {
     struct material_gathering gathering;
     struct buf material = buf_make(0);
     material_gather(&gathering, config, &material);
-    struct key_store *store = key_store_create(config, buf_str(&material), NULL, (int64_t)time(NULL), NULL);
+    int64_t now = (int64_t)time(NULL);
+    struct key_store *store = key_store_create(config, &material, NULL, now);
+    while (key_store_work(store, 1000))
+        continue;
+    key_store_check_dates(store, config->tls_certificate_warn_time, now, &store->warnings);
     bool good = store->errors.length == 0;
     complain_lines("", &store->errors);
     complain_lines("warning: ", &store->warnings);

@@ -163,6 +163,7 @@ static bool write_new(const char *path, const struct buf *text, mode_t mode, str
     bool good = write(file, buf_string(text), text->length) == (ssize_t)text->length && fsync(file) == 0;
     int reason = errno;
     close(file);
+    if (!good) unlink(path);
     return good || failure_set_errno(failure, reason, "%s", path);
 }
 
@@ -309,8 +310,11 @@ static bool write_pair(EVP_PKEY *key, bool with_key, const struct request *reque
     const char *own = request->config->myhostname.data;
     bool good = certificate_self_signed(key, hosts_of(request, &own), &certificate, failure) &&
                 certificate_key_text(key, &key_text, failure) &&
-                (!with_key || write_new(pair->key, &key_text, 0600, failure)) &&
-                write_new(pair->certificate, &certificate, 0644, failure);
+                (!with_key || write_new(pair->key, &key_text, 0600, failure));
+    if (good) {
+        good = write_new(pair->certificate, &certificate, 0644, failure);
+        if (!good && with_key) unlink(pair->key); /* a key alone is of no use */
+    }
     buf_free_secret(&key_text);
     buf_free(&certificate);
     return good;
@@ -334,7 +338,7 @@ static void say_pair(const struct pair *pair) {
 }
 
 static int run_new_key(struct request *request) {
-    struct pair pair;
+    struct pair pair = {"", ""};
     if (!make_pair(request, &pair)) return EXIT_FAILURE;
     say_pair(&pair);
     return EXIT_SUCCESS;
@@ -344,7 +348,7 @@ static int run_new_key(struct request *request) {
 static int run_new_certificate(struct request *request) {
     struct deployed deployed = {0};
     struct failure failure = {0};
-    struct pair pair;
+    struct pair pair = {"", ""};
     name_pair(request, &pair);
     bool good = deployed_read(request->config, &deployed, &failure);
     size_t chosen = 0;
@@ -368,7 +372,7 @@ static int run_new_certificate(struct request *request) {
 /* ---- switching on */
 
 static int run_enable_server(struct request *request) {
-    struct pair pair;
+    struct pair pair = {"", ""};
     if (!is_untouched(request, is_server_s)) {
         tern_complain("main.cf has settings for the TLS of the SMTP server already: nothing is changed");
         return EXIT_FAILURE;

@@ -7,7 +7,7 @@
  *   KEYS_CHANGED        said to every caller when certificates or keys have changed
  *
  *   reader.c    the helper that may read the files, and sends them when they change
- *   material.c  which files, and their bytes; key_store.c what is made of them
+ *   material.c  which files, and their bytes; key_set.c and key_store.c what is made of them
  *
  * A renewed key takes its place while the old one goes on signing for handshakes
  * that began with it. Files that are of no use change nothing but the log. It runs as
@@ -36,6 +36,7 @@ enum {
     YOUNG_MS = 5000, /* while the process before may still hand over its ticket keys */
     YOUNG_GOOD_FOR = 2,
     WARN_PAUSE = 86400,
+    NAMES_A_TURN = 4,       /* made between looks at what others want */
     SECURE_LEAST = 1 << 20, /* bytes of memory for private keys */
 };
 
@@ -129,29 +130,46 @@ static void retire_keys(struct keys *keys, const struct key_store *earlier) {
     }
 }
 
-static void take_material(struct keys *keys, struct str material) {
-    struct key_store *earlier = keys->store;
-    struct key_store *made =
-        key_store_create(keys->config, material, earlier, now_seconds(), earlier ? task_yield : NULL);
-    keys->store = made;
-    keys->warned = now_seconds();
+/* Goes on making a store while others run: a sleep of no time lets the loop ask the kernel each turn, a yield
+ * only now and then. */
+static void make_all(struct key_store *store) {
+    while (key_store_work(store, NAMES_A_TURN))
+        (void)task_sleep(0);
+}
+
+static void log_findings(struct keys *keys) {
+    struct buf lines = buf_make(1 << 20);
     log_lines(buf_str(&keys->store->errors));
     log_lines(buf_str(&keys->store->warnings));
-    if (!earlier) return;
+    key_store_check_dates(keys->store, keys->config->tls_certificate_warn_time, now_seconds(), &lines);
+    log_lines(buf_str(&lines));
+    buf_free(&lines);
+    keys->warned = now_seconds();
+}
+
+/* The new store takes the old one's place when it is complete. */
+static void take_material(struct keys *keys, struct buf *material) {
+    struct key_store *earlier = keys->store;
+    struct key_store *made = key_store_create(keys->config, material, earlier, now_seconds());
+    make_all(made);
+    keys->store = made;
+    log_findings(keys);
     retire_keys(keys, earlier);
     key_store_destroy(&earlier);
     log_info("certificates or keys have changed: %zu keys are held", map_count(keys->store->keys));
     tell_all(keys);
 }
 
-/* Each state of the files, as the helper sends it. */
+/* Completes what start() began, then takes each state of the files as the helper sends it. */
 static void follow_files(void *argument) {
     struct keys *keys = argument;
     struct failure failure = {0};
+    make_all(keys->store);
+    log_findings(keys);
     for (bool good = true; good;) {
         struct buf material = {0};
         good = reader_receive(keys->reader, &material, &failure);
-        if (good) take_material(keys, buf_str(&material));
+        if (good) take_material(keys, &material);
         buf_free_secret(&material);
     }
     if (!service_is_draining(keys->service))
@@ -320,8 +338,7 @@ static bool prepare(struct service *service, struct failure *failure) {
 static bool start(struct service *service, struct failure *failure) {
     struct keys *keys = service_context(service);
     keys->started = clock_monotonic();
-    take_material(keys, buf_str(&keys->first));
-    buf_free_secret(&keys->first);
+    keys->store = key_store_create(keys->config, &keys->first, NULL, now_seconds());
     return task_start("files", follow_files, keys) || failure_set(failure, "no stack to follow the files");
 }
 

@@ -226,18 +226,15 @@ static void take_tickets(struct keys_pool *pool, const struct ipc_keys_tickets_g
 }
 
 /* Without them handshakes go on as they are, in full or with the keys of before. */
-static void renew_tickets(struct keys_pool *pool, deadline until) {
-    struct ipc_reply reply;
+static void renew_tickets(struct keys_pool *pool, const struct keys_link *link, deadline until) {
+    struct ipc_reply reply = {.descriptor = -1};
     struct failure failure = {0};
     if (!pool->options.tickets || deadline_left(pool->tickets_until) > 0) return;
     pool->tickets_until = deadline_in(TICKET_RETRY_MS);
     struct arena *arena = arena_create(0);
-    struct keys_link *link = pool->link;
-    link->holders++;
     if (ipc_ask(link->client, IPC_KEYS_TICKETS, &(struct ipc_keys_tickets){}, -1, IPC_KEYS_TICKETS_GIVEN, until, arena,
                 &reply, &failure) == IPC_OK)
         take_tickets(pool, reply.message);
-    link_release(link);
     arena_destroy(&arena);
 }
 
@@ -245,7 +242,7 @@ static struct tls_context *pool_for_name(void *context, struct str server_name);
 
 static struct tls_context *make_context(struct keys_pool *pool, struct ipc_list list, struct keys_link *link,
                                         struct failure *failure) {
-    struct tls_chain chains[CHAINS_MOST];
+    struct tls_chain chains[CHAINS_MOST] = {{.key = NULL}};
     size_t count = 0;
     struct tls_server_options options = pool->options;
     struct tls_context *made = NULL;
@@ -261,16 +258,14 @@ static struct tls_context *make_context(struct keys_pool *pool, struct ipc_list 
     return made;
 }
 
-/* What keys says of a name. *known: it is kept, also that there is nothing. If the link went meanwhile, what was
- * made serves this connection and is not kept. */
-static struct tls_context *fetch(struct keys_pool *pool, struct str name, deadline until, struct failure *failure) {
+/* What keys says of a name; it is kept, also that there is nothing. If the link went meanwhile, what was made serves
+ * this connection and is not kept. */
+static struct tls_context *fetch(struct keys_pool *pool, struct keys_link *link, struct str name, deadline until,
+                                 struct failure *failure) {
     struct arena *arena = arena_create(0);
-    struct keys_link *link = pool->link;
     struct ipc_list list = {.count = 0};
     struct tls_context *made = NULL;
-    link->holders++;
-    bool answered = ask_chains(link, KEYS_SERVER, name, until, arena, &list, failure);
-    bool good = answered;
+    bool good = ask_chains(link, KEYS_SERVER, name, until, arena, &list, failure);
     if (good && list.count > 0) good = (made = make_context(pool, list, link, failure)) != NULL;
     if (good && pool->link == link) {
         if (map_count(pool->names) >= NAMES_MOST) {
@@ -282,7 +277,6 @@ static struct tls_context *fetch(struct keys_pool *pool, struct str name, deadli
         }
     }
     if (good && !made) failure_set(failure, "there is no certificate");
-    link_release(link);
     arena_destroy(&arena);
     return made;
 }
@@ -294,11 +288,13 @@ static struct tls_context *pool_find(struct keys_pool *pool, struct str name, de
     const struct named *named = map_get(pool->names, name);
     if (!named || tickets_wanted) {
         if (!pool_enter(pool, until, failure)) return NULL;
-        renew_tickets(pool, until);
-        if (!pool->link) pool->link = link_create(pool);
+        struct keys_link *link = pool->link; /* the pool may let go of it meanwhile */
+        link->holders++;
+        renew_tickets(pool, link, until);
         named = map_get(pool->names, name);
-        if (!named) found = fetch(pool, name, until, failure);
+        if (!named) found = fetch(pool, link, name, until, failure);
         pool_leave(pool);
+        link_release(link);
         if (!named) return found;
     }
     if (!named->context) failure_set(failure, "there is no certificate");
@@ -354,7 +350,7 @@ static bool has_certificates(const struct config *config, bool lmtp) {
 static struct tls_context *client_context(struct service *service, const struct tls_client_options *options, bool lmtp,
                                           deadline until, struct failure *failure) {
     struct ipc_client *client = service_client(service, "keys", NULL, NULL);
-    struct tls_chain chains[CHAINS_MOST];
+    struct tls_chain chains[CHAINS_MOST] = {{.key = NULL}};
     size_t count = 0;
     struct ipc_list list = {.count = 0};
     struct tls_context *made = NULL;

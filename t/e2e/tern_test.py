@@ -148,6 +148,17 @@ def wire(content):
     return content.replace(b"\n", b"\r\n")
 
 
+def make_chain(path, name="example.test", key="ec", days=9):
+    """A key and a certificate that it signs itself, in one file that is the owner's alone; its path."""
+    kind = {"ec": ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], "rsa": ["rsa:2048"]}.get(key, [key])
+    certificate = path.with_suffix(".crt")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", *kind, "-nodes", "-keyout", path, "-out", certificate, "-days",
+                    str(days), "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"], check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + certificate.read_bytes())
+    path.chmod(0o600)
+    return path
+
+
 class Sink:
     """A next hop on loopback: an SMTP server in threads that keeps what it gets in
     .messages, as (sender, [recipients], content with LF).

@@ -19,6 +19,7 @@ import random
 import re
 import signal
 import smtplib
+import ssl
 import sys
 import threading
 import time
@@ -32,7 +33,7 @@ fault_page.need()
 
 FULL = "--full" in sys.argv[1:]
 PROCESSES = [word for word in sys.argv[1:] if not word.startswith("-")] or [
-    "smtpd", "cleanup", "lookup", "qmgr", "local", "local-child", "smtp", "bounce"]
+    "smtpd", "cleanup", "lookup", "qmgr", "local", "local-child", "smtp", "bounce", "keys"]
 SEED = int(os.environ.get("TERN_NTH_SEED") or random.SystemRandom().randrange(1000000))
 SECONDS = float(os.environ.get("TERN_NTH_SECONDS") or 20)
 RIGS = int(os.environ.get("TERN_NTH_RIGS") or (5 if FULL else 3))
@@ -44,6 +45,7 @@ SETTINGS = ["minimal_backoff_time=1s", "maximal_backoff_time=1s", "queue_run_del
             "default_destination_concurrency_failed_cohort_limit=50", "notify_classes=2bounce,resource,software"]
 KINDS = {"box": "anna@example.test", "remote": "remote-{}@sink.test", "refused": "no-{}@sink.test",
          "later": "later-{}@sink.test", "list": "team@hub.test"}
+NO_CHECK = ssl._create_unverified_context()
 TOKEN = re.compile(rb"^X-Token: (\w+)-(\w+) ([0-9a-f]{64})\n", re.M)
 ORDINARY = "450 4.2.1 later"
 TOLD = re.compile(r" (?:warning|error|fatal): |: reject: |status=deferred|lost connection|made anew")
@@ -106,6 +108,9 @@ class Rig:
         self.tern.set("virtual_alias_maps = inline:{ postmaster@example.test=carl@example.test }")
         for user in ("anna", "carl"):
             self.tern.add_user(user)
+        chain = t.make_chain(self.tern.top / "chain.pem")
+        self.tern.set(f"smtpd_tls_chain_files = {chain}")
+        self.tern.set("smtpd_tls_security_level = may")
         self.page = fault_page.Page(self.tern)
         self.tern.start()
         self.services = {name for name, _ in self.tern.pids()}
@@ -134,11 +139,19 @@ class Rig:
         digest = hashlib.sha256(body).hexdigest()
         return f"Subject: {run} {kind}\nX-Token: {run}-{kind} {digest}\n\n".encode() + body
 
+    def begin(self):
+        """A session, with TLS if it is to be had."""
+        session = self.tern.smtp(timeout=15)
+        session.ehlo()
+        if session.has_extn("starttls"):
+            session.starttls(context=NO_CHECK)
+        return session
+
     def send_one(self, session, run, kind, fault):
         """Sends a message; the session, or None when it was lost."""
         address = KINDS[kind].format(run)
         try:
-            session = session or self.tern.smtp(timeout=15)
+            session = session or self.begin()
             session.sendmail("carl@example.test", address, t.wire(self.message(run, kind)))
             self.sent[(run, kind)] = fault
             return session

@@ -122,13 +122,22 @@ static struct config *config_of(const char *text) {
     return config;
 }
 
+static struct key_store *store_whole(const struct config *config, struct buf *material,
+                                     const struct key_store *earlier) {
+    int64_t now = (int64_t)time(NULL);
+    struct key_store *store = key_store_create(config, material, earlier, now);
+    while (key_store_work(store, 1))
+        continue;
+    key_store_check_dates(store, config->tls_certificate_warn_time, now, &store->warnings);
+    return store;
+}
+
 static struct key_store *store_of(const struct config *config, const struct key_store *earlier) {
     struct material_gathering gathering;
     struct buf material = {0};
     material_gather(&gathering, config, &material);
-    struct key_store *store = key_store_create(config, buf_str(&material), earlier, (int64_t)time(NULL), NULL);
+    struct key_store *store = store_whole(config, &material, earlier);
     material_free(&gathering);
-    buf_free_secret(&material);
     return store;
 }
 
@@ -305,10 +314,51 @@ static void test_findings(void **state) {
         struct key_store *store = store_of(config, NULL);
         expect_line(&store->errors, table[i].error);
         expect_line(&store->warnings, table[i].warning);
-        if (table[i].error && strstr(table[i].text, "smtpd_tls")) assert_true(store->sides[0].broken);
+        if (table[i].error && strstr(table[i].text, "smtpd_tls")) assert_true(store->sides[0]->broken);
         key_store_destroy(&store);
         config_free(&config);
     }
+}
+
+/* ---- piece by piece */
+
+/* A name that is asked for is made before its turn, and only once. */
+static void test_pieces(void **state) {
+    (void)state;
+    struct config *config = config_of("tls_server_sni_maps = inline:{{a.test=DIR/rsa.pem}, {b.test=DIR/ecdsa.pem}, "
+                                      "{c.test=DIR/rsa.pem}, {d.test=DIR/missing.pem}}\n");
+    struct material_gathering gathering;
+    struct buf material = {0};
+    material_gather(&gathering, config, &material);
+    struct key_store *store = key_store_create(config, &material, NULL, (int64_t)time(NULL));
+    assert_int_equal(map_count(store->keys), 0);
+    expect_set(key_store_find(store, 0, STR("b.test")), &ecdsa, NULL);
+    assert_int_equal(map_count(store->keys), 1);
+    assert_true(key_store_find(store, 0, STR("d.test"))->broken);
+    while (key_store_work(store, 1))
+        continue;
+    assert_int_equal(map_count(store->keys), 2);
+    expect_set(key_store_find(store, 0, STR("b.test")), &ecdsa, NULL);
+    /* The same files for two names are read once. */
+    assert_ptr_equal(key_store_find(store, 0, STR("a.test"))->identities.items[0].certificate,
+                     key_store_find(store, 0, STR("c.test"))->identities.items[0].certificate);
+    assert_null(store->items);
+    assert_false(key_store_work(store, 1));
+    /* And those that have not changed are not read again. */
+    struct key_store *after = store_of(config, store);
+    assert_ptr_equal(key_store_find(store, 0, STR("b.test"))->identities.items[0].certificate,
+                     key_store_find(after, 0, STR("b.test"))->identities.items[0].certificate);
+    assert_true(key_store_find(after, 0, STR("d.test"))->broken);
+    key_store_destroy(&store);
+    expect_set(key_store_find(after, 0, STR("a.test")), &rsa, NULL);
+    key_store_destroy(&after);
+    material_free(&gathering);
+    /* One that is never completed. */
+    material_gather(&gathering, config, &material);
+    store = key_store_create(config, &material, NULL, (int64_t)time(NULL));
+    key_store_destroy(&store);
+    material_free(&gathering);
+    config_free(&config);
 }
 
 /* ---- renewal */
@@ -324,20 +374,20 @@ static void test_renewal(void **state) {
     make_response(&rsa, V_OCSP_CERTSTATUS_GOOD, 3600, &response);
     write_file("live.pem.ocsp", buf_str(&response), STR_EMPTY, 0644);
     material_gather(&gathering, config, &material);
-    struct key_store *first = key_store_create(config, buf_str(&material), NULL, (int64_t)time(NULL), NULL);
+    struct key_store *first = store_whole(config, &material, NULL);
     expect_set(key_store_find(first, 0, STR_EMPTY), &rsa, NULL);
-    assert_true(str_equal(buf_str(&first->sides[0].staples[0]), buf_str(&response)));
+    assert_true(str_equal(buf_str(&first->sides[0]->staples[0]), buf_str(&response)));
     assert_false(material_changed(&gathering));
     /* Half written: the old one stays, with its response, under both names. */
     write_file("live.pem", buf_str(&ecdsa.key), STR_EMPTY, 0600);
     assert_true(material_changed(&gathering));
     struct key_store *second = store_of(config, first);
-    expect_line(&second->errors, "a private key without its certificate; the certificates of before are kept");
+    expect_line(&second->errors, "a private key without its certificate");
     expect_set(key_store_find(second, 0, STR_EMPTY), &rsa, NULL);
     expect_set(key_store_find(second, 0, STR("n.test")), &rsa, NULL);
-    assert_true(str_equal(buf_str(&second->sides[0].staples[0]), buf_str(&response)));
+    assert_true(str_equal(buf_str(&second->sides[0]->staples[0]), buf_str(&response)));
     /* The same key, not another copy of it. */
-    assert_ptr_equal(second->sides[0].identities.items[0].key, first->sides[0].identities.items[0].key);
+    assert_ptr_equal(second->sides[0]->identities.items[0].key, first->sides[0]->identities.items[0].key);
     key_store_destroy(&first); /* what it shared lives on */
     unlink(path_of("live.pem"));
     struct key_store *third = store_of(config, second);
@@ -348,7 +398,7 @@ static void test_renewal(void **state) {
     struct key_store *fourth = store_of(config, third);
     expect_line(&fourth->errors, NULL);
     expect_set(key_store_find(fourth, 0, STR_EMPTY), &ecdsa, NULL);
-    assert_string_equal(buf_string(&fourth->sides[0].staples[0]), "");
+    assert_string_equal(buf_string(&fourth->sides[0]->staples[0]), "");
     key_store_destroy(&third);
     key_store_destroy(&fourth);
     material_free(&gathering);
@@ -363,9 +413,9 @@ static void test_shared_keys(void **state) {
     struct config *config = config_of("smtpd_tls_chain_files = DIR/live.pem\n");
     write_made("live.pem", &rsa);
     struct key_store *first = store_of(config, NULL), *second = store_of(config, first);
-    assert_ptr_equal(second->sides[0].identities.items[0].key, first->sides[0].identities.items[0].key);
+    assert_ptr_equal(second->sides[0]->identities.items[0].key, first->sides[0]->identities.items[0].key);
     key_store_destroy(&first);
-    assert_int_equal(EVP_PKEY_get_bits(second->sides[0].identities.items[0].key), 2048);
+    assert_int_equal(EVP_PKEY_get_bits(second->sides[0]->identities.items[0].key), 2048);
     key_store_destroy(&second);
     config_free(&config);
 }
@@ -390,7 +440,7 @@ static void test_responses(void **state) {
         write_file("live.pem.ocsp", buf_str(&response), STR_EMPTY, 0644);
         struct key_store *store = store_of(config, NULL);
         expect_line(&store->warnings, table[i].warning);
-        assert_int_equal(store->sides[0].staples[0].length, table[i].warning ? 0 : response.length);
+        assert_int_equal(store->sides[0]->staples[0].length, table[i].warning ? 0 : response.length);
         assert_int_equal(key_store_drop_staples(store, (int64_t)time(NULL) + 60, &lines), 0);
         assert_int_equal(key_store_drop_staples(store, (int64_t)time(NULL) + 3700, &lines), table[i].warning ? 0 : 1);
         expect_line(&lines, table[i].warning ? NULL : "the OCSP response of the RSA certificate is no longer good");
@@ -446,8 +496,8 @@ static void test_malformed(void **state) {
         while (material_next(&rest, &item))
             assert_true(item.value.data + item.value.length <= material.data + length);
     }
-    struct key_store *store =
-        key_store_create(config, str_slice(buf_str(&material), 0, material.length - 1), NULL, 0, NULL);
+    buf_truncate(&material, material.length - 1);
+    struct key_store *store = store_whole(config, &material, NULL);
     expect_line(&store->errors, "it was not read");
     key_store_destroy(&store);
     material_free(&gathering);
@@ -462,6 +512,7 @@ int main(void) {
         cmocka_unit_test(test_findings),  cmocka_unit_test(test_renewal),
         cmocka_unit_test(test_changes),   cmocka_unit_test(test_shared_keys),
         cmocka_unit_test(test_responses), cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_pieces),
     };
     return cmocka_run_group_tests(tests, make_all, free_all);
 }
