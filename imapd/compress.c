@@ -101,7 +101,7 @@ static void compress_destroy(void *state) {
 }
 
 static const struct stream_transport compress_transport = {
-    .read = compress_read, .write = compress_write, .destroy = compress_destroy};
+    .read = compress_read, .write = compress_write, .destroy = compress_destroy, .plain = false};
 
 bool compress_begin(struct stream *stream, struct str first) {
     struct compress *compress = MEMORY_NEW(struct compress);

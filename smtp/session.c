@@ -121,9 +121,10 @@ struct greeting {
     struct connection *connection;
     const struct tls_question *question;
     const struct tls_plan *plan;
-    bool plain;          /* a second attempt: what the plan says of TLS is let go */
-    bool try_plain;      /* out: TLS went wrong, and the plan lets mail go without */
-    char said_name[256]; /* the server's, in its answer to EHLO */
+    struct tls_context *context; /* from prepare_tls on */
+    bool plain;                  /* a second attempt: what the plan says of TLS is let go */
+    bool try_plain;              /* out: TLS went wrong, and the plan lets mail go without */
+    char said_name[256];         /* the server's, in its answer to EHLO */
     struct arena *arena;
     struct trouble *trouble;
 };
@@ -321,10 +322,24 @@ static bool handshake_failed(struct greeting *greeting, const struct failure *fa
     return greeting->connection->loss == LOSS_CANCELLED && lost(greeting, STAGE_STARTTLS);
 }
 
+/* Before the server is asked for anything: what is wrong here is no reason to do without TLS. */
+static bool prepare_tls(struct greeting *greeting) {
+    struct failure failure = {0};
+    greeting->context = tls_client_context_for(greeting->connection->smtp, greeting->plan, &failure);
+    if (greeting->context) return true;
+    log_warning("TLS with %s: %s", greeting->connection->relay, failure.text);
+    trouble_set(greeting->trouble, greeting->arena, "4.7.5", "client TLS configuration problem");
+    trouble_name_host(greeting->trouble, greeting->arena, greeting->connection);
+    greeting->trouble->local = true;
+    return false;
+}
+
 static bool do_tls(struct greeting *greeting) {
     struct connection *connection = greeting->connection;
     struct failure failure = {0};
-    if (!tls_client_handshake(connection, greeting->plan, &failure)) return handshake_failed(greeting, &failure);
+    bool good = tls_client_handshake(connection, greeting->context, greeting->plan, &failure);
+    tls_context_release(&greeting->context);
+    if (!good) return handshake_failed(greeting, &failure);
     const struct tls_facts *facts = tls_connection_facts(connection->tls);
     connection->reusable = greeting->plan->reuse;
     forget_plain(connection);
@@ -350,7 +365,8 @@ static bool start_tls(struct greeting *greeting) {
         note_result(greeting, "starttls-not-supported", "STARTTLS not offered");
         return tls_not_offered(greeting);
     }
-    greeting->try_plain = !tls_plan_is_mandatory(greeting->plan);
+    if (!prepare_tls(greeting)) return false;
+    greeting->try_plain = !tls_plan_is_mandatory(greeting->plan) && !greeting->question->will_log_in;
     if (!exchange(greeting, STAGE_STARTTLS, "STARTTLS", STR_EMPTY)) return false;
     if (connection->reply.code / 100 != 2) return tls_refused(greeting);
     if (!is_silent(greeting, STAGE_STARTTLS)) return false;
@@ -361,7 +377,7 @@ static bool handshake(struct greeting *greeting) {
     struct connection *connection = greeting->connection;
     const struct config *config = connection->smtp->config;
     bool wrapped = connection->smtp->settings.tls.wrapper_mode;
-    if (wrapped && !do_tls(greeting)) return false;
+    if (wrapped && (!prepare_tls(greeting) || !do_tls(greeting))) return false;
     if (!connection_read_reply(connection, connection->smtp->settings.helo_timeout))
         return lost(greeting, STAGE_GREETING);
     if (refused(greeting, STAGE_GREETING)) return false;
@@ -394,6 +410,7 @@ static struct connection *open_once(struct smtp *smtp, struct greeting *greeting
                 connection_close(&connection);
             greeting->connection = NULL;
         }
+        tls_context_release(&greeting->context);
     }
     buf_free(&relay);
     return greeting->connection;

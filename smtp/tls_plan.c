@@ -169,14 +169,22 @@ static bool set_dane_names(struct planning *planning, const struct tls_dane_reco
     return true;
 }
 
+static void append_hexadecimal(struct buf *text, struct str data) {
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < data.length; i++) {
+        unsigned char byte = (unsigned char)data.data[i];
+        buf_append_char(text, digits[byte >> 4]);
+        buf_append_char(text, digits[byte & 15]);
+    }
+}
+
 /* For reports: "3 1 1 01ab..." */
 static struct str records_text(struct arena *arena, const struct tls_dane_records *records) {
     struct buf text = buf_make(8000);
     for (size_t i = 0; i < records->count; i++) {
         const struct tls_tlsa *record = &records->records[i];
         buf_printf(&text, "%s%u %u %u ", i ? "\n" : "", record->usage, record->selector, record->matching);
-        for (size_t j = 0; j < record->data.length; j++)
-            buf_printf(&text, "%02x", (unsigned char)record->data.data[j]);
+        append_hexadecimal(&text, record->data);
     }
     struct str kept = trouble_keep(arena, buf_str(&text));
     buf_free(&text);

@@ -24,6 +24,7 @@ struct tls_question {
     const struct next_hop *next_hop;
     const struct route *route;
     const struct host *host;
+    bool will_log_in;      /* a password would go over it: a handshake that fails is not followed by plain text */
     bool require_tls;      /* the message is REQUIRETLS (RFC 8689 section 4) */
     bool tls_not_required; /* it bears TLS-Required: No (section 5) */
     bool unreported;       /* its results are not gathered: it is a report on TLS */

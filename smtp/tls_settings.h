@@ -13,6 +13,7 @@ struct tls_grade_settings {
 struct tls_settings {
     enum tls_level level;
     bool wrapper_mode;
+    bool has_certificate;    /* we show one, which keys holds */
     const char *policy_maps; /* the parameter's name; NULL: there are none */
     struct str verify_match, secure_match, fingerprint_match;
     struct str fingerprint_digest;

@@ -14,7 +14,9 @@ struct str content_header_message_id(const struct content_header *header) {
 }
 
 bool content_header_tls_not_required(const struct content_header *header) {
-    return str_equal_nocase(str_trim(str_make(header->tls_required, header->tls_required_length)), STR("No"));
+    /* One that fills the room may have been cut. */
+    return header->tls_required_length < sizeof header->tls_required &&
+           str_equal_nocase(str_trim(str_make(header->tls_required, header->tls_required_length)), STR("No"));
 }
 
 static bool list_has(struct str list, struct str name) {

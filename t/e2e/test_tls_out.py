@@ -6,6 +6,7 @@ probe knows from its hosts file: hosts.test and localhost."""
 
 import pathlib
 import re
+import shutil
 import ssl
 import tempfile
 import time
@@ -216,14 +217,17 @@ def test_versions():
         with probe("may", "smtp_tls_mandatory_protocols=>=TLSv1.3") as client:
             client.send(to(server))
             t.is_(server.connections[-1]["version"], "TLSv1.2", "the mandatory ones do not count for may")
-        with probe("may", "smtp_tls_exclude_ciphers=AES, CHACHA20, ARIA, CAMELLIA") as client:
+        server.context.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")
+        with probe("may", "smtp_tls_exclude_ciphers=AES, NULL") as client:
             check(client.send(to(server)), SENT, name="no cipher in common: may sends in plain text")
             t.is_(server.connections[-1]["version"], None, "which is what happened")
         with probe("encrypt", "smtp_tls_exclude_ciphers=NOSUCH, x") as client:
             check(client.send(to(server)), SENT, name="excluding an unknown one changes nothing", more=client.log())
         with probe("encrypt", "smtp_tls_mandatory_protocols=TLSv9") as client:
-            check(client.send(to(server)), DEFERRED, "4.7.5", name="a version that does not exist is said", more=client.log())
+            check(client.send(to(server)), DEFERRED, "4.7.5", "client TLS configuration problem", "a version that does not exist is said", more=client.log())
             t.ok("TLSv9" in client.log(), "in the log", client.log())
+        with probe("may", "smtp_tls_protocols=TLSv9") as client:
+            check(client.send(to(server)), DEFERRED, "4.7.5", "client TLS configuration problem", "and is no reason for plain text", client.log())
     with TlsServer(good, versions=(new, new)) as server, probe("encrypt", "smtp_tls_mandatory_protocols=<=TLSv1.2") as client:
         check(client.send(to(server)), DEFERRED, "4.7.5", "handshake failure", "<= bounds from above")
 
@@ -250,6 +254,27 @@ def test_sessions():
         with probe("encrypt", "smtp_connection_cache_on_demand=yes", "smtp_tls_connection_reuse=no") as client:
             uses = [client.send(to(server))["use"] for _ in range(3)]
             t.is_((uses, len(server.connections)), ([1, 1, 1], 3), "not with smtp_tls_connection_reuse = no")
+
+
+def test_many():
+    print("# many at once", flush=True)
+    with TlsServer(good) as server, TlsServer(ours.issue("other.test")) as wrong, TlsServer(good, handshake="close") as broken, \
+            probe("verify", "smtp_connection_cache_on_demand=yes") as client:
+        for _ in range(3):
+            outcomes = client.deliver_at_once([to(server), to(wrong), to(broken)] * 20)
+            t.ok(all(x["action"] == SENT for x in outcomes[0::3]), "60 deliveries at once: the good ones are sent", outcomes[0::3])
+            t.ok(all(x["status"] == "4.7.5" for x in outcomes[1::3] + outcomes[2::3]), "the others are deferred", outcomes)
+        t.is_((len(server.messages), len(wrong.messages), len(broken.messages)), (60, 0, 0), "each once")
+        t.ok(any(x["reused"] for x in server.connections), "sessions are resumed")
+
+
+def test_stale():
+    print("# a kept connection that has died", flush=True)
+    with TlsServer(good, script={"MAIL": ["250 2.1.0 Ok", "drop"]}) as server:
+        with probe("verify", "smtp_connection_cache_on_demand=yes") as client:
+            check(client.send(to(server)), SENT, name="the first message")
+            check(client.send(to(server)), SENT, name="the second costs another connection and nothing else", more=client.log())
+            t.is_((len(server.connections), len(server.messages)), (2, 2), "of its own")
 
 
 def test_truncation():
@@ -316,8 +341,11 @@ if __name__ == "__main__":
     test_fingerprints()
     test_versions()
     test_sessions()
+    test_many()
+    test_stale()
     test_truncation()
     test_wrapper()
     test_lmtp()
     test_status()
+    shutil.rmtree(TOP, ignore_errors=True)
     t.done()

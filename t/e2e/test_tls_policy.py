@@ -131,6 +131,18 @@ ta.test secure tafile=/etc/passwd
             line = line_of(tern, "a@other.test")
             t.ok("dsn=4.7.5, status=deferred (client TLS configuration problem)" in line, "a policy that cannot be found out: deferred", line)
             t.is_(len(server.connections), before, "and nobody is asked")
+        with t.Instance(settings=settings) as tern, TlsServer(good, handshake="stall") as silent:
+            print("# a stop while a server is silent in the handshake", flush=True)
+            tern.set(f"smtp_tcp_port = {silent.port}")
+            tern.start()
+            send(tern, "a@other.test")
+            t.ok(t.wait_for(lambda: any("STARTTLS" in x["plain"] for x in silent.connections), 10), "the handshake has begun")
+            started = time.monotonic()
+            stopped = tern.stop()
+            t.ok(stopped.returncode == 0 and time.monotonic() - started < 25, "tern stops", f"{time.monotonic() - started} {stopped}")
+            t.ok(len(tern.queued()) == 1 and "status=bounced" not in tern.log(), "the message waits", tern.log())
+            t.is_(len(silent.connections), 1, "and was not tried without TLS")
+            peers.check_health(tern, "nobody died of it")
     finally:
         names.close()
         server.close()

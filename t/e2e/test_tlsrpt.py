@@ -96,7 +96,7 @@ for key, texts in table.items():
 URL = URL.replace(":8443/", f":{server.port}/")
 SETTINGS = [dns.setting, f"fetch_ca_file={authority.file}", "fetch_private_addresses=yes", "inet_protocols=ipv4",
             "tlsrpt_organization=Example Organization", "tlsrpt_contact=tls@example.test",
-            "tlsrpt_sender=reports@example.test", "myhostname=mail.example.test"]
+            "tlsrpt_sender=reports@example.test", "tlsrpt_delay_limit=0", "myhostname=mail.example.test"]
 STS = "version: STSv1\nmode: enforce\nmx: *.sts.test\nmax_age: 86400"
 
 
@@ -234,6 +234,27 @@ def test_again(tern):
     t.is_(list((tern.directory / "data" / "tlsrpt").iterdir()), [], "no file is left")
 
 
+def test_day_ends(tern):
+    """Results of a day that is over are sent by themselves; the clock is moved by giving a file another date."""
+    record = f"v=TLSRPTv1; rua={URL}"
+    folder = tern.directory / "data" / "tlsrpt"
+    server.requests.clear()
+    tell(tern, domain="past.test", record=record, success="yes")
+    t.ok(t.wait_for(lambda: list(folder.glob("*-past.test")), 20), "results are written down after some seconds")
+    tern.stop()
+    today = int(time.time()) // 86400 * 86400
+    next(folder.glob("*-past.test")).rename(folder / f"{today - 86400}-past.test")
+    tern.start()
+    t.ok(t.wait_for(lambda: rows(tern).get("past.test", ["", "", "due"])[2].startswith("due"), 10), "the report is due")
+    t.ok(t.wait_for(lambda: posted(), 20), "it is sent by itself")
+    dates = posted()[0]["date-range"]
+
+    def text(date):
+        return datetime.datetime.fromtimestamp(date, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    t.is_(dates, {"start-datetime": text(today - 86400), "end-datetime": text(today - 1)}, "of the whole day")
+    t.ok(t.wait_for(lambda: not list(folder.iterdir()), 10), "and gone")
+
+
 def test_refused(tern):
     for record in ("", "v=spf1 -all", "v=TLSRPTv1", "v=TLSRPTv1; rua=ftp://x.test/", "v=TLSRPTv1; rua=http://x.test/"):
         tell(tern, domain="none.test", record=record, success="yes")
@@ -318,6 +339,7 @@ def main():
         test_mail(tern)
         test_post(tern)
         test_again(tern)
+        test_day_ends(tern)
         test_refused(tern)
         peers.check_health(tern)
 

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import os
 import pathlib
+import shutil
 import socket
 import ssl
 import struct
@@ -249,11 +250,11 @@ class TlsServer:
 class Probe:
     """The client's code, driven by lines (smtp_probe). deliver() gives (outcome fields, ...) for each recipient."""
 
-    def __init__(self, *settings, lmtp=False, dns=None, folder=None):
+    def __init__(self, *settings, lmtp=False, dns=None):
         words = [str(PROBE)] + (["-l"] if lmtp else []) + (["-d", f"127.0.0.1:{dns}"] if dns else [])
         for setting in ("inet_interfaces=192.0.2.254", "inet_protocols=ipv4", *settings):
             words += ["-o", setting]
-        self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="tern-probe-"))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="tern-probe-"))
         self.letter = self.folder / "letter"
         self.letter.write_bytes(b"Subject: hello\n\nA letter.\n")
         self.log_file = open(self.folder / f"log-{time.monotonic_ns()}", "w+")
@@ -272,6 +273,8 @@ class Probe:
             status = "hangs"
         if status != 0:
             t.ok(False, "the client's process ends well", f"{status}\n{self.log()}")
+        self.log_file.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def log(self):
         self.log_file.flush()
@@ -293,6 +296,26 @@ class Probe:
         timer.cancel()
         return found
 
+    def deliver_at_once(self, nexthops, seconds=60):
+        """One message to each next hop, all at the same time; their outcomes in that order."""
+        first = self.number + 1
+        for nexthop in nexthops:
+            self.number += 1
+            fields = [f"id={self.number}", f"file={self.letter}", f"nexthop={nexthop}", "sender=sender@probe.example",
+                      f"rcpt=u{self.number}@fake.test"]
+            print("\t".join(fields), file=self.process.stdin)
+        self.process.stdin.flush()
+        found, ended = {}, 0
+        timer = threading.Timer(seconds, self.process.kill)
+        timer.start()
+        while ended < len(nexthops) and (line := self.process.stdout.readline()):
+            parts = line.rstrip("\n").split("\t")
+            ended += parts[1] == "end"
+            if parts[1] == "outcome":
+                found[int(parts[0]) - first] = {"action": int(parts[3]), "status": parts[4], "text": parts[8]}
+        timer.cancel()
+        return [found.get(i, {"action": -1, "status": "", "text": "no outcome"}) for i in range(len(nexthops))]
+
     def send(self, nexthop, **options):
         """One message to one recipient: its outcome."""
         found = self.deliver(nexthop, **options)
@@ -308,8 +331,9 @@ class SignedWorld:
     zones: {name below test.: text}; a name in unsigned has no DS; in expired its signatures are of last year; in
     bogus the addresses are altered after signing."""
 
-    def __init__(self, folder, zones, unsigned=(), expired=(), bogus=()):
+    def __init__(self, folder, zones, unsigned=(), expired=(), bogus=(), port=None):
         self.folder = pathlib.Path(folder)
+        self.port = port or peers.free_port()
         self.folder.mkdir()
         os.chmod(self.folder, 0o755)
         self.unsigned, self.expired, self.bogus = unsigned, expired, bogus
@@ -371,7 +395,6 @@ class SignedWorld:
             raise RuntimeError("nsd does not run: " + (self.folder / "nsd" / "log").read_text(errors="replace"))
 
     def _resolve(self):
-        self.port = peers.free_port()
         stubs = "".join(f'stub-zone:\n  name: "{name}"\n  stub-addr: 127.0.0.1@{self.authority_port}\n'
                         for name in [".", "test", *[x for x in self.texts if x not in ("root", "test")]])
         (self.folder / "unbound.conf").write_text(f"""server:

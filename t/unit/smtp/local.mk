@@ -29,6 +29,10 @@ UNIT_TESTS += t/unit/smtp/test_tls_dane
 t_unit_smtp_test_tls_dane_SOURCES = t/unit/smtp/test_tls_dane.c
 t_unit_smtp_test_tls_dane_CPPFLAGS = $(AM_CPPFLAGS) $(SMTP_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_smtp_test_tls_dane_LDADD = $(SMTP_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/smtp/test_tls_plan_key
+t_unit_smtp_test_tls_plan_key_SOURCES = t/unit/smtp/test_tls_plan_key.c
+t_unit_smtp_test_tls_plan_key_CPPFLAGS = $(AM_CPPFLAGS) $(SMTP_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_smtp_test_tls_plan_key_LDADD = $(SMTP_LINK) $(CMOCKA_LIBS)
 
 # The client's code behind standard input and output, for t/e2e/test_smtp_client.py.
 noinst_PROGRAMS += t/e2e/smtp_probe
