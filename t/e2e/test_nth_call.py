@@ -19,6 +19,7 @@ import random
 import re
 import signal
 import smtplib
+import ssl
 import sys
 import threading
 import time
@@ -44,6 +45,7 @@ SETTINGS = ["minimal_backoff_time=1s", "maximal_backoff_time=1s", "queue_run_del
             "default_destination_concurrency_failed_cohort_limit=50", "notify_classes=2bounce,resource,software"]
 KINDS = {"box": "anna@example.test", "remote": "remote-{}@sink.test", "refused": "no-{}@sink.test",
          "later": "later-{}@sink.test", "list": "team@hub.test"}
+ENCRYPTED = {"list", "remote"}  # sent over TLS
 TOKEN = re.compile(rb"^X-Token: (\w+)-(\w+) ([0-9a-f]{64})\n", re.M)
 ORDINARY = "450 4.2.1 later"
 TOLD = re.compile(r" (?:warning|error|fatal): |: reject: |status=deferred|lost connection|made anew")
@@ -57,6 +59,8 @@ QUIET = {
     ("getsockname", ""), ("getpeername", ""),
     ("recv", "plain_read"),               # a look whether a client talks too early, or on after its end
     ("setrlimit", "set_limit"),           # a limit that cannot be raised is lowered to what may be had
+    ("send", "socket_write"),             # the goodbye of TLS; what fails before it is a lost connection
+    ("setrlimit", "guard_memory"),        # keys: without it its memory may be swapped, as anybody else's
     ("pthread_create", "start_thread"),   # without a helper the loop's own thread makes the call
     ("setresuid", "become_user"),         # the attempt to become root again: it is meant to fail
     ("socket", "has_ipv6"), ("bind", "has_ipv6"),  # taken for yes
@@ -101,7 +105,8 @@ class Rig:
     def __init__(self):
         self.refused_once = set()
         self.sink = t.Sink(self.answer)
-        self.tern = t.Instance(settings=SETTINGS)
+        self.tern = t.Instance(settings=SETTINGS, tls=True)
+        self.tls = ssl.create_default_context(cafile=str(self.tern.certificate))
         self.tern.set(f"relayhost = [127.0.0.1]:{self.sink.port}")
         self.tern.set("virtual_alias_maps = inline:{ postmaster@example.test=carl@example.test }")
         for user in ("anna", "carl"):
@@ -134,11 +139,18 @@ class Rig:
         digest = hashlib.sha256(body).hexdigest()
         return f"Subject: {run} {kind}\nX-Token: {run}-{kind} {digest}\n\n".encode() + body
 
+    def session(self, encrypted):
+        session = self.tern.smtp(timeout=15)
+        if encrypted:
+            session._host = "localhost"  # smtplib's name for what the certificate has to bear
+            session.starttls(context=self.tls)
+        return session
+
     def send_one(self, session, run, kind, fault):
         """Sends a message; the session, or None when it was lost."""
         address = KINDS[kind].format(run)
         try:
-            session = session or self.tern.smtp(timeout=15)
+            session = session or self.session(kind in ENCRYPTED)
             session.sendmail("carl@example.test", address, t.wire(self.message(run, kind)))
             self.sent[(run, kind)] = fault
             return session
@@ -154,14 +166,15 @@ class Rig:
 
     def send(self, fault):
         run = f"R{next(Rig.numbers)}"
-        session = None
-        for kind in KINDS:
-            session = self.send_one(session, run, kind, fault)
-        if session:
-            try:
-                session.quit()
-            except (OSError, smtplib.SMTPException):
-                pass
+        for kinds in (KINDS.keys() - ENCRYPTED, ENCRYPTED):
+            session = None
+            for kind in sorted(kinds):
+                session = self.send_one(session, run, kind, fault)
+            if session:
+                try:
+                    session.quit()
+                except (OSError, smtplib.SMTPException):
+                    pass
         return run
 
     # ---- looking
