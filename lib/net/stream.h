@@ -96,7 +96,8 @@ struct stream_transport {
     void (*destroy)(void *state);
     bool plain;               /* sendfile may be used on the descriptor */
     bool (*end)(void *state); /* says that no more will be written; false: when there is room. NULL: nothing to say */
-    bool (*drained)(const void *state); /* the last read took all there was; NULL: the stream judges by the length */
+    bool (*drained)(
+        void *state); /* the last read took all there was: wait first. NULL: the stream judges by the length */
 };
 /* Puts a transport in place (STARTTLS). Only with an empty input buffer. */
 void stream_set_transport(struct stream *stream, const struct stream_transport *transport, void *state);

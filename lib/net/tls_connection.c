@@ -10,7 +10,17 @@
 #include "tls_internal.h"
 #include "tls_session.h"
 
-/* ---- the library's way to the socket */
+/* ---- the library's way to the socket
+ *
+ * Where the last recv took all there was, another one would find nothing: the poll is asked first. And one call
+ * of the library reads only so often: what carries no content (KeyUpdate and its like) never ends its loop, and a
+ * peer that has plenty of it must not keep the other tasks from running. */
+
+enum { READS_AT_ONCE = 4 };
+
+static void allow_reads(struct tls_connection *connection) {
+    connection->reads_left = READS_AT_ONCE;
+}
 
 static int socket_write(BIO *bio, const char *data, size_t length, size_t *done) {
     struct tls_connection *connection = BIO_get_data(bio);
@@ -29,6 +39,12 @@ static int socket_read(BIO *bio, char *data, size_t length, size_t *done) {
     struct tls_connection *connection = BIO_get_data(bio);
     ssize_t got;
     BIO_clear_retry_flags(bio);
+    if (connection->drained || connection->reads_left == 0) {
+        connection->drained = false;
+        BIO_set_retry_read(bio);
+        return 0;
+    }
+    connection->reads_left--;
     do {
         got = recv(connection->descriptor, data, length, MSG_DONTWAIT);
     } while (got < 0 && errno == EINTR);
@@ -141,6 +157,7 @@ static long read_some(void *state, void *data, size_t length, bool *wait_for_wri
     size_t got = 0;
     ERR_clear_error();
     errno = 0;
+    allow_reads(connection);
     int result = SSL_read_ex(connection->ssl, data, length, &got);
     return result == 1 ? (long)got : explain(connection, result, wait_for_write);
 }
@@ -169,9 +186,11 @@ static bool end_output(void *state) {
     return connection->ended;
 }
 
-static bool is_drained(const void *state) {
-    const struct tls_connection *connection = state;
-    return connection->drained && !SSL_has_pending(connection->ssl);
+static bool is_drained(void *state) {
+    struct tls_connection *connection = state;
+    bool drained = connection->drained && !SSL_has_pending(connection->ssl);
+    if (drained) connection->drained = false; /* whoever asks waits before the next read */
+    return drained;
 }
 
 static void destroy(void *state) {
@@ -215,6 +234,7 @@ static bool shake_hands(struct stream *stream, struct tls_connection *connection
     for (;;) {
         ERR_clear_error();
         errno = 0;
+        allow_reads(connection);
         int result = SSL_do_handshake(connection->ssl), error = errno;
         if (result == 1) return true;
         switch (SSL_get_error(connection->ssl, result)) {

@@ -30,9 +30,10 @@ struct tls_connection {
     struct tls_context *context, *named; /* both held; named: what for_name gave */
     int descriptor;
     bool server;
-    bool drained;  /* the last recv took all there was */
-    bool unusable; /* a fatal error: not even close_notify may be sent */
-    bool ended;    /* close_notify has been sent */
+    bool drained;        /* the last recv took all there was */
+    unsigned reads_left; /* until the library is told to wait */
+    bool unusable;       /* a fatal error: not even close_notify may be sent */
+    bool ended;          /* close_notify has been sent */
     bool name_wanted, name_known;
     SSL_SESSION *ticket; /* client: the newest session, not exported yet */
     uint8_t wish[32];    /* client: digest of what is expected, see tls_verify.c */

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -1028,6 +1029,52 @@ static void test_no_renegotiation(void **state) {
     buf_free(&meeting.given);
 }
 
+/* ---- a peer that has plenty of records without content: one read takes only so much of it */
+
+enum { UPDATES = 6000, ENOUGH = 80000 };
+static int left_in_socket;
+
+/* Into memory first, so that the socket gets them in large pieces. */
+static void flood(struct stream *stream, struct meeting *meeting) {
+    SSL *ssl = meeting->client_connection->ssl;
+    BIO *memory = BIO_new(BIO_s_mem()), *socket = SSL_get_wbio(ssl);
+    char *data;
+    if (!memory || !BIO_up_ref(socket)) abort();
+    SSL_set0_wbio(ssl, memory);
+    for (int i = 0; i < UPDATES; i++)
+        if (SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) != 1 || SSL_do_handshake(ssl) != 1) abort();
+    long length = BIO_get_mem_data(memory, &data), sent = 0;
+    while (sent < length) {
+        ssize_t more = send(meeting->pair[1], data + sent, (size_t)(length - sent), MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (more > 0) sent += more;
+        if (more < 0 && (errno != EAGAIN || stream_wait(stream, true) != STREAM_OK)) abort();
+    }
+    SSL_set0_wbio(ssl, socket);
+    ask_echo(stream, meeting);
+}
+
+static void read_flood(struct stream *stream, struct meeting *meeting) {
+    int waiting = 0;
+    for (int turn = 0; waiting < ENOUGH && turn < 5000; turn++) {
+        (void)task_sleep(1);
+        if (ioctl(meeting->pair[0], FIONREAD, &waiting) < 0) abort();
+    }
+    if (stream_readable_now(stream) || ioctl(meeting->pair[0], FIONREAD, &left_in_socket) < 0) abort();
+    echo(stream);
+}
+
+static void test_key_updates(void **state) {
+    struct meeting meeting = plain_meeting();
+    (void)state;
+    meeting.serve = read_flood;
+    meeting.ask = flood;
+    left_in_socket = 0;
+    must_meet(&meeting);
+    assert_true(left_in_socket > 0);
+    assert_string_equal(meeting.line, "hello");
+    buf_free(&meeting.given);
+}
+
 /* ---- options that are wrong */
 
 static void test_bad_options(void **state) {
@@ -1079,6 +1126,7 @@ int main(void) {
         cmocka_unit_test(test_rude_clients),
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_no_renegotiation),
+        cmocka_unit_test(test_key_updates),
         cmocka_unit_test(test_bad_options),
     };
     return cmocka_run_group_tests(tests, make_all, free_all);
