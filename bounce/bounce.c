@@ -42,6 +42,7 @@ static const struct bounce_template *template_of(const struct bounce *bounce, en
 /* RFC 3461 section 6.2: the whole message only for failures, unless RET or its size speak against it. */
 static bool headers_only(const struct bounce *bounce, const struct ipc_bounce_send *request) {
     if (request->kind != NOTICE_FAILED || request->return_content == RETURN_HEADERS) return true;
+    if (request->tls & TLS_WISH_REQUIRED) return true; /* RFC 8689 section 4.3 */
     return request->content_length > (uint64_t)bounce->config->bounce_size_limit;
 }
 

@@ -206,7 +206,7 @@ static void write_from(const struct bounce *bounce, const struct notice *notice,
 }
 
 static bool commit(const struct bounce *bounce, const struct notice *notice, const struct dsn_report *report,
-                   struct intake **intake, struct failure *failure) {
+                   unsigned tls, struct intake **intake, struct failure *failure) {
     struct ipc_recipient recipient = {.address = notice->to, .notify = NOTIFY_NEVER};
     struct intake_envelope envelope = {.sender = notice->envelope_sender,
                                        .body = BODY_8BIT,
@@ -216,6 +216,7 @@ static bool commit(const struct bounce *bounce, const struct notice *notice, con
                                        .protocol = STR("local"),
                                        .helo = bounce->config->myhostname,
                                        .message_id = report->message_id,
+                                       .wish = {.tls = tls},
                                        .recipients = &recipient,
                                        .recipient_count = 1};
     struct intake_failure refused = {0};
@@ -289,7 +290,7 @@ bool notice_write(struct bounce *bounce, const struct ipc_bounce_send *request, 
     if (!good) failure_set(failure, "none of the recipients can be named");
     good = good && write_parts(bounce, request, content, notice, &report, intake, failure);
     if (good)
-        good = commit(bounce, notice, &report, &intake, failure);
+        good = commit(bounce, notice, &report, (unsigned)request->tls, &intake, failure);
     else
         intake_cancel(&intake);
     buf_free(&from);

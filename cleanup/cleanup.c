@@ -10,6 +10,7 @@
  *   CLEANUP_RECIPIENTS  open.c
  *   CLEANUP_COMMIT      commit.c   where a message is made safe; direct.c, store.c
  *   CLEANUP_CANCEL      open.c
+ *   LOGIN_USE           (here)     handed on to qmgr, which smtpd cannot reach
  *
  * It runs as tern-queue beneath queue_directory/queue, may open files there and
  * talk to lookup and qmgr, and nothing else (services.def). */
@@ -21,6 +22,8 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <unistd.h>
+
+#define LOGIN_PATIENCE 30000 /* ms */
 
 static void writer_destroy(void *state) {
     struct writer *writer = state;
@@ -41,6 +44,23 @@ static struct writer *writer_of(struct ipc_request *request, struct cleanup *cle
     return writer;
 }
 
+static void login_use(struct ipc_request *request, struct cleanup *cleanup) {
+    struct ipc_reply reply = {.descriptor = -1};
+    struct failure failure = {0};
+    switch (ipc_ask(cleanup->qmgr, IPC_LOGIN_USE, request->message, -1, IPC_LOGIN_USED, deadline_in(LOGIN_PATIENCE),
+                    request->arena, &reply, &failure)) {
+    case IPC_OK:
+        ipc_answer(request, IPC_LOGIN_USED, reply.message, -1);
+        return;
+    case IPC_REFUSED:
+    case IPC_UNREACHABLE:
+    case IPC_TIMEOUT:
+    case IPC_CANCELLED:
+        break;
+    }
+    ipc_answer_failed(request, 451, "4.3.0", "what accounts send cannot be counted now");
+}
+
 static void dispatch(struct ipc_request *request, void *context) {
     struct writer *writer = writer_of(request, context);
     if (request->type == IPC_CLEANUP_IDS)
@@ -53,6 +73,8 @@ static void dispatch(struct ipc_request *request, void *context) {
         cleanup_commit(request, writer);
     else if (request->type == IPC_CLEANUP_CANCEL)
         cleanup_cancel(request, writer);
+    else if (request->type == IPC_LOGIN_USE && str_equal(ipc_peer_program(request->peer), STR("smtpd")))
+        login_use(request, writer->cleanup);
     else
         ipc_answer_failed(request, 451, "4.3.0", "cleanup does not serve %s", ipc_type_name(request->type));
 }

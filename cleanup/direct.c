@@ -4,15 +4,15 @@
 #include "cleanup.h"
 #include "log.h"
 
-#define CONNECT_PATIENCE 200   /* ms: without qmgr the queue is the place */
-#define QMGR_PATIENCE    1000  /* ms beyond the time for direct delivery: qmgr is stalled then */
-#define STALLED_PAUSE    5000  /* ms until a qmgr that was is asked again */
-#define TELL_PATIENCE    10000 /* ms */
-#define ENVELOPE_LIMIT ((size_t)60000) /* ipc_messages.def, QMGR_DIRECT */
+#define CONNECT_PATIENCE 200             /* ms: without qmgr the queue is the place */
+#define QMGR_PATIENCE    1000            /* ms beyond the time for direct delivery: qmgr is stalled then */
+#define STALLED_PAUSE    5000            /* ms until a qmgr that was is asked again */
+#define TELL_PATIENCE    10000           /* ms */
+#define ENVELOPE_LIMIT   ((size_t)60000) /* ipc_messages.def, QMGR_DIRECT */
 
 static bool is_wanted(const struct commit *commit) {
-    return commit->pending->in_memory && !commit->on_hold && commit->envelope.length <= ENVELOPE_LIMIT &&
-           commit->cleanup->config->direct_delivery_milliseconds > 0 &&
+    return commit->pending->in_memory && !commit->on_hold && commit->message->release == 0 &&
+           commit->envelope.length <= ENVELOPE_LIMIT && commit->cleanup->config->direct_delivery_milliseconds > 0 &&
            deadline_left(commit->cleanup->qmgr_stalled) == 0 &&
            ipc_client_connect(commit->cleanup->qmgr, deadline_in(CONNECT_PATIENCE), NULL);
 }

@@ -18,6 +18,10 @@ static const char *const state_words[] = {"waiting", "done", "failure notice owe
 static const char *const action_words[] = {"delivered", "relayed", "relayed", "expanded", "deferred", "failed"};
 static const char *const body_words[] = {"7BIT", "8BITMIME", "BINARYMIME"};
 static const char *const return_words[] = {"", "FULL", "HDRS"};
+static const char *const tls_words[TLS_WISH_ALL + 1] = {
+    "", "required", "not-required", "not-required", "unreported", "required, unreported", "not-required, unreported",
+    "not-required, unreported"};
+static const char *const by_words[] = {"", "notify", "return"};
 static const char *const report_words[] = {"", "after delivery", "verify only"};
 
 static const char *word(const char *const *words, size_t count, uint64_t number) {
@@ -85,6 +89,17 @@ static void show_message(struct sheet *sheet, const struct queue_envelope *envel
     optional(sheet, "dsn_return", str_from(WORD(return_words, envelope->return_content)));
     text(sheet, "body_type", str_from(WORD(body_words, envelope->body)));
     if (envelope->smtputf8) text(sheet, "smtputf8", STR("yes"));
+    if (envelope->wish.release) date(sheet, "release_time", envelope->wish.release);
+    if (envelope->wish.by_mode) {
+        date(sheet, "deliver_by_time", envelope->wish.deliver_by);
+        text(sheet, "deliver_by_mode", str_from(WORD(by_words, envelope->wish.by_mode)));
+        if (envelope->wish.by_trace) text(sheet, "deliver_by_trace", STR("yes"));
+    }
+    if (envelope->wish.tls) text(sheet, "tls", str_from(tls_words[envelope->wish.tls & TLS_WISH_ALL]));
+    if (envelope->wish.priority) {
+        begin(sheet, "priority");
+        buf_printf(sheet->out, "%d\n", envelope->wish.priority);
+    }
     optional(sheet, "report", str_from(WORD(report_words, envelope->report)));
     optional(sheet, "client_name", envelope->client_name);
     optional(sheet, "client_address", envelope->client_address);
@@ -164,6 +179,9 @@ static void show_event(struct sheet *sheet, char type, struct str fields, const 
         break;
     case EVENT_EXPIRE:
         date(sheet, "forced_expire_time", (int64_t)when);
+        break;
+    case EVENT_LATE_NOTICE:
+        date(sheet, "late_notice_time", (int64_t)when);
         break;
     case EVENT_REPORT:
         date(sheet, "report_time", (int64_t)when);
@@ -267,6 +285,13 @@ static json_t *json_envelope(const struct queue_header *header, const struct que
     json_optional(object, "return", str_from(WORD(return_words, envelope->return_content)));
     json_text(object, "body_type", str_from(WORD(body_words, envelope->body)));
     json_object_set_new(object, "smtputf8", json_boolean(envelope->smtputf8));
+    if (envelope->wish.release) json_number(object, "release_time", envelope->wish.release);
+    if (envelope->wish.by_mode) {
+        json_number(object, "deliver_by_time", envelope->wish.deliver_by);
+        json_text(object, "deliver_by_mode", str_from(WORD(by_words, envelope->wish.by_mode)));
+    }
+    if (envelope->wish.priority) json_number(object, "priority", envelope->wish.priority);
+    if (envelope->wish.tls) json_text(object, "tls", str_from(tls_words[envelope->wish.tls & TLS_WISH_ALL]));
     json_optional(object, "report", str_from(WORD(report_words, envelope->report)));
     json_optional(object, "client_name", envelope->client_name);
     json_optional(object, "client_address", envelope->client_address);
@@ -277,6 +302,7 @@ static json_t *json_envelope(const struct queue_header *header, const struct que
     json_number(object, "attempts", envelope->attempts);
     if (envelope->next_attempt) json_number(object, "next_attempt", envelope->next_attempt);
     if (envelope->delay_notice) json_number(object, "delay_notice", envelope->delay_notice);
+    if (envelope->late_notice) json_number(object, "late_notice", envelope->late_notice);
     if (envelope->report_sent) json_number(object, "report_sent", envelope->report_sent);
     json_object_set_new(object, "forced_expire", json_boolean(envelope->force_expire));
     for (size_t i = 0; i < envelope->recipient_count; i++)

@@ -31,7 +31,7 @@ static const struct folder_row {
 } folders[] = {{"tmp", false}, {"new", true}, {"cur", true}, {"hold", true}, {"corrupt", false}};
 
 /* Other names that stand in the queue's directory. */
-static const char *const companions[] = {"schedule", "id-ceiling", "id-ceiling.new"};
+static const char *const companions[] = {"schedule", "id-ceiling", "id-ceiling.new", "logins", "logins.new"};
 
 static void tell(const struct check *check, const char *format, ...) PRINTF_LIKE(2, 3);
 static void tell(const struct check *check, const char *format, ...) {

@@ -1,5 +1,6 @@
 /* A row of the listing as text: see queue_listing.h. */
 #include "queue_listing.h"
+#include "envelope_wish.h"
 #include "queue_tool.h"
 #include <jansson.h>
 #include <time.h>
@@ -43,12 +44,21 @@ static void add_reason(struct str reason, struct buf *out) {
     buf_free(&text);
 }
 
+/* FUTURERELEASE: no reason, but a date. */
+static void add_release(uint64_t release, struct buf *out) {
+    char date[32], text[80];
+    format_date(release, date);
+    snprintf(text, sizeof text, "to be released %s", date);
+    add_reason(str_from(text), out);
+}
+
 /* A reason stands before the recipients that share it. */
-static void add_recipients(const struct layout *layout, struct ipc_list list, struct buf *out) {
+static void add_recipients(const struct layout *layout, struct ipc_list list, uint64_t release, struct buf *out) {
     struct ipc_queued_recipient recipient;
     struct str last = STR_EMPTY;
     size_t offset = 0;
     bool bad = false;
+    if (release) add_release(release, out);
     while (ipc_list_next(list, IPC_ROW_QUEUED_RECIPIENT, &offset, &recipient, &bad)) {
         if (!str_equal(recipient.reason, last))
             add_reason(recipient.reason.length ? recipient.reason : STR("reason unavailable"), out);
@@ -69,7 +79,7 @@ void queue_listing_message(struct queue_listing *listing, const struct ipc_queue
                date);
     queue_tool_printable(out, row->sender.length ? row->sender : NULL_SENDER);
     buf_append_char(out, '\n');
-    add_recipients(layout, row->recipients, out);
+    add_recipients(layout, row->recipients, row->release, out);
     listing->messages++;
     listing->bytes += row->size;
 }
@@ -121,6 +131,10 @@ bool queue_listing_json(const struct ipc_queued *row, struct buf *out) {
     good = json_object_set_new(object, "queue_id", json_text(row->queue_id)) == 0 && good;
     good = json_object_set_new(object, "arrival_time", json_integer((json_int_t)row->arrival)) == 0 && good;
     good = json_object_set_new(object, "message_size", json_integer((json_int_t)row->size)) == 0 && good;
+    if (row->release)
+        good = json_object_set_new(object, "release_time", json_integer((json_int_t)row->release)) == 0 && good;
+    if (row->priority)
+        good = json_object_set_new(object, "priority", json_integer(priority_from_number(row->priority))) == 0 && good;
     good = json_object_set_new(object, "forced_expire", json_boolean(row->forced_expire)) == 0 && good;
     good =
         json_object_set_new(object, "sender", json_text(row->sender.length ? row->sender : NULL_SENDER)) == 0 && good;

@@ -87,13 +87,16 @@ static void show_file(struct folder_walk *walk, const char *name, int file) {
     uint32_t count = 0;
     if (queue_file_read(file, arena, &header, &envelope, &events_end, NULL) &&
         pack_recipients(&envelope, &recipients, &count)) {
-        struct ipc_queued row = {.queue_id = str_from(name),
-                                 .queue = str_from(walk->queue),
-                                 .arrival = (uint64_t)(envelope.arrival / CLOCK_SECOND),
-                                 .size = header.content_length,
-                                 .forced_expire = envelope.force_expire,
-                                 .sender = envelope.sender,
-                                 .recipients = {buf_str(&recipients), count}};
+        struct ipc_queued row = {
+            .queue_id = str_from(name),
+            .queue = str_from(walk->queue),
+            .arrival = (uint64_t)(envelope.arrival / CLOCK_SECOND),
+            .size = header.content_length,
+            .forced_expire = envelope.force_expire,
+            .release = envelope.wish.release > clock_date() / CLOCK_SECOND ? (uint64_t)envelope.wish.release : 0,
+            .priority = priority_to_number(envelope.wish.priority),
+            .sender = envelope.sender,
+            .recipients = {buf_str(&recipients), count}};
         walk->stop = !walk->visitor(&row, walk->context);
     } else {
         ++*walk->unread;

@@ -32,6 +32,12 @@ static const struct subcommand subcommands[] = {
      "mailbox users; passwords come by standard input"},
     {"auth", tern_auth, "[--json] bans | ban|unban account|address NAME [TIME [REASON]] | test USER | hash [SCHEME]",
      "failed logins and passwords"},
+    {"tls", tern_tls, "SUBCOMMAND ...", "keys and certificates of the SMTP server, as postfix tls; without more: its usage"},
+    {"submission", tern_submission, "[list] | hold LOGIN [REASON] | lift|release|delete LOGIN",
+     "what accounts have sent, and those whose mail is on hold"},
+    {"tlsrpt", tern_tlsrpt, "[send [DOMAIN]]", "what is gathered for reports on TLS; make and send them now"},
+    {"tls-probe", tern_tls_probe, "[options] DOMAIN[:PORT]|[HOST][:PORT] [match]...",
+     "speak TLS with the mail servers of a domain and say what came of it: tern-tls-probe(1)"},
     {"version", tern_version, "", "print the version"},
     {"help", tern_help, "", "print this"},
 };

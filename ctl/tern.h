@@ -27,6 +27,10 @@ int tern_pids(const struct tern *tern);
 int tern_check(const struct tern *tern);
 int tern_init(const struct tern *tern);
 int tern_user(const struct tern *tern);
+int tern_tls(const struct tern *tern);
+int tern_submission(const struct tern *tern);
+int tern_tlsrpt(const struct tern *tern);
+int tern_tls_probe(const struct tern *tern);
 int tern_auth(const struct tern *tern);
 
 /* ---- tern_check.c */
@@ -38,9 +42,12 @@ bool check_configuration(const struct tern *tern);
  * from a spool that is there, or that lets too few in, is wrong too. */
 bool check_directories(const struct config *config, bool strict);
 
-/* ---- check_tables.c, check_queue.c, check_files.c: a line for each finding; true if there is none */
+/* ---- check_tables.c, check_queue.c, check_files.c, check_certificates.c: a line for each finding; true if
+ * there is none */
 /* Tables named in main.cf and master.cf of that directory, opened by the lookup service's user. */
 bool check_tables(const char *directory, const struct config *config);
+/* Certificates and private keys, as the keys service reads them; warnings make nothing false. */
+bool check_certificates(const char *directory, const struct config *config);
 /* The queue below the working directory; repaired if no master runs. */
 bool check_queue(void);
 /* Owner and modes of the configuration's directory and the files in it. */

@@ -83,6 +83,8 @@ static const struct directory {
     {BASE_QUEUE, "queue/corrupt", "queue", false, 0700},
     {BASE_QUEUE, "maildrop", "pickup", true, 01770},
     {BASE_DATA, "", "queue", false, 0700},
+    {BASE_DATA, "fetch", "fetch", false, 0700},
+    {BASE_DATA, "tlsrpt", "tlsrpt", false, 0700},
 };
 
 static bool owner_of(const struct config *config, const struct directory *directory, uid_t *owner, gid_t *group) {
@@ -196,6 +198,7 @@ int tern_check(const struct tern *tern) {
     good = check_directories(config, true) && good;
     good = check_places(config) && good;
     good = check_tables(tern->config_directory, config) && good;
+    good = check_certificates(tern->config_directory, config) && good;
     if (chdir(config->queue_directory.data) == 0)
         good = check_queue() && good;
     config_free(&config);

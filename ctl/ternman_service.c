@@ -164,6 +164,8 @@ static const char *root_words(enum service_root root) {
     case ROOT_QUEUE: return "queue_directory/queue";
     case ROOT_DROP: return "queue_directory/maildrop";
     case ROOT_LOGS: return "the folder of maillog_file; else the empty one";
+    case ROOT_FETCH: return "data_directory/fetch";
+    case ROOT_TLSRPT: return "data_directory/tlsrpt";
     }
     return "";
 }

@@ -23,10 +23,11 @@ COVERAGE_LEAST = 90
 
 # Every source file that has a fuzz target.
 PARSERS = lib/base/str.c \
-	lib/net/dns_packet.c lib/net/endpoint.c lib/net/proxy_protocol.c lib/net/resolv_conf.c lib/net/stream.c lib/net/tls_client_hello.c lib/net/tls_protocols.c \
+	lib/net/dns_packet.c lib/net/endpoint.c lib/net/proxy_protocol.c lib/net/resolv_conf.c lib/net/stream.c lib/net/tls_chain.c lib/net/tls_signed.c lib/net/tls_client_hello.c lib/net/tls_protocols.c \
+	lib/net/url.c \
 	lib/mail/address.c lib/mail/address_list.c lib/mail/base64.c lib/mail/date.c lib/mail/domain.c lib/mail/dsn.c \
 	lib/mail/header.c lib/mail/log_text.c lib/mail/mime.c lib/mail/mime_value.c lib/mail/notice_template.c \
-	lib/mail/received.c lib/mail/smtp_command.c lib/mail/smtp_reply.c lib/mail/status_code.c lib/mail/utf8.c \
+	lib/mail/envelope_wish.c lib/mail/received.c lib/mail/sasl_client.c lib/mail/smtp_command.c lib/mail/smtp_reply.c lib/mail/status_code.c lib/mail/utf8.c \
 	lib/mail/xtext.c lib/mail/crlf_view.c \
 	lib/mail/transfer_reader.c \
 	lib/mail/encoded_word.c \
@@ -44,14 +45,17 @@ PARSERS = lib/base/str.c \
 	lib/mail/sort_key.c \
 	lib/mail/preview.c \
 	lib/mail/preview_html.c \
+	lib/mail/sts_policy.c \
+	lib/mail/tlsrpt_record.c \
+	lib/mail/tlsrpt_report.c \
 	lib/config/config_edit.c lib/config/config_lines.c lib/config/config_seal.c lib/config/config_sheet.c \
 	lib/config/config_value.c lib/config/main_cf.c lib/config/main_cf_expand.c lib/config/master_cf.c \
 	lib/table/alias_members.c lib/table/cidr_table.c lib/table/inline_table.c lib/table/ip_prefix.c \
 	lib/table/logical_lines.c lib/table/match_list.c lib/table/pattern_file.c lib/table/pcre_table.c \
 	lib/table/regexp_table.c lib/table/table_list.c lib/table/table_source.c lib/table/table_words.c \
 	lib/table/texthash_table.c \
-	lib/queue/queue_file.c lib/queue/record.c lib/service/ipc_codec.c lib/base/log_line.c \
-	smtp/content.c smtp/next_hop.c smtp/tls_policy.c smtp/tls_dane_read.c \
+	lib/queue/login_usage.c lib/queue/queue_file.c lib/queue/record.c lib/service/ipc_codec.c lib/base/log_line.c \
+	smtp/content.c smtp/next_hop.c smtp/token_grant.c smtp/tls_policy.c smtp/tls_dane_read.c \
 	auth/sasl_message.c auth/sasl_prepare.c auth/account_line.c auth/failures.c \
 	smtpd/content_scan.c smtpd/content_header.c smtpd/access_action.c smtpd/restriction_list.c
 

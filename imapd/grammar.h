@@ -9,12 +9,14 @@
 #include "buf.h"
 #include "compiler.h"
 #include "folder.h"
+#include "imap_section.h"
 #include "memory.h"
 #include "str.h"
 #include "uid_set.h"
 
 #define IMAP_DEPTH_MAX   50    /* of parentheses, OR and NOT */
 #define IMAP_ITEMS_MAX   1000  /* fetch items, search keys, flags, header names, ... of a command */
+#define IMAP_FETCH_MAX   200   /* items of a FETCH */
 #define IMAP_RANGES_MAX  100000
 
 struct imap_parser {
@@ -38,6 +40,8 @@ MUST_USE bool imap_take_string(struct imap_parser *parser, struct str *string);
 MUST_USE bool imap_take_nstring(struct imap_parser *parser, struct str *string, bool *is_nil);
 /* A mailbox name as UTF-8 ("INBOX" normalised); list: with the wildcards of LIST. */
 MUST_USE bool imap_take_mailbox(struct imap_parser *parser, struct str *mailbox);
+/* The same, and the empty name: LIST's reference. */
+MUST_USE bool imap_take_mailbox_or_empty(struct imap_parser *parser, struct str *mailbox);
 MUST_USE bool imap_take_list_mailbox(struct imap_parser *parser, struct str *pattern);
 /* Sequence sets are resolved later, when "*" is known; "$" is the saved result. */
 struct imap_sequence {
@@ -67,25 +71,19 @@ enum imap_fetch_kind {
     FETCH_RFC822, FETCH_RFC822_HEADER, FETCH_RFC822_TEXT,
     FETCH_MODSEQ, FETCH_EMAILID, FETCH_THREADID, FETCH_SAVEDATE, FETCH_PREVIEW,
 };
-enum imap_section_text {
-    SECTION_ALL, /* BODY[], BODY[1.2] */
-    SECTION_HEADER, SECTION_HEADER_FIELDS, SECTION_HEADER_FIELDS_NOT, SECTION_TEXT, SECTION_MIME,
-};
-struct imap_section {
-    uint32_t *part; /* 1.2.3 */
-    size_t part_count;
-    enum imap_section_text text;
-    struct str *fields;
+struct imap_fetch_section {
+    struct imap_section section; /* what stands in the brackets */
+    struct str *fields;          /* of HEADER.FIELDS */
     size_t field_count;
     bool partial;
     uint32_t offset, length; /* of <offset.length> */
-    struct str written;      /* the section as it stands in the answer, "[1.2.HEADER.FIELDS (DATE)]" */
+    struct str written;      /* as it stands in the answer, "[1.2.HEADER.FIELDS (DATE)]" */
 };
 struct imap_fetch_item {
     enum imap_fetch_kind kind;
     bool peek; /* does not set \Seen */
     bool lazy; /* PREVIEW (LAZY) */
-    struct imap_section section;
+    struct imap_fetch_section section;
 };
 struct imap_fetch {
     struct imap_sequence sequence;

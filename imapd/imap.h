@@ -30,12 +30,16 @@ struct imap_session {
     struct uid_set saved;  /* SEARCHRES: "$", UIDs */
     struct arena *arena;   /* of the command under way */
     struct buf out;        /* answers gather here; flushed when large and at the command's end */
+    struct buf command;    /* the bytes of the command under way, literals in their places */
+    deadline unsettled;    /* when what was put off is to be settled; DEADLINE_NEVER: nothing is */
     unsigned bad_commands; /* in a row */
     bool compressed;
+    bool connection_lost;
     bool logging_out;
     bool idle_wanted;      /* the command under way was IDLE: hand back to the front */
     struct str tag;        /* of the command under way */
-    uint32_t told_exists;  /* what the client was told last */
+    bool uid_command;
+    bool unknown_encoding; /* a part of this FETCH could not be decoded: NO [UNKNOWN-CTE] */
 };
 
 /* What a command came to; its tagged answer. */
@@ -69,17 +73,43 @@ struct imap_outcome imap_bad(const struct imap_parser *parser);
 /* NO with the code that fits (NONEXISTENT, ALREADYEXISTS, OVERQUOTA, LIMIT, UNAVAILABLE, ...). */
 struct imap_outcome imap_store_trouble(enum store_result result, const struct failure *failure);
 
-/* Serves until LOGOUT, IDLE, or the connection's end. */
+/* Serves until LOGOUT, IDLE, or the connection's end. session->stream, settings and store are set. */
 void imap_session_serve(struct imap_session *session);
-/* Untagged answers; all append to session->out. */
+/* Closes the folder, frees what the session has beside stream and store. */
+void imap_session_end(struct imap_session *session);
+/* Names of mailboxes are UTF-8 on the wire. */
+bool imap_is_utf8(const struct imap_session *session);
+/* Appends to the answers; what has gathered is written when it is much. */
 void imap_say(struct imap_session *session, const char *format, ...) PRINTF_LIKE(2, 3);
-void imap_flush(struct imap_session *session);
+void imap_say_bytes(struct imap_session *session, struct str bytes);
+/* Writes what has gathered. False: the connection is gone. */
+bool imap_flush(struct imap_session *session);
+/* For commands that read more (APPEND, IDLE, AUTHENTICATE): says "+ TEXT" and flushes. */
+bool imap_continue(struct imap_session *session, const char *text);
+/* The next line, within the time a client has. False: it is gone, or said too much (and has been told). */
+MUST_USE bool imap_read_line(struct imap_session *session, struct str *line);
+
+/* tell.c */
 /* Synchronises and tells what has changed: EXPUNGE or VANISHED, EXISTS, RECENT, FETCH with flags. keep: no expunges. */
 enum store_result imap_tell_changes(struct imap_session *session, bool keep, struct failure *failure);
-/* A sequence set of the command as UIDs of the selected folder; uid: they are UIDs already. False: BAD was it. */
+/* One "* n FETCH (UID u MODSEQ (m) FLAGS (...))"; with_uid: with the UID. */
+void imap_tell_flags(struct imap_session *session, uint32_t sequence, bool with_uid);
+/* "* FLAGS" and PERMANENTFLAGS as the folder has them. */
+void imap_tell_keywords(struct imap_session *session);
+/* CONDSTORE is on from here on, by ENABLE or by being used; tells HIGHESTMODSEQ if it was off. */
+void imap_use_condstore(struct imap_session *session);
+/* A sequence set of the command as UIDs of the selected folder; uid: they are UIDs already. False: a number is out
+ * of range (BAD), or too much is asked. */
 MUST_USE bool imap_resolve_sequence(struct imap_session *session, const struct imap_sequence *sequence, bool uid,
                                     struct uid_set *uids);
-/* Appends "* CAPABILITY ..."'s words for this session. */
+/* What was changed is settled within a second or so: between commands and before the end. */
+void imap_note_change(struct imap_session *session);
+void imap_settle(struct imap_session *session);
+/* Leaves the selected folder; expunge: as CLOSE does. */
+enum store_result imap_leave(struct imap_session *session, bool expunge, struct failure *failure);
+
+/* commands.c */
+/* The words of CAPABILITY for this session, appended. */
 void imap_capabilities(const struct imap_session *session, struct buf *text);
 
 #endif

@@ -7,14 +7,14 @@
  *   KEYS_CHANGED        said to every caller when certificates or keys have changed
  *
  *   reader.c    the helper that may read the files, and sends them when they change
- *   material.c  which files, and their bytes; store.c what is made of them
+ *   material.c  which files, and their bytes; key_store.c what is made of them
  *
  * A renewed key takes its place while the old one goes on signing for handshakes
  * that began with it. Files that are of no use change nothing but the log. It runs as
  * tern-keys in an empty root and understands no stranger's bytes: what it is asked to
  * sign it only looks at. Its memory is neither dumped nor, where that is permitted,
  * swapped. */
-#include "keys.h"
+#include "keys_daemon.h"
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
@@ -106,27 +106,40 @@ static void log_lines(struct str lines) {
         log_warning("%.*s", STR_ARGS(line));
 }
 
-/* Kept while handshakes may need keys of it that are no more. */
-static void retire(struct keys *keys, struct store *store) {
-    size_t oldest = 0;
-    if (store_has_all_keys(keys->store, store)) {
-        store_destroy(&store);
-        return;
+static void drop_retired(struct keys *keys, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        EVP_PKEY_free(keys->retired[i].key.key);
+    keys->retired_count -= count;
+    memmove(keys->retired, keys->retired + count, keys->retired_count * sizeof *keys->retired);
+}
+
+/* What the files have no more goes on signing for handshakes that began with it. */
+static void retire_keys(struct keys *keys, const struct key_store *earlier) {
+    size_t cursor = 0;
+    struct str name;
+    void *value;
+    while (map_next(earlier->keys, &cursor, &name, &value)) {
+        const struct held_key *key = value;
+        if (key_store_key(keys->store, name)) continue;
+        if (keys->retired_count == RETIRED_MOST) drop_retired(keys, 1);
+        struct retired *retired = &keys->retired[keys->retired_count++];
+        *retired = (struct retired){.key = *key, .until = deadline_in(RETIRED_MS)};
+        memcpy(retired->name, name.data, sizeof retired->name);
+        EVP_PKEY_up_ref(retired->key.key);
     }
-    for (size_t i = 0; i < RETIRED_STORES; i++)
-        if (keys->retired[i].until < keys->retired[oldest].until) oldest = i;
-    store_destroy(&keys->retired[oldest].store);
-    keys->retired[oldest] = (struct retired){store, deadline_in(RETIRED_MS)};
 }
 
 static void take_material(struct keys *keys, struct str material) {
-    struct store *earlier = keys->store;
-    keys->store = store_create(keys->config, material, earlier, now_seconds());
+    struct key_store *earlier = keys->store;
+    struct key_store *made =
+        key_store_create(keys->config, material, earlier, now_seconds(), earlier ? task_yield : NULL);
+    keys->store = made;
     keys->warned = now_seconds();
     log_lines(buf_str(&keys->store->errors));
     log_lines(buf_str(&keys->store->warnings));
     if (!earlier) return;
-    retire(keys, earlier);
+    retire_keys(keys, earlier);
+    key_store_destroy(&earlier);
     log_info("certificates or keys have changed: %zu keys are held", map_count(keys->store->keys));
     tell_all(keys);
 }
@@ -147,7 +160,7 @@ static void follow_files(void *argument) {
 
 /* ---- requests */
 
-static bool add_chain(const struct store_set *set, size_t index, struct buf *rows, uint32_t *count) {
+static bool add_chain(const struct key_set *set, size_t index, struct buf *rows, uint32_t *count) {
     const struct tls_identity *identity = &set->identities.items[index];
     struct ipc_certificate_chain row = {.pem = buf_str(&identity->pem),
                                         .key = str_make((const char *)identity->name, sizeof identity->name),
@@ -157,7 +170,7 @@ static bool add_chain(const struct store_set *set, size_t index, struct buf *row
 
 static void give_chains(struct keys *keys, struct ipc_request *request) {
     const struct ipc_keys_chains *question = request->message;
-    const struct store_set *set = store_find(keys->store, (unsigned)question->side, question->server_name);
+    const struct key_set *set = key_store_find(keys->store, (unsigned)question->side, question->server_name);
     struct buf rows = buf_make(150000);
     uint32_t count = 0;
     bool good = !set || !set->broken;
@@ -293,6 +306,7 @@ static bool prepare(struct service *service, struct failure *failure) {
     struct keys *keys = MEMORY_NEW(struct keys);
     *keys = (struct keys){.service = service,
                           .config = service_config(service),
+                          .retired = memory_allocate(RETIRED_MOST, sizeof *keys->retired),
                           .tickets = {.life = service_config(service)->smtpd_tls_session_cache_timeout}};
     service_set_context(service, keys);
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
@@ -308,20 +322,28 @@ static bool start(struct service *service, struct failure *failure) {
     keys->started = clock_monotonic();
     take_material(keys, buf_str(&keys->first));
     buf_free_secret(&keys->first);
-    if (!tickets_renew(&keys->tickets, now_seconds(), random_bytes)) return failure_set(failure, "no random numbers");
     return task_start("files", follow_files, keys) || failure_set(failure, "no stack to follow the files");
 }
 
 static void tick(struct service *service) {
     struct keys *keys = service_context(service);
     int64_t now = now_seconds();
-    for (size_t i = 0; i < RETIRED_STORES; i++)
-        if (keys->retired[i].store && deadline_left(keys->retired[i].until) == 0)
-            store_destroy(&keys->retired[i].store);
-    if (!tickets_renew(&keys->tickets, now, random_bytes)) log_warning("no random numbers for session tickets");
-    if (now < keys->warned + WARN_PAUSE && now >= keys->warned) return;
+    size_t ended = 0;
+    while (ended < keys->retired_count && deadline_left(keys->retired[ended].until) == 0)
+        ended++;
+    drop_retired(keys, ended);
+    /* The first is made when somebody asks, unless the process before hands its own over first. */
+    if (keys->tickets.count > 0 && !tickets_renew(&keys->tickets, now, random_bytes))
+        log_warning("no random numbers for session tickets");
     struct buf lines = buf_make(1 << 20);
-    store_check_dates(keys->store, keys->config->tls_certificate_warn_time, now, &lines);
+    if (key_store_drop_staples(keys->store, now, &lines) > 0) tell_all(keys);
+    log_lines(buf_str(&lines));
+    buf_clear(&lines);
+    if (now < keys->warned + WARN_PAUSE && now >= keys->warned) {
+        buf_free(&lines);
+        return;
+    }
+    key_store_check_dates(keys->store, keys->config->tls_certificate_warn_time, now, &lines);
     log_lines(buf_str(&lines));
     buf_free(&lines);
     keys->warned = now;
@@ -336,6 +358,7 @@ static const struct service_declaration declaration = {
     .drain = drain,
     .stop = stop,
     .session_limit = 2000,
+    .blocking_threads = 8, /* for RSA */
 };
 
 int main(int argument_count, char **arguments) {

@@ -1,7 +1,7 @@
 /* material: what lies on disk of certificates and keys, as bytes.
  *
  * Gathering needs rights (the files are root's) and understands nothing; making
- * something of it (store.h) understands and needs no rights. Between the two the
+ * something of it (key_store.h) understands and needs no rights. Between the two the
  * material goes as one run of bytes. tern check does both in one process. */
 #ifndef TERN_MATERIAL_H
 #define TERN_MATERIAL_H

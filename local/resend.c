@@ -107,6 +107,7 @@ static bool commit(struct local *local, const struct resend *resend, struct str 
         .content_lines = prefix_lines + request->content_lines,
         .body = request->body,
         .smtputf8 = request->smtputf8,
+        .tls = request->tls,
         .sender = resend->sender,
         .envelope_id = resend->drop_dsn ? STR_EMPTY : request->envelope_id,
         .return_content = resend->drop_dsn ? RETURN_NOT_GIVEN : request->return_content,

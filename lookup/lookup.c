@@ -5,6 +5,7 @@
  *   LOOKUP_EXPAND   expand.c    virtual aliases
  *   LOOKUP_LOCAL    local.c     aliases and accounts; mailbox.c virtual mailboxes
  *   LOOKUP_MATCH    match.c     a key in a table or list of the configuration
+ *   LOOKUP_CREDENTIALS credentials.c  accounts at other servers, for smtp alone
  *   LOOKUP_NAME     names.c     the verified name of a client
  *   LOOKUP_DNS      names.c     whether a domain can get mail
  *   LOOKUP_CHANGED  refresh.c   said to every caller when a table has changed
@@ -70,6 +71,22 @@ static void serve_match(struct ipc_request *request, struct lookup *lookup) {
     answer_or_fail(request, result == MATCH_ANSWERED, IPC_LOOKUP_MATCHED, &answer, &failure);
 }
 
+/* Passwords: what is told of them is wiped when it has been sent. */
+static void serve_credentials(struct ipc_request *request, struct lookup *lookup) {
+    struct ipc_lookup_credentials_given answer = {.found = false};
+    struct failure failure = {0};
+    if (!str_equal(ipc_peer_program(request->peer), STR("smtp"))) {
+        log_warning("refused to the service \"%.*s\": accounts at other servers",
+                    STR_ARGS(ipc_peer_service(request->peer)));
+        ipc_answer_failed(request, 550, "5.7.1", "not for this program");
+        return;
+    }
+    bool good = lookup_credentials(lookup, request->message, request->arena, &answer, &failure);
+    answer_or_fail(request, good, IPC_LOOKUP_CREDENTIALS_GIVEN, &answer, &failure);
+    if (answer.password.length) memory_wipe((void *)(uintptr_t)answer.password.data, answer.password.length);
+    if (answer.grant.length) memory_wipe((void *)(uintptr_t)answer.grant.data, answer.grant.length);
+}
+
 static void serve(struct ipc_request *request, struct lookup *lookup) {
     struct arena *arena = request->arena;
     struct failure failure = {0};
@@ -93,6 +110,8 @@ static void serve(struct ipc_request *request, struct lookup *lookup) {
         answer_or_fail(request, good, IPC_LOOKUP_LOCAL_FOUND, &answer, &failure);
     } else if (request->type == IPC_LOOKUP_MATCH) {
         serve_match(request, lookup);
+    } else if (request->type == IPC_LOOKUP_CREDENTIALS) {
+        serve_credentials(request, lookup);
     } else if (request->type == IPC_LOOKUP_NAME) {
         const struct ipc_lookup_name *question = request->message;
         struct ipc_lookup_named answer;

@@ -106,6 +106,11 @@ void lookup_permit_tables(struct lookup *lookup);
 MUST_USE enum match_answer lookup_match(struct lookup *lookup, struct str table, struct str key, struct arena *arena,
                                         struct ipc_lookup_matched *answer, struct failure *failure);
 
+/* credentials.c */
+MUST_USE bool lookup_credentials(struct lookup *lookup, const struct ipc_lookup_credentials *question,
+                                 struct arena *arena, struct ipc_lookup_credentials_given *answer,
+                                 struct failure *failure);
+
 /* names.c */
 MUST_USE bool lookup_open_resolver(struct lookup *lookup, struct failure *failure);
 MUST_USE bool lookup_name(struct lookup *lookup, struct str address, struct arena *arena,

@@ -6,7 +6,8 @@
  *   mynetworks         a parameter that is a match list; the key is a name, an address,
  *                      or NAME[ADDRESS] for a client by both
  *
- * Other tables are refused, so that a daemon taken over from the network cannot have
+ * Tables of parameters that are marked as secret (of passwords) are not among them, whoever else may name them:
+ * credentials.c alone asks those. Other tables are refused, so that a daemon taken over from the network cannot have
  * files opened that the administrator did not name. */
 #include "lookup.h"
 #include "hash.h"
@@ -16,6 +17,32 @@
 #define DEPTH_MAX 8
 
 /* ---- which tables */
+
+static bool names_table(struct str text, struct str wanted, unsigned depth) {
+    struct str word, inside;
+    if (depth > DEPTH_MAX) return false;
+    while (table_word_next(&text, &word) == TABLE_WORD) {
+        if (str_equal(word, wanted)) return true;
+        if (table_word_unbrace(word, &inside) && (str_equal(inside, wanted) || names_table(inside, wanted, depth + 1)))
+            return true;
+    }
+    return false;
+}
+
+/* It is named where passwords are looked for. */
+static bool is_secret(const struct lookup *lookup, struct str type_name) {
+    struct config_number scratch;
+    for (size_t i = 0; i < parameter_count; i++)
+        if (parameter_table[i].scope & PARAMETER_SECRET &&
+            names_table(config_value(lookup->config, &parameter_table[i], &scratch), type_name, 0))
+            return true;
+    return false;
+}
+
+static bool is_secret_parameter(struct str name) {
+    const struct parameter *row = parameter_find(name);
+    return row && row->scope & PARAMETER_SECRET;
+}
 
 static void permit_in(struct lookup *lookup, struct str text, unsigned depth);
 
@@ -28,7 +55,8 @@ static void permit_word(struct lookup *lookup, struct str word, unsigned depth) 
         permit_in(lookup, inside, depth + 1);
         return;
     }
-    if (str_cut(word, ':', &type, &name) && (table_type_find(type) || str_equal(type, STR("unix"))))
+    if (str_cut(word, ':', &type, &name) && (table_type_find(type) || str_equal(type, STR("unix"))) &&
+        !is_secret(lookup, word))
         tables_permit(lookup->tables, word);
 }
 
@@ -44,7 +72,7 @@ void lookup_permit_tables(struct lookup *lookup) {
     for (size_t i = 0; i < parameter_count; i++) {
         const struct parameter *row = &parameter_table[i];
         if ((row->type == PARAMETER_TABLES || row->type == PARAMETER_LIST || row->type == PARAMETER_TEXT) &&
-            row->scope & SCOPE_LOOKUP)
+            row->scope & SCOPE_LOOKUP && !(row->scope & PARAMETER_SECRET))
             permit_in(lookup, config_value(lookup->config, row, &scratch), 0);
     }
     struct str rest = lookup->config->smtpd_restriction_classes, word, value;
@@ -94,7 +122,7 @@ enum match_answer lookup_match(struct lookup *lookup, struct str table, struct s
     struct domain_list *list = NULL;
     if (str_find(table, ':') != STR_NONE) {
         if (tables_is_permitted(lookup->tables, table)) maps = tables_single(lookup->tables, table);
-    } else {
+    } else if (!is_secret_parameter(table)) {
         maps = tables_of(lookup->tables, table);
         if (!maps) list = tables_list(lookup->tables, table);
     }

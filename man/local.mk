@@ -2,7 +2,7 @@
 # ternmap, ternalias, table types
 dist_man_MANS += man/ternmap.1 man/tern-tables.5
 # tern, master, log
-dist_man_MANS += man/tern.8 man/tern-master.8 man/tern-log.8
+dist_man_MANS += man/tern.8 man/tern-master.8 man/tern-log.8 man/tern-tls-probe.1
 # ternconf; the manual of parameters and the default file come from the table
 dist_man_MANS += man/ternconf.1 man/tern-master.cf.5
 # the queue
@@ -28,7 +28,7 @@ conf/main.cf.default: ctl/ternman$(EXEEXT)
 # the queue commands and sendmail
 dist_man_MANS += man/sendmail.1 man/ternqueue.1 man/ternsuper.1 man/terncat.1 man/ternlog.1 man/ternshape.1
 # cleanup, qmgr, bounce, pickup
-dist_man_MANS += man/tern-cleanup.8 man/tern-qmgr.8 man/tern-bounce.8 man/tern-pickup.8
+dist_man_MANS += man/tern-cleanup.8 man/tern-qmgr.8 man/tern-bounce.8 man/tern-pickup.8 man/tern-keys.8
 # sources of accounts; PAM
 dist_man_MANS += man/tern-auth-sources.5 man/tern-pam.8
 # smtp

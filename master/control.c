@@ -79,7 +79,8 @@ static int connect_to(const struct service *wanted, const struct child *child, s
         return -1;
     }
     struct ipc_hello hello = {
-        .service = str_from(caller->row.name), .version = ipc_version(), .process = (uint64_t)child->pid};
+        .service = str_from(caller->row.name), .version = ipc_version(), .process = (uint64_t)child->pid,
+        .program = str_from(caller->row.program)};
     if (!send_message(descriptor, IPC_HELLO, 0, &hello, -1)) {
         failure_set(failure, "cannot announce %s to %s", caller->row.name, wanted->row.name);
         close(descriptor);

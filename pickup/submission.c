@@ -77,7 +77,7 @@ static bool fill_envelope(const struct pickup *pickup, const struct submission *
 /* ---- header */
 
 struct present {
-    bool from, date, message_id;
+    bool from, date, message_id, tls_not_required;
     size_t hops;
 };
 
@@ -92,6 +92,8 @@ static void look_at_header(struct str begin, struct present *present, struct buf
             present->date = true;
         else if (str_equal_nocase(field.name, STR("Received")))
             present->hops++;
+        else if (str_equal_nocase(field.name, STR("TLS-Required")))
+            present->tls_not_required = str_equal_nocase(str_trim(field.value), STR("No"));
         else if (str_equal_nocase(field.name, STR("Message-ID")) && !present->message_id) {
             present->message_id = true;
             header_append_unfolded(message_id, field.value);
@@ -180,6 +182,8 @@ static bool write_content(const struct pickup *pickup, const struct submission *
         text = end == STR_NONE ? STR_EMPTY : str_from_offset(text, end + 1);
     }
     look_at_header(text, &present, message_id);
+    if (present.tls_not_required && envelope->wish.tls == 0 && pickup->config->tls_required_enable)
+        envelope->wish.tls = TLS_WISH_NOT_REQUIRED;
     if (good && present.hops > (size_t)pickup->config->hopcount_limit)
         good = refuse(failure, 554, "5.4.6", "too many hops", STR_EMPTY);
     write_trace(pickup, submission->uid, intake_queue_id(intake), now, &out);

@@ -232,6 +232,39 @@ static uint64_t change_folder(struct qmgr *qmgr, int folder, enum queue_change c
     return count;
 }
 
+struct login_read {
+    int folder;
+    const char *name;
+    struct str login;
+    bool is_its;
+};
+
+static void read_login(void *argument) {
+    struct login_read *call = argument;
+    struct arena *arena = arena_create(0);
+    struct queue_header header;
+    struct queue_envelope envelope;
+    uint64_t end;
+    int file = openat(call->folder, call->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    call->is_its = file >= 0 && queue_file_read(file, arena, &header, &envelope, &end, NULL) &&
+                   str_equal_nocase(envelope.login, call->login);
+    if (file >= 0) close(file);
+    arena_destroy(&arena);
+}
+
+uint64_t change_held_of_login(struct qmgr *qmgr, struct str login, enum queue_change change) {
+    struct buf names = buf_make(0);
+    uint64_t count = 0;
+    list_names(qmgr->hold, &names);
+    for (size_t at = 0; at < names.length && !qmgr->draining; at += strlen(names.data + at) + 1) {
+        struct login_read call = {.folder = qmgr->hold, .name = names.data + at, .login = login};
+        task_run_blocking(read_login, &call);
+        if (call.is_its && change_one(qmgr, call.name, change)) count++;
+    }
+    buf_free(&names);
+    return count;
+}
+
 static uint64_t change_all(struct qmgr *qmgr, enum queue_change change, struct str queues) {
     uint64_t count = 0;
     bool from_rest = change != QUEUE_RELEASE;

@@ -28,10 +28,10 @@ int64_t next_attempt_after(const struct config *config, int64_t arrival, int64_t
 }
 
 /* ---- entries: "LAST-ATTEMPT domain domain ...", the date in microseconds; "*" as the first domain
- * when there are more than fit */
+ * when there are more than fit. "release" in place of LAST-ATTEMPT: the sender wishes that it waits. */
 
 #define SITES_SIZE ((size_t)380)
-static const char any_site[] = "*";
+static const char any_site[] = "*", for_release[] = "release";
 
 static void format_domains(const struct queue_envelope *envelope, struct buf *sites) {
     struct str last = STR_EMPTY;
@@ -48,7 +48,10 @@ static void format_domains(const struct queue_envelope *envelope, struct buf *si
 }
 
 static void format_sites(const struct queue_envelope *envelope, int64_t last_attempt, struct buf *sites) {
-    buf_append_u64(sites, (uint64_t)last_attempt);
+    if (envelope->wish.release > clock_date() / CLOCK_SECOND)
+        buf_append(sites, str_from(for_release));
+    else
+        buf_append_u64(sites, (uint64_t)last_attempt);
     size_t begin = sites->length;
     format_domains(envelope, sites);
     if (!buf_overflowed(sites)) return;
@@ -247,6 +250,11 @@ static bool site_matches(const struct qmgr *qmgr, struct str sites) {
     return false;
 }
 
+static bool is_for_release(struct str sites) {
+    struct str word;
+    return str_next_word(&sites, " ", &word) && str_equal(word, str_from(for_release));
+}
+
 static int64_t last_attempt_of(struct str sites) {
     struct str word;
     uint64_t date;
@@ -261,7 +269,7 @@ static void run_flush(struct qmgr *qmgr) {
             qmgr->flush_all = false;
             return;
         }
-        if (last_attempt_of(sites) <= qmgr->flush_started && site_matches(qmgr, sites))
+        if (!is_for_release(sites) && last_attempt_of(sites) <= qmgr->flush_started && site_matches(qmgr, sites))
             message_activate(qmgr, str_from(qmgr->flush_id), -1, true, true, true);
     }
 }
@@ -295,13 +303,19 @@ static void run_due(struct qmgr *qmgr) {
     if (qmgr->locked_met) qmgr->due_at = now + 1;
 }
 
-/* No wait is that long: the date was noted by a clock that has been set back since. */
+/* No wait is that long, but one that the sender wished for: the date was noted by a clock that has been set back
+ * since. Where many are to be released late the walk over them is not made at each wake-up. */
 static void run_misdated(struct qmgr *qmgr) {
+    if (deadline_left(qmgr->next_misdated) > 0) return;
     int64_t position = clock_date() / CLOCK_SECOND + qmgr->config->maximal_backoff_time + DATE_SLACK;
     char queue_id[QUEUE_ID_SIZE] = "";
     struct str sites;
     while (qmgr->schedule && !qmgr->index_broken && qmgr_has_room(qmgr, true) &&
            schedule_next(qmgr->schedule, &position, queue_id, &sites)) {
+        if (is_for_release(sites)) {
+            qmgr->next_misdated = deadline_in(LOOK_SECONDS * 1000);
+            continue;
+        }
         if (map_get(qmgr->active, str_from(queue_id))) continue;
         log_message_warning(str_from(queue_id),
                             "the date of its next attempt is further off than any wait, so the clock was wrong then; "

@@ -105,6 +105,11 @@ static enum ipc_result ask_agent(const struct delivery *delivery, struct arena *
             .perhaps_delivered = message->perhaps_delivered,
             .recipients = {buf_str(&rows), count},
             .probe = message_is_probe(message),
+            .deliver_by = (uint64_t)envelope->wish.deliver_by,
+            .by_mode = (uint64_t)envelope->wish.by_mode,
+            .by_trace = envelope->wish.by_trace,
+            .priority = priority_to_number(envelope->wish.priority),
+            .tls = envelope->wish.tls,
         };
         result = ipc_ask(delivery->destination->transport->client, IPC_DELIVER, &request, message->shared,
                          IPC_DELIVERED, deadline_in(AGENT_PATIENCE), arena, reply, failure);

@@ -10,11 +10,12 @@
 #include "qmgr.h"
 #include "delivery_log.h"
 #include "log.h"
+#include "logins.h"
 #include <errno.h>
 #include <unistd.h>
 
-#define BOUNCE_PATIENCE   120000 /* ms */
-#define NOTE_PAUSE        5000   /* ms between attempts to write down what was delivered */
+#define BOUNCE_PATIENCE   120000          /* ms */
+#define NOTE_PAUSE        5000            /* ms between attempts to write down what was delivered */
 #define CLOCK_TOLERANCE   ((int64_t)3600) /* seconds that a message may seem to come from the future */
 #define NOTICE_ROWS_LIMIT ((size_t)100000)
 
@@ -35,7 +36,7 @@ static void set_state(struct message *message, size_t index, unsigned state) {
 
 /* Seconds. A message from the future came when the clock was wrong: its age is what its attempts have taken. */
 static int64_t age_of(const struct message *message, int64_t now) {
-    int64_t age = now - message->envelope.arrival / CLOCK_SECOND;
+    int64_t age = now - message_begun(message);
     if (age >= -CLOCK_TOLERANCE) return age;
     return (int64_t)message->envelope.attempts * message->qmgr->config->maximal_backoff_time;
 }
@@ -44,7 +45,8 @@ static void expire(struct message *message, int64_t now) {
     const struct config *config = message->qmgr->config;
     struct queue_envelope *envelope = &message->envelope;
     int64_t lifetime = envelope->sender.length ? config->maximal_queue_lifetime : config->bounce_queue_lifetime;
-    bool too_old = age_of(message, now) >= lifetime;
+    bool out_of_time = message_is_out_of_time(message, now);
+    bool too_old = age_of(message, now) >= lifetime || out_of_time;
     if (!too_old && !envelope->force_expire && !message->wish_expire) return;
     if (count_state(message, QUEUE_RECIPIENT_WAITING) == 0) return;
     struct buf sender = buf_make(1200);
@@ -57,6 +59,11 @@ static void expire(struct message *message, int64_t now) {
         if (recipient->state != QUEUE_RECIPIENT_WAITING) continue;
         if (recipient->status.length == 0 || recipient->status.data[0] == '4') recipient->status = STR("4.4.7");
         if (recipient->reason.length == 0) recipient->reason = STR("message expired before it could be delivered");
+        if (out_of_time) { /* RFC 2852 section 5 */
+            recipient->status = STR("5.4.7");
+            recipient->reason = STR("the time in which its sender wanted it delivered is over");
+            recipient->diagnostic = recipient->remote_mta = STR_EMPTY;
+        }
         recipient->action = DELIVERY_FAILED;
         set_state(message, i, message_state_after(message, recipient, DELIVERY_FAILED));
     }
@@ -111,11 +118,12 @@ static bool ask_bounce(struct message *message, enum notice_kind kind, struct ip
         .content_offset = message->content_offset,
         .content_length = message->header.content_length,
         .smtputf8 = envelope->smtputf8,
+        .tls = envelope->wish.tls,
         .sender = envelope->sender,
         .envelope_id = envelope->envelope_id,
         .return_content = envelope->return_content,
         .arrival = (uint64_t)(envelope->arrival / CLOCK_SECOND),
-        .retry_until = (uint64_t)(envelope->arrival / CLOCK_SECOND + message->qmgr->config->maximal_queue_lifetime),
+        .retry_until = (uint64_t)(message_begun(message) + message->qmgr->config->maximal_queue_lifetime),
         .recipients = rows};
     (void)now;
     struct arena *arena = arena_create(0);
@@ -195,13 +203,32 @@ static void warn_of_delay(struct message *message, int64_t now) {
     if (after <= 0 || envelope->delay_notice || envelope->sender.length == 0 || message_is_probe(message) ||
         message_is_postmaster_notice(message))
         return;
-    if (now - envelope->arrival / CLOCK_SECOND < after) return;
+    if (now - message_begun(message) < after) return;
     struct buf rows = buf_make(0);
     uint32_t count = 0;
     if (pack_bounced(message, QUEUE_RECIPIENT_WAITING, NOTIFY_DELAY, &rows, &count) &&
         (count == 0 || ask_bounce(message, NOTICE_DELAYED, (struct ipc_list){buf_str(&rows), count}, now))) {
         envelope->delay_notice = now;
         struct queue_event event = {.type = EVENT_DELAY_NOTICE, .when = now};
+        message_event(message, &event);
+    }
+    buf_free(&rows);
+}
+
+/* RFC 2852 section 4, by-mode N: its time is over, and it is tried on. */
+static void tell_late(struct message *message, int64_t now) {
+    struct queue_envelope *envelope = &message->envelope;
+    if (envelope->wish.by_mode != DELIVER_BY_NOTIFY || !envelope_wish_is_late(&envelope->wish, now) ||
+        envelope->late_notice || envelope->sender.length == 0 || message_is_probe(message))
+        return;
+    struct buf rows = buf_make(0);
+    uint32_t count = 0;
+    for (size_t i = 0; i < envelope->recipient_count; i++)
+        if (envelope->recipients[i].state == QUEUE_RECIPIENT_WAITING) envelope->recipients[i].status = STR("4.4.7");
+    if (pack_bounced(message, QUEUE_RECIPIENT_WAITING, NOTIFY_DELAY, &rows, &count) &&
+        (count == 0 || ask_bounce(message, NOTICE_DELAYED, (struct ipc_list){buf_str(&rows), count}, now))) {
+        envelope->late_notice = now;
+        struct queue_event event = {.type = EVENT_LATE_NOTICE, .when = now};
         message_event(message, &event);
     }
     buf_free(&rows);
@@ -247,7 +274,10 @@ static void defer(struct message *message, int64_t now) {
         sync_events(message);
         return;
     }
-    int64_t next = next_attempt_after(message->qmgr->config, envelope->arrival / CLOCK_SECOND, now);
+    int64_t next = next_attempt_after(message->qmgr->config, message_begun(message), now);
+    /* What is due when the time to deliver is over is done then, not at the next attempt. */
+    if (envelope->wish.by_mode != DELIVER_BY_NOT && envelope->wish.deliver_by > now && envelope->wish.deliver_by < next)
+        next = envelope->wish.deliver_by;
     struct queue_event event = {.type = EVENT_SCHEDULE, .when = next, .attempts = envelope->attempts + 1};
     message_event(message, &event);
     sync_events(message);
@@ -285,6 +315,7 @@ static bool settle_accounts(struct message *message, int64_t now) {
         expire(message, now);
         paid = pay_notice(message, NOTICE_FAILED, QUEUE_RECIPIENT_FAILED, now) && pay_report(message, now) &&
                pay_notice(message, NOTICE_SUCCESS, QUEUE_RECIPIENT_DELIVERED, now);
+        if (count_state(message, QUEUE_RECIPIENT_WAITING) > 0) tell_late(message, now);
         if (count_state(message, QUEUE_RECIPIENT_WAITING) > 0) warn_of_delay(message, now);
     } while (message->wish_expire && !expired);
     return paid && count_state(message, QUEUE_RECIPIENT_WAITING) == 0;
@@ -295,6 +326,11 @@ static bool settle_accounts(struct message *message, int64_t now) {
 static bool hold_for_operator(struct message *message) {
     return count_state(message, QUEUE_RECIPIENT_FAILED) > 0 && message_is_postmaster_notice(message) &&
            put_on_hold(message, "undeliverable postmaster notification: placed on hold");
+}
+
+static const char *hold_words(const struct message *message) {
+    return logins_is_held(message->qmgr, message->envelope.login) ? "placed on hold: its account is on hold"
+                                                                  : "placed on hold";
 }
 
 static void finish_task(void *argument) {
@@ -312,7 +348,7 @@ static void finish_task(void *argument) {
     /* Wishes may have come in while this task waited. */
     if (removed || (message->wish_delete && !held))
         remove_message(message, "removed");
-    else if (!held && (!message->wish_hold || !put_on_hold(message, "placed on hold")))
+    else if (!held && (!message->wish_hold || !put_on_hold(message, hold_words(message))))
         defer(message, now);
     message_free(&message);
 }

@@ -61,13 +61,16 @@ static void add_message(struct listing *listing, const struct candidate *candida
     uint32_t recipient_count = 0;
     if (queue_file_read(file, arena, &header, &envelope, &events_end, NULL) &&
         add_recipients(&envelope, &recipients, &recipient_count)) {
-        struct ipc_queued row = {.queue_id = str_from(name),
-                                 .queue = str_from(candidate->active ? "active" : listing->queue),
-                                 .arrival = (uint64_t)(envelope.arrival / CLOCK_SECOND),
-                                 .size = header.content_length,
-                                 .forced_expire = envelope.force_expire,
-                                 .sender = envelope.sender,
-                                 .recipients = {buf_str(&recipients), recipient_count}};
+        struct ipc_queued row = {
+            .queue_id = str_from(name),
+            .queue = str_from(candidate->active ? "active" : listing->queue),
+            .arrival = (uint64_t)(envelope.arrival / CLOCK_SECOND),
+            .size = header.content_length,
+            .forced_expire = envelope.force_expire,
+            .release = envelope.wish.release > clock_date() / CLOCK_SECOND ? (uint64_t)envelope.wish.release : 0,
+            .priority = priority_to_number(envelope.wish.priority),
+            .sender = envelope.sender,
+            .recipients = {buf_str(&recipients), recipient_count}};
         if (!ipc_list_add(IPC_ROW_QUEUED, &row, &listing->rows, &listing->count)) listing->phase = PHASE_END;
     }
     buf_free(&recipients);

@@ -3,6 +3,7 @@
 #include "qmgr.h"
 #include "delivery_log.h"
 #include "log.h"
+#include "logins.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -81,6 +82,14 @@ static bool all_done(const struct message *message) {
     return true;
 }
 
+int64_t message_begun(const struct message *message) {
+    return envelope_wish_begin(&message->envelope.wish, message->envelope.arrival / CLOCK_SECOND);
+}
+
+bool message_is_out_of_time(const struct message *message, int64_t now) {
+    return message->envelope.wish.by_mode == DELIVER_BY_RETURN && envelope_wish_is_late(&message->envelope.wish, now);
+}
+
 bool message_is_postmaster_notice(const struct message *message) {
     struct str sender = message->envelope.sender, local, domain;
     return str_cut(sender, '@', &local, &domain) &&
@@ -105,17 +114,23 @@ static bool owes_failure(const struct message *message, unsigned notify) {
            message_is_postmaster_notice(message);
 }
 
+/* RFC 2852 section 4: with T each relay says that it relayed. */
+static bool is_traced(const struct message *message, unsigned notify) {
+    return message->envelope.wish.by_trace && !(notify & NOTIFY_NEVER) && message->envelope.sender.length > 0;
+}
+
 /* RFC 3461 section 5.2. Of a probe the report tells all, and what it says is the last word. */
 unsigned message_state_after(const struct message *message, const struct queue_recipient *recipient, unsigned action) {
     unsigned notify = recipient->notify;
     if (message_is_probe(message)) return QUEUE_RECIPIENT_DONE;
     switch ((enum delivery_action)action) {
     case DELIVERY_DELIVERED:
-    case DELIVERY_RELAYED:
     case DELIVERY_EXPANDED:
         return notify & NOTIFY_SUCCESS ? QUEUE_RECIPIENT_DELIVERED : QUEUE_RECIPIENT_DONE;
+    case DELIVERY_RELAYED:
+        return notify & NOTIFY_SUCCESS || is_traced(message, notify) ? QUEUE_RECIPIENT_DELIVERED : QUEUE_RECIPIENT_DONE;
     case DELIVERY_RELAYED_DSN:
-        return QUEUE_RECIPIENT_DONE;
+        return is_traced(message, notify) ? QUEUE_RECIPIENT_DELIVERED : QUEUE_RECIPIENT_DONE;
     case DELIVERY_FAILED:
         return owes_failure(message, notify) ? QUEUE_RECIPIENT_FAILED : QUEUE_RECIPIENT_DONE;
     case DELIVERY_DEFERRED:
@@ -166,6 +181,8 @@ void message_outcome(struct message *message, const struct ipc_outcome *said) {
     unsigned action = (unsigned)outcome->action;
     const struct queue_recipient before = *recipient;
     recipient->action = action;
+    if (action == DELIVERY_FAILED && outcome->remote_mta.length)
+        logins_bounced(message->qmgr, message->envelope.login);
     recipient->state = message_state_after(message, recipient, action);
     if (recipient->state == QUEUE_RECIPIENT_WAITING) message->tried = true;
     recipient->last_attempt = clock_date() / CLOCK_SECOND;
@@ -390,14 +407,20 @@ void message_begin(struct message *message) {
     log_message(str_from(message->queue_id), "from=<%s>, size=%llu, nrcpt=%zu (queue active)", buf_string(&sender),
                 (unsigned long long)message->header.content_length, message->envelope.recipient_count);
     buf_free(&sender);
-    if (!message->envelope.force_expire) resolve_all(message);
+    if (logins_is_held(message->qmgr, message->envelope.login)) message->wish_hold = true;
+    if (!message->envelope.force_expire && !message_is_out_of_time(message, clock_date() / CLOCK_SECOND))
+        resolve_all(message);
     queue_jobs(message);
 }
 
-static void activate_task(void *argument) { message_begin(argument); }
+static void activate_task(void *argument) {
+    message_begin(argument);
+}
 
 /* The file knows better than the index when a predecessor noted an attempt while it drained. */
 static bool is_due(const struct message *message, bool flushed) {
+    /* Nobody but its sender says when it may go; deleting and expiring it is the operator's right. */
+    if (!message->envelope.force_expire && message->envelope.wish.release > clock_date() / CLOCK_SECOND) return false;
     return flushed || message->envelope.force_expire ||
            message->envelope.next_attempt <= clock_date() / CLOCK_SECOND + 1;
 }

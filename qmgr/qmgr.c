@@ -2,6 +2,7 @@
  *
  *   incoming.c     what arrives: told by cleanup, or found in new/
  *   message.c      a message taken up: read, checked, resolved, put in line
+ *   logins.c       what accounts send, their limits, and the brake; logins_notice.c
  *   direct.c       a message that cleanup would rather not write to the queue
  *   destination.c  whose turn it is; concurrency windows
  *   deliver.c      one delivery by an agent
@@ -19,6 +20,7 @@
 #include "qmgr.h"
 #include "intake.h"
 #include "log.h"
+#include "logins.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -55,6 +57,12 @@ static void dispatch(struct ipc_request *request, void *context) {
         ipc_answer_failed(request, 451, "4.3.2", "the queue manager is being replaced, ask again");
     } else if (request->type == IPC_QMGR_DIRECT && from_cleanup) {
         control_direct(request, qmgr);
+    } else if (request->type == IPC_LOGIN_USE && from_cleanup) {
+        control_login_use(request, qmgr);
+    } else if (request->type == IPC_LOGIN_LIST && may_change(request)) {
+        control_login_list(request, qmgr);
+    } else if (request->type == IPC_LOGIN_CHANGE && may_change(request)) {
+        control_login_change(request, qmgr);
     } else if (request->type == IPC_QMGR_LIST && !may(request, &qmgr->may_list)) {
         ipc_answer_failed(request, 550, "5.7.0", "not allowed to view the mail queue (authorized_mailq_users)");
     } else if (request->type == IPC_QMGR_FLUSH && !may(request, &qmgr->may_flush)) {
@@ -121,8 +129,9 @@ static bool start(struct service *service, struct failure *failure) {
     const int folders[] = {qmgr->new, qmgr->cur, qmgr->hold, qmgr->corrupt};
     for (size_t i = 0; i < ARRAY_LENGTH(folders); i++)
         qmgr->syncs[i].directory = folders[i];
-    return deferred_open(qmgr, failure) &&
-           (task_start("incoming", incoming_task, qmgr) || failure_set(failure, "out of resources")) &&
+    if (!deferred_open(qmgr, failure)) return false;
+    logins_open(qmgr); /* what a predecessor wrote before it let go of the index */
+    return (task_start("incoming", incoming_task, qmgr) || failure_set(failure, "out of resources")) &&
            (task_start("deferred", deferred_task, qmgr) || failure_set(failure, "out of resources"));
 }
 
@@ -136,6 +145,7 @@ static void tick(struct service *service) {
     struct qmgr *qmgr = service_context(service);
     if (clock_date() / CLOCK_SECOND % 60 == 0) destinations_sweep(qmgr);
     queue_remove_again(qmgr);
+    logins_tick(qmgr);
 }
 
 /* The successor takes the queue over at once: it gets the index, and every message but those
@@ -147,6 +157,7 @@ static void drain(struct service *service) {
     task_queue_wake_all(&qmgr->deferred_wait);
     task_queue_wake_all(&qmgr->active_wait);
     messages_cut_short(qmgr);
+    logins_close(qmgr);
     deferred_close(qmgr);
     while (map_count(qmgr->active) > 0 || map_count(qmgr->leaving) > 0) {
         queue_remove_again(qmgr);

@@ -6,9 +6,13 @@
  *   transport    a service that delivers; destinations in turn
  *
  * Who is next: transports independently; within a transport the destinations with
- * work and a free place in their window, in turn; within a destination the senders, in
- * turn; within a sender the jobs, in order. A turn is one delivery of at most
- * destination_recipient_limit recipients, so a bulk job gives way after each. */
+ * work and a free place in their window, in turn; within a destination the priorities
+ * (MT-PRIORITY), by weight; within a priority the senders, in turn; within a sender the
+ * jobs, in order. A turn is one delivery of at most destination_recipient_limit
+ * recipients, so a bulk job gives way after each.
+ *
+ * Three steps of priority double a weight. Each priority that has work comes to its
+ * turns: nothing that is more urgent starves it. */
 #ifndef TERN_QMGR_H
 #define TERN_QMGR_H
 
@@ -29,18 +33,26 @@ struct job;
 struct destination;
 struct transport;
 
-/* Jobs of one envelope sender at one destination. */
+/* Jobs of one envelope sender, and one priority, at one destination. */
 struct sender_line {
-    struct sender_line *next, *previous; /* the destination's ring */
-    char *sender;
+    struct sender_line *next, *previous; /* the priority's ring */
+    char *key;                           /* in the destination's map */
+    uint8_t band;
     struct job *first, *last;
+};
+
+/* Senders of one priority at one destination. */
+struct band {
+    struct sender_line *turn; /* ring; NULL: no work */
+    uint64_t pass;            /* goes up with each turn, the less the higher the priority: the lowest is next */
 };
 
 struct destination {
     struct transport *transport;
     char *nexthop;
-    struct sender_line *turn; /* ring; NULL: no work */
-    struct map *senders;      /* sender to sender_line */
+    struct band bands[PRIORITY_COUNT]; /* by priority from -9 */
+    uint64_t pass;                     /* of the last turn: where a band begins that gets work anew */
+    struct map *senders;               /* priority and sender to sender_line */
     unsigned in_flight;
     double window;                 /* deliveries at once, with feedback */
     double success, failure_count; /* feedback gathered since the window last moved */
@@ -83,14 +95,14 @@ struct message {
     struct queue_header header;
     struct queue_envelope envelope;
     uint64_t events_end;
-    int file;      /* read and write: events are appended here; -1 while it is not in the queue */
-    int shared;    /* what agents get: read-only, or a sealed memory file */
+    int file;                /* read and write: events are appended here; -1 while it is not in the queue */
+    int shared;              /* what agents get: read-only, or a sealed memory file */
     uint64_t content_offset; /* in shared */
     int memory;              /* what shared was before the message came into the queue, while deliveries that
                               * began with it go on; else -1 */
     unsigned memory_users;
-    struct direct *direct;   /* NULL once it is in the queue */
-    bool deferred; /* stands in cur/, else in new/ */
+    struct direct *direct; /* NULL once it is in the queue */
+    bool deferred;         /* stands in cur/, else in new/ */
     bool perhaps_delivered;
     bool unsynced;     /* events were appended and not synced */
     bool tried;        /* some recipient was answered "later" in this pass */
@@ -109,6 +121,7 @@ struct qmgr {
     struct resolve *resolve;
     struct ipc_client *bounce;
     struct intake_source *intake;
+    struct logins *logins;
     struct permission may_list, may_flush;
     int queue, new, cur, hold, corrupt;
     struct directory_sync syncs[4]; /* of new, cur, hold, corrupt */
@@ -128,8 +141,9 @@ struct qmgr {
     /* what is due: where the walk stands that ran out of room, and when to look next */
     int64_t due_position, due_at; /* seconds */
     char due_id[24];
-    bool due_waits;  /* for room */
-    bool locked_met; /* a draining predecessor still has something: look again soon */
+    deadline next_misdated; /* dates beyond any wait are looked for again, not before */
+    bool due_waits;         /* for room */
+    bool locked_met;        /* a draining predecessor still has something: look again soon */
     /* flush: everything scheduled up to here is due now */
     int64_t flush_position;
     char flush_id[24];
@@ -185,6 +199,10 @@ unsigned message_state_after(const struct message *message, const struct queue_r
 bool message_is_probe(const struct message *message);
 /* A report was asked for, there is somebody to send it to, and it has not been sent. */
 bool message_owes_report(const struct message *message);
+/* Seconds: the date from which its age counts. */
+int64_t message_begun(const struct message *message);
+/* DELIVERBY's time is over, and it is to be returned. */
+bool message_is_out_of_time(const struct message *message, int64_t now);
 /* A notice to the postmaster, of our own making: what fails with it is told to nobody. */
 bool message_is_postmaster_notice(const struct message *message);
 /* Marks a recipient's outcome in memory and file. */
@@ -254,6 +272,9 @@ void control_change(struct ipc_request *request, struct qmgr *qmgr);
 void message_cancel_jobs(struct message *message);
 /* The same for all. */
 void messages_cut_short(struct qmgr *qmgr);
+
+/* The messages on hold that an account has sent; how many it met. Waits. */
+uint64_t change_held_of_login(struct qmgr *qmgr, struct str login, enum queue_change change);
 
 /* requeue.c */
 /* Sends a message once more through cleanup, under a new ID, with the recipients it came

@@ -63,6 +63,7 @@ static bool commit_copy(struct intake **intake, const struct queue_envelope *env
                                    .protocol = envelope->protocol,
                                    .login = envelope->login,
                                    .message_id = envelope->message_id,
+                                   .wish = envelope->wish,
                                    .recipients = recipients,
                                    .recipient_count = count};
     return intake_commit(intake, &made, deadline_in(REQUEUE_PATIENCE), failure);

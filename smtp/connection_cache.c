@@ -34,10 +34,13 @@ static void expire(void *argument) {
     set_timer(cache);
 }
 
-struct connection *connection_cache_take(struct connection_cache *cache, struct str relay, const uint8_t *tls_key) {
+struct connection *connection_cache_take(struct connection_cache *cache, struct str relay, const uint8_t *tls_key,
+                                         const uint8_t *login_key) {
     for (struct connection *at = cache->newest, *older; at; at = older) {
         older = at->older;
-        if (memcmp(at->tls_key, tls_key, sizeof at->tls_key) != 0 || !str_equal_nocase(str_from(at->relay), relay))
+        if (memcmp(at->tls_key, tls_key, sizeof at->tls_key) != 0 ||
+            memcmp(at->login_key, login_key, sizeof at->login_key) != 0 ||
+            !str_equal_nocase(str_from(at->relay), relay))
             continue;
         unlink_connection(cache, at);
         /* An end, or a farewell (421): the server has had enough of it. */

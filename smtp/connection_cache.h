@@ -20,8 +20,10 @@ struct connection_cache {
     struct loop_timer *timer;
 };
 
-/* A live one to this server, opened by an equal plan (its key), or NULL: it is the caller's now. */
-struct connection *connection_cache_take(struct connection_cache *cache, struct str relay, const uint8_t *tls_key);
+/* A live one to this server, opened by an equal plan (its key), that has logged in with this account (its key, see
+ * login.h), or NULL: it is the caller's now. */
+struct connection *connection_cache_take(struct connection_cache *cache, struct str relay, const uint8_t *tls_key,
+                                         const uint8_t *login_key);
 /* Keeps it, or, where there is no room, closes it. Takes it over. */
 void connection_cache_put(struct connection_cache *cache, struct connection *connection);
 /* Closes them all. */

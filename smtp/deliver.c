@@ -2,8 +2,10 @@
  * what became of each recipient. */
 #include "deliver.h"
 #include "delivery_log.h"
+#include "envelope_wish.h"
 #include "log.h"
 #include "log_text.h"
+#include "login.h"
 #include "next_hop.h"
 #include "route.h"
 #include "transaction.h"
@@ -156,10 +158,15 @@ struct attempt {
 };
 
 static struct tls_question question_of(const struct attempt *attempt, size_t host) {
+    uint64_t wishes = attempt->delivery->request->tls;
+    bool require = wishes & TLS_WISH_REQUIRED;
     return (struct tls_question){.next_hop_text = attempt->text,
                                  .next_hop = attempt->next_hop,
                                  .route = attempt->route,
-                                 .host = &attempt->route->hosts[host]};
+                                 .host = &attempt->route->hosts[host],
+                                 .require_tls = require,
+                                 .tls_not_required = !require && wishes & TLS_WISH_NOT_REQUIRED,
+                                 .unreported = wishes & TLS_WISH_UNREPORTED};
 }
 
 /* NULL: the host may not be used now, the delivery's trouble says why. */
@@ -177,29 +184,63 @@ static const struct tls_plan *plan_for(const struct attempt *attempt, size_t hos
     return NULL;
 }
 
-static struct connection *take_idle(struct delivery *delivery, const struct host *host, const struct tls_plan *plan) {
+/* Which account is for this host. False: it may not be used now; the delivery's trouble says why. */
+static bool find_account(const struct attempt *attempt, const struct host *host, struct login *login) {
+    struct delivery *delivery = attempt->delivery;
+    return login_prepare(delivery->smtp, host->name, attempt->text, delivery->request->sender, delivery->arena, login,
+                         &delivery->trouble);
+}
+
+static struct connection *take_idle(struct delivery *delivery, const struct host *host, const struct tls_plan *plan,
+                                    const struct login *login) {
     struct buf relay = buf_make(0);
     host_relay(host, &relay);
-    struct connection *connection = connection_cache_take(&delivery->smtp->cache, buf_str(&relay), plan->key);
+    struct connection *connection = connection_cache_take(&delivery->smtp->cache, buf_str(&relay), plan->key, login->key);
     buf_free(&relay);
     return connection;
 }
 
-/* A connection that waits for us, to any of the best hosts. The host's number, or the
- * count of hosts if there was none. */
+/* A connection that waits for us, to this host. */
+static bool try_idle_host(const struct attempt *attempt, size_t number) {
+    const struct host *host = &attempt->route->hosts[number];
+    const struct tls_plan *plan = plan_for(attempt, number);
+    struct connection *connection;
+    struct login login;
+    if (!plan) return false;
+    bool used = false, may = find_account(attempt, host, &login);
+    while (may && !used && (connection = take_idle(attempt->delivery, host, plan, &login)) != NULL)
+        used = use_connection(attempt->delivery, connection);
+    login_free(&login);
+    if (used) attempt->delivery->reached = true;
+    return used;
+}
+
+/* The same for any of the best hosts. The host's number, or the count of hosts if there was none. */
 static size_t try_idle(const struct attempt *attempt) {
     const struct route *route = attempt->route;
     attempt->delivery->sessions++;
-    for (size_t i = 0; i < route->count && route->hosts[i].preference == route->hosts[0].preference; i++) {
-        const struct tls_plan *plan = attempt->delivery->smtp->cache.count ? plan_for(attempt, i) : NULL;
-        struct connection *connection;
-        while (plan && (connection = take_idle(attempt->delivery, &route->hosts[i], plan)) != NULL) {
-            if (!use_connection(attempt->delivery, connection)) continue;
-            attempt->delivery->reached = true;
-            return i;
-        }
-    }
+    if (attempt->delivery->smtp->cache.count == 0) return route->count;
+    for (size_t i = 0; i < route->count && route->hosts[i].preference == route->hosts[0].preference; i++)
+        if (try_idle_host(attempt, i)) return i;
     return route->count;
+}
+
+/* A connection that has said hello and, where there is an account, has logged in. */
+static struct connection *open_session(const struct attempt *attempt, const struct tls_question *question,
+                                       const struct tls_plan *plan) {
+    const struct host *host = question->host;
+    struct delivery *delivery = attempt->delivery;
+    struct login login;
+    struct connection *connection = NULL;
+    if (find_account(attempt, host, &login))
+        connection = session_open(delivery->smtp, question, plan, delivery->arena, &delivery->trouble);
+    if (connection && !login_run(connection, &login, host, delivery->arena, &delivery->trouble)) {
+        delivery->reached = true; /* mail of other accounts may well get through */
+        connection_quit(connection);
+        connection = NULL;
+    }
+    login_free(&login);
+    return connection;
 }
 
 /* One session, over several connections if the server takes so few recipients or
@@ -211,8 +252,7 @@ static bool try_host(const struct attempt *attempt, size_t host) {
     if (!plan) return false;
     delivery->sessions++;
     for (unsigned connections = 0; connections < CONNECTIONS_MAX; connections++) {
-        struct connection *connection =
-            session_open(delivery->smtp, &question, plan, delivery->arena, &delivery->trouble);
+        struct connection *connection = open_session(attempt, &question, plan);
         if (!connection) return connections > 0;
         delivery->reached = true;
         if (connections == 0) log_second_chances(delivery);
@@ -233,6 +273,7 @@ static void try_hosts(const struct attempt *attempt) {
             sessions++;
             continue;
         }
+        if (!delivery->trouble.at_end) delivery->other_trouble = true;
         if (delivery->trouble.permanent || delivery->trouble.last) {
             fail_waiting(delivery, &delivery->trouble);
         } else if (delivery->trouble.relay.length) { /* it answered, but there was no session */
@@ -303,6 +344,14 @@ static bool delivery_begin(struct delivery *delivery) {
     return true;
 }
 
+/* Each host said that it will never do: waiting does not help. */
+static void judge_end(struct delivery *delivery) {
+    struct trouble *trouble = &delivery->trouble;
+    if (!trouble->at_end || delivery->other_trouble) return;
+    trouble->status = trouble_keep(delivery->arena, str_from(trouble->at_end));
+    trouble->permanent = true;
+}
+
 /* Who is left waits for another day. */
 static void settle_rest(struct delivery *delivery) {
     for (size_t i = 0; i < delivery->count; i++) {
@@ -352,6 +401,7 @@ void smtp_deliver(struct smtp *smtp, const struct ipc_deliver *request, int file
     *answer = (struct ipc_delivered){.dead_host = STR_EMPTY};
     if (!delivery_begin(&delivery)) return;
     try_destinations(&delivery);
+    judge_end(&delivery);
     settle_rest(&delivery);
     pack_outcomes(&delivery, rows, &answer->outcomes);
     if (!delivery.reached && !delivery.trouble.permanent && !delivery.trouble.local)

@@ -28,6 +28,7 @@ struct delivery {
     unsigned sessions;         /* of this delivery: numbers them, too */
     bool reached;              /* a session was established with some host */
     struct trouble trouble;    /* the last one with a host or the route */
+    bool other_trouble;        /* some host failed for a reason that may pass */
 };
 
 /* Delivers, and fills the answer; rows holds what it points into. */

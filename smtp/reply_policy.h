@@ -10,6 +10,7 @@
     X(EHLO, "performing the EHLO handshake", "EHLO command")                                                           \
     X(HELO, "performing the HELO handshake", "HELO command")                                                           \
     X(LHLO, "performing the LHLO handshake", "LHLO command")                                                           \
+    X(AUTH, "performing SASL authentication", "AUTH command")                                                          \
     X(STARTTLS, "performing the STARTTLS handshake", "STARTTLS command")                                               \
     X(XFORWARD, "sending XFORWARD", "XFORWARD command")                                                                \
     X(MAIL, "sending MAIL FROM", "MAIL FROM command")                                                                  \

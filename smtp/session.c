@@ -121,8 +121,10 @@ struct greeting {
     struct connection *connection;
     const struct tls_question *question;
     const struct tls_plan *plan;
-    bool plain;     /* a second attempt: what the plan says of TLS is let go */
-    bool try_plain; /* out: TLS went wrong, and the plan lets mail go without */
+    struct tls_context *context; /* from prepare_tls on */
+    bool plain;                  /* a second attempt: what the plan says of TLS is let go */
+    bool try_plain;              /* out: TLS went wrong, and the plan lets mail go without */
+    char said_name[256];         /* the server's, in its answer to EHLO */
     struct arena *arena;
     struct trouble *trouble;
 };
@@ -178,8 +180,16 @@ static void learn_extensions(struct connection *connection) {
     smtp_ehlo_parse(buf_str(&connection->ehlo_text), connection->smtp->settings.discard_extensions, &connection->ehlo);
 }
 
+/* For reports only: the name that the server gives itself. */
+static void note_name(struct greeting *greeting) {
+    struct str text = buf_str(&greeting->connection->ehlo_text), word = STR_EMPTY;
+    if (str_next_word(&text, " \t\n", &word)) word = str_slice(word, 0, sizeof greeting->said_name - 1);
+    memcpy(greeting->said_name, word.data, word.length);
+    greeting->said_name[word.length] = '\0';
+}
+
 /* EHLO, and HELO for a server that does not know it. 421 means what it says. */
-static bool say_hello(const struct greeting *greeting, bool wants_ehlo) {
+static bool say_hello(struct greeting *greeting, bool wants_ehlo) {
     struct connection *connection = greeting->connection;
     bool lmtp = connection->smtp->settings.lmtp;
     enum smtp_stage stage = lmtp ? STAGE_LHLO : STAGE_EHLO;
@@ -188,6 +198,7 @@ static bool say_hello(const struct greeting *greeting, bool wants_ehlo) {
         if (!exchange(greeting, stage, lmtp ? "LHLO" : "EHLO", name)) return false;
         if (connection->reply.code / 100 == 2) {
             learn_extensions(connection);
+            note_name(greeting);
             return lmtp || !is_myself(greeting); /* an LMTP server may well be on this host */
         }
         if (lmtp || connection->closing) return !refused(greeting, stage);
@@ -229,14 +240,24 @@ static void note_level(const struct greeting *greeting, bool encrypted) {
         set_status(greeting, "%s", tls_level_name(plan->level));
 }
 
+static void own_address(const struct connection *connection, char *text, size_t size) {
+    struct endpoint self;
+    struct buf address = buf_make(0);
+    if (endpoint_of_self(stream_descriptor(connection->stream), &self) && !endpoint_is_local(&self) &&
+        endpoint_format_ip(&self, &address))
+        snprintf(text, size, "%s", buf_string(&address));
+    buf_free(&address);
+}
+
 static void note_result(const struct greeting *greeting, const char *type, const char *reason) {
     struct connection *connection = greeting->connection;
-    struct str text = buf_str(&connection->ehlo_text), word = STR_EMPTY;
-    char name[256];
-    if (str_next_word(&text, " \t\n", &word)) word = str_slice(word, 0, sizeof name - 1);
-    memcpy(name, word.data, word.length);
-    name[word.length] = '\0';
-    struct tls_result result = {.type = type, .reason = reason, .helo = name};
+    char from[INET6_ADDRSTRLEN] = "";
+    own_address(connection, from, sizeof from);
+    struct tls_result result = {.type = type,
+                                .reason = reason,
+                                .helo = greeting->said_name,
+                                .from = from,
+                                .reused = connection->tls && tls_connection_facts(connection->tls)->reused};
     tls_result_note(connection->smtp, greeting->question, greeting->plan, &result);
 }
 
@@ -253,7 +274,21 @@ static bool tls_not_offered(const struct greeting *greeting) {
     char text[400];
     if (!tls_plan_is_mandatory(greeting->plan)) return true;
     snprintf(text, sizeof text, "TLS is required, but was not offered by host %s", greeting->connection->peer);
-    return tls_trouble(greeting, "4.7.4", "nostarttls", text, "");
+    tls_trouble(greeting, "4.7.4", "nostarttls", text, "");
+    if (greeting->plan->require_tls) greeting->trouble->at_end = "5.7.10"; /* RFC 8689 section 4.2.1 */
+    return false;
+}
+
+/* REQUIRETLS goes only to those who pass it on. */
+static bool obeys_require_tls(const struct greeting *greeting) {
+    char text[400];
+    const struct connection *connection = greeting->connection;
+    if (!greeting->plan->require_tls || connection->ehlo.extensions & SMTP_EXTENSION_REQUIRETLS) return true;
+    snprintf(text, sizeof text, "REQUIRETLS is required, but was not offered by host %s", connection->peer);
+    tls_trouble(greeting, "4.7.30", "requiretls", text, "");
+    greeting->trouble->local = true;
+    greeting->trouble->at_end = "5.7.30";
+    return false;
 }
 
 /* The server offers TLS and then does not want it. */
@@ -283,14 +318,28 @@ static void forget_plain(struct connection *connection) {
 static bool handshake_failed(struct greeting *greeting, const struct failure *failure) {
     note_result(greeting, "validation-failure", failure->text);
     tls_trouble(greeting, "4.7.5", "handshake", "Cannot start TLS: handshake failure", "");
-    greeting->connection->loss = task_is_cancelled(task_current()) ? LOSS_CANCELLED : LOSS_CLOSED;
+    greeting->connection->loss = failure->error_number == ECANCELED ? LOSS_CANCELLED : LOSS_CLOSED;
     return greeting->connection->loss == LOSS_CANCELLED && lost(greeting, STAGE_STARTTLS);
+}
+
+/* Before the server is asked for anything: what is wrong here is no reason to do without TLS. */
+static bool prepare_tls(struct greeting *greeting) {
+    struct failure failure = {0};
+    greeting->context = tls_client_context_for(greeting->connection->smtp, greeting->plan, &failure);
+    if (greeting->context) return true;
+    log_warning("TLS with %s: %s", greeting->connection->relay, failure.text);
+    trouble_set(greeting->trouble, greeting->arena, "4.7.5", "client TLS configuration problem");
+    trouble_name_host(greeting->trouble, greeting->arena, greeting->connection);
+    greeting->trouble->local = true;
+    return false;
 }
 
 static bool do_tls(struct greeting *greeting) {
     struct connection *connection = greeting->connection;
     struct failure failure = {0};
-    if (!tls_client_handshake(connection, greeting->plan, &failure)) return handshake_failed(greeting, &failure);
+    bool good = tls_client_handshake(connection, greeting->context, greeting->plan, &failure);
+    tls_context_release(&greeting->context);
+    if (!good) return handshake_failed(greeting, &failure);
     const struct tls_facts *facts = tls_connection_facts(connection->tls);
     connection->reusable = greeting->plan->reuse;
     forget_plain(connection);
@@ -316,7 +365,8 @@ static bool start_tls(struct greeting *greeting) {
         note_result(greeting, "starttls-not-supported", "STARTTLS not offered");
         return tls_not_offered(greeting);
     }
-    greeting->try_plain = !tls_plan_is_mandatory(greeting->plan);
+    if (!prepare_tls(greeting)) return false;
+    greeting->try_plain = !tls_plan_is_mandatory(greeting->plan) && !greeting->question->will_log_in;
     if (!exchange(greeting, STAGE_STARTTLS, "STARTTLS", STR_EMPTY)) return false;
     if (connection->reply.code / 100 != 2) return tls_refused(greeting);
     if (!is_silent(greeting, STAGE_STARTTLS)) return false;
@@ -327,7 +377,7 @@ static bool handshake(struct greeting *greeting) {
     struct connection *connection = greeting->connection;
     const struct config *config = connection->smtp->config;
     bool wrapped = connection->smtp->settings.tls.wrapper_mode;
-    if (wrapped && !do_tls(greeting)) return false;
+    if (wrapped && (!prepare_tls(greeting) || !do_tls(greeting))) return false;
     if (!connection_read_reply(connection, connection->smtp->settings.helo_timeout))
         return lost(greeting, STAGE_GREETING);
     if (refused(greeting, STAGE_GREETING)) return false;
@@ -335,8 +385,8 @@ static bool handshake(struct greeting *greeting) {
     if (!say_hello(greeting, !config->smtp_never_send_ehlo && (config->smtp_always_send_ehlo || offered))) return false;
     enum smtp_stage stage = connection->smtp->settings.lmtp ? STAGE_LHLO : STAGE_EHLO;
     if (!is_silent(greeting, stage)) return false; /* an answer to what was not asked */
-    if (wrapped) return true;
-    return start_tls(greeting) && is_silent(greeting, stage);
+    if (wrapped) return obeys_require_tls(greeting);
+    return start_tls(greeting) && is_silent(greeting, stage) && obeys_require_tls(greeting);
 }
 
 /* One connection. NULL: the greeting's trouble says why, try_plain whether another without TLS may help. */
@@ -360,6 +410,7 @@ static struct connection *open_once(struct smtp *smtp, struct greeting *greeting
                 connection_close(&connection);
             greeting->connection = NULL;
         }
+        tls_context_release(&greeting->context);
     }
     buf_free(&relay);
     return greeting->connection;

@@ -12,6 +12,8 @@
 
 struct smtp;
 
+#define LOGIN_KEY_SIZE 32
+
 enum connection_loss {
     LOSS_NONE,
     LOSS_CLOSED,
@@ -36,6 +38,7 @@ struct connection {
     bool closing;     /* the server said 421 */
     bool needs_reset; /* a transaction was begun and not ended */
     deadline opened, idle_until;
+    uint8_t login_key[LOGIN_KEY_SIZE]; /* the account that it has logged in with, or would have (login.h) */
     struct tls_connection *tls;         /* NULL: plain text; lives as long as the stream */
     uint8_t tls_key[TLS_PLAN_KEY_SIZE]; /* of the plan by which it was opened */
     char tls_status[80];                /* for tls= in the log */

@@ -1,6 +1,7 @@
 /* The daemon's settings: smtp_* or lmtp_* parameters, and the machine's own addresses. */
 #include "smtp.h"
 #include "next_hop.h"
+#include "sasl_client.h"
 #include "smtp_reply.h"
 #include <errno.h>
 #include <ifaddrs.h>
@@ -84,6 +85,27 @@ static void read_host_lookup(const struct config *config, struct smtp_settings *
     settings->use_mx = !no_dns;
 }
 
+static bool read_security(const char *name, struct str list, unsigned *security, struct failure *failure) {
+    struct str bad;
+    return sasl_security_parse(list, security, &bad) ||
+           failure_set(failure, "%s: unknown word \"%.*s\"", name, STR_ARGS(bad));
+}
+
+static bool read_sasl(const struct config *config, bool lmtp, struct sasl_settings *sasl, struct failure *failure) {
+#define SASL(name) (lmtp ? config->lmtp_sasl_##name : config->smtp_sasl_##name)
+    sasl->enable = SASL(auth_enable);
+    sasl->by_sender = !lmtp && config->smtp_sender_dependent_authentication;
+    sasl->soft_bounce = SASL(auth_soft_bounce);
+    sasl->remember = SASL(auth_cache_name).length > 0 && SASL(auth_cache_time) > 0;
+    sasl->remember_time = MILLISECONDS(SASL(auth_cache_time));
+    sasl->mechanism_filter = SASL(mechanism_filter);
+    return read_security("sasl_security_options", SASL(security_options), &sasl->security, failure) &&
+           read_security("sasl_tls_security_options", SASL(tls_security_options), &sasl->tls_security, failure) &&
+           read_security("sasl_tls_verified_security_options", SASL(tls_verified_security_options),
+                         &sasl->tls_verified_security, failure);
+#undef SASL
+}
+
 bool smtp_settings_read(const struct config *config, bool lmtp, struct smtp_settings *settings,
                         struct failure *failure) {
     struct smtp_settings read = {.lmtp = lmtp};
@@ -110,6 +132,7 @@ bool smtp_settings_read(const struct config *config, bool lmtp, struct smtp_sett
     if (!read_bind_address(lmtp ? config->lmtp_bind_address : config->smtp_bind_address, &read.bind_ipv4, failure) ||
         !read_bind_address(lmtp ? config->lmtp_bind_address6 : config->smtp_bind_address6, &read.bind_ipv6, failure))
         return false;
+    if (!read_sasl(config, lmtp, &read.sasl, failure)) return false;
     if (!tls_settings_read(config, lmtp, &read.tls, failure)) return false;
     *settings = read;
     return true;

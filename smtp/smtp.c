@@ -4,6 +4,7 @@
  *   where it goes        next_hop.c, route.c (DNS), hosts_file.c, hosts.c (their order)
  *   a connection         session.c      connect, greeting, EHLO, QUIT
  *                        connection_cache.c
+ *   AUTH                 login.c        with an account that lookup names; access_token.c, token_grant.c
  *   a message on it      transaction.c  XFORWARD, MAIL, RCPT, DATA or BDAT, results
  *                        content.c      LF to CR LF, dots, long lines
  *   what replies mean    reply_policy.c, trouble.c
@@ -18,6 +19,8 @@
 #include "deliver.h"
 #include "dns_options.h"
 #include "log.h"
+#include "login.h"
+#include "sasl_client.h"
 #include "resolve.h"
 #include "service.h"
 #include "tls_client.h"
@@ -56,6 +59,7 @@ static bool prepare(struct service *service, struct failure *failure) {
     smtp->service = service;
     bool lmtp = str_equal(service_name(service), STR("lmtp")) || str_equal(smtp->config->smtp_protocol, STR("lmtp"));
     own_addresses_read(smtp->config, &smtp->own);
+    sasl_client_prepare();
     if (!dns_options_read(smtp->config, &options, failure)) return false;
     smtp->resolver = resolver_create(&options, failure);
     if (!smtp->resolver || !smtp_settings_read(smtp->config, lmtp, &smtp->settings, failure)) return false;
@@ -68,6 +72,9 @@ static bool prepare(struct service *service, struct failure *failure) {
 static bool start(struct service *service, struct failure *failure) {
     (void)failure;
     struct smtp *smtp = service_context(service);
+    smtp->lookup = service_client(service, "lookup", NULL, NULL);
+    smtp->fetch = service_client(service, "fetch", NULL, NULL);
+    smtp->logins = login_memory_create();
     smtp->cache.limit = (size_t)smtp->config->smtp_connection_cache_limit;
     smtp->cache.time_limit = smtp->settings.cache_time_limit;
     smtp->tls = tls_client_create(smtp, buf_str(&smtp->roots));

@@ -12,6 +12,14 @@
 
 #define OWN_ADDRESSES_MAX 256
 
+/* AUTH: smtp_sasl_* or lmtp_sasl_*. */
+struct sasl_settings {
+    bool enable, by_sender, soft_bounce, remember;
+    int64_t remember_time; /* ms */
+    struct str mechanism_filter;
+    unsigned security, tls_security, tls_verified_security; /* sets of enum sasl_security */
+};
+
 /* The parameters of this service, smtp_* or lmtp_*, in milliseconds and octets. */
 struct smtp_settings {
     bool lmtp;
@@ -27,6 +35,7 @@ struct smtp_settings {
     unsigned discard_extensions;
     enum address_preference preference;
     struct endpoint bind_ipv4, bind_ipv6; /* length 0: any */
+    struct sasl_settings sasl;
     struct tls_settings tls;
 };
 
@@ -37,8 +46,10 @@ struct own_addresses {
 };
 
 struct service;
+struct login_memory;
 struct resolve;
 struct tls_client;
+struct sts_cache;
 
 struct smtp {
     const struct config *config;
@@ -49,9 +60,14 @@ struct smtp {
     struct buf hosts_text; /* /etc/hosts as it was at start, if settings.look_in_hosts */
     struct connection_cache cache;
     uint64_t random_counter;
+    struct ipc_client *lookup, *fetch; /* NULL: there are none */
+    struct login_memory *logins;
     struct resolve *resolve; /* tables, by lookup; NULL: there are none */
     struct buf roots;        /* certificates of authorities, PEM */
     struct tls_client *tls;
+    struct sts_cache *sts;    /* MTA-STS policies that were asked for; NULL: none yet */
+    unsigned results_at_once; /* of TLS, being told to tlsrpt */
+    bool validation_looked_for; /* whether the resolver validates */
 };
 
 /* settings.c */

@@ -19,15 +19,20 @@ void tls_client_read_roots(const struct tls_settings *settings, struct buf *root
 struct tls_client *tls_client_create(struct smtp *smtp, struct str roots);
 void tls_client_destroy(struct tls_client **client);
 
+/* The context for connections by a plan; the caller releases it. NULL: the configuration is no good, or keys does not
+ * answer (failure): a fault of this machine. Suspends the task. */
+MUST_USE struct tls_context *tls_client_context_for(struct smtp *smtp, const struct tls_plan *plan,
+                                                    struct failure *failure);
 /* The handshake, with connection->stream's input empty. False: failure has the library's words. True: connection->tls
  * is set; whether the server is the one expected is another question: tls_client_accepts. */
-MUST_USE bool tls_client_handshake(struct connection *connection, const struct tls_plan *plan, struct failure *failure);
+MUST_USE bool tls_client_handshake(struct connection *connection, struct tls_context *context,
+                                   const struct tls_plan *plan, struct failure *failure);
 /* Whether the plan lets mail go to the server behind connection->tls. */
 bool tls_client_accepts(const struct connection *connection, const struct tls_plan *plan);
 /* Keeps a session of the connection for a later one, if the server has given one and none was kept yet. */
 void tls_client_keep_session(struct connection *connection);
 
-/* "Verified", "Trusted", "Untrusted" or "Anonymous". */
-const char *tls_client_verdict(const struct tls_facts *facts, const struct tls_plan *plan);
+/* The line of the log: "Verified TLS connection established to host[address]:25: TLSv1.3 with cipher ...". */
+void tls_client_describe(const struct connection *connection, const struct tls_plan *plan, struct buf *text);
 
 #endif

@@ -9,6 +9,7 @@
 #include "tls_sts.h"
 
 #define LOOKUP_PATIENCE 60000 /* ms for one question */
+#define PROBE_PATIENCE  5000
 #define LIST_SEPARATORS ", \t\r\n"
 
 struct planning {
@@ -103,6 +104,10 @@ static bool adjust_level(struct planning *planning) {
     plan->configured = plan->level;
     if (planning->question->tls_not_required && plan->level > TLS_LEVEL_MAY && !settings_of(planning)->wrapper_mode)
         plan->level = TLS_LEVEL_MAY;
+    /* RFC 8689 section 4.2.1: whoever it goes to has to be known; by DANE or, that failing, by MTA-STS. */
+    if (planning->question->require_tls && !is_local && plan->level < TLS_LEVEL_FINGERPRINT &&
+        planning->smtp->settings.look_in_dns)
+        plan->level = TLS_LEVEL_DANE;
     if (!is_local || plan->level < TLS_LEVEL_MAY) return true;
     if (plan->level == TLS_LEVEL_MAY) plan->level = TLS_LEVEL_NONE; /* it does not leave this machine */
     if (plan->level != TLS_LEVEL_DANE && plan->level != TLS_LEVEL_DANE_ONLY) return true;
@@ -129,6 +134,20 @@ static bool without_dane(struct planning *planning, enum tls_level instead, cons
     return true;
 }
 
+/* Once in a process: without a resolver that validates, level dane is no more than may, and nobody would notice. The
+ * question is one whose answer everybody can validate. */
+static void look_for_validation(struct planning *planning) {
+    struct dns_answer answer = {0};
+    struct failure failure = {0};
+    if (planning->smtp->validation_looked_for) return;
+    planning->smtp->validation_looked_for = true;
+    enum dns_result result = dns_lookup(planning->smtp->resolver, STR("org"), DNS_TXT, deadline_in(PROBE_PATIENCE),
+                                        planning->arena, &answer, &failure);
+    if (result == DNS_RETRY || result == DNS_INVALID || answer.authentic) return;
+    log_warning("DNSSEC validation may be unavailable: no answer says that it was validated, or none of a name server "
+                "that is believed (dns_servers, dns_trust_any_server)");
+}
+
 static void add_name(struct planning *planning, struct str *names, struct str name) {
     struct tls_client_session *session = &planning->plan.session;
     struct str reference = as_reference(planning->arena, name, false);
@@ -150,14 +169,22 @@ static bool set_dane_names(struct planning *planning, const struct tls_dane_reco
     return true;
 }
 
+static void append_hexadecimal(struct buf *text, struct str data) {
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < data.length; i++) {
+        unsigned char byte = (unsigned char)data.data[i];
+        buf_append_char(text, digits[byte >> 4]);
+        buf_append_char(text, digits[byte & 15]);
+    }
+}
+
 /* For reports: "3 1 1 01ab..." */
 static struct str records_text(struct arena *arena, const struct tls_dane_records *records) {
     struct buf text = buf_make(8000);
     for (size_t i = 0; i < records->count; i++) {
         const struct tls_tlsa *record = &records->records[i];
         buf_printf(&text, "%s%u %u %u ", i ? "\n" : "", record->usage, record->selector, record->matching);
-        for (size_t j = 0; j < record->data.length; j++)
-            buf_printf(&text, "%02x", (unsigned char)record->data.data[j]);
+        append_hexadecimal(&text, record->data);
     }
     struct str kept = trouble_keep(arena, buf_str(&text));
     buf_free(&text);
@@ -225,6 +252,7 @@ static bool apply_dane(struct planning *planning) {
         return misconfigured(planning);
     }
     bool insecure = route->by_mx && !route->mx_authentic;
+    if (insecure || !planning->question->host->authentic) look_for_validation(planning);
     if (insecure && (planning->plan.level == TLS_LEVEL_DANE_ONLY || insecure_mx == TLS_LEVEL_MAY))
         return without_dane(planning, TLS_LEVEL_MAY, "nodnssec", "non DNSSEC destination");
     return ask_dane(planning);
@@ -330,10 +358,24 @@ static void set_server_name(struct planning *planning) {
     session->server_name = name_for(planning, name);
 }
 
+/* REQUIRETLS to a server of which nothing could tell whether it is the right one. */
+static bool is_unknown_server(struct planning *planning) {
+    const struct tls_plan *plan = &planning->plan;
+    const struct tls_question *question = planning->question;
+    bool known = plan->level >= TLS_LEVEL_FINGERPRINT && plan->level != TLS_LEVEL_HALF_DANE && !plan->report_only;
+    if (known || !question->require_tls || endpoint_is_local(&question->host->endpoint)) return false;
+    trouble_set(planning->trouble, planning->arena, "4.7.30",
+                "REQUIRETLS is required, but nothing says how to verify host %.*s", STR_ARGS(question->host->name));
+    planning->trouble->local = true;
+    planning->trouble->at_end = "5.7.30";
+    set_status(planning, "!", "");
+    return true;
+}
+
 static bool complete(struct planning *planning) {
     struct tls_plan *plan = &planning->plan;
     plan->reuse = planning->policy.has_reuse ? planning->policy.reuse : settings_of(planning)->reuse;
-    plan->require_tls = planning->question->require_tls;
+    plan->require_tls = planning->question->require_tls && !endpoint_is_local(&planning->question->host->endpoint);
     plan->session.fingerprint_digest = settings_of(planning)->fingerprint_digest;
     if (plan->level == TLS_LEVEL_NONE) {
         plan->reuse = true;
@@ -357,7 +399,7 @@ bool tls_plan_make(struct smtp *smtp, const struct tls_question *question, struc
     if (made->source == TLS_BY_CONFIGURATION && made->level == TLS_LEVEL_MAY && !question->tls_not_required &&
         !tls_sts_apply(smtp, question, arena, made, trouble))
         return false;
-    if (!complete(planning)) return false;
+    if (is_unknown_server(planning) || !complete(planning)) return false;
     *plan = *made;
     return true;
 }

@@ -24,8 +24,10 @@ struct tls_question {
     const struct next_hop *next_hop;
     const struct route *route;
     const struct host *host;
+    bool will_log_in;      /* a password would go over it: a handshake that fails is not followed by plain text */
     bool require_tls;      /* the message is REQUIRETLS (RFC 8689 section 4) */
     bool tls_not_required; /* it bears TLS-Required: No (section 5) */
+    bool unreported;       /* its results are not gathered: it is a report on TLS */
 };
 
 enum tls_plan_source { TLS_BY_CONFIGURATION, TLS_BY_DANE, TLS_BY_STS };
@@ -43,6 +45,7 @@ struct tls_plan {
     struct tls_client_session session; /* server name and expectations; its session is filled in by tls_client */
     bool reuse;                        /* the connection may be used again */
     bool report_only;                  /* MTA-STS testing: what does not match is only told (tls_result) */
+    bool report_done;                  /* the result has been told already */
     bool require_tls;                  /* say REQUIRETLS, and only to a server that offers it */
     struct str policy_text;            /* for TLSRPT: TLSA records or MTA-STS lines, parted by LF; empty: no policy */
     struct str mx_patterns;            /* for TLSRPT: of MTA-STS, parted by blanks */

@@ -8,6 +8,9 @@ struct tls_result {
     const char *type;   /* RFC 8460 section 4.3, "certificate-expired"; NULL: success */
     const char *reason; /* the library's words; may be empty */
     const char *helo;   /* the server's name in its EHLO answer; "" if it was not heard */
+    const char *from;   /* our own address; NULL: not known */
+    bool reused;        /* the handshake resumed a session */
+    bool is_sts;        /* with plan NULL: it was an MTA-STS policy that could not be had, not TLSA records */
 };
 
 /* Called once for each attempt: after the handshake, when STARTTLS was not offered or went wrong, and when there was

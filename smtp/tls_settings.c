@@ -33,11 +33,14 @@ bool tls_settings_read(const struct config *config, bool lmtp, struct tls_settin
     read.wrapper_mode = TLS_SETTING(tls_wrappermode);
     if (read.wrapper_mode && read.level < TLS_LEVEL_ENCRYPT) read.level = TLS_LEVEL_ENCRYPT;
     if (TLS_SETTING(tls_policy_maps).length) read.policy_maps = lmtp ? "lmtp_tls_policy_maps" : "smtp_tls_policy_maps";
+    read.has_certificate = TLS_SETTING(tls_chain_files).length || TLS_SETTING(tls_cert_file).length ||
+                           TLS_SETTING(tls_eccert_file).length || TLS_SETTING(tls_dcert_file).length;
     read.verify_match = TLS_SETTING(tls_verify_cert_match);
     read.secure_match = TLS_SETTING(tls_secure_cert_match);
     read.fingerprint_match = TLS_SETTING(tls_fingerprint_cert_match);
     read.fingerprint_digest = TLS_SETTING(tls_fingerprint_digest);
     read.ca_file = TLS_SETTING(tls_CAfile);
+    read.require_tls = config->requiretls_enable;
     read.ca_path = TLS_SETTING(tls_CApath);
     read.verify_depth = (int)TLS_SETTING(tls_scert_verifydepth);
     read.server_name = TLS_SETTING(tls_servername);

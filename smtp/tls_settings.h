@@ -13,10 +13,12 @@ struct tls_grade_settings {
 struct tls_settings {
     enum tls_level level;
     bool wrapper_mode;
+    bool has_certificate;    /* we show one, which keys holds */
     const char *policy_maps; /* the parameter's name; NULL: there are none */
     struct str verify_match, secure_match, fingerprint_match;
     struct str fingerprint_digest;
     struct str ca_file, ca_path;
+    bool require_tls; /* mail may ask for TLS where the level does not */
     int verify_depth;
     struct str server_name;
     struct tls_grade_settings opportunistic, mandatory;

@@ -9,6 +9,7 @@
 #include "transaction.h"
 #include "address.h"
 #include "content.h"
+#include "envelope_wish.h"
 #include "log.h"
 #include "smtp_command.h"
 #include "xtext.h"
@@ -136,6 +137,11 @@ static bool fits(struct transaction *transaction) {
                (!offers(transaction, SMTP_EXTENSION_BINARYMIME) || !offers(transaction, SMTP_EXTENSION_CHUNKING))) {
         trouble_set(&trouble, arena, "5.6.3", "BINARYMIME is required, but was not offered by host %s",
                     connection->peer);
+    } else if (request->by_mode == DELIVER_BY_RETURN && !offers(transaction, SMTP_EXTENSION_DELIVERBY) &&
+               !settings_of(transaction)->lmtp) {
+        /* RFC 2852 section 4: whoever takes it must know when to give up. */
+        trouble_set(&trouble, arena, "5.3.3", "DELIVERBY is required, but was not offered by host %s",
+                    connection->peer);
     } else if (offers(transaction, SMTP_EXTENSION_SIZE) && connection->ehlo.size &&
                wire_size(request) > connection->ehlo.size) {
         trouble_set(&trouble, arena, "5.3.4", "message size %ju exceeds size limit %ju of server %s",
@@ -159,6 +165,22 @@ static bool append_path(struct buf *line, struct str text) {
     return mail_address_append_path(line, &address);
 }
 
+/* RFC 2852, RFC 6710, RFC 8689: what is left of the time; the rest as it came. */
+static void append_wish(const struct transaction *transaction, struct buf *line) {
+    const struct ipc_deliver *request = transaction->delivery->request;
+    struct envelope_wish wish = {.deliver_by = (int64_t)request->deliver_by,
+                                 .by_mode = (enum deliver_by_mode)request->by_mode,
+                                 .by_trace = request->by_trace};
+    if (wish.by_mode != DELIVER_BY_NOT && offers(transaction, SMTP_EXTENSION_DELIVERBY)) {
+        buf_append(line, STR(" BY="));
+        envelope_wish_append_by(line, &wish, clock_date() / CLOCK_SECOND);
+    }
+    if (request->tls & TLS_WISH_REQUIRED && offers(transaction, SMTP_EXTENSION_REQUIRETLS))
+        buf_append(line, STR(" REQUIRETLS"));
+    if (request->priority && offers(transaction, SMTP_EXTENSION_MT_PRIORITY))
+        buf_printf(line, " MT-PRIORITY=%d", priority_from_number(request->priority));
+}
+
 static bool mail_line(const struct transaction *transaction, struct buf *line) {
     const struct ipc_deliver *request = transaction->delivery->request;
     buf_append(line, STR("MAIL FROM:"));
@@ -169,6 +191,7 @@ static bool mail_line(const struct transaction *transaction, struct buf *line) {
     else if (offers(transaction, SMTP_EXTENSION_8BITMIME) && request->body == BODY_8BIT)
         buf_append(line, STR(" BODY=8BITMIME"));
     if (transaction->smtputf8) buf_append(line, STR(" SMTPUTF8"));
+    append_wish(transaction, line);
     if (offers(transaction, SMTP_EXTENSION_DSN)) {
         if (request->return_content != RETURN_NOT_GIVEN)
             buf_append(line, request->return_content == RETURN_FULL ? STR(" RET=FULL") : STR(" RET=HDRS"));
@@ -572,6 +595,24 @@ static bool cannot_be_named(struct transaction *transaction, struct str address)
     return true;
 }
 
+/* One recipient more would not make it more domains than the server takes at once (RFC 9422). */
+static bool domain_fits(const struct transaction *transaction, struct str address) {
+    uint64_t limit = transaction->connection->ehlo.rcpt_domain_max, count = 1;
+    size_t at = str_find_last(address, '@');
+    struct str domain = at == STR_NONE ? STR_EMPTY : str_from_offset(address, at);
+    if (limit == 0) return true;
+    for (size_t i = 0; i < transaction->count; i++) {
+        struct str other = transaction->recipients[i]->row.address;
+        if (str_ends_nocase(other, domain)) return true;
+        bool first = true;
+        size_t begin = str_find_last(other, '@');
+        for (size_t j = 0; j < i && first && begin != STR_NONE; j++)
+            first = !str_ends_nocase(transaction->recipients[j]->row.address, str_from_offset(other, begin));
+        if (first) count++;
+    }
+    return count <= limit;
+}
+
 /* The recipients of this transaction: at most as many as the server takes at once. */
 static bool choose_recipients(struct transaction *transaction) {
     struct delivery *delivery = transaction->delivery;
@@ -582,6 +623,7 @@ static bool choose_recipients(struct transaction *transaction) {
     for (size_t i = 0; i < delivery->count && transaction->count < limit; i++) {
         struct recipient *recipient = &delivery->recipients[i];
         if (recipient->done || recipient->session == delivery->sessions) continue;
+        if (!domain_fits(transaction, recipient->row.address)) continue;
         recipient->session = delivery->sessions;
         recipient->accepted = false;
         recipient->outcome.status = STR_EMPTY;

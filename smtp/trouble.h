@@ -12,6 +12,7 @@ struct trouble {
     bool permanent;                           /* return the mail; else try again */
     bool local;                               /* this machine's fault: no host is to blame */
     bool last;                                /* no other host is tried now */
+    const char *at_end;                       /* the mail is returned with this status if no host did better; or NULL */
     struct str status;                        /* x.y.z */
     struct str text;                          /* for the log and the notice */
     struct str relay, remote_mta, diagnostic; /* empty: none */

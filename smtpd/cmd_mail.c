@@ -1,4 +1,5 @@
-/* MAIL: begins a transaction (RFC 5321 4.1.1.2; SIZE, BODY, SMTPUTF8, RET, ENVID). */
+/* MAIL: begins a transaction (RFC 5321 4.1.1.2; SIZE, BODY, SMTPUTF8, RET, ENVID, BY, MT-PRIORITY, HOLDFOR,
+ * HOLDUNTIL, REQUIRETLS). */
 #include "smtpd.h"
 #include "xtext.h"
 
@@ -38,6 +39,35 @@ static bool below_rate(struct session *session) {
     if (limits_count(session->smtpd->limits, session->rate_key, LIMITED_MESSAGE, &count)) return true;
     limits_log(session, "Message delivery request rate", count);
     return reply(session, 450, "4.7.1", "Error: too much mail from %.*s", STR_ARGS(session->client.address));
+}
+
+/* MAILMAX (RFC 9422): a client that was told of the limit does not get here. */
+static bool may_have_another(struct session *session) {
+    int64_t limit = session->smtpd->config->smtpd_session_message_limit;
+    if (limit == 0 || session->messages < (uint64_t)limit) return true;
+    session->closing = true;
+    return reply(session, 421, "4.7.0", "%.*s Error: no more messages in this session",
+                 STR_ARGS(session->smtpd->config->myhostname));
+}
+
+/* When it may go, by when it has to, and how soon. False: refused. */
+static bool read_wish(struct session *session, const struct smtp_mail *mail, struct envelope_wish *wish,
+                      bool *priority_changed) {
+    const struct config *config = session->smtpd->config;
+    /* Rounded up: no message goes a part of a second before its time. */
+    int64_t now = (clock_date() + CLOCK_SECOND - 1) / CLOCK_SECOND, minimum = config->smtpd_deliver_by_minimum;
+    int64_t most =
+        session->client.login.length ? config->smtpd_priority_limit : config->smtpd_unauthenticated_priority_limit;
+    if (!envelope_wish_release(mail, now, config->smtpd_future_release_limit, &wish->release))
+        return reply(session, 501, "5.5.4", "Error: the date of release is none, or more than %lld seconds off",
+                     (long long)config->smtpd_future_release_limit);
+    if (mail->has_by && mail->by_mode == 'R' && mail->by_time < minimum)
+        return reply(session, 501, "5.5.4", "Error: BY is shorter than %lld seconds", (long long)minimum);
+    envelope_wish_deliver_by(mail, envelope_wish_begin(wish, now), wish);
+    *priority_changed = mail->has_priority && mail->priority > most;
+    wish->priority = *priority_changed ? (int)most : mail->priority;
+    wish->tls = mail->requiretls ? TLS_WISH_REQUIRED : 0;
+    return true;
 }
 
 /* A sender without domain is one of ours, as Postfix has it. */
@@ -83,10 +113,17 @@ static void keep(struct session *session, const struct smtp_mail *mail) {
 bool cmd_mail(struct session *session, struct str argument) {
     struct smtp_mail mail;
     struct smtp_command_error error;
+    struct envelope_wish wish = {.release = 0};
+    bool priority_changed = false;
     if (!smtp_parse_mail(argument, smtpd_parameters(session), address_flags(session), &mail, &error))
         return reply_command_error(session, &error);
-    if (!fits(session, &mail) || !below_rate(session)) return false;
+    if (!may_have_another(session) || !fits(session, &mail)) return false;
+    if (!read_wish(session, &mail, &wish, &priority_changed) || !below_rate(session)) return false;
+    if (!login_may_begin(session)) return false;
+    session->messages++;
     keep(session, &mail);
+    session->transaction->wish = wish;
+    session->transaction->priority_changed = priority_changed;
     if (!take_submitter(session, &mail)) return false;
     if (!policy_mail(session)) {
         session_reset(session);

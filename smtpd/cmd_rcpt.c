@@ -33,6 +33,27 @@ static bool has_room(struct session *session) {
     return reply(session, 452, "4.5.3", "Error: too many recipients");
 }
 
+static struct str domain_of(struct str address) {
+    size_t at = str_find_last(address, '@');
+    return at == STR_NONE ? STR_EMPTY : str_from_offset(address, at + 1);
+}
+
+/* RCPTDOMAINMAX (RFC 9422): at most so many domains, counted when there is one that no recipient has yet. */
+static bool domain_has_room(struct session *session, struct str domain) {
+    const struct transaction *transaction = session->transaction;
+    int64_t limit = session->smtpd->config->smtpd_recipient_domain_limit, count = 0;
+    if (limit == 0) return true;
+    for (size_t i = 0; i < transaction->recipient_count && count < limit; i++) {
+        struct str one = domain_of(transaction->recipients[i].address);
+        bool first = true;
+        if (str_equal_nocase(one, domain)) return true;
+        for (size_t j = 0; j < i && first; j++)
+            first = !str_equal_nocase(domain_of(transaction->recipients[j].address), one);
+        if (first) count++;
+    }
+    return count < limit || reply(session, 452, "4.5.3", "Error: too many recipient domains");
+}
+
 static bool below_rate(struct session *session) {
     uint64_t count = 0;
     if (limits_count(session->smtpd->limits, session->rate_key, LIMITED_RECIPIENT, &count)) return true;
@@ -71,10 +92,12 @@ bool cmd_rcpt(struct session *session, struct str argument) {
     struct buf orcpt = buf_make(600);
     decode_orcpt(&recipient, &orcpt);
     bool incomplete = complete(session, &recipient.recipient);
-    bool good = policy_rcpt(session, "RCPT", &recipient.recipient, incomplete);
+    bool good = domain_has_room(session, mail_address_domain(&recipient.recipient)) &&
+                policy_rcpt(session, "RCPT", &recipient.recipient, incomplete);
     if (good && !transaction_add_recipient(transaction, mail_address_text(&recipient.recipient), buf_str(&orcpt),
                                            recipient.notify))
         good = reply(session, 452, "4.5.3", "Error: too many recipients");
     buf_free(&orcpt);
+    if (!good) login_rejected(session);
     return good && reply(session, 250, "2.1.5", "Ok");
 }

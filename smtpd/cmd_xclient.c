@@ -87,8 +87,8 @@ static bool take_all(struct session *session, struct str argument, struct buf *v
 
 static bool apply(struct session *session, const struct claim *claim) {
     session_reset(session);
-    buf_clear(&session->mechanisms); /* another client, who has to ask by EHLO */
     session->claimed = true;
+    buf_clear(&session->mechanisms); /* another client, who has to ask by EHLO */
     if (claim->has_helo) {
         buf_clear(&session->helo);
         buf_append(&session->helo, claim->helo);

@@ -86,11 +86,12 @@ static void append_trace(const struct session *session, struct content *content,
                   mail_address_from_internal(transaction->recipients[0].address, MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG,
                                              &only) == MAIL_ADDRESS_OK;
     int64_t now = clock_date() / CLOCK_SECOND;
+    bool known = session->client.login.length > 0, hidden = known && config->smtpd_hide_client_address;
     struct buf cipher = buf_make(200), details = buf_make(300);
     struct received received = {
-        .helo = buf_str(&session->helo),
-        .client_name = session->client.name,
-        .client_address = session->client.address,
+        .helo = hidden ? STR_EMPTY : buf_str(&session->helo),
+        .client_name = hidden ? STR_EMPTY : session->client.name,
+        .client_address = hidden ? STR_EMPTY : session->client.address,
         .by = config->myhostname,
         .with = str_from(session_trace_protocol(session, transaction->smtputf8)),
         .queue_id = content_queue_id(content),
@@ -100,9 +101,10 @@ static void append_trace(const struct session *session, struct content *content,
         .tls_protocol = STR_EMPTY,
         .tls_cipher = STR_EMPTY,
         .tls_details = STR_EMPTY,
-        .authenticated = config->smtpd_sasl_authenticated_header ? session->client.login : STR_EMPTY,
+        .authenticated = known && config->smtpd_sasl_authenticated_header ? session->client.login : STR_EMPTY,
         .mail_name = config->mail_name,
         .user_id = -1,
+        .priority = transaction->wish.priority,
     };
     buf_append(out, buf_str(&transaction->prepended));
     session_tls_trace(session, &cipher, &details, &received);
@@ -167,12 +169,23 @@ static bool has_high_bit(struct str text) {
     return (seen & UINT64_C(0x8080808080808080)) != 0;
 }
 
-/* The fields that a submission lacks (RFC 6409 8.1 to 8.3), for our own clients. */
+/* local_header_rewrite_clients; of what it names only the login may come after the connection. */
+static bool completes_header(const struct session *session) {
+    const struct config *config = session->smtpd->config;
+    struct str word, rest = config->local_header_rewrite_clients;
+    if (session->rewrites_headers || config->always_add_missing_headers) return true;
+    while (session->client.login.length && str_next_word(&rest, ", \t\r\n", &word))
+        if (str_equal_nocase(word, STR("permit_sasl_authenticated"))) return true;
+    return false;
+}
+
+/* The fields that a submission lacks (RFC 6409 8.1 to 8.3), for our own clients. Sender: is never added nor taken
+ * away: whose address From: may name is smtpd_sender_login_maps' business. */
 static void add_missing_fields(struct session *session, struct content *content) {
     const struct config *config = session->smtpd->config;
     struct content_header *header = &content->header;
     int64_t now = clock_date() / CLOCK_SECOND;
-    if (content->raw || (!session->rewrites_headers && !config->always_add_missing_headers)) return;
+    if (content->raw || !completes_header(session)) return;
     if (!header->has_from) {
         struct mail_address from = session->transaction->sender;
         if (!mail_address_is_null(&from) || mail_address_from_parts(STR("MAILER-DAEMON"), config->myorigin,
@@ -320,7 +333,7 @@ static bool may_be_accepted(struct session *session, struct content *content, st
     } else if ((int64_t)content->header.hops > hops) {
         refusal_set(refusal, 554, "5.4.6", "Error: too many hops");
     } else {
-        return policy_end_of_data(session, refusal);
+        return policy_end_of_data(session, refusal) && login_may_send(session, content->received, refusal);
     }
     reply_log(session, "reject", "END-OF-MESSAGE", refusal, &session->transaction->sender, NULL);
     return false;
@@ -332,6 +345,11 @@ static bool commit(struct session *session, struct content *content, struct refu
     const struct client *client = &session->client;
     struct intake_failure failure = {0};
     struct str protocol = str_from(session_protocol(session, false));
+    struct envelope_wish wish = transaction->wish;
+    /* RFC 8689 section 5: REQUIRETLS counts more than the header field. */
+    if (wish.tls == 0 && session->smtpd->config->tls_required_enable &&
+        content_header_tls_not_required(&content->header))
+        wish.tls = TLS_WISH_NOT_REQUIRED;
     const struct intake_envelope envelope = {
         .sender = mail_address_text(&transaction->sender),
         .envelope_id = transaction->envelope_id,
@@ -348,6 +366,7 @@ static bool commit(struct session *session, struct content *content, struct refu
         .login = client->login,
         .message_id = content_header_message_id(&content->header),
         .hold_reason = transaction->hold_reason,
+        .wish = wish,
         .recipients = transaction->recipients,
         .recipient_count = transaction->recipient_count,
     };
@@ -357,18 +376,26 @@ static bool commit(struct session *session, struct content *content, struct refu
     return false;
 }
 
+/* RFC 6710 section 4: a priority that is not the one asked for is told, first of all. */
+static bool say_accepted(struct session *session, const char *who) {
+    const struct transaction *transaction = session->transaction;
+    const char *queue_id = transaction->content->queue_id;
+    if (transaction->priority_changed)
+        return reply(session, 250, "2.3.6", "%d is the new priority assigned to the message; %sOk: queued as %s",
+                     transaction->wish.priority, who, queue_id);
+    return reply(session, 250, "2.0.0", "%sOk: queued as %s", who, queue_id);
+}
+
 /* One reply; in LMTP one for each recipient (RFC 2033 4.2), the same for all. */
 static bool answer(struct session *session, bool accepted, const struct refusal *refusal) {
     const struct transaction *transaction = session->transaction;
-    const char *queue_id = transaction->content->queue_id;
-    if (!session->smtpd->lmtp) {
-        if (!accepted) return reply_refusal(session, refusal);
-        return reply(session, 250, "2.0.0", "Ok: queued as %s", queue_id);
-    }
+    if (!session->smtpd->lmtp) return accepted ? say_accepted(session, "") : reply_refusal(session, refusal);
     for (size_t i = 0; i < transaction->recipient_count; i++) {
         struct str address = transaction->recipients[i].address;
+        char who[SMTPD_TEXT_MAX];
+        snprintf(who, sizeof who, "<%.*s> ", STR_ARGS(str_slice(address, 0, SMTPD_TEXT_MAX - 10)));
         if (accepted)
-            reply(session, 250, "2.0.0", "<%.*s> Ok: queued as %s", STR_ARGS(address), queue_id);
+            say_accepted(session, who);
         else
             reply(session, refusal->code, refusal->status, "<%.*s> %s", STR_ARGS(address), refusal->text);
     }

@@ -13,6 +13,12 @@ struct str content_header_message_id(const struct content_header *header) {
     return str_trim(str_make(header->message_id, header->message_id_length));
 }
 
+bool content_header_tls_not_required(const struct content_header *header) {
+    /* One that fills the room may have been cut. */
+    return header->tls_required_length < sizeof header->tls_required &&
+           str_equal_nocase(str_trim(str_make(header->tls_required, header->tls_required_length)), STR("No"));
+}
+
 static bool list_has(struct str list, struct str name) {
     struct str word;
     while (str_next_word(&list, ", \t", &word))
@@ -29,6 +35,8 @@ static void open_field(struct content_header *header) {
     header->open_field = true;
     header->is_message_id = str_equal_nocase(name, STR("Message-ID")) && !header->has_message_id;
     if (header->is_message_id) header->has_message_id = true;
+    header->is_tls_required = str_equal_nocase(name, STR("TLS-Required"));
+    if (header->is_tls_required) header->tls_required_length = 0;
     if (str_equal_nocase(name, STR("Received"))) header->hops++;
     if (str_equal_nocase(name, STR("Date"))) header->has_date = true;
     if (str_equal_nocase(name, STR("From"))) header->has_from = true;
@@ -60,6 +68,12 @@ static void value(struct content_header *header, struct str text, struct buf *ou
         size_t length = text.length < room ? text.length : room;
         memcpy(header->message_id + header->message_id_length, text.data, length);
         header->message_id_length += length;
+    }
+    if (header->is_tls_required) {
+        size_t room = sizeof header->tls_required - header->tls_required_length;
+        size_t length = text.length < room ? text.length : room;
+        memcpy(header->tls_required + header->tls_required_length, text.data, length);
+        header->tls_required_length += length;
     }
     emit(header, text, out);
 }
@@ -113,7 +127,7 @@ bool content_header_text(struct content_header *header, struct str text, struct 
         }
         if (c != ':') {
             struct str mark = STR("Mailbox-Line: ");
-            header->dropping = header->cutting = header->is_message_id = false;
+            header->dropping = header->cutting = header->is_message_id = header->is_tls_required = false;
             header->field_bytes = 0;
             header->open_field = true;
             emit(header, mark, out);

@@ -68,10 +68,10 @@ static int64_t limit_of(const struct limits *limits, enum limited_event event) {
         return limits->config->smtpd_client_message_rate_limit;
     case LIMITED_RECIPIENT:
         return limits->config->smtpd_client_recipient_rate_limit;
-    case LIMITED_AUTH:
-        return limits->config->smtpd_client_auth_rate_limit;
     case LIMITED_TLS:
         return limits->config->smtpd_client_new_tls_session_rate_limit;
+    case LIMITED_AUTH:
+        return limits->config->smtpd_client_auth_rate_limit;
     case LIMITED_COUNT:
         break;
     }

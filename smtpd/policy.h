@@ -69,6 +69,12 @@ enum verdict access_check_helo(struct policy *policy, struct str table);
 enum verdict access_check_sender(struct policy *policy, struct str table);
 enum verdict access_check_recipient(struct policy *policy, struct str table);
 
+/* sender_login.c: reject_sender_login_mismatch and its kin */
+enum verdict sender_login_check(struct policy *policy, struct str argument);
+enum verdict sender_login_check_known(struct policy *policy, struct str argument);
+enum verdict sender_login_check_authenticated(struct policy *policy, struct str argument);
+enum verdict sender_login_check_unauthenticated(struct policy *policy, struct str argument);
+
 /* restrictions.c */
 enum verdict restriction_unlisted_recipient(struct policy *policy, struct str argument);
 enum verdict restriction_unlisted_sender(struct policy *policy, struct str argument);

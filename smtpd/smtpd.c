@@ -8,12 +8,14 @@
  *   policy.c        the stages of access policy; restrictions.c its words, access.c its tables
  *   sasl.c          which mechanisms AUTH offers to whom
  *   limits.c        how many sessions, messages and recipients a client may have
+ *   login_limits.c  what an account may send; sender_login.c as whom
  *   reply.c         what is said, and logged when something is refused
  *
  * It runs as tern-smtpd in an empty root directory, opens no file, and asks cleanup
  * (which hands over an open queue file for large content), lookup and auth. It parses strangers' bytes and
  * holds nothing else. */
 #include "smtpd.h"
+#include "date.h"
 #include "log.h"
 #include "log_text.h"
 #include <errno.h>
@@ -56,7 +58,7 @@ const struct command smtpd_commands[] = {
 const size_t smtpd_command_count = ARRAY_LENGTH(smtpd_commands);
 _Static_assert(ARRAY_LENGTH(smtpd_commands) <= SMTPD_COMMANDS_MAX, "struct session counts each command");
 
-/* ---- the extensions, in the order in which EHLO names them. */
+/* ---- the extensions, in the order in which EHLO names them */
 
 static bool always(const struct session *session) {
     (void)session;
@@ -68,6 +70,9 @@ static bool if_vrfy(const struct session *session) {
 static bool if_utf8(const struct session *session) {
     return session->smtpd->config->smtputf8_enable;
 }
+static bool if_require_tls(const struct session *session) {
+    return session->tls && session->smtpd->config->requiretls_enable;
+}
 static bool if_tls(const struct session *session) {
     return session->tls_possible && !session->tls;
 }
@@ -78,6 +83,29 @@ static bool if_xforward(const struct session *session) {
     return session->xforward_allowed;
 }
 
+static bool if_future_release(const struct session *session) {
+    return session->client.login.length && session->smtpd->config->smtpd_future_release_limit > 0;
+}
+
+static void future_release_argument(const struct session *session, struct buf *line) {
+    int64_t limit = session->smtpd->config->smtpd_future_release_limit;
+    buf_printf(line, " %lld ", (long long)limit);
+    date_append_rfc3339(line, (clock_date() / CLOCK_SECOND + limit) * CLOCK_SECOND, 0, 0);
+    buf_truncate(line, line->length - strlen("+00:00")); /* RFC 4865 wants it in UTC */
+    buf_append_char(line, 'Z');
+}
+static void deliver_by_argument(const struct session *session, struct buf *line) {
+    int64_t minimum = session->smtpd->config->smtpd_deliver_by_minimum;
+    if (minimum) buf_printf(line, " %lld", (long long)minimum);
+}
+static void limits_argument(const struct session *session, struct buf *line) {
+    const struct config *config = session->smtpd->config;
+    buf_printf(line, " RCPTMAX=%lld", (long long)config->smtpd_recipient_limit);
+    if (config->smtpd_session_message_limit)
+        buf_printf(line, " MAILMAX=%lld", (long long)config->smtpd_session_message_limit);
+    if (config->smtpd_recipient_domain_limit)
+        buf_printf(line, " RCPTDOMAINMAX=%lld", (long long)config->smtpd_recipient_domain_limit);
+}
 static void size_argument(const struct session *session, struct buf *line) {
     if (session->smtpd->config->message_size_limit)
         buf_printf(line, " %lld", (long long)session->smtpd->config->message_size_limit);
@@ -119,6 +147,11 @@ const struct extension smtpd_extensions[] = {
     {"SMTPUTF8", SMTP_PARAMETER_SMTPUTF8, if_utf8, NULL},
     {"CHUNKING", 0, always, NULL},
     {"BINARYMIME", SMTP_PARAMETER_BINARYMIME, always, NULL},
+    {"REQUIRETLS", SMTP_PARAMETER_REQUIRETLS, if_require_tls, NULL},
+    {"FUTURERELEASE", SMTP_PARAMETER_FUTURERELEASE, if_future_release, future_release_argument},
+    {"DELIVERBY", SMTP_PARAMETER_DELIVERBY, always, deliver_by_argument},
+    {"MT-PRIORITY", SMTP_PARAMETER_MT_PRIORITY, always, NULL},
+    {"LIMITS", 0, always, limits_argument},
     {"HELP", 0, always, NULL},
 };
 const size_t smtpd_extension_count = ARRAY_LENGTH(smtpd_extensions);
@@ -297,7 +330,8 @@ static bool prepare(struct service *service, struct failure *failure) {
 static bool start(struct service *service, struct failure *failure) {
     struct smtpd *smtpd = service_context(service);
     (void)failure;
-    smtpd->intake = intake_source_create(service_client(service, "cleanup", NULL, NULL), smtpd->config);
+    smtpd->cleanup = service_client(service, "cleanup", NULL, NULL);
+    smtpd->intake = intake_source_create(smtpd->cleanup, smtpd->config);
     smtpd->resolve = resolve_create(service, 0);
     if (smtpd->config->smtpd_sasl_auth_enable) smtpd->auth = auth_client_create(service);
     smtpd->limits = limits_create(smtpd->config);

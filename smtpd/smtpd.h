@@ -13,6 +13,7 @@
 #include "content_header.h"
 #include "content_scan.h"
 #include "endpoint.h"
+#include "envelope_wish.h"
 #include "hash.h"
 #include "host_list.h"
 #include "intake.h"
@@ -58,6 +59,7 @@ struct smtpd {
     struct service *service;
     const struct config *config;
     struct intake_source *intake;
+    struct ipc_client *cleanup;
     struct resolve *resolve;
     struct auth_client *auth; /* NULL: AUTH is not offered */
     struct match_list *sasl_filter;
@@ -126,9 +128,11 @@ struct session {
     const char *where;               /* the command of the last line, for logs */
     deadline ends;
     uint32_t succeeded[SMTPD_COMMANDS_MAX], tried[SMTPD_COMMANDS_MAX], unknown;
-    uint32_t errors, junk, discarded_extensions;
+    uint32_t errors, junk, discarded_extensions, messages;
+    uint32_t rejected; /* recipients refused to who has logged in, not told of yet (login_limits.c) */
     uint8_t greeting;     /* enum session_state without a transaction: NEW or GREETED */
     bool extended;        /* EHLO or LHLO */
+    bool encrypted;       /* TLS is on */
     bool closing;         /* after this reply */
     bool connection_lost; /* nothing can be said any more */
     bool pipelined;       /* sent ahead where it must not (logged once) */
@@ -190,8 +194,10 @@ struct transaction {
     uint64_t size;       /* MAIL's SIZE, which nobody has to believe; 0: not given */
     enum return_content return_content;
     struct str envelope_id, hold_reason;
-    struct str submitter; /* MAIL's AUTH parameter (RFC 4954 5), as Postfix logs it: sasl_sender; empty: none */
-    struct buf prepended; /* header lines of PREPEND */
+    struct envelope_wish wish;
+    bool priority_changed; /* the client asked for a higher one */
+    struct str submitter;  /* MAIL's AUTH parameter (RFC 4954 5), as Postfix logs it: sasl_sender; empty: none */
+    struct buf prepended;  /* header lines of PREPEND */
     struct ipc_recipient *recipients;
     size_t recipient_count, recipient_room, overshoot;
     struct content *content; /* from DATA or the first BDAT */
@@ -257,8 +263,8 @@ bool cmd_vrfy(struct session *session, struct str argument);
 bool cmd_expn(struct session *session, struct str argument);
 bool cmd_help(struct session *session, struct str argument);
 bool cmd_etrn(struct session *session, struct str argument);
-bool cmd_auth(struct session *session, struct str argument);
 bool cmd_starttls(struct session *session, struct str argument);
+bool cmd_auth(struct session *session, struct str argument);
 bool cmd_xclient(struct session *session, struct str argument);
 bool cmd_xforward(struct session *session, struct str argument);
 
@@ -277,20 +283,6 @@ void reply_log(struct session *session, const char *verb, const char *where, con
                const struct mail_address *sender, const char *recipient);
 void refusal_set(struct refusal *refusal, unsigned code, const char *status, const char *format, ...) PRINTF_LIKE(4, 5);
 
-/* ---- sasl.c: what AUTH needs to know of a session */
-
-/* Finds out, for EHLO, which mechanisms there are for the session (session->mechanisms). May suspend. */
-void sasl_offer(struct session *session);
-/* True if the client's lines may be as long as AUTH needs them. */
-bool sasl_is_offered(const struct session *session);
-/* What a connection's TLS ties a login to. */
-struct sasl_bindings {
-    uint8_t exporter[32], end_point[64];
-    size_t exporter_length, end_point_length;
-};
-/* Who it is about; texts are borrowed from the session and from bindings. */
-struct auth_subject sasl_subject(const struct session *session, struct sasl_bindings *bindings);
-
 /* ---- session_tls.c */
 
 /* Reads the settings and the authorities' certificates, before the sandbox. */
@@ -306,6 +298,19 @@ bool session_start_tls(struct session *session, bool (*ready)(struct session *se
 /* For the Received: line, if it is to tell of TLS; cipher and details hold its texts. */
 void session_tls_trace(const struct session *session, struct buf *cipher, struct buf *details,
                        struct received *received);
+
+/* ---- sasl.c: what AUTH needs to know of a session */
+
+/* Finds out, for EHLO, which mechanisms there are for the session (session->mechanisms). May suspend. */
+void sasl_offer(struct session *session);
+/* True if the client's lines may be as long as AUTH needs them. */
+bool sasl_is_offered(const struct session *session);
+/* Who it is about; texts are borrowed from the session and from bindings. */
+struct sasl_bindings {
+    uint8_t exporter[32], end_point[64];
+    size_t exporter_length, end_point_length;
+};
+struct auth_subject sasl_subject(const struct session *session, struct sasl_bindings *bindings);
 
 /* ---- limits.c: concurrency and rates by client */
 
@@ -325,6 +330,15 @@ void limits_leave(struct limits *limits, struct str key);
 void limits_expire(struct limits *limits);
 /* Logs "warning: WHAT limit exceeded: N from CLIENT for service S". */
 void limits_log(const struct session *session, const char *what, uint64_t count);
+
+/* ---- login_limits.c: what an account may send, counted in one place for all processes */
+
+/* At MAIL: may it send a message now? False: it was told why not. */
+bool login_may_begin(struct session *session);
+/* A recipient was refused to it. */
+void login_rejected(struct session *session);
+/* At the end of the content, which is counted: true if it is taken, perhaps on hold (the transaction's hold_reason). */
+bool login_may_send(struct session *session, uint64_t bytes, struct refusal *refusal);
 
 /* ---- policy.c: access policy by stage. True: go on. False: refused, the refusal is
  * logged and (but for policy_connect) said. */

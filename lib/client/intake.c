@@ -65,9 +65,8 @@ static bool refuse_result(struct intake_failure *failure, enum ipc_result result
 
 static enum ipc_result ask_for_ids(struct intake_source *source, deadline until, struct arena *arena,
                                    struct ipc_reply *reply) {
-    enum ipc_result result =
-        ipc_ask(source->cleanup, IPC_CLEANUP_IDS, &(struct ipc_cleanup_ids){}, -1, IPC_CLEANUP_IDS_GIVEN, until, arena,
-                reply, NULL);
+    enum ipc_result result = ipc_ask(source->cleanup, IPC_CLEANUP_IDS, &(struct ipc_cleanup_ids){}, -1,
+                                     IPC_CLEANUP_IDS_GIVEN, until, arena, reply, NULL);
     if (result != IPC_OK) return result;
     const struct ipc_cleanup_ids_given *given = reply->message;
     source->next_id = given->first;
@@ -85,7 +84,8 @@ static bool take_id(struct intake_source *source, deadline until, char id[QUEUE_
     struct ipc_reply reply = {.descriptor = -1};
     enum ipc_result result = IPC_OK;
     if (deadline_left(source->ids_until) == 0) source->ids_left = 0;
-    while (source->ids_left == 0 && result == IPC_OK) result = ask_for_ids(source, until, arena, &reply);
+    while (source->ids_left == 0 && result == IPC_OK)
+        result = ask_for_ids(source, until, arena, &reply);
     if (result == IPC_OK) {
         queue_id_format(source->next_id, source->long_form, id);
         source->next_id += queue_id_step(source->long_form);
@@ -295,8 +295,7 @@ static bool close_content(struct intake *intake) {
     /* Even nothing is written out: content of no length has its file, too. */
     write_out(intake);
     if (intake->fault.reply_code) return false;
-    if (!intake->on_disk)
-        return fcntl(intake->file, F_ADD_SEALS, ALL_SEALS) == 0 || fault_errno(intake, errno);
+    if (!intake->on_disk) return fcntl(intake->file, F_ADD_SEALS, ALL_SEALS) == 0 || fault_errno(intake, errno);
     int closed = close(intake->file);
     intake->file = -1;
     return closed == 0 || fault_errno(intake, errno);
@@ -335,6 +334,12 @@ static bool commit(struct intake *intake, const struct intake_envelope *envelope
             .age = age_of(intake),
             .recipients = {buf_str(&rows), count},
             .report = (uint64_t)envelope->report,
+            .release = (uint64_t)envelope->wish.release,
+            .deliver_by = (uint64_t)envelope->wish.deliver_by,
+            .by_mode = (uint64_t)envelope->wish.by_mode,
+            .by_trace = envelope->wish.by_trace,
+            .priority = priority_to_number(envelope->wish.priority),
+            .tls = envelope->wish.tls,
         };
         result = ipc_ask(intake->source->cleanup, IPC_CLEANUP_COMMIT, &request, intake->file, IPC_CLEANUP_COMMITTED,
                          until, arena, &reply, NULL);

@@ -16,6 +16,7 @@
 #define TERN_INTAKE_H
 
 #include "delivery.h"
+#include "envelope_wish.h"
 #include "ipc.h"
 
 struct config;
@@ -39,6 +40,7 @@ struct intake_envelope {
     enum report_kind report;
     struct str client_name, client_address, helo, protocol, login, message_id;
     struct str hold_reason;
+    struct envelope_wish wish;
     const struct ipc_recipient *recipients;
     size_t recipient_count;
 };

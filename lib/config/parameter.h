@@ -39,10 +39,12 @@ enum parameter_scope {
     SCOPE_TLSRPT = 1 << 15,
     SCOPE_ALL = (1 << 16) - 1,
     /* Whoever takes content in. */
-    SCOPE_INTAKE = SCOPE_SMTPD | SCOPE_CLEANUP | SCOPE_PICKUP | SCOPE_LOCAL | SCOPE_BOUNCE,
+    SCOPE_INTAKE = SCOPE_SMTPD | SCOPE_CLEANUP | SCOPE_PICKUP | SCOPE_LOCAL | SCOPE_BOUNCE | SCOPE_TLSRPT,
     /* Whoever delivers. */
     SCOPE_AGENTS = SCOPE_SMTP | SCOPE_LOCAL,
-    /* No scope but a mark: tern's own parameter, not Postfix's. */
+    /* No scopes but marks: what its tables hold is told by no message of lookup but those made for it ... */
+    PARAMETER_SECRET = 1 << 29,
+    /* ... and: tern's own parameter, not Postfix's. */
     PARAMETER_OWN = 1 << 30,
 };
 

@@ -15,11 +15,16 @@ lib_mail_libmail_a_SOURCES += \
 lib_mail_libmail_a_SOURCES += \
 	lib/mail/address_list.c lib/mail/address_list.h \
 	lib/mail/smtp_command.c lib/mail/smtp_command.h \
+	lib/mail/envelope_wish.c lib/mail/envelope_wish.h \
+	lib/mail/sasl_client.c lib/mail/sasl_client.h \
 	lib/mail/smtp_reply.c lib/mail/smtp_reply.h \
 	lib/mail/received.c lib/mail/received.h
 lib_mail_libmail_a_SOURCES += \
 	lib/mail/dsn.c lib/mail/dsn.h \
 	lib/mail/mime.c lib/mail/mime_value.c lib/mail/mime.h
+lib_mail_libmail_a_SOURCES += lib/mail/sts_policy.c lib/mail/sts_policy.h
+lib_mail_libmail_a_SOURCES += lib/mail/tlsrpt_record.c lib/mail/tlsrpt_record.h
+lib_mail_libmail_a_SOURCES += lib/mail/tlsrpt_report.c lib/mail/tlsrpt_report.h
 lib_mail_libmail_a_SOURCES += lib/mail/notice_template.c lib/mail/notice_template.h
 lib_mail_libmail_a_SOURCES += \
 	lib/mail/crlf_view.c lib/mail/crlf_view.h

@@ -175,6 +175,10 @@ bool received_append(struct buf *out, const struct received *received) {
         mail_address_append_path(piece, received->recipient);
         put_piece(&folder);
     }
+    if (received->priority != 0) {
+        buf_printf(piece, "priority %d", received->priority);
+        put_piece(&folder);
+    }
     /* The ';' stands with what comes before it, the date on a line of its own. */
     buf_append(out, STR(";\n\t"));
     date_append_rfc5322(out, received->date, received->offset_minutes);

@@ -20,7 +20,7 @@ enum received_tls_client {
 struct received {
     struct str helo;           /* what the client called itself; empty if it did not */
     struct str client_name;    /* verified reverse name, or "unknown" */
-    struct str client_address; /* presentation form; IPv6 gets its tag here */
+    struct str client_address; /* presentation form; IPv6 gets its tag here; empty: the client is not named */
     struct str by;             /* our host name */
     struct str with;           /* ESMTPSA and so on: see received_protocol */
     struct str queue_id;
@@ -35,6 +35,7 @@ struct received {
     struct str authenticated; /* the user to name; empty to say nothing */
     struct str mail_name;     /* "tern": the comment after by; empty to leave out */
     int64_t user_id;          /* local submission, with helo and client empty: (from userid N); -1 if none */
+    int priority;             /* RFC 6710 section 4.7; 0 is not said */
 };
 
 /* Appends "Received: ..." and LF. */

@@ -96,6 +96,7 @@ static void read_limits(struct str arguments, struct smtp_ehlo *ehlo) {
         if (!str_cut(word, '=', &name, &value) || !str_to_u64(value, 1000000, &number)) continue;
         if (str_equal_nocase(name, STR("RCPTMAX"))) ehlo->rcpt_max = number;
         if (str_equal_nocase(name, STR("MAILMAX"))) ehlo->mail_max = number;
+        if (str_equal_nocase(name, STR("RCPTDOMAINMAX"))) ehlo->rcpt_domain_max = number;
     }
 }
 

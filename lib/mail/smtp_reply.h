@@ -91,6 +91,7 @@ struct smtp_ehlo {
     struct str xforward;
     uint64_t rcpt_max; /* LIMITS RCPTMAX, MAILMAX (RFC 9422); 0 if not told */
     uint64_t mail_max;
+    uint64_t rcpt_domain_max; /* RCPTDOMAINMAX */
 };
 
 /* Reads the text of an EHLO reply as smtp_reply collects it (lines parted by

@@ -12,7 +12,8 @@ lib_net_libnet_a_SOURCES += \
 lib_net_libnet_a_SOURCES += \
 	lib/net/endpoint.c lib/net/endpoint.h \
 	lib/net/proxy_protocol.c lib/net/proxy_protocol.h \
-	lib/net/stream.c lib/net/stream.h
+	lib/net/stream.c lib/net/stream.h \
+	lib/net/url.c lib/net/url.h
 # TLS
 lib_net_libnet_a_SOURCES += lib/net/tls.h lib/net/tls_key.h lib/net/tls_internal.h \
 	lib/net/tls_chain.c lib/net/tls_chain.h \

@@ -35,8 +35,9 @@ static struct tls_identity *begin(struct tls_identities *list, struct failure *f
 }
 
 bool tls_identities_add(struct tls_identities *list, const struct tls_identities *others) {
-    if (list->count + others->count > TLS_IDENTITY_LIMIT) return false;
-    for (size_t i = 0; i < others->count; i++) {
+    size_t count = others->count; /* which may be the same list */
+    if (list->count + count > TLS_IDENTITY_LIMIT) return false;
+    for (size_t i = 0; i < count; i++) {
         const struct tls_identity *from = &others->items[i];
         struct tls_identity *to = &list->items[list->count++];
         *to = *from;

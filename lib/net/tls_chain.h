@@ -11,7 +11,7 @@
 #include "tls_key.h"
 
 #define TLS_IDENTITY_LIMIT  8               /* in one list */
-#define TLS_CHAIN_PEM_LIMIT ((size_t)60000) /* of the certificates of one */
+#define TLS_CHAIN_PEM_LIMIT ((size_t)30000) /* of the certificates of one */
 
 struct tls_identity {
     X509 *certificate;                     /* the key's own; NULL until it was met */

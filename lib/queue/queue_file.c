@@ -74,7 +74,24 @@ bool queue_header_parse(struct str bytes, struct queue_header *header, struct fa
 
 /* ---- envelope: one record for the message, one for each recipient */
 
+#define BY_TRACE 4 /* beside the mode */
+
 enum record_type { RECORD_MESSAGE = 'm', RECORD_ENVELOPE_RECIPIENT = 'R' };
+
+static void pack_option(struct buf *bytes, enum queue_option option, int64_t value) {
+    record_number(bytes, (uint64_t)option);
+    record_number(bytes, (uint64_t)value);
+}
+
+static void pack_wish(struct buf *bytes, const struct envelope_wish *wish) {
+    if (wish->release > 0) pack_option(bytes, QUEUE_OPTION_RELEASE, wish->release);
+    if (wish->by_mode != DELIVER_BY_NOT) {
+        pack_option(bytes, QUEUE_OPTION_DELIVER_BY, wish->deliver_by);
+        pack_option(bytes, QUEUE_OPTION_BY_MODE, (int64_t)wish->by_mode + (wish->by_trace ? BY_TRACE : 0));
+    }
+    if (wish->priority) pack_option(bytes, QUEUE_OPTION_PRIORITY, (int64_t)priority_to_number(wish->priority));
+    if (wish->tls) pack_option(bytes, QUEUE_OPTION_TLS, wish->tls);
+}
 
 bool queue_envelope_pack(const struct queue_envelope *envelope, struct buf *bytes) {
     size_t begin = record_begin(bytes, RECORD_MESSAGE);
@@ -94,6 +111,7 @@ bool queue_envelope_pack(const struct queue_envelope *envelope, struct buf *byte
     record_number(bytes, envelope->on_hold);
     record_number(bytes, envelope->recipient_count);
     record_number(bytes, envelope->report);
+    pack_wish(bytes, &envelope->wish);
     if (!record_end(bytes, begin)) return false;
     for (size_t i = 0; i < envelope->recipient_count; i++) {
         const struct queue_recipient *recipient = &envelope->recipients[i];
@@ -127,6 +145,39 @@ static bool read_copied(struct str *fields, struct arena *arena, struct str *tex
     return record_read_text(fields, &borrowed) && arena_copy(arena, borrowed, text);
 }
 
+static bool parse_by_mode(struct str *fields, struct envelope_wish *wish) {
+    unsigned mode;
+    if (!read_small(fields, DELIVER_BY_RETURN + BY_TRACE, &mode) || mode % BY_TRACE > DELIVER_BY_RETURN) return false;
+    wish->by_mode = (enum deliver_by_mode)(mode % BY_TRACE);
+    wish->by_trace = mode >= BY_TRACE;
+    return true;
+}
+
+static bool parse_priority(struct str *fields, struct envelope_wish *wish) {
+    unsigned number;
+    if (!read_small(fields, PRIORITY_COUNT - 1, &number)) return false;
+    wish->priority = priority_from_number(number);
+    return true;
+}
+
+static bool parse_option(struct str *fields, struct envelope_wish *wish) {
+    unsigned option;
+    if (!read_small(fields, QUEUE_OPTION_TLS, &option)) return false;
+    switch ((enum queue_option)option) {
+    case QUEUE_OPTION_RELEASE:
+        return read_date(fields, &wish->release);
+    case QUEUE_OPTION_DELIVER_BY:
+        return read_date(fields, &wish->deliver_by);
+    case QUEUE_OPTION_BY_MODE:
+        return parse_by_mode(fields, wish);
+    case QUEUE_OPTION_PRIORITY:
+        return parse_priority(fields, wish);
+    case QUEUE_OPTION_TLS:
+        return read_small(fields, TLS_WISH_ALL, &wish->tls);
+    }
+    return false;
+}
+
 static bool parse_message(struct str fields, struct arena *arena, struct queue_envelope *envelope) {
     unsigned smtputf8, on_hold, count, report = 0;
     if (!read_copied(&fields, arena, &envelope->queue_id) || !read_date(&fields, &envelope->arrival) ||
@@ -138,8 +189,11 @@ static bool parse_message(struct str fields, struct arena *arena, struct queue_e
         !read_copied(&fields, arena, &envelope->message_id) || !read_small(&fields, 1, &on_hold) ||
         !read_small(&fields, RECIPIENT_LIMIT, &count))
         return false;
-    /* Files from before there were reports end here. */
+    /* Files from before there were reports end here, those from before there were options after it. */
     if (fields.length && !read_small(&fields, REPORT_LAST, &report)) return false;
+    while (fields.length)
+        if (!parse_option(&fields, &envelope->wish)) return false;
+    envelope->next_attempt = envelope->wish.release;
     envelope->report = report;
     envelope->smtputf8 = smtputf8;
     envelope->on_hold = on_hold;
@@ -173,6 +227,7 @@ bool queue_event_pack(const struct queue_event *event, struct buf *bytes) {
     case EVENT_DELAY_NOTICE:
     case EVENT_EXPIRE:
     case EVENT_REPORT:
+    case EVENT_LATE_NOTICE:
         record_number(bytes, event->state);
         break;
     }
@@ -209,6 +264,8 @@ static bool apply_event(char type, struct str fields, struct arena *arena, struc
         envelope->force_expire = true;
     } else if (type == EVENT_REPORT) {
         envelope->report_sent = when;
+    } else if (type == EVENT_LATE_NOTICE) {
+        envelope->late_notice = when;
     }
     return true;
 }

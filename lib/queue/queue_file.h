@@ -5,7 +5,10 @@
  *             CRC-32C, and a CRC-32C of the header itself. Written at commit;
  *             before that it is not there and the file is not a message.
  *   content   from byte 256, LF line ends (BINARYMIME: as it came)
- *   envelope  records, in the file until it is removed
+ *   envelope  records, in the file until it is removed: the message's, then one for each recipient.
+ *             The message's ends in what a client may ask for besides, as pairs of numbers
+ *             (queue_option and value), those that were asked for alone; one that is not known
+ *             is not passed over.
  *   events    records appended after commit: what happened to each recipient.
  *             A torn record at the end is recognised by its check sum and cut.
  *
@@ -25,6 +28,7 @@
 
 #include "buf.h"
 #include "compiler.h"
+#include "envelope_wish.h"
 #include "failure.h"
 #include "memory.h"
 #include "str.h"
@@ -57,6 +61,15 @@ enum queue_recipient_state {
     QUEUE_RECIPIENT_DELIVERED = 3, /* a success notice is owed (NOTIFY=SUCCESS) */
 };
 
+/* Of the message's record; the numbers stand in files. */
+enum queue_option {
+    QUEUE_OPTION_RELEASE = 1,    /* date, seconds */
+    QUEUE_OPTION_DELIVER_BY = 2, /* date, seconds */
+    QUEUE_OPTION_BY_MODE = 3,    /* enum deliver_by_mode, 4 more with trace */
+    QUEUE_OPTION_PRIORITY = 4,   /* priority_to_number */
+    QUEUE_OPTION_TLS = 5,        /* bits of enum tls_wish */
+};
+
 /* A message's envelope with all that happened; lives in one arena. */
 struct queue_envelope {
     struct str queue_id;
@@ -66,12 +79,14 @@ struct queue_envelope {
     unsigned report; /* enum report_kind */
     bool smtputf8;
     struct str client_name, client_address, helo, protocol, login, message_id;
+    struct envelope_wish wish;
     struct queue_recipient *recipients;
     size_t recipient_count;
     /* from the events: */
     unsigned attempts;
-    int64_t next_attempt; /* seconds; 0: at once */
+    int64_t next_attempt; /* seconds; 0: at once. Before any attempt: wish.release */
     int64_t delay_notice; /* seconds when a delay notice was sent, 0: none */
+    int64_t late_notice;  /* seconds when a notice was sent that the message is later than DELIVERBY asked; 0: none */
     int64_t report_sent;  /* seconds when the report was sent, 0: not yet */
     bool force_expire;
     bool on_hold;
@@ -91,6 +106,7 @@ enum queue_event_type {
     EVENT_DELAY_NOTICE = 'd',
     EVENT_EXPIRE = 'x',
     EVENT_REPORT = 'v',
+    EVENT_LATE_NOTICE = 'l',
 };
 struct queue_event {
     enum queue_event_type type;

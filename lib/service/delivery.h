@@ -33,6 +33,8 @@ enum report_kind {
 };
 /* ternsuper's wishes. */
 enum queue_change { QUEUE_DELETE = 0, QUEUE_HOLD = 1, QUEUE_RELEASE = 2, QUEUE_REQUEUE = 3, QUEUE_EXPIRE = 4, QUEUE_EXPIRE_RELEASE = 5 };
+/* tern submission's wishes for an account: its mail goes on hold, or no longer does; what is on hold goes on, or goes. */
+enum login_change { LOGIN_CHANGE_HOLD = 0, LOGIN_CHANGE_LIFT = 1, LOGIN_CHANGE_RELEASE = 2, LOGIN_CHANGE_DELETE = 3 };
 /* Postfix's address classes. */
 enum address_class { CLASS_LOCAL = 0, CLASS_VIRTUAL_ALIAS = 1, CLASS_VIRTUAL_MAILBOX = 2, CLASS_RELAY = 3, CLASS_DEFAULT = 4 };
 enum local_kind { LOCAL_UNKNOWN = 0, LOCAL_ALIAS = 1, LOCAL_USER = 2, LOCAL_VIRTUAL = 3 };

@@ -118,6 +118,9 @@ bool ipc_notify(struct ipc_peer *peer, enum ipc_type type, const void *message);
  * and the uid of the process at the other end. */
 struct str ipc_peer_service(const struct ipc_peer *peer);
 uint32_t ipc_peer_uid(const struct ipc_peer *peer);
+/* Which program the caller runs, as master says; "" if it does not. Names of services are the administrator's: what is
+ * for one program alone is asked by this. */
+struct str ipc_peer_program(const struct ipc_peer *peer);
 /* The same of a connected socket; UINT32_MAX if the kernel does not say. */
 uint32_t ipc_descriptor_uid(int descriptor);
 /* State a service keeps for a connection; freed by its own function at the end. */

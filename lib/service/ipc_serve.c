@@ -30,7 +30,7 @@ struct ipc_peer {
     bool draining; /* reads no more than what is in the socket */
     uint32_t uid;
     uint64_t process; /* of the caller, as master says; 0: unknown */
-    char service[SERVICE_NAME_MAX + 1];
+    char service[SERVICE_NAME_MAX + 1], program[SERVICE_NAME_MAX + 1];
     void *state;
     void (*destroy_state)(void *state);
     struct ipc_peer *next, **previous; /* in the list of those served */
@@ -51,6 +51,7 @@ static _Thread_local size_t all_under_way;
 static _Thread_local struct task_queue room;
 
 struct str ipc_peer_service(const struct ipc_peer *peer) { return str_from(peer->service); }
+struct str ipc_peer_program(const struct ipc_peer *peer) { return str_from(peer->program); }
 uint32_t ipc_peer_uid(const struct ipc_peer *peer) { return peer->uid; }
 void *ipc_peer_state(struct ipc_peer *peer) { return peer->state; }
 
@@ -195,7 +196,9 @@ static bool has_too_many(uint64_t process) {
 static bool take_hello(struct ipc_peer *peer, const struct ipc_packet *packet) {
     struct ipc_hello hello;
     if (!ipc_decode(packet->bytes, IPC_HELLO, &hello) || !str_equal(hello.version, ipc_version())) return false;
-    if (is_trusted(peer) && hello.service.length <= SERVICE_NAME_MAX) {
+    if (is_trusted(peer) && hello.service.length <= SERVICE_NAME_MAX && hello.program.length <= SERVICE_NAME_MAX) {
+        memcpy(peer->program, hello.program.data, hello.program.length);
+        peer->program[hello.program.length] = '\0';
         memcpy(peer->service, hello.service.data, hello.service.length);
         peer->service[hello.service.length] = '\0';
         peer->process = hello.process;

@@ -19,6 +19,16 @@ union control {
     char bytes[CMSG_SPACE(sizeof(int))];
 };
 
+/* What it carries must not lie about in the room for packets. */
+static bool is_secret(enum ipc_type type) {
+    static const enum ipc_type secrets[] = {
+        IPC_AUTH_BEGIN,     IPC_AUTH_RESPONSE,           IPC_PAM_CHECK, IPC_KEYS_TICKETS_GIVEN, IPC_HTTP_EXCHANGE,
+        IPC_HTTP_EXCHANGED, IPC_LOOKUP_CREDENTIALS_GIVEN};
+    for (size_t i = 0; i < ARRAY_LENGTH(secrets); i++)
+        if (type == secrets[i]) return true;
+    return false;
+}
+
 void ipc_socket_open(struct ipc_socket *socket, int descriptor) {
     int flags = fcntl(descriptor, F_GETFL);
     int size = (int)IPC_PACKET_LIMIT;
@@ -85,7 +95,8 @@ enum ipc_transfer ipc_socket_receive(struct ipc_socket *socket, struct ipc_packe
     struct iovec part = {.iov_base = incoming, .iov_len = IPC_PACKET_LIMIT};
     struct msghdr message = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
-    do got = recvmsg(socket->descriptor, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    do
+        got = recvmsg(socket->descriptor, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
     if (got < 0 && errno == EAGAIN) return IPC_TRANSFER_AGAIN;
     if (got < 0) {
@@ -101,9 +112,9 @@ enum ipc_transfer ipc_socket_receive(struct ipc_socket *socket, struct ipc_packe
 void *ipc_packet_decode(const struct ipc_packet *packet, struct arena *arena) {
     struct ipc_packet copy = *packet;
     void *message = arena_allocate(arena, 1, ipc_message_layout(packet->type)->size);
-    if (!message || !arena_copy(arena, packet->bytes, &copy.bytes) || !ipc_decode(copy.bytes, copy.type, message))
-        return NULL;
-    return message;
+    bool good = message && arena_copy(arena, packet->bytes, &copy.bytes) && ipc_decode(copy.bytes, copy.type, message);
+    if (is_secret(packet->type)) memory_wipe((void *)(uintptr_t)packet->bytes.data, packet->bytes.length);
+    return good ? message : NULL;
 }
 
 /* ---- sending */
@@ -123,7 +134,8 @@ static enum ipc_transfer send_now(struct ipc_socket *socket, struct str bytes, i
         control.header.cmsg_len = CMSG_LEN(sizeof(int));
         memcpy(CMSG_DATA(&control.header), &descriptor, sizeof(int));
     }
-    do sent = sendmsg(socket->descriptor, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    do
+        sent = sendmsg(socket->descriptor, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
     if (sent >= 0) return IPC_TRANSFER_DONE;
     if (errno == EAGAIN) return IPC_TRANSFER_AGAIN;
@@ -162,12 +174,16 @@ enum ipc_transfer ipc_socket_send(struct ipc_socket *socket, enum ipc_type type,
     if (!descriptor_fits(ipc_message_layout(type), descriptor)) return IPC_TRANSFER_INVALID;
     if (!socket->sender_waits) {
         enum ipc_transfer done = send_now(socket, buf_str(&outgoing), descriptor);
-        if (done != IPC_TRANSFER_AGAIN) return done;
+        if (done != IPC_TRANSFER_AGAIN) {
+            if (is_secret(type)) memory_wipe(outgoing.data, outgoing.length);
+            return done;
+        }
     }
     /* Others will use the outgoing room while this one waits. */
     struct buf kept = outgoing;
     outgoing = buf_make(0);
     enum ipc_transfer done = send_waiting(socket, buf_str(&kept), descriptor, until);
+    if (is_secret(type)) memory_wipe(kept.data, kept.length);
     buf_free(&kept);
     return done;
 }

@@ -98,6 +98,10 @@ static bool plan_directory(struct sandbox *sandbox, const struct sandbox_options
         if (options->log_directory.length > 0)
             return open_directory(options->log_directory, "", &sandbox->directory, failure);
         return open_empty(options->queue_directory, &sandbox->directory, failure);
+    case ROOT_FETCH:
+        return open_directory(options->data_directory, "fetch", &sandbox->directory, failure);
+    case ROOT_TLSRPT:
+        return open_directory(options->data_directory, "tlsrpt", &sandbox->directory, failure);
     case ROOT_EMPTY:
         return open_empty(options->queue_directory, &sandbox->directory, failure);
     }

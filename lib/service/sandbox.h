@@ -17,6 +17,7 @@
 
 struct sandbox_options {
     struct str queue_directory;
+    struct str data_directory;
     struct str log_directory; /* empty: the log service has no file */
     struct str mail_owner;    /* account, and the prefix of the others */
     unsigned sessions;        /* at most, for the memory their stacks take */

@@ -467,6 +467,7 @@ static bool set_up(struct service *service, struct failure *failure) {
     close(INHERITED_CONFIGURATION);
     service->session_limit = choose_session_limit(service);
     const struct sandbox_options options = {.queue_directory = service->config->queue_directory,
+                                            .data_directory = service->config->data_directory,
                                             .log_directory = log_directory(service->config),
                                             .mail_owner = service->config->mail_owner,
                                             .sessions = service->session_limit,

@@ -10,8 +10,10 @@
 #define USER_PICKUP "pickup"
 #define USER_LOOKUP "lookup"
 #define USER_LOG "log"
-#define USER_AUTH "auth"
+#define USER_FETCH "fetch"
+#define USER_TLSRPT "tlsrpt"
 #define USER_KEYS "keys"
+#define USER_AUTH "auth"
 #define USER_PAM "pam"
 
 #define SERVICE(NAME, program, user, root, rights, peers, descriptors, memory_mib, job)                                \

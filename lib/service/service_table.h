@@ -7,7 +7,7 @@
 #include "rights.h"
 #include "str.h"
 
-enum service_root { ROOT_SLASH, ROOT_EMPTY, ROOT_QUEUE, ROOT_DROP, ROOT_LOGS };
+enum service_root { ROOT_SLASH, ROOT_EMPTY, ROOT_QUEUE, ROOT_DROP, ROOT_LOGS, ROOT_FETCH, ROOT_TLSRPT };
 
 struct service_row {
     const char *program;

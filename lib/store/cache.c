@@ -116,7 +116,10 @@ void cache_put(struct store *store, const uint8_t folder_id[16], uint32_t uid, e
     buf_append_bytes(&cache->pending, key, sizeof key);
     buf_append_bytes(&cache->pending, &length, sizeof length);
     buf_append(&cache->pending, value);
-    if (cache->pending.length > FLUSH_AT) cache_flush(store);
+}
+
+bool cache_is_heavy(const struct store *store) {
+    return store->cache && store->cache->pending.length > FLUSH_AT;
 }
 
 static int write_pending(struct cache *cache, MDB_txn *transaction) {

@@ -112,9 +112,12 @@ enum cache_kind {
 /* The bytes, borrowed until cache_end; false if they are not there. Begins a read transaction when none is open. */
 bool cache_get(struct store *store, const uint8_t folder_id[16], uint32_t uid, enum cache_kind kind, struct str *value);
 void cache_end(struct store *store);
-/* Remembers bytes to be written at the next cache_flush (or by itself when much has gathered). */
+/* Remembers bytes to be written at the next cache_flush. */
 void cache_put(struct store *store, const uint8_t folder_id[16], uint32_t uid, enum cache_kind kind, struct str value);
 void cache_forget(struct store *store, const uint8_t folder_id[16], uint32_t uid);
+/* Writes what was remembered, and ends the reading: what cache_get gave is of no use after it. */
 void cache_flush(struct store *store);
+/* So much has gathered that it is time for cache_flush. */
+bool cache_is_heavy(const struct store *store);
 
 #endif

@@ -809,6 +809,26 @@ static void attack_table(struct attack *attack) {
     buf_free(&packet);
 }
 
+/* The accounts at other servers, which are for smtp. */
+static void attack_credentials(struct attack *attack) {
+    struct ipc_lookup_credentials question = {.host = word(attack), .nexthop = STR("x"), .sender = STR_EMPTY};
+    struct ipc_connect wanted = {.service = STR("lookup")};
+    int lookup = ask_master(attack, IPC_CONNECT, &wanted, false), descriptor;
+    struct buf packet = buf_make(0);
+    enum ipc_type type;
+    struct ipc_lookup_credentials_given answer;
+    struct ipc_failed failed;
+    if (send_typed(lookup, IPC_LOOKUP_CREDENTIALS, 1, &question, -1) != 0 ||
+        !raw_receive(lookup, 1, &packet, &type, &descriptor))
+        say(attack, "lost");
+    else if (type == IPC_FAILED && ipc_decode(buf_str(&packet), type, &failed))
+        say(attack, "refused %.*s", STR_ARGS(failed.text));
+    else if (ipc_decode(buf_str(&packet), IPC_LOOKUP_CREDENTIALS_GIVEN, &answer))
+        say(attack, "given %.*s", STR_ARGS(answer.password));
+    close(lookup);
+    buf_free(&packet);
+}
+
 /* Questions whose answers are never taken. */
 static void attack_unread(struct attack *attack) {
     uint64_t count = number(attack), sent = 0;
@@ -876,6 +896,103 @@ static void attack_types(struct attack *attack) {
     say(attack, "noise answered %u refused %u lost %u", noise.answered, noise.refused, noise.lost);
 }
 
+/* ---- keys: what it signs, gives and takes */
+
+static int connect_keys(struct attack *attack) {
+    struct ipc_connect wanted = {.service = STR("keys")};
+    return ask_master(attack, IPC_CONNECT, &wanted, false);
+}
+
+/* "!chains side name": the names of the keys of each chain. */
+static void attack_chains(struct attack *attack) {
+    struct ipc_keys_chains question = {.side = number(attack)};
+    struct ipc_keys_chains_given answer;
+    struct ipc_certificate_chain row;
+    struct buf packet = buf_make(0);
+    enum ipc_type type;
+    int keys = connect_keys(attack), descriptor;
+    size_t offset = 0;
+    bool bad = false;
+    question.server_name = word(attack);
+    if (send_typed(keys, IPC_KEYS_CHAINS, 1, &question, -1) != 0 || !raw_receive(keys, 1, &packet, &type, &descriptor) ||
+        type != IPC_KEYS_CHAINS_GIVEN || !ipc_decode(buf_str(&packet), type, &answer))
+        say(attack, "refused");
+    else
+        while (ipc_list_next(answer.chains, IPC_ROW_CERTIFICATE_CHAIN, &offset, &row, &bad)) {
+            buf_append(&attack->out, STR("key "));
+            for (size_t i = 0; i < row.key.length; i++)
+                buf_printf(&attack->out, "%02x", (unsigned char)row.key.data[i]);
+            say(attack, "%s", str_find_str(row.pem, STR("PRIVATE KEY")) == STR_NONE ? "" : " with the private key");
+        }
+    close(keys);
+    buf_free(&packet);
+}
+
+static void say_signed(struct attack *attack, int keys, uint32_t serial) {
+    struct buf packet = buf_make(0);
+    enum ipc_type type;
+    int descriptor;
+    struct ipc_keys_signed answer;
+    struct ipc_failed failed;
+    if (!raw_receive(keys, serial, &packet, &type, &descriptor))
+        say(attack, "lost");
+    else if (type == IPC_FAILED && ipc_decode(buf_str(&packet), type, &failed))
+        say(attack, "refused %.*s", STR_ARGS(failed.text));
+    else if (type == IPC_KEYS_SIGNED && ipc_decode(buf_str(&packet), type, &answer))
+        say(attack, "signed %zu", answer.signature.length);
+    buf_free(&packet);
+}
+
+/* "!sign key scheme content [times]": the answers of all but the last are not taken. */
+static void attack_sign(struct attack *attack) {
+    struct buf name = buf_make(0), content = buf_make(0);
+    append_unhex(&name, word(attack));
+    struct ipc_keys_sign question = {.key = buf_str(&name), .scheme = number(attack)};
+    append_unhex(&content, word(attack));
+    question.content = buf_str(&content);
+    uint64_t times = number(attack);
+    int keys = connect_keys(attack);
+    uint32_t sent = 0;
+    patience = 200;
+    while (sent < times && send_typed(keys, IPC_KEYS_SIGN, sent + 1, &question, -1) == 0)
+        sent++;
+    patience = 5000;
+    if (times > 1) {
+        keep(keys);
+        say(attack, "asked %u", sent);
+    } else {
+        say_signed(attack, keys, sent);
+        close(keys);
+    }
+    buf_free(&name);
+    buf_free(&content);
+}
+
+/* Ticket keys of the attacker's own, as another keys process would hand them over; and whether they come back. */
+static void attack_tickets(struct attack *attack) {
+    struct buf rows = buf_make(0), packet = buf_make(0);
+    struct ipc_keys_tickets_given given = {.good_for = 1000};
+    char name[17] = "", secret[65] = "the attacker's own, so that he can read what is under it .......";
+    enum ipc_type type;
+    int keys = connect_keys(attack), descriptor;
+    uint64_t date = (uint64_t)time(NULL);
+    for (unsigned i = 0; i < 8; i++)
+        name[i] = (char)(date >> (56 - 8 * i));
+    memcpy(name + 8, "attacker", 8);
+    struct ipc_ticket_key row = {.name = str_make(name, 16), .secret = str_make(secret, 64)};
+    if (!ipc_list_add(IPC_ROW_TICKET_KEY, &row, &rows, &given.keys.count)) return;
+    given.keys.packed = buf_str(&rows);
+    send_typed(keys, IPC_KEYS_TICKETS_GIVEN, 0, &given, -1);
+    send_typed(keys, IPC_KEYS_TICKETS, 1, &(struct ipc_keys_tickets){}, -1);
+    if (!raw_receive(keys, 1, &packet, &type, &descriptor) || type != IPC_KEYS_TICKETS_GIVEN)
+        say(attack, "lost");
+    else
+        say(attack, "%s", str_find_str(buf_str(&packet), STR("attacker")) == STR_NONE ? "not taken" : "taken");
+    close(keys);
+    buf_free(&rows);
+    buf_free(&packet);
+}
+
 /* The socket that it shares with master and with those who come after it. */
 static void attack_unlisten(struct attack *attack) {
     (void)attack;
@@ -926,8 +1043,12 @@ static const struct {
     {"!ahead", attack_ahead},
     {"!commits", attack_commits},
     {"!table", attack_table},
+    {"!credentials", attack_credentials},
     {"!unread", attack_unread},
     {"!types", attack_types},
+    {"!chains", attack_chains},
+    {"!sign", attack_sign},
+    {"!tickets", attack_tickets},
     {"!unlisten", attack_unlisten},
     {"!log", attack_log},
 };

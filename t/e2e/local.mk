@@ -14,6 +14,12 @@ t_e2e_hijacked_smtpd_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE) -iquote $(top_s
 t_e2e_hijacked_smtpd_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=cmd_noop
 t_e2e_hijacked_smtpd_LDADD = $(smtpd_smtpd_OBJECTS) $(CLIENT_LINK)
 
+# Asks fetch, for test_mta_sts.py.
+noinst_PROGRAMS += t/e2e/fetch_probe
+t_e2e_fetch_probe_SOURCES = t/e2e/fetch_probe.c
+t_e2e_fetch_probe_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE)
+t_e2e_fetch_probe_LDADD = $(SERVICE_LINK)
+
 # TLS over keys without SMTP, for test_keys.py.
 check_PROGRAMS += t/e2e/keys_probe
 t_e2e_keys_probe_SOURCES = t/e2e/keys_probe.c

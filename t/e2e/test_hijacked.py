@@ -8,7 +8,9 @@ import hashlib
 import os
 import re
 import smtplib
+import subprocess
 import threading
+import time
 
 import tern_test as t
 
@@ -162,18 +164,110 @@ def secrets(tern):
     for table in (f"texthash:{passwords}", f"hash:{passwords}", f"inline:{{x=y}}", "texthash:/etc/shadow",
                   f"proxy:texthash:{passwords}", f"pipemap:{{static:x,texthash:{passwords}}}",
                   f"unionmap:{{texthash:{passwords}}}", "unix:shadow.byname", f"socketmap:unix:{tern.spool}/public/qmgr:x",
-                  "smtp_sasl_password_maps", "no_such_parameter", "pcre:/proc/self/environ"):
+                  "smtp_sasl_password_maps", f"texthash:{tern.etc}/relays", "no_such_parameter", "pcre:/proc/self/environ"):
         answer = once(tern, "table", table, "anna@example.test") or ["nothing"]
         t.ok(answer[0].startswith("refused"), f"lookup does not open {table.split('/')[0]}", answer)
+    answer = once(tern, "credentials", "relay.test") or ["nothing"]
+    t.ok(answer[0].startswith("refused"), "nor does it tell of accounts at other servers", answer)
     answer = once(tern, "table", "virtual_mailbox_maps", "anna@example.test") or ["nothing"]
     t.ok(answer[0].startswith("found"), "it answers what smtpd's row allows", answer)
+
+
+def key_numbers(path):
+    """The secret numbers of a private key, as libraries hold them: high octets first, and low ones first."""
+    text = subprocess.run(["openssl", "pkey", "-in", path, "-noout", "-text"], capture_output=True, text=True, check=True).stdout
+    numbers, name = {}, None
+    for line in text.splitlines():
+        if not line.startswith(" "):
+            name = line.split(":")[0]
+        elif name in ("priv", "privateExponent", "prime1", "prime2"):
+            numbers[name] = numbers.get(name, "") + line.strip().replace(":", "")
+    return {name: bytes.fromhex(number).lstrip(b"\0") for name, number in numbers.items()}
+
+
+def keys_of(tern, side=0, name=""):
+    return [line.split()[1] for line in once(tern, "chains", side, *([name] if name else [])) or [] if line.startswith("key ")]
+
+
+SERVER_13 = b" " * 64 + b"TLS 1.3, server CertificateVerify\0" + b"h" * 32
+CLIENT_13 = b" " * 64 + b"TLS 1.3, client CertificateVerify\0" + b"h" * 32
+SERVER_12 = b"r" * 64 + bytes([3, 0, 29, 32]) + b"k" * 32
+
+
+def private_keys(tern, folder):
+    """keys signs what handshakes sign, each key for its own side, and gives no key away."""
+    keys = t.wait_for(lambda: tern.pid_of("keys"), 10) if once(tern, "chains", 0) else None
+    t.ok(keys, "keys runs")
+    ecdsa, rsa = keys_of(tern)[:2]
+    client = keys_of(tern, 1)[0]
+    lines = once(tern, "chains", 0) or []
+    t.ok(len(lines) == 2 and all(line.startswith("key ") and "private" not in line for line in lines), "certificates, not keys", lines)
+    # 0x0403 ecdsa_secp256r1_sha256, 0x0804 rsa_pss_rsae_sha256, 0x0401 rsa_pkcs1_sha256, 0x0807 ed25519
+    for key, scheme, content, wanted, what in (
+            (ecdsa, 0x0403, SERVER_13, "signed", "what TLS 1.3 signs (so it can be the server while it lives)"),
+            (rsa, 0x0804, SERVER_13, "signed", "the same with RSA"),
+            (rsa, 0x0401, SERVER_12, "signed", "what TLS 1.2 signs"),
+            (client, 0x0807, CLIENT_13, "signed", "the client's key for a client's handshake"),
+            (ecdsa, 0x0403, CLIENT_13, "refused", "a client's handshake by the server's key"),
+            (client, 0x0807, SERVER_13, "refused", "a server's handshake by the client's key"),
+            (ecdsa, 0x0403, b"I owe you a million" * 5, "refused", "a letter"),
+            (rsa, 0x0401, bytes.fromhex("3082010a") + b"0" * 266, "refused", "a certificate"),
+            (rsa, 0x0401, b"h" * 32, "refused", "a digest"),
+            (rsa, 0x0401, b"", "refused", "nothing"),
+            (rsa, 0x0201, SERVER_13, "refused", "by SHA-1"),
+            (rsa, 0x0403, SERVER_13, "refused", "by another kind's scheme"),
+            (rsa, 0, SERVER_13, "refused", "by no scheme"),
+            ("00" * 32, 0x0403, SERVER_13, "refused", "with a key that is not there"),
+            ("", 0x0403, SERVER_13, "refused", "with a key without a name")):
+        answer = once(tern, "sign", key or "-", scheme, hexed(content) or "-", 1) or ["lost"]
+        t.ok(answer[0].startswith(wanted), f"keys: {what}: {wanted}", answer)
+    t.ok(tern.wait_log("refused to sign for the service"), "the log tells of what was refused")
+    t.is_(once(tern, "tickets"), ["not taken"], "ticket keys of the attacker's are not taken")
+    with Unharmed(tern, "keys' memory"):
+        for call in ("ptrace", "process_vm_readv", "process_vm_writev", "pidfd_open", "kill", "tgkill", "move_pages"):
+            answer = once(tern, "call", call, keys)
+            t.ok(not answer or answer[0].split()[-1] in REFUSALS, f"{call} on keys is refused", answer)
+    with tern.smtp() as session:
+        session.ehlo()
+        session.starttls()
+        t.is_(session.docmd("NOOP", "")[0], 250, "a session with TLS")
+        pid = int((once(tern, "hello") or ["x x 0"])[0].split()[2])
+        processes = [process for name, process in tern.pids() if name == str(tern.smtp_port)] + [pid]
+        for path in (folder / "ecdsa.key", folder / "rsa.key"):
+            for name, number in key_numbers(path).items():
+                for form, bytes_ in (("", number), (" turned round", number[::-1])):
+                    # The library may hold a number in pieces of its own, but never less than so many octets in a row.
+                    t.is_([process for process in processes if memory_has(process, bytes_[:24])], [],
+                          f"no smtpd has {path.name}'s {name}{form}")
+                t.ok(memory_has(keys, number[:24]) or memory_has(keys, number[::-1][:24]), f"(and keys has {path.name}'s {name})")
+    with Hijacked(tern, timeout=240) as hijacked:
+        asked = [hijacked.attack("sign", rsa, 0x0804, hexed(SERVER_13), 3000) for _ in range(3)]
+        print(f"# {asked}")
+        begun = time.monotonic()
+        answer = once(tern, "sign", ecdsa, 0x0403, hexed(SERVER_13), 1) or ["lost"]
+        took = time.monotonic() - begun
+        t.ok(answer[0].startswith("signed") and took < 5, f"while one asks for signatures without end another gets his ({took:.2f} s)", answer)
+    t.is_(tern.pid_of("keys"), keys, "keys is the same")
+
+
+def make_certificates(tern):
+    folder = tern.top / "certificates"
+    folder.mkdir(mode=0o700)
+    for name, kind in (("ecdsa", ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]), ("rsa", ["rsa:2048"]), ("client", ["ed25519"])):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", *kind, "-nodes", "-keyout", folder / f"{name}.key", "-out",
+                        folder / f"{name}.crt", "-days", "90", "-subj", "/CN=example.test"], check=True, capture_output=True)
+        (folder / f"{name}.key").chmod(0o600)
+    tern.set(f"smtpd_tls_chain_files = {folder}/ecdsa.key, {folder}/ecdsa.crt, {folder}/rsa.key, {folder}/rsa.crt")
+    tern.set(f"smtp_tls_chain_files = {folder}/client.key, {folder}/client.crt")
+    tern.set("smtpd_tls_security_level = may")
+    return folder
 
 
 def other_services(tern):
     for name in ("qmgr", "local", "virtual", "bounce", "smtp", "relay", "lmtp", "pickup", "log", "master", "x"):
         answer = once(tern, "connect", name) or ["nothing"]
         t.ok(answer[0].startswith("refused"), f"master does not connect it to {name}", answer)
-    for name in ("cleanup", "lookup"):
+    for name in ("cleanup", "lookup", "keys"):
         t.is_(once(tern, "connect", name), ["connected"], f"it does to {name}")
     for path in ("public/qmgr", str(tern.spool / "public" / "qmgr"), "/run/systemd/private", "private/lmtp"):
         answer = once(tern, "connect-path", path) or ["nothing"]
@@ -190,7 +284,7 @@ def control_socket(tern):
 
 
 def all_types(tern):
-    for service in ("cleanup", "lookup"):
+    for service in ("cleanup", "lookup", "keys"):
         with Unharmed(tern, f"every type of message to {service}"):
             lines = once(tern, "types", service) or []
             t.ok(len(lines) == 2 and "noise answered 0 refused 0" in lines[1], f"{service}: noise loses the connection", lines)
@@ -374,8 +468,10 @@ def main():
     settings = ["disable_dns_lookups=yes", "smtp_host_lookup=native", "service_throttle_time=1s", "service_stop_time=10s"]
     with t.Instance(settings=settings, daemons={"smtpd": HIJACKED}) as tern:
         tern.set(f"relayhost = [127.0.0.1]:{sink.port}")
+        tern.set(f"smtp_sasl_password_maps = texthash:{tern.file('relays', 'relay.test user:' + SECRET)}")
         for user in ("anna", "bob"):
             tern.add_user(user)
+        folder = make_certificates(tern)
         tern.start()
         # Stored, deferred, on hold: by pickup, so that smtpd never had it.
         sendmail(tern, "anna@example.test", SECRET)
@@ -393,6 +489,7 @@ def main():
         system_calls(tern)
         open_descriptors(tern)
         secrets(tern)
+        private_keys(tern, folder)
         other_services(tern)
         control_socket(tern)
         all_types(tern)

@@ -3,6 +3,7 @@
 what it may, and where its root directory is."""
 
 import os
+import subprocess
 
 import tern_test as t
 
@@ -23,11 +24,17 @@ ROLES = {
     "bounce": ("bounce", "empty", True),
     "pickup": ("pickup", "maildrop", True),
     "lookup": ("lookup", "/", True),
+    "keys": ("keys", "empty", True),
+    "keys-reader": ("keys", "/", True),
+    "fetch": ("fetch", "../data/fetch", True),
+    "tlsrpt": ("tlsrpt", "../data/tlsrpt", True),
     "auth": ("auth", "/", True),
     "pam": ("pam", "empty", True),
     "pam-checker": (None, "/", False),
     "log": ("log", None, True),
 }
+# An account's processes that have one of root's powers all the same.
+KEPT_CAPABILITIES = {"keys-reader": {"dac_read_search"}}
 # Root, but only to become somebody: what it takes to do that, and nothing else.
 FORKER_CAPABILITIES = {"chown", "dac_override", "kill", "setgid", "setuid"}
 CAPABILITY_NAMES = {0: "chown", 1: "dac_override", 2: "dac_read_search", 3: "fowner", 5: "kill", 6: "setgid", 7: "setuid"}
@@ -70,8 +77,9 @@ def check(tern, name, pid):
     t.ok(len(own) == 1 and groups <= own | ({0} if suffix is None else set()), f"{name}: no groups but its own", (own, groups))
     if suffix is not None:
         t.ok(0 not in own, f"{name}: not root's group", own)
-        t.is_(capabilities(fields), set(), f"{name}: no capabilities")
-        for kind in ("CapPrm", "CapInh", "CapAmb"):
+        kept = KEPT_CAPABILITIES.get(name, set())
+        t.is_(capabilities(fields), kept, f"{name}: no capabilities but {kept or 'none'}")
+        for kind in ("CapInh", "CapAmb") if kept else ("CapPrm", "CapInh", "CapAmb"):
             t.is_(int(fields[kind][0], 16), 0, f"{name}: {kind} is empty")
     elif locked:
         t.ok(capabilities(fields) <= FORKER_CAPABILITIES, f"{name}: only what becoming a user takes", capabilities(fields))
@@ -82,12 +90,25 @@ def check(tern, name, pid):
     if root == "/":
         t.is_(link, "/", f"{name}: it sees /")
     else:
-        wanted = str(tern.spool / root) if root else str(tern.log_file.parent)
+        wanted = os.path.normpath(tern.spool / root) if root else str(tern.log_file.parent)
         t.is_(link, wanted, f"{name}: its root directory")
     if name not in ("master", "local-commands"):
         open_paths = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
         strange = [path for path in open_paths if path.startswith(str(tern.mail)) or path.endswith((".passwd", "shadow"))]
         t.is_(strange, [], f"{name}: no open file that is none of its business")
+
+
+def make_certificate(tern):
+    """Root's alone, below a directory that is root's alone."""
+    folder = tern.top / "certificates"
+    folder.mkdir(mode=0o700)
+    chain = folder / "chain.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", chain, "-out", folder / "crt.pem",
+                    "-days", "9", "-subj", "/CN=example.test"], check=True, capture_output=True)
+    chain.write_bytes(chain.read_bytes() + (folder / "crt.pem").read_bytes())
+    chain.chmod(0o600)
+    tern.set(f"smtpd_tls_chain_files = {chain}")
+    tern.set("smtpd_tls_security_level = may")
 
 
 def main():
@@ -97,6 +118,7 @@ def main():
         tern.set("auth_sources = passwd-file:$config_directory/users.passwd, pam:tern")
         tern.set(f"relayhost = [127.0.0.1]:{sink.port}")
         tern.add_user("anna")
+        make_certificate(tern)
         tern.start()
         # So that each kind of process runs: in, out, local, and back.
         tern.send("anna@example.test", ["anna@example.test", "r@sink.test", "no@sink.test"], b"Subject: all\n\nx\n")
@@ -105,6 +127,11 @@ def main():
         t.ok(tern.wait_stored("anna", 3), "and one by sendmail")
         with tern.smtp() as session:  # whom PAM does not know, or cannot be asked about: its processes run
             t.ok(session.docmd("AUTH", "PLAIN AG5vYm9keQB4")[0] in (454, 535), "nobody does not get in")
+        with tern.smtp() as client:
+            client.ehlo()
+            client.starttls()
+        subprocess.run([t.BUILD / "t" / "e2e" / "fetch_probe", tern.spool / "private" / "fetch", "", "policy", "localhost"],
+                       stdout=subprocess.DEVNULL, timeout=60, check=True)
         found = processes(tern)
         t.is_(sorted(set(found) - set(ROLES)), [], "no process of an unknown kind")
         t.is_(sorted(set(ROLES) - set(found)), [], "every kind of process runs")
@@ -116,8 +143,8 @@ def main():
         for name, pids in found.items():
             for pid in pids:
                 kinds.setdefault(int(status(pid)["Uid"][0]), set()).add(name)
-        shared = {uid: names for uid, names in kinds.items() if uid != 0 and len(names) > 1 and names != {"cleanup", "qmgr"}}
-        t.is_(shared, {}, "no account has two kinds of process, but for the queue's")
+        shared = {uid: names for uid, names in kinds.items() if uid != 0 and len(names) > 1 and names not in ({"cleanup", "qmgr"}, {"keys", "keys-reader"})}
+        t.is_(shared, {}, "no account has two kinds of process, but for the queue's and the keys'")
     sink.close()
 
 

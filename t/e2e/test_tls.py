@@ -15,7 +15,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import mail_peers as peers
 import tern_test as t
-import tls_peers as tls
+import tls_client_peers as tls
 
 t.need("master", "smtpd", "keys", "tern")
 if not tls.OPENSSL:
@@ -23,6 +23,7 @@ if not tls.OPENSSL:
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 MESSAGE = b"From: a@client.example\r\nTo: ada@example.test\r\nSubject: over TLS\r\n\r\nhello\r\n"
+IDLE = 200
 SERVICES = {
     "encrypt": ["smtpd_tls_security_level=encrypt", "smtpd_helo_required=yes"],
     "asking": ["smtpd_tls_ask_ccert=yes", "smtpd_relay_restrictions=permit_tls_clientcerts,reject",
@@ -53,7 +54,7 @@ class World:
         self.clients["unknown"] = self.stranger.make("unknown", "client unknown")
         for line in (f"smtpd_tls_chain_files = {ec}, {rsa}", f"tls_server_sni_maps = texthash:{tern.etc}/sni",
                      f"smtpd_tls_CAfile = {self.root.certificate}", "smtpd_tls_security_level = may",
-                     "smtpd_tls_loglevel = 2", "smtpd_tls_received_header = yes", "smtpd_peername_lookup = no",
+                     "smtpd_tls_loglevel = 2", "smtpd_client_connection_count_limit = 0", "smtpd_tls_received_header = yes", "smtpd_peername_lookup = no",
                      f"relay_clientcerts = texthash:{tern.etc}/relay_clientcerts",
                      "smtpd_authorized_xclient_hosts = 127.0.0.0/8"):
             tern.set(line)
@@ -382,6 +383,39 @@ def test_peers(w):
         t.ok(True, "# SKIP posttls-finger is not installed")
 
 
+def pss(pids):
+    """KiB, of all these processes."""
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+            total += int(re.search(r"^Pss:\s+(\d+) kB", file.read(), re.M)[1])
+    return total
+
+
+def test_idle(w):
+    """What an idle TLS session costs, over all processes. Sanitizers take ten times as much."""
+    sanitized = b"__asan_init" in (w.tern.libexec / "smtpd").read_bytes()
+    context = tls.context()
+
+    def session():
+        client = tls.Client(w.port())
+        client.start_tls(context)
+        return client
+
+    def all_pss():
+        return pss([pid for _, pid in w.tern.pids()])
+
+    idle = [session() for _ in range(IDLE // 10)]
+    before = all_pss()
+    idle += [session() for _ in range(IDLE)]
+    bound = 600 if sanitized else 40
+    t.ok(t.wait_for(lambda: (all_pss() - before) / IDLE < bound, 10, 0.5), f"an idle TLS session takes less than {bound} KiB")
+    print(f"# {(all_pss() - before) / IDLE:.1f} KiB for each of {IDLE} idle TLS sessions", flush=True)
+    t.ok(all(client.say("NOOP")[0] == "250" for client in idle), "and goes on when it wants to")
+    for client in idle:
+        client.close()
+
+
 def test_stop(w):
     client = tls.Client(w.port())
     client.start_tls(tls.context())
@@ -442,7 +476,7 @@ def main():
         w = World(tern)
         tern.start()
         for test in (test_plain_case, test_forgotten, test_injection, test_wrapped, test_versions, test_names, test_sessions,
-                     test_client_certificates, test_required_certificate, test_attacks, test_peers, test_stop):
+                     test_client_certificates, test_required_certificate, test_attacks, test_peers, test_idle, test_stop):
             test(w)
     test_no_certificate()
     test_init()

@@ -132,6 +132,11 @@ static void test_match(void **state) {
         {"fail:named", "x", MATCH_TABLE_FAILED, false, ""},
         {"texthash:/etc/passwd", "root", MATCH_NOT_PERMITTED, false, ""},
         {"static:other", "x", MATCH_NOT_PERMITTED, false, ""},
+        {"smtp_sasl_password_maps", "[relay.test]:587", MATCH_NOT_PERMITTED, false, ""},
+        {"lmtp_sasl_password_maps", "x", MATCH_NOT_PERMITTED, false, ""},
+        {"smtp_sasl_oauth2_maps", "google", MATCH_NOT_PERMITTED, false, ""},
+        {"static:secret", "x", MATCH_NOT_PERMITTED, false, ""}, /* although another parameter names it */
+        {"inline:{[relay.test]:587=user:pass}", "[relay.test]:587", MATCH_NOT_PERMITTED, false, ""},
         {"myhostname", "x", MATCH_NOT_PERMITTED, false, ""},
         {"nothing", "x", MATCH_NOT_PERMITTED, false, ""},
     };
@@ -143,7 +148,10 @@ static void test_match(void **state) {
                  "smtpd_client_restrictions = check_client_access inline:{a=OK}, "
                  "check_client_access {inline:{{c = REJECT}}}, reject\n"
                  "smtpd_restriction_classes = mine\nmine = check_sender_access static:in-a-class\n"
-                 "smtpd_helo_restrictions = check_helo_access fail:named\nlookup_tables = static:extra\n");
+                 "smtpd_helo_restrictions = check_helo_access fail:named\nlookup_tables = static:extra\n"
+                 "smtp_sasl_password_maps = inline:{[relay.test]:587=user:pass}, static:secret\n"
+                 "smtpd_data_restrictions = check_client_access static:secret\n"
+                 "smtp_sasl_oauth2_maps = static:refresh\n");
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct ipc_lookup_matched answer = {.found = false, .value = STR_EMPTY};
         struct failure failure = {0};
@@ -152,6 +160,52 @@ static void test_match(void **state) {
         if (result != rows[i].answer || answer.found != rows[i].found)
             fail_msg("%s %s: %d %d %s", rows[i].table, rows[i].key, result, answer.found, failure.text);
         expect_text(rows[i].table, answer.value, rows[i].value);
+    }
+    fixture_end(&fixture);
+}
+
+/* ---- LOOKUP_CREDENTIALS */
+
+static void test_credentials(void **state) {
+    static const struct {
+        bool lmtp;
+        const char *host, *nexthop, *sender;
+        bool good, found;
+        const char *user, *password, *grant;
+    } rows[] = {
+        {false, "relay.test", "[relay.test]:587", "", true, true, "byname", "p:w", ""},
+        {false, "other.test", "[relay.test]:587", "", true, true, "byhop", "", ""},
+        {false, "other.test", "other.test", "", true, false, "", "", ""},
+        {false, "other.test", "other.test", "ann@x.test", true, true, "ann", "a", ""},
+        {false, "other.test", "other.test", "ann+news@x.test", true, true, "ann", "a", ""},
+        {false, "other.test", "other.test", "eve@y.test", true, true, "ydomain", "y", ""},
+        {false, "relay.test", "x", "nobody@z.test", true, true, "byname", "p:w", ""},
+        {false, "g.test", "x", "", true, true, "me@g.test", "", "endpoint=https://g.test/ client_id=i"},
+        {false, "h.test", "x", "", false, false, "", "", ""}, /* a grant that is not there: temporary */
+        {true, "relay.test", "x", "", true, true, "lm", "tp", ""},
+        {true, "g.test", "x", "", true, false, "", "", ""},
+    };
+    struct fixture fixture;
+    (void)state;
+    fixture_make(&fixture,
+                 "alias_maps =\nrecipient_delimiter = +\nlmtp_sasl_password_result_delimiter = /\n"
+                 "lmtp_sasl_password_maps = inline:{relay.test=lm/tp}\n"
+                 "smtp_sasl_password_maps = inline:{relay.test=byname:p:w, {[relay.test]:587 = byhop}, {ann@x.test = ann:a}, "
+                 "{@y.test = ydomain:y}, {g.test = me@g.test:{oauth2}google}, {h.test = me:{oauth2}gone}}\n"
+                 "smtp_sasl_oauth2_maps = inline:{{google = endpoint=https://g.test/ client_id=i}}\n");
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        const struct ipc_lookup_credentials question = {.lmtp = rows[i].lmtp,
+                                                        .host = str_from(rows[i].host),
+                                                        .nexthop = str_from(rows[i].nexthop),
+                                                        .sender = str_from(rows[i].sender)};
+        struct ipc_lookup_credentials_given answer = {
+            .user = STR_EMPTY, .password = STR_EMPTY, .grant = STR_EMPTY};
+        struct failure failure = {0};
+        bool good = lookup_credentials(fixture.lookup, &question, fixture.arena, &answer, &failure);
+        if (good != rows[i].good || answer.found != rows[i].found) fail_msg("row %zu: %d %s", i, good, failure.text);
+        expect_text(rows[i].host, answer.user, rows[i].user);
+        expect_text(rows[i].host, answer.password, rows[i].password);
+        expect_text(rows[i].host, answer.grant, rows[i].grant);
     }
     fixture_end(&fixture);
 }
@@ -216,7 +270,7 @@ static void test_renewal(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_local), cmocka_unit_test(test_match),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_local), cmocka_unit_test(test_match), cmocka_unit_test(test_credentials),
                                        cmocka_unit_test(test_renewal)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

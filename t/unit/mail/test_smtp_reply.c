@@ -57,7 +57,7 @@ static void test_ehlo(void **state) {
     struct smtp_ehlo ehlo;
     smtp_ehlo_parse(
         STR("mail.example.com PIPELINING\nSIZE 10240000\nsize=5\nAUTH=LOGIN\nAUTH PLAIN LOGIN\nauth=CRAM-MD5\n"
-            "8BITMIME\nX-FOO bar\nLIMITS RCPTMAX=50 MAILMAX=x FOO=1\nXCLIENT NAME ADDR\nSTARTTLS"),
+            "8BITMIME\nX-FOO bar\nLIMITS RCPTMAX=50 RCPTDOMAINMAX=3 MAILMAX=x FOO=1\nXCLIENT NAME ADDR\nSTARTTLS"),
         SMTP_EXTENSION_STARTTLS, &ehlo);
     assert_int_equal(ehlo.extensions, SMTP_EXTENSION_SIZE | SMTP_EXTENSION_AUTH | SMTP_EXTENSION_8BITMIME |
                                           SMTP_EXTENSION_LIMITS | SMTP_EXTENSION_XCLIENT);
@@ -65,6 +65,7 @@ static void test_ehlo(void **state) {
     expect_str(ehlo.auth, "PLAIN LOGIN", "auth");
     expect_str(ehlo.xclient, "NAME ADDR", "xclient");
     assert_int_equal(ehlo.rcpt_max, 50);
+    assert_int_equal(ehlo.rcpt_domain_max, 3);
     assert_int_equal(ehlo.mail_max, 0);
     smtp_ehlo_parse(STR("mail.example.com"), 0, &ehlo);
     assert_int_equal(ehlo.extensions, 0);

@@ -140,6 +140,25 @@ static void test_clock_set_back(void **state) {
     assert_int_equal(calls, 2); /* once each, though the walk comes by again */
 }
 
+/* What its sender wants to be released later is no mistake of a clock, and not to be flushed. */
+static void released_later(void) {
+    put("AAAAAA", now() + (int64_t)10 * 86400, "release a.test");
+    put("BBBBBB", now() - 5, "release b.test");
+    put("CCCCCC", now() + (int64_t)10 * 365 * 86400, "0 c.test");
+    fixture.qmgr.flush_all = true;
+    fixture.qmgr.flush_started = clock_date();
+    put("DDDDDD", now() + 100, "0 d.test");
+}
+
+static void test_released_later(void **state) {
+    (void)state;
+    play(released_later, NULL);
+    assert_int_equal(str_find_str(str_from(activated), STR("AAAAAA")), STR_NONE);
+    assert_int_not_equal(str_find_str(str_from(activated), STR("BBBBBB")), STR_NONE);
+    assert_int_not_equal(str_find_str(str_from(activated), STR("CCCCCC")), STR_NONE);
+    assert_int_not_equal(str_find_str(str_from(activated), STR("DDDDDD")), STR_NONE);
+}
+
 static void many_due(void) {
     char id[24];
     room = 10;
@@ -251,8 +270,9 @@ static void test_handed_over(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {TEST(test_next_attempt), TEST(test_due),        TEST(test_room),
-                                       TEST(test_flush),        TEST(test_rebuilt),    TEST(test_rebuild_cut_short),
-                                       TEST(test_repaired),     TEST(test_handed_over), TEST(test_clock_set_back)};
+    const struct CMUnitTest tests[] = {TEST(test_next_attempt),  TEST(test_due),         TEST(test_room),
+                                       TEST(test_flush),         TEST(test_rebuilt),     TEST(test_rebuild_cut_short),
+                                       TEST(test_repaired),      TEST(test_handed_over), TEST(test_clock_set_back),
+                                       TEST(test_released_later)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

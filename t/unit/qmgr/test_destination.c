@@ -317,6 +317,51 @@ static void test_removing_from_a_line(void **state) {
     end_all();
 }
 
+/* More urgent mail goes first, and less urgent mail comes to its turns: three steps of priority are twice the turns. */
+static void test_priorities_by_weight(void **state) {
+    (void)state;
+    qmgr_fixture_make(&fixture, "smtp_destination_recipient_limit=1\nsmtp_destination_concurrency_limit=1\n");
+    struct destination *to = destination("smtp", "a.test");
+    static const struct {
+        const char *id;
+        int priority;
+    } rows[] = {{"LOW", -3}, {"MID", 0}, {"HIGH", 3}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct job *job = add(to, rows[i].id, "s", 100, 5);
+        destination_remove_job(to, job);
+        job->message->envelope.wish.priority = rows[i].priority;
+        destination_add_job(to, job);
+    }
+    transport_dispatch(to->transport);
+    assert_true(str_starts(str_from(started), STR("HIGH:0-1@a.test ")));
+    size_t turns[3] = {0};
+    for (size_t delivery = 0; delivery < 70; delivery++) {
+        for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
+            if (flying[0].message == &messages[i]) turns[i]++;
+        end_one();
+        started[0] = '\0';
+    }
+    assert_in_range(turns[0], 9, 11);
+    assert_in_range(turns[1], 19, 21);
+    assert_in_range(turns[2], 39, 41);
+    /* Who had no work for long has saved up no turns. */
+    struct job *late = add(to, "LATE", "s", 100, 5);
+    destination_remove_job(to, late);
+    late->message->envelope.wish.priority = -9;
+    destination_add_job(to, late);
+    for (size_t delivery = 0; delivery < 10; delivery++) {
+        end_one();
+        started[0] = '\0';
+    }
+    assert_in_range(late->taken, 0, 1);
+    while (flying_count) {
+        end_one();
+        started[0] = '\0';
+    }
+    assert_int_equal(late->taken, 100);
+    end_all();
+}
+
 /* A delivery that cannot be started frees its place, and what waits behind it goes on. */
 static void test_delivery_that_does_not_start(void **state) {
     (void)state;
@@ -338,6 +383,7 @@ static void test_delivery_that_does_not_start(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_destinations_in_turn, setup),
                                        cmocka_unit_test_setup(test_senders_in_turn, setup),
+                                       cmocka_unit_test_setup(test_priorities_by_weight, setup),
                                        cmocka_unit_test_setup(test_portions_fit_a_request, setup),
                                        cmocka_unit_test_setup(test_initial_window, setup),
                                        cmocka_unit_test_setup(test_window_feedback, setup),

@@ -157,11 +157,11 @@ static void play_scene(void *argument) {
     static const char *const status[] = {[DELIVERY_DEFERRED] = "4.4.1", [DELIVERY_FAILED] = "5.1.1"};
     for (size_t i = 0; i < scene->count; i++) {
         unsigned action = scene->answers[i].action;
-        message_outcome(current, &(struct ipc_outcome){.index = i,
-                                                       .action = action,
-                                                       .status = str_from(action >= DELIVERY_DEFERRED ? status[action]
-                                                                                                      : "2.0.0"),
-                                                       .text = STR("what the server said")});
+        message_outcome(
+            current, &(struct ipc_outcome){.index = i,
+                                           .action = action,
+                                           .status = str_from(action >= DELIVERY_DEFERRED ? status[action] : "2.0.0"),
+                                           .text = STR("what the server said")});
     }
     wish(scene->wish);
     message_finish(current);
@@ -169,9 +169,12 @@ static void play_scene(void *argument) {
 
 /* ---- the table */
 
-#define YES   {NOTIFY_NONE, DELIVERY_DELIVERED}
-#define NO    {NOTIFY_NONE, DELIVERY_FAILED}
-#define LATER {NOTIFY_NONE, DELIVERY_DEFERRED}
+#define YES                                                                                                            \
+    { NOTIFY_NONE, DELIVERY_DELIVERED }
+#define NO                                                                                                             \
+    { NOTIFY_NONE, DELIVERY_FAILED }
+#define LATER                                                                                                          \
+    { NOTIFY_NONE, DELIVERY_DEFERRED }
 
 static void test_ends(void **state) {
     static const struct {
@@ -266,10 +269,55 @@ static void test_one_delay_notice(void **state) {
     assert_true(deferred);
 }
 
+/* DELIVERBY: what is done when its time is over, and before; and what a later release does to ages. */
+static void test_deliver_by(void **state) {
+    static const struct {
+        enum deliver_by_mode mode;
+        int64_t left; /* seconds */
+        unsigned notify;
+        int64_t late_notice, release; /* how long ago; 0: none */
+        int64_t age;
+        const char *notices, *end;
+        int64_t wait; /* until the next attempt; 0: any */
+    } rows[] = {
+        {DELIVER_BY_RETURN, 100, NOTIFY_NONE, 0, 0, 0, "", "deferred", 100},
+        {DELIVER_BY_RETURN, 1000, NOTIFY_NONE, 0, 0, 0, "", "deferred", 300},
+        {DELIVER_BY_RETURN, 0, NOTIFY_NONE, 0, 0, 0, "failed:a ", "removed", 0},
+        {DELIVER_BY_RETURN, -10, NOTIFY_NEVER, 0, 0, 0, "", "removed", 0},
+        {DELIVER_BY_NOTIFY, 100, NOTIFY_NONE, 0, 0, 0, "", "deferred", 100},
+        {DELIVER_BY_NOTIFY, 0, NOTIFY_NONE, 0, 0, 0, "delayed:a ", "deferred", 300},
+        {DELIVER_BY_NOTIFY, -10, NOTIFY_NONE, 5, 0, 0, "", "deferred", 300}, /* told before */
+        {DELIVER_BY_NOTIFY, -10, NOTIFY_FAILURE, 0, 0, 0, "", "deferred", 300},
+        {DELIVER_BY_NOT, 0, NOTIFY_NONE, 0, 0, 5 * DAY, "failed:a ", "removed", 0},
+        {DELIVER_BY_NOT, 0, NOTIFY_NONE, 0, HOUR, 5 * DAY, "", "deferred", 300}, /* released an hour ago */
+        {DELIVER_BY_NOT, 0, NOTIFY_NONE, 0, 4 * HOUR, 5 * DAY, "delayed:a ", "deferred", 300},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        if (i) assert_int_equal(setup(state), 0);
+        const struct answered answers[] = {{rows[i].notify, DELIVERY_DEFERRED}};
+        struct scene scene = {answers, 1, ""};
+        int64_t now = clock_date() / CLOCK_SECOND;
+        current = make_message("s", rows[i].age, answers, 1);
+        current->envelope.wish = (struct envelope_wish){.by_mode = rows[i].mode,
+                                                        .deliver_by = rows[i].mode ? now + rows[i].left : 0,
+                                                        .release = rows[i].release ? now - rows[i].release : 0};
+        current->envelope.late_notice = rows[i].late_notice ? now - rows[i].late_notice : 0;
+        assert_true(task_start("scene", play_scene, &scene));
+        loop_run();
+        char about[30];
+        snprintf(about, sizeof about, "row %zu", i);
+        expect_text(about, removed ? "removed" : deferred ? "deferred" : "nothing", rows[i].end);
+        expect_text(about, buf_string(&notices), rows[i].notices);
+        if (rows[i].wait) assert_in_range(next_attempt - now, rows[i].wait, rows[i].wait + 2);
+        if (i + 1 < ARRAY_LENGTH(rows)) teardown(state);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_delay_notice, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_deliver_by, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -342,6 +342,33 @@ static void test_owed_notices(void **state) {
     }
 }
 
+/* DELIVERBY's T: relaying is told of, but not to who wants to hear of nothing. */
+static void test_traced(void **state) {
+    (void)state;
+    static const struct {
+        const char *sender;
+        unsigned notify, action, state;
+    } rows[] = {
+        {"s@x.test", NOTIFY_NONE, DELIVERY_RELAYED, QUEUE_RECIPIENT_DELIVERED},
+        {"s@x.test", NOTIFY_FAILURE, DELIVERY_RELAYED_DSN, QUEUE_RECIPIENT_DELIVERED},
+        {"s@x.test", NOTIFY_NEVER, DELIVERY_RELAYED, QUEUE_RECIPIENT_DONE},
+        {"s@x.test", NOTIFY_NONE, DELIVERY_DELIVERED, QUEUE_RECIPIENT_DONE},
+        {"s@x.test", NOTIFY_NONE, DELIVERY_DEFERRED, QUEUE_RECIPIENT_WAITING},
+        {"", NOTIFY_NONE, DELIVERY_RELAYED, QUEUE_RECIPIENT_DONE},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct queue_recipient recipient = {.address = STR("r@a.test"), .notify = rows[i].notify};
+        struct message message = {.qmgr = &fixture.qmgr};
+        message.envelope =
+            (struct queue_envelope){.sender = str_from(rows[i].sender),
+                                    .wish = {.by_mode = DELIVER_BY_NOTIFY, .deliver_by = 1, .by_trace = true},
+                                    .recipients = &recipient,
+                                    .recipient_count = 1};
+        unsigned got = message_state_after(&message, &recipient, rows[i].action);
+        if (got != rows[i].state) fail_msg("row %zu: state %u", i, got);
+    }
+}
+
 /* A report is owed by the message, and what it is to say is written down with the outcomes. */
 static void test_owed_reports(void **state) {
     (void)state;
@@ -441,10 +468,17 @@ static void test_what_cannot_be_noted(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {
-        TEST(test_wishes_at_any_moment),           TEST(test_wish_at_the_end),     TEST(test_gone_from_new),
-        TEST(test_locked_by_predecessor),          TEST(test_two_names),           TEST(test_move),
-        TEST(test_damaged_is_set_aside),           TEST(test_owed_notices),        TEST(test_owed_reports),
-        TEST(test_waiting_does_not_grow_the_file), TEST(test_what_cannot_be_noted)};
+    const struct CMUnitTest tests[] = {TEST(test_wishes_at_any_moment),
+                                       TEST(test_wish_at_the_end),
+                                       TEST(test_gone_from_new),
+                                       TEST(test_locked_by_predecessor),
+                                       TEST(test_two_names),
+                                       TEST(test_move),
+                                       TEST(test_damaged_is_set_aside),
+                                       TEST(test_owed_notices),
+                                       TEST(test_owed_reports),
+                                       TEST(test_traced),
+                                       TEST(test_waiting_does_not_grow_the_file),
+                                       TEST(test_what_cannot_be_noted)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

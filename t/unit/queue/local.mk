@@ -11,3 +11,7 @@ UNIT_TESTS += t/unit/queue/test_schedule
 t_unit_queue_test_schedule_SOURCES = t/unit/queue/test_schedule.c
 t_unit_queue_test_schedule_CPPFLAGS = $(AM_CPPFLAGS) $(QUEUE_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_queue_test_schedule_LDADD = lib/queue/libqueue.a $(BASE_LINK) $(LMDB_LIBS) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/queue/test_login_usage
+t_unit_queue_test_login_usage_SOURCES = t/unit/queue/test_login_usage.c
+t_unit_queue_test_login_usage_CPPFLAGS = $(AM_CPPFLAGS) $(QUEUE_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_queue_test_login_usage_LDADD = $(QUEUE_LINK) $(CMOCKA_LIBS)

@@ -104,6 +104,12 @@ static const struct queue_envelope sample = {.queue_id = STR_INIT("ABCDEF12345")
                                              .protocol = STR_INIT("ESMTP"),
                                              .login = STR_INIT("me"),
                                              .message_id = STR_INIT("<x@y>"),
+                                             .wish = {.release = 4000000000,
+                                                      .deliver_by = 4000000060,
+                                                      .by_mode = DELIVER_BY_RETURN,
+                                                      .by_trace = true,
+                                                      .priority = -9,
+                                                      .tls = TLS_WISH_REQUIRED | TLS_WISH_UNREPORTED},
                                              .recipients = two,
                                              .recipient_count = 2};
 
@@ -160,6 +166,12 @@ static void test_file_with_events(void **state) {
     assert_true(queue_file_read(file, arena, &header, &envelope, &end, &failure));
     assert_int_equal(end, QUEUE_HEADER_SIZE + 11 + header.envelope_length + whole);
     assert_true(str_equal(envelope.sender, sample.sender) && str_equal(envelope.message_id, sample.message_id));
+    assert_int_equal(envelope.wish.release, 4000000000);
+    assert_int_equal(envelope.wish.deliver_by, 4000000060);
+    assert_int_equal(envelope.wish.by_mode, DELIVER_BY_RETURN);
+    assert_true(envelope.wish.by_trace);
+    assert_int_equal(envelope.wish.priority, -9);
+    assert_int_equal(envelope.wish.tls, TLS_WISH_REQUIRED | TLS_WISH_UNREPORTED);
     assert_int_equal(envelope.recipient_count, 2);
     assert_true(str_equal(envelope.recipients[0].orcpt, two[0].orcpt));
     assert_int_equal(envelope.recipients[0].state, QUEUE_RECIPIENT_WAITING);
@@ -180,7 +192,8 @@ static void test_file_with_events(void **state) {
     close(file);
 }
 
-/* The message record as it was before there were reports, as it is, and with a kind of report that is not known. */
+/* The message record as it was before there were reports, before there were options, with options, and with what is
+ * not known. */
 static void test_report_field(void **state) {
     (void)state;
     static const struct {
@@ -188,7 +201,25 @@ static void test_report_field(void **state) {
         uint64_t number;
         bool good;
         unsigned report;
-    } rows[] = {{false, 0, true, 0}, {true, 0, true, 0}, {true, 1, true, 1}, {true, 2, true, 2}, {true, 3, false, 0}};
+        unsigned option_count;
+        uint64_t options[4];
+        int64_t next_attempt;
+        int priority;
+    } rows[] = {
+        {false, 0, true, 0, 0, {0}, 0, 0},
+        {true, 0, true, 0, 0, {0}, 0, 0},
+        {true, 1, true, 1, 0, {0}, 0, 0},
+        {true, 2, true, 2, 0, {0}, 0, 0},
+        {true, 3, false, 0, 0, {0}, 0, 0},
+        {true, 0, true, 0, 2, {QUEUE_OPTION_RELEASE, 77}, 77, 0},
+        {true, 0, true, 0, 4, {QUEUE_OPTION_PRIORITY, 18, QUEUE_OPTION_BY_MODE, 6}, 0, -1},
+        {true, 0, false, 0, 2, {QUEUE_OPTION_PRIORITY, 19}, 0, 0},
+        {true, 0, false, 0, 2, {QUEUE_OPTION_BY_MODE, 3}, 0, 0},
+        {true, 0, false, 0, 2, {QUEUE_OPTION_BY_MODE, 7}, 0, 0},
+        {true, 0, false, 0, 1, {QUEUE_OPTION_RELEASE}, 0, 0},
+        {true, 0, false, 0, 2, {0, 1}, 0, 0},
+        {true, 0, false, 0, 2, {99, 1}, 0, 0},
+    };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct buf bytes = buf_make(0);
         size_t begin = record_begin(&bytes, 'm'), used;
@@ -203,10 +234,14 @@ static void test_report_field(void **state) {
         record_number(&bytes, 0); /* on hold */
         record_number(&bytes, 0); /* recipients */
         if (rows[i].there) record_number(&bytes, rows[i].number);
+        for (unsigned option = 0; option < rows[i].option_count; option++)
+            record_number(&bytes, rows[i].options[option]);
         assert_true(record_end(&bytes, begin));
         struct arena *arena = arena_create(0);
         struct queue_envelope envelope = {.report = 9};
         bool good = queue_envelope_parse(buf_str(&bytes), STR_EMPTY, arena, &envelope, &used, NULL);
+        if (good && (envelope.next_attempt != rows[i].next_attempt || envelope.wish.priority != rows[i].priority))
+            fail_msg("options of row %zu", i);
         if (good != rows[i].good || envelope.report != (good ? rows[i].report : 9)) fail_msg("row %zu", i);
         arena_destroy(&arena);
         buf_free(&bytes);

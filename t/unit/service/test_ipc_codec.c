@@ -15,7 +15,7 @@ union any {
 
 static char letters[IPC_PACKET_LIMIT];
 
-static bool fill_row_list(struct ipc_list *list, enum ipc_row_type row, unsigned how, struct buf *rows);
+static bool fill_row_list(struct ipc_list *list, enum ipc_row_type row, size_t maximum, unsigned how, struct buf *rows);
 
 /* how: 0 empty and zero, 1 something, 2 the bounds (lists: a few rows). */
 static bool fill(const struct ipc_layout *layout, void *message, unsigned how, struct buf *rows) {
@@ -34,20 +34,25 @@ static bool fill(const struct ipc_layout *layout, void *message, unsigned how, s
             *(bool *)value = how > 0;
             break;
         case IPC_FIELD_LIST:
-            if (!fill_row_list(value, field->row, how, &rows[0])) return false;
+            if (!fill_row_list(value, field->row, field->maximum, how, &rows[0])) return false;
             break;
         }
     }
     return true;
 }
 
-static bool fill_row_list(struct ipc_list *list, enum ipc_row_type row, unsigned how, struct buf *rows) {
+static bool fill_row_list(struct ipc_list *list, enum ipc_row_type row, size_t maximum, unsigned how, struct buf *rows) {
     union any one;
     uint32_t count = 0;
     buf_clear(&rows[0]);
     for (unsigned i = 0; i < 2 * how; i++) {
         if (!fill(ipc_row_layout(row), &one, how, &rows[1])) return false;
+        size_t before = rows[0].length;
         if (!ipc_list_add(row, &one, &rows[0], &count)) return false;
+        if (rows[0].length <= maximum) continue;
+        buf_truncate(&rows[0], before); /* rows at their bounds may be too many for the list's */
+        count--;
+        break;
     }
     *list = (struct ipc_list){buf_str(&rows[0]), count};
     return true;

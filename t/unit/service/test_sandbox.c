@@ -348,7 +348,7 @@ static bool plan(const struct service_row *row, enum mode mode, struct sandbox *
     char logs[100];
     snprintf(logs, sizeof(logs), "%s/logs", workspace);
     const struct sandbox_options options = {
-        .queue_directory = str_from(workspace), .log_directory = str_from(logs), .mail_owner = STR("root"), .sessions = 10,
+        .queue_directory = str_from(workspace), .data_directory = str_from(workspace), .log_directory = str_from(logs), .mail_owner = STR("root"), .sessions = 10,
         .file_size = LARGEST_FILE};
     if (mode == MODE_PRIVATE && geteuid() == 0 && /* then the parent is root and out of its reach in any case */
         (setresgid(TEST_USER, TEST_USER, TEST_USER) < 0 || setresuid(TEST_USER, TEST_USER, TEST_USER) < 0))
@@ -531,6 +531,8 @@ static int set_up(void **state) {
     make_folder("maildrop");
     make_folder("empty");
     make_folder("logs");
+    make_folder("fetch");
+    make_folder("tlsrpt");
     snprintf(outside, sizeof(outside), "/var/tmp/tern-sandbox-%d", (int)getpid());
     have_landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) > 0;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -546,7 +548,7 @@ static int set_up(void **state) {
 }
 
 static int clean_up(void **state) {
-    static const char *const names[] = {"socket", "given", "queue/folder", "maildrop/folder", "logs/folder", "queue", "maildrop", "empty", "logs"};
+    static const char *const names[] = {"socket", "given", "queue/folder", "maildrop/folder", "logs/folder", "fetch/folder", "tlsrpt/folder", "fetch", "tlsrpt", "queue", "maildrop", "empty", "logs"};
     int directory = open(workspace, O_RDONLY | O_DIRECTORY);
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++)

@@ -29,9 +29,17 @@ UNIT_TESTS += t/unit/smtp/test_tls_dane
 t_unit_smtp_test_tls_dane_SOURCES = t/unit/smtp/test_tls_dane.c
 t_unit_smtp_test_tls_dane_CPPFLAGS = $(AM_CPPFLAGS) $(SMTP_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_smtp_test_tls_dane_LDADD = $(SMTP_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/smtp/test_tls_plan_key
+t_unit_smtp_test_tls_plan_key_SOURCES = t/unit/smtp/test_tls_plan_key.c
+t_unit_smtp_test_tls_plan_key_CPPFLAGS = $(AM_CPPFLAGS) $(SMTP_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_smtp_test_tls_plan_key_LDADD = $(SMTP_LINK) $(CMOCKA_LIBS)
 
 # The client's code behind standard input and output, for t/e2e/test_smtp_client.py.
 noinst_PROGRAMS += t/e2e/smtp_probe
 t_e2e_smtp_probe_SOURCES = t/e2e/smtp_probe.c
 t_e2e_smtp_probe_CPPFLAGS = $(AM_CPPFLAGS) $(SMTP_INCLUDE)
 t_e2e_smtp_probe_LDADD = $(SMTP_LINK)
+UNIT_TESTS += t/unit/smtp/test_token_grant
+t_unit_smtp_test_token_grant_SOURCES = t/unit/smtp/test_token_grant.c
+t_unit_smtp_test_token_grant_CPPFLAGS = $(AM_CPPFLAGS) $(SMTP_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_smtp_test_token_grant_LDADD = $(SMTP_LINK) $(CMOCKA_LIBS)

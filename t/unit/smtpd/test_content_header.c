@@ -103,11 +103,41 @@ static void test_marks(void **state) {
     buf_free(&out);
 }
 
-int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_long_name),
-        cmocka_unit_test(test_marks),
+/* RFC 8689 section 5, however the bytes come. */
+static void test_tls_required(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        bool not_required;
+    } fields[] = {
+        {"TLS-Required: No\n\nx\n", true},
+        {"tls-required:no\n\n", true},
+        {"Subject: x\nTLS-Required:\n No\nTo: a@b.test\n\n", true},
+        {"TLS-Required: no \t\n\n", true},
+        {"TLS-Required: Yes\n\n", false},
+        {"TLS-Required: Nope\n\n", false},
+        {"TLS-Required: No No\n\n", false},
+        {"TLS-Required: No\nTLS-Required: Yes\n\n", false},
+        {"TLS-Required:\n\n", false},
+        {"X-TLS-Required: No\n\n", false},
+        {"Subject: x\n\nTLS-Required: No\n", false},
+        {"TLS-Required: No                                                  No\n\n", false},
+        {"", false},
     };
+    for (size_t i = 0; i < ARRAY_LENGTH(fields); i++)
+        for (size_t step = 1; step < 60; step++) {
+            struct content_header header;
+            struct buf out = {0};
+            content_header_begin(&header, STR_EMPTY, 1000);
+            run(&header, fields[i].text, step, &out);
+            if (content_header_tls_not_required(&header) != fields[i].not_required)
+                fail_msg("%s (%zu)", fields[i].text, step);
+            buf_free(&out);
+        }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_long_name),
+                                       cmocka_unit_test(test_marks), cmocka_unit_test(test_tls_required)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

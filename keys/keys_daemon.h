@@ -1,13 +1,13 @@
-/* keys: what its files share. */
+/* keys_daemon: what the files of keys share. */
 #ifndef TERN_KEYS_DAEMON_H
 #define TERN_KEYS_DAEMON_H
 
 #include "ipc.h"
 #include "service.h"
-#include "store.h"
+#include "key_store.h"
 #include "tickets.h"
 
-#define RETIRED_STORES 32
+#define RETIRED_MOST 4096
 
 /* A connection to keys. */
 struct peer {
@@ -22,9 +22,10 @@ struct peer {
     deadline counted; /* when the allowance was last added to */
 };
 
-/* A store that was replaced: handshakes that began with it may still need its keys. */
+/* A key that the files have no more: handshakes that began with it may still need it. */
 struct retired {
-    struct store *store;
+    uint8_t name[TLS_KEY_NAME_SIZE];
+    struct held_key key; /* with a reference of its own */
     deadline until;
 };
 
@@ -33,8 +34,9 @@ struct keys {
     const struct config *config;
     int reader;       /* socket to the helper that reads the files */
     struct buf first; /* the material that came before the sandbox */
-    struct store *store;
-    struct retired retired[RETIRED_STORES];
+    struct key_store *store;
+    struct retired *retired; /* the one that ends first comes first */
+    size_t retired_count;
     struct tickets tickets;
     struct peer *peers;
     deadline started;

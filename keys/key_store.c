@@ -1,6 +1,8 @@
 /* Making a store of the material. */
-#include "store.h"
+#include "key_store.h"
 
+#include <openssl/err.h>
+#include <openssl/ocsp.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -8,18 +10,22 @@
 #include "memory.h"
 
 #define LINES_LIMIT  ((size_t)1 << 20)
-#define STAPLE_LIMIT ((size_t)16000) /* certificate_chain's bound */
+#define STAPLE_LIMIT ((size_t)7000) /* certificate_chain's bound */
 #define SOURCE_LIMIT 64
+#define NAMES_A_TURN 8
+#define CLOCK_LEAVE  300 /* seconds that clocks may differ */
 
 /* ---- making: the files by their names */
 
 struct making {
     const struct config *config;
-    const struct store *earlier;
-    struct store *store;
+    const struct key_store *earlier;
+    struct key_store *store;
     struct map *files; /* struct material_item * by path */
     struct material_item *items;
     size_t item_count;
+    int64_t now;
+    void (*pause)(void);
 };
 
 static void add_line(struct buf *lines, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -45,7 +51,7 @@ static void count_items(struct making *making, struct str material) {
 
 /* ---- a set */
 
-static void set_clear(struct store_set *set) {
+static void set_clear(struct key_set *set) {
     tls_identities_free(&set->identities);
     for (size_t i = 0; i < TLS_IDENTITY_LIMIT; i++)
         buf_free(&set->staples[i]);
@@ -58,7 +64,7 @@ struct sources {
     size_t count;
 };
 
-static bool read_file(struct making *making, struct store_set *set, struct sources *sources, struct str path,
+static bool read_file(struct making *making, struct key_set *set, struct sources *sources, struct str path,
                       struct failure *failure) {
     const struct material_item *item = map_get(making->files, path);
     if (sources->count == SOURCE_LIMIT) return failure_set(failure, "more than %d files", SOURCE_LIMIT);
@@ -73,7 +79,7 @@ static bool read_file(struct making *making, struct store_set *set, struct sourc
 }
 
 /* A chain file that names nobody's key, or the wrong one, is told by its name. */
-static bool finish(struct store_set *set, const struct sources *sources, struct failure *failure) {
+static bool finish(struct key_set *set, const struct sources *sources, struct failure *failure) {
     size_t bad = 0;
     if (tls_identities_finish(&set->identities, &bad, failure)) return true;
     const struct tls_identity *identity = &set->identities.items[bad];
@@ -85,21 +91,81 @@ static bool finish(struct store_set *set, const struct sources *sources, struct 
     return failure_prefix(failure, "%.*s", STR_ARGS(sources->paths[source]));
 }
 
-static void read_staples(struct making *making, struct store_set *set, const struct sources *sources) {
+/* ---- OCSP responses: what a client could not use is not given to it */
+
+static int64_t seconds_of(const ASN1_GENERALIZEDTIME *time) {
+    struct tm parts;
+    return time && ASN1_TIME_to_tm(time, &parts) ? (int64_t)timegm(&parts) : INT64_MAX;
+}
+
+/* *until: the date that the response gives for its end. The signature is for clients to judge. */
+static bool judge_response(struct str der, int64_t now, int64_t *until, struct failure *failure) {
+    const unsigned char *next = (const unsigned char *)der.data;
+    OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &next, (long)der.length);
+    OCSP_BASICRESP *basic = response && OCSP_response_status(response) == OCSP_RESPONSE_STATUS_SUCCESSFUL
+                                ? OCSP_response_get1_basic(response)
+                                : NULL;
+    OCSP_SINGLERESP *single = basic ? OCSP_resp_get0(basic, 0) : NULL;
+    ASN1_GENERALIZEDTIME *begin = NULL, *end = NULL;
+    int status = single ? OCSP_single_get0_status(single, NULL, NULL, &begin, &end) : -1;
+    int64_t from = seconds_of(begin);
+    *until = seconds_of(end);
+    bool good = single || failure_set(failure, "it is no OCSP response with an answer");
+    if (good && status != V_OCSP_CERTSTATUS_GOOD)
+        good = failure_set(failure, "it says that the certificate is %s", OCSP_cert_status_str(status));
+    if (good && (from > now + CLOCK_LEAVE || *until <= now))
+        good = failure_set(failure, "it is not of now: a fresh one would be right");
+    OCSP_BASICRESP_free(basic);
+    OCSP_RESPONSE_free(response);
+    ERR_clear_error();
+    return good;
+}
+
+static void take_staple(struct making *making, struct key_set *set, size_t index, const char *path, struct str der) {
+    struct failure failure = {0};
+    if (der.length > STAPLE_LIMIT)
+        failure_set(&failure, "it has more than %zu bytes", STAPLE_LIMIT);
+    else if (judge_response(der, making->now, &set->staples_until[index], &failure))
+        buf_append(&set->staples[index], der);
+    if (failure.text[0]) add_line(&making->store->warnings, "%s is not used: %s", path, failure.text);
+}
+
+static void read_staples(struct making *making, struct key_set *set, const struct sources *sources) {
     for (size_t i = 0; i < set->identities.count; i++) {
         struct buf path = buf_make(4096);
         buf_printf(&path, "%.*s.ocsp", STR_ARGS(sources->paths[set->identities.items[i].certificate_source]));
         const struct material_item *item = map_get(making->files, buf_str(&path));
         set->staples[i] = buf_make(STAPLE_LIMIT);
-        if (item && item->kind == MATERIAL_FILE && !buf_append(&set->staples[i], item->value))
-            add_line(&making->store->warnings, "%s: more than %zu bytes: the OCSP response is not used",
-                     buf_string(&path), STAPLE_LIMIT);
+        if (item && item->kind == MATERIAL_FILE) take_staple(making, set, i, buf_string(&path), item->value);
         buf_free(&path);
     }
 }
 
+static size_t drop_staples_of(struct key_set *set, int64_t now, struct buf *lines) {
+    size_t dropped = 0;
+    for (size_t i = 0; i < set->identities.count; i++) {
+        if (set->staples[i].length == 0 || set->staples_until[i] > now) continue;
+        buf_clear(&set->staples[i]);
+        add_line(lines, "%s: the OCSP response of the %s certificate is no longer good: a fresh one would be right",
+                 set->title, tls_identity_kind(&set->identities.items[i]));
+        dropped++;
+    }
+    return dropped;
+}
+
+size_t key_store_drop_staples(struct key_store *store, int64_t now, struct buf *lines) {
+    size_t cursor = 0, dropped = 0;
+    struct str name;
+    void *value;
+    for (unsigned side = 0; side < STORE_SIDES; side++)
+        dropped += drop_staples_of(&store->sides[side], now, lines);
+    while (map_next(store->names, &cursor, &name, &value))
+        dropped += drop_staples_of(value, now, lines);
+    return dropped;
+}
+
 /* A private key that everybody can read is no secret any more, but still better than no TLS. */
-static void check_modes(struct making *making, const struct store_set *set, const struct sources *sources) {
+static void check_modes(struct making *making, const struct key_set *set, const struct sources *sources) {
     for (size_t i = 0; i < set->identities.count; i++) {
         const struct tls_identity *identity = &set->identities.items[i];
         const struct material_item *item = map_get(making->files, sources->paths[identity->key_source]);
@@ -109,7 +175,7 @@ static void check_modes(struct making *making, const struct store_set *set, cons
     }
 }
 
-static void inherit(struct store_set *set, const struct store_set *earlier) {
+static void inherit(struct key_set *set, const struct key_set *earlier) {
     tls_identities_free(&set->identities);
     set->broken = !earlier || earlier->identities.count == 0;
     if (set->broken || !tls_identities_add(&set->identities, &earlier->identities)) return;
@@ -117,18 +183,29 @@ static void inherit(struct store_set *set, const struct store_set *earlier) {
     for (size_t i = 0; i < set->identities.count; i++) {
         set->staples[i] = buf_make(STAPLE_LIMIT);
         buf_append(&set->staples[i], buf_str(&earlier->staples[i]));
+        set->staples_until[i] = earlier->staples_until[i];
     }
 }
 
-static void add_keys(struct store *store, const struct store_set *set, bool server) {
+/* A key that was there before stays the same object, so that a store costs no more than what is new in it. */
+static void share_key(const struct key_store *earlier, struct tls_identity *identity, struct str name) {
+    const struct held_key *before = earlier ? map_get(earlier->keys, name) : NULL;
+    if (!before || before->key == identity->key) return;
+    EVP_PKEY_free(identity->key);
+    EVP_PKEY_up_ref(before->key);
+    identity->key = before->key;
+}
+
+static void add_keys(struct making *making, struct key_set *set, bool server) {
     for (size_t i = 0; i < set->identities.count; i++) {
-        const struct tls_identity *identity = &set->identities.items[i];
+        struct tls_identity *identity = &set->identities.items[i];
         struct str name = str_make((const char *)identity->name, sizeof identity->name);
-        struct store_key *key = map_get(store->keys, name);
+        struct held_key *key = map_get(making->store->keys, name);
+        share_key(making->earlier, identity, name);
         if (!key) {
-            key = MEMORY_NEW(struct store_key);
+            key = MEMORY_NEW(struct held_key);
             key->key = identity->key;
-            map_put(store->keys, name, key);
+            map_put(making->store->keys, name, key);
         }
         key->server = key->server || server;
         key->client = key->client || !server;
@@ -136,7 +213,7 @@ static void add_keys(struct store *store, const struct store_set *set, bool serv
 }
 
 /* What was read becomes the set, or the earlier one stays in its place. */
-static void settle(struct making *making, struct store_set *set, const struct store_set *earlier,
+static void settle(struct making *making, struct key_set *set, const struct key_set *earlier,
                    const struct sources *sources, bool good, const struct failure *failure, bool server) {
     if (good) {
         read_staples(making, set, sources);
@@ -146,12 +223,12 @@ static void settle(struct making *making, struct store_set *set, const struct st
         add_line(&making->store->errors, "%s: %s%s", set->title, failure->text,
                  set->inherited ? "; the certificates of before are kept" : "");
     }
-    add_keys(making->store, set, server);
+    add_keys(making, set, server);
 }
 
 /* ---- the sides */
 
-static bool read_list(struct making *making, struct store_set *set, struct sources *sources, struct str list,
+static bool read_list(struct making *making, struct key_set *set, struct sources *sources, struct str list,
                       struct failure *failure) {
     struct str path;
     bool good = true;
@@ -160,7 +237,7 @@ static bool read_list(struct making *making, struct store_set *set, struct sourc
     return good;
 }
 
-static bool read_pairs(struct making *making, struct store_set *set, struct sources *sources,
+static bool read_pairs(struct making *making, struct key_set *set, struct sources *sources,
                        const struct material_parameters *parameters, struct failure *failure) {
     bool good = true;
     for (size_t i = 0; good && i < ARRAY_LENGTH(parameters->pairs); i++) {
@@ -175,8 +252,8 @@ static bool read_pairs(struct making *making, struct store_set *set, struct sour
 
 static void make_side(struct making *making, unsigned side) {
     struct material_parameters parameters = material_parameters_of(making->config, side);
-    struct store_set *set = &making->store->sides[side];
-    const struct store_set *earlier = making->earlier ? &making->earlier->sides[side] : NULL;
+    struct key_set *set = &making->store->sides[side];
+    const struct key_set *earlier = making->earlier ? &making->earlier->sides[side] : NULL;
     struct sources sources = {.count = 0};
     struct failure failure = {0};
     bool by_chain = parameters.chain_files.length > 0, any = by_chain;
@@ -198,10 +275,10 @@ static void make_side(struct making *making, unsigned side) {
 
 static void make_name(struct making *making, const struct material_item *item) {
     if (map_get(making->store->names, item->name)) return; /* the first table that has it counts */
-    struct store_set *set = MEMORY_NEW(struct store_set);
+    struct key_set *set = MEMORY_NEW(struct key_set);
     struct sources sources = {.count = 0};
     struct failure failure = {0};
-    const struct store_set *earlier = making->earlier ? map_get(making->earlier->names, item->name) : NULL;
+    const struct key_set *earlier = making->earlier ? map_get(making->earlier->names, item->name) : NULL;
     struct buf title = buf_make(2000);
     buf_printf(&title, "tls_server_sni_maps: %.*s", STR_ARGS(item->name));
     set->title = memory_copy_string(buf_str(&title));
@@ -214,7 +291,10 @@ static void make_name(struct making *making, const struct material_item *item) {
 static void make_names(struct making *making) {
     for (size_t i = 0; i < making->item_count; i++) {
         const struct material_item *item = &making->items[i];
-        if (item->kind == MATERIAL_NAME) make_name(making, item);
+        if (item->kind == MATERIAL_NAME) {
+            make_name(making, item);
+            if (making->pause && i % NAMES_A_TURN == 0) making->pause();
+        }
         if (item->kind == MATERIAL_TROUBLE)
             add_line(&making->store->errors, "tls_server_sni_maps: %.*s: %.*s", STR_ARGS(item->name),
                      STR_ARGS(item->value));
@@ -230,36 +310,38 @@ static void keep_names(struct making *making) {
     for (size_t i = 0; i < making->item_count; i++)
         trouble = trouble || making->items[i].kind == MATERIAL_TROUBLE;
     while (trouble && making->earlier && map_next(making->earlier->names, &cursor, &name, &value)) {
-        const struct store_set *earlier = value;
+        const struct key_set *earlier = value;
         if (map_get(making->store->names, name)) continue;
-        struct store_set *set = MEMORY_NEW(struct store_set);
+        struct key_set *set = MEMORY_NEW(struct key_set);
         set->title = memory_copy_string(str_from(earlier->title));
         inherit(set, earlier);
-        add_keys(making->store, set, true);
+        add_keys(making, set, true);
         map_put(making->store->names, name, set);
     }
 }
 
-struct store *store_create(const struct config *config, struct str material, const struct store *earlier, int64_t now) {
-    struct store *store = MEMORY_NEW(struct store);
-    *store = (struct store){.names = map_create(),
-                            .keys = map_create(),
-                            .errors = buf_make(LINES_LIMIT),
-                            .warnings = buf_make(LINES_LIMIT)};
-    struct making making = {.config = config, .earlier = earlier, .store = store, .files = map_create()};
+struct key_store *key_store_create(const struct config *config, struct str material, const struct key_store *earlier,
+                                   int64_t now, void (*pause)(void)) {
+    struct key_store *store = MEMORY_NEW(struct key_store);
+    *store = (struct key_store){.names = map_create(),
+                                .keys = map_create(),
+                                .errors = buf_make(LINES_LIMIT),
+                                .warnings = buf_make(LINES_LIMIT)};
+    struct making making = {
+        .config = config, .earlier = earlier, .store = store, .files = map_create(), .now = now, .pause = pause};
     count_items(&making, material);
     for (unsigned side = 0; side < STORE_SIDES; side++)
         make_side(&making, side);
     make_names(&making);
     keep_names(&making);
-    store_check_dates(store, config->tls_certificate_warn_time, now, &store->warnings);
+    key_store_check_dates(store, config->tls_certificate_warn_time, now, &store->warnings);
     map_destroy(&making.files);
     MEMORY_FREE(making.items);
     return store;
 }
 
-void store_destroy(struct store **store) {
-    struct store *ending = *store;
+void key_store_destroy(struct key_store **store) {
+    struct key_store *ending = *store;
     size_t cursor = 0;
     struct str name;
     void *value;
@@ -268,7 +350,7 @@ void store_destroy(struct store **store) {
     for (unsigned side = 0; side < STORE_SIDES; side++)
         set_clear(&ending->sides[side]);
     while (map_next(ending->names, &cursor, &name, &value)) {
-        struct store_set *set = value;
+        struct key_set *set = value;
         set_clear(set);
         MEMORY_FREE(set);
     }
@@ -284,10 +366,10 @@ void store_destroy(struct store **store) {
 
 /* ---- asking it */
 
-const struct store_set *store_find(const struct store *store, unsigned side, struct str name) {
+const struct key_set *key_store_find(const struct key_store *store, unsigned side, struct str name) {
     if (side >= STORE_SIDES) return NULL;
     if (name.length == 0 || side != 0) return &store->sides[side];
-    const struct store_set *set = map_get(store->names, name);
+    const struct key_set *set = map_get(store->names, name);
     while (!set) {
         size_t dot = str_find(str_from_offset(name, 1), '.');
         if (dot == STR_NONE) return NULL;
@@ -298,19 +380,8 @@ const struct store_set *store_find(const struct store *store, unsigned side, str
     return set;
 }
 
-const struct store_key *store_key(const struct store *store, struct str name) {
+const struct held_key *key_store_key(const struct key_store *store, struct str name) {
     return map_get(store->keys, name);
-}
-
-bool store_has_all_keys(const struct store *store, const struct store *other) {
-    size_t cursor = 0;
-    struct str name;
-    void *value;
-    while (map_next(other->keys, &cursor, &name, &value)) {
-        const struct store_key *old = value, *new = map_get(store->keys, name);
-        if (!new || (old->server && !new->server) || (old->client && !new->client)) return false;
-    }
-    return true;
 }
 
 /* ---- dates */
@@ -325,7 +396,7 @@ static void add_date_line(struct buf *lines, const char *title, const struct tls
              words, text);
 }
 
-static void check_set_dates(const struct store_set *set, int64_t warn_time, int64_t now, struct buf *lines) {
+static void check_set_dates(const struct key_set *set, int64_t warn_time, int64_t now, struct buf *lines) {
     for (size_t i = 0; i < set->identities.count; i++) {
         const struct tls_identity *identity = &set->identities.items[i];
         int64_t from, until;
@@ -338,7 +409,7 @@ static void check_set_dates(const struct store_set *set, int64_t warn_time, int6
     }
 }
 
-void store_check_dates(const struct store *store, int64_t warn_time, int64_t now, struct buf *lines) {
+void key_store_check_dates(const struct key_store *store, int64_t warn_time, int64_t now, struct buf *lines) {
     size_t cursor = 0;
     struct str name;
     void *value;

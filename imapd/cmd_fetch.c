@@ -1,0 +1,128 @@
+/* FETCH and UID FETCH (RFC 9051 6.4.5, 7.5.2): which messages, and in which form; fetch_item.c has the items. */
+#include "commands.h"
+#include "fetch_item.h"
+
+static bool sets_seen(const struct imap_fetch *fetch) {
+    for (size_t i = 0; i < fetch->count; i++)
+        if (!fetch->items[i].peek && (fetch->items[i].kind == FETCH_SECTION || fetch->items[i].kind == FETCH_BINARY ||
+                                      fetch->items[i].kind == FETCH_RFC822 || fetch->items[i].kind == FETCH_RFC822_TEXT))
+            return true;
+    return false;
+}
+
+static bool has_kind(const struct imap_fetch *fetch, enum imap_fetch_kind kind) {
+    for (size_t i = 0; i < fetch->count; i++)
+        if (fetch->items[i].kind == kind) return true;
+    return false;
+}
+
+/* \Seen for all of them at once, before they are read; those that had it not are told. */
+static enum store_result mark_seen(struct imap_session *session, const struct uid_set *uids, struct uid_set *marked, struct failure *failure) {
+    enum store_result result = folder_store(session->folder, uids, FLAGS_ADD, FLAG_SEEN, NULL, 0, 0, NULL, marked, failure);
+    if (marked->count > 0) imap_note_change(session);
+    return result;
+}
+
+/* What is asked for one message. */
+static void say_message(struct imap_session *session, const struct imap_fetch *fetch, uint32_t sequence, const struct uid_set *marked,
+                        bool *missing) {
+    struct fetch_message message;
+    bool first = true, uid_said = has_kind(fetch, FETCH_UID), flags_said = has_kind(fetch, FETCH_FLAGS);
+    bool modseq_said = has_kind(fetch, FETCH_MODSEQ);
+    fetch_message_begin(&message, session, sequence);
+    if (!fetch_message_can(&message, fetch)) {
+        *missing = true;
+        fetch_message_end(&message);
+        return;
+    }
+    imap_say(session, "* %u FETCH (", sequence);
+    if ((session->uid_command || (session->features & FEATURE_QRESYNC)) && !uid_said) {
+        imap_say(session, "UID %u", message.facts.uid);
+        first = false;
+    }
+    for (size_t i = 0; i < fetch->count; i++) {
+        if (!first) imap_say(session, " ");
+        fetch_item_say(&message, &fetch->items[i]);
+        first = false;
+    }
+    bool newly_seen = uid_set_has(marked, message.facts.uid);
+    if (newly_seen && !flags_said) {
+        struct buf text = buf_make(0);
+        imap_append_flags(&text, session->folder, &message.facts.flags);
+        imap_say(session, "%sFLAGS %.*s", first ? "" : " ", STR_ARGS(buf_str(&text)));
+        buf_free(&text);
+        first = false;
+    }
+    if ((session->features & FEATURE_CONDSTORE) && !modseq_said && (newly_seen || fetch->has_changed_since || flags_said))
+        imap_say(session, "%sMODSEQ (%llu)", first ? "" : " ", (unsigned long long)message.facts.modseq);
+    imap_say(session, ")\r\n");
+    fetch_message_end(&message);
+}
+
+static bool say_messages(struct imap_session *session, const struct imap_fetch *fetch, const struct uid_set *uids,
+                         const struct uid_set *marked) {
+    bool missing = false;
+    uint32_t count = folder_count(session->folder);
+    for (size_t i = 0; i < uids->count && !session->connection_lost; i++) {
+        for (uint32_t sequence = folder_sequence_from(session->folder, uids->ranges[i].first); sequence <= count; sequence++) {
+            struct folder_message facts;
+            folder_message(session->folder, sequence, &facts);
+            if (facts.uid > uids->ranges[i].last || session->connection_lost) break;
+            if (fetch->has_changed_since && facts.modseq <= fetch->changed_since) continue;
+            say_message(session, fetch, sequence, marked, &missing);
+        }
+    }
+    return !missing;
+}
+
+/* UID FETCH ... (CHANGEDSINCE n VANISHED) (RFC 7162 3.2.6). */
+static void say_vanished(struct imap_session *session, const struct imap_fetch *fetch) {
+    struct uid_set gone = {0}, asked = {0};
+    struct buf text = buf_make(0);
+    uint32_t next = folder_uid_next(session->folder);
+    if (uid_set_parse(fetch->sequence.text, next > 1 ? next - 1 : 1, IMAP_RANGES_MAX, &asked) &&
+        folder_expunged_since(session->folder, fetch->changed_since, &gone)) {
+        uid_set_intersect(&gone, &asked);
+        uid_set_format(&gone, &text);
+        if (text.length > 0) imap_say(session, "* VANISHED (EARLIER) %.*s\r\n", STR_ARGS(buf_str(&text)));
+    }
+    buf_free(&text);
+    uid_set_free(&gone);
+    uid_set_free(&asked);
+}
+
+void imap_fetch_changed(struct imap_session *session, uint64_t modseq, const struct uid_set *uids) {
+    uint32_t count = folder_count(session->folder);
+    for (uint32_t sequence = 1; sequence <= count; sequence++) {
+        struct folder_message facts;
+        folder_message(session->folder, sequence, &facts);
+        if (facts.modseq > modseq && (!uids || uid_set_has(uids, facts.uid))) imap_tell_flags(session, sequence, true);
+    }
+}
+
+IMAP_COMMAND(cmd_fetch) {
+    struct imap_fetch fetch;
+    struct uid_set uids = {0}, marked = {0};
+    struct failure failure = {0};
+    if (!imap_parse_fetch(parser, &fetch)) return imap_bad(parser);
+    if (fetch.vanished && (!uid || !(session->features & FEATURE_QRESYNC)))
+        return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("VANISHED needs QRESYNC and UID FETCH")};
+    if (!imap_resolve_sequence(session, &fetch.sequence, uid, &uids)) return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("No such message")};
+    if (fetch.has_changed_since || has_kind(&fetch, FETCH_MODSEQ)) imap_use_condstore(session);
+    if (fetch.vanished && !fetch.sequence.saved) say_vanished(session, &fetch);
+    enum store_result result = STORE_OK;
+    if (sets_seen(&fetch) && !folder_is_read_only(session->folder)) result = mark_seen(session, &uids, &marked, &failure);
+    struct imap_outcome outcome = imap_ok("Done");
+    session->unknown_encoding = false;
+    if (result != STORE_OK)
+        outcome = imap_store_trouble(result, &failure);
+    else if (!say_messages(session, &fetch, &uids, &marked))
+        outcome = imap_no("EXPUNGEISSUED", "Some of the messages are gone");
+    else if (session->unknown_encoding)
+        outcome = imap_no("UNKNOWN-CTE", "A part has an encoding that is not known");
+    cache_flush(session->store);
+    if (folder_is_unsettled(session->folder)) imap_note_change(session);
+    uid_set_free(&uids);
+    uid_set_free(&marked);
+    return outcome;
+}

@@ -1,0 +1,220 @@
+/* LIST, LSUB, NAMESPACE, STATUS (RFC 9051 6.3.9 to 6.3.11, RFC 5258, 5819, 6154). */
+#include "commands.h"
+#include "list_pattern.h"
+
+/* ---- STATUS */
+
+enum store_result imap_say_status(struct imap_session *session, struct str mailbox, unsigned items, struct failure *failure) {
+    struct folder_status status;
+    struct buf text = buf_make(0);
+    enum store_result result = folder_status(session->store, mailbox, &status, failure);
+    if (result != STORE_OK) return result;
+    imap_append_mailbox(&text, mailbox, imap_is_utf8(session));
+    buf_append(&text, STR(" ("));
+    const struct {
+        unsigned item;
+        const char *name;
+        uint64_t value;
+    } rows[] = {{STATUS_MESSAGES, "MESSAGES", status.messages},
+                {STATUS_RECENT, "RECENT", status.recent},
+                {STATUS_UIDNEXT, "UIDNEXT", status.uid_next},
+                {STATUS_UIDVALIDITY, "UIDVALIDITY", status.uid_validity},
+                {STATUS_UNSEEN, "UNSEEN", status.unseen},
+                {STATUS_DELETED, "DELETED", status.deleted},
+                {STATUS_DELETED_STORAGE, "DELETED-STORAGE", status.deleted_size},
+                {STATUS_SIZE, "SIZE", status.size},
+                {STATUS_HIGHESTMODSEQ, "HIGHESTMODSEQ", status.highest_modseq},
+                {STATUS_APPENDLIMIT, "APPENDLIMIT", session->settings->append_limit}};
+    const char *blank = "";
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        if (!(items & rows[i].item)) continue;
+        buf_printf(&text, "%s%s %llu", blank, rows[i].name, (unsigned long long)rows[i].value);
+        blank = " ";
+    }
+    if (items & STATUS_MAILBOXID) {
+        buf_printf(&text, "%sMAILBOXID (", blank);
+        for (int i = 0; i < 16; i++)
+            buf_printf(&text, "%02x", status.id[i]);
+        buf_append_char(&text, ')');
+    }
+    imap_say(session, "* STATUS %.*s)\r\n", STR_ARGS(buf_str(&text)));
+    buf_free(&text);
+    return STORE_OK;
+}
+
+IMAP_COMMAND(cmd_status) {
+    struct str mailbox;
+    struct failure failure = {0};
+    unsigned items;
+    (void)uid;
+    if (!imap_take_mailbox(parser, &mailbox) || !imap_take_space(parser) || !imap_take_status_items(parser, &items) || !imap_take_end(parser))
+        return imap_bad(parser);
+    if (items & STATUS_HIGHESTMODSEQ) imap_use_condstore(session);
+    enum store_result result = imap_say_status(session, mailbox, items, &failure);
+    return result == STORE_OK ? imap_ok("Done") : imap_store_trouble(result, &failure);
+}
+
+/* ---- LIST */
+
+struct list_run {
+    struct imap_session *session;
+    const struct imap_list *list;
+    struct list_pattern *patterns[64]; /* with the reference before them */
+    const struct store_entry *entries;
+    size_t count;
+};
+
+static bool matches(const struct list_run *run, struct str name) {
+    for (size_t i = 0; i < run->list->pattern_count; i++)
+        if (list_pattern_match(run->patterns[i], name) & LIST_MATCH_NAME) return true;
+    return false;
+}
+
+static bool is_selected_by_options(const struct list_run *run, const struct store_entry *entry) {
+    unsigned options = run->list->options;
+    bool subscribed = entry->attributes & STORE_SUBSCRIBED, special = entry->attributes >> STORE_SPECIAL_SHIFT;
+    if (options & LIST_SUBSCRIBED && !subscribed) return false;
+    if (options & LIST_SPECIAL_USE && !special) return false;
+    return (options & LIST_SUBSCRIBED) || !(entry->attributes & STORE_NON_EXISTENT);
+}
+
+/* RECURSIVEMATCH: whether something below it is selected and does not match itself. */
+static bool has_selected_below(const struct list_run *run, struct str name) {
+    for (size_t i = 0; i < run->count; i++) {
+        struct str other = run->entries[i].name;
+        if (other.length > name.length && str_starts(other, name) && other.data[name.length] == '/' &&
+            is_selected_by_options(run, &run->entries[i]))
+            return true;
+    }
+    return false;
+}
+
+static void append_attribute(struct buf *text, const char *word) {
+    if (text->length > 0) buf_append_char(text, ' ');
+    buf_append(text, str_from(word));
+}
+
+static void append_attributes(const struct list_run *run, const struct store_entry *entry, struct buf *text) {
+    static const char *const specials[] = {"\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash", "\\Important"};
+    unsigned attributes = entry->attributes, options = run->list->options;
+    if (attributes & STORE_NON_EXISTENT)
+        append_attribute(text, "\\NonExistent");
+    else if (attributes & STORE_NO_SELECT)
+        append_attribute(text, "\\Noselect");
+    append_attribute(text, attributes & STORE_HAS_CHILDREN ? "\\HasChildren" : "\\HasNoChildren");
+    if (!(attributes & STORE_NO_SELECT)) append_attribute(text, attributes & STORE_MARKED ? "\\Marked" : "\\UnMarked");
+    if ((options & (LIST_SUBSCRIBED | LIST_RETURN_SUBSCRIBED)) && (attributes & STORE_SUBSCRIBED)) append_attribute(text, "\\Subscribed");
+    /* Told to those who ask, and to old clients that look for them in any LIST. */
+    for (size_t i = 0; i < ARRAY_LENGTH(specials); i++)
+        if (attributes >> STORE_SPECIAL_SHIFT >> i & 1) append_attribute(text, specials[i]);
+}
+
+static void say_entry(const struct list_run *run, const struct store_entry *entry, bool child_info) {
+    struct buf attributes = buf_make(0), name = buf_make(0);
+    append_attributes(run, entry, &attributes);
+    imap_append_mailbox(&name, entry->name, imap_is_utf8(run->session));
+    imap_say(run->session, "* LIST (%.*s) \"/\" %.*s%s\r\n", STR_ARGS(buf_str(&attributes)), STR_ARGS(buf_str(&name)),
+             child_info ? " (\"CHILDINFO\" (\"SUBSCRIBED\"))" : "");
+    buf_free(&attributes);
+    buf_free(&name);
+}
+
+static struct list_pattern *make_pattern(struct str reference, struct str pattern) {
+    struct buf text = buf_make(0);
+    buf_append(&text, reference);
+    buf_append(&text, pattern);
+    struct list_pattern *made = list_pattern_create(buf_str(&text), '/', false);
+    buf_free(&text);
+    return made;
+}
+
+static bool make_patterns(struct list_run *run) {
+    bool good = true;
+    for (size_t i = 0; good && i < run->list->pattern_count; i++) {
+        run->patterns[i] = make_pattern(run->list->reference, run->list->patterns[i]);
+        good = run->patterns[i] != NULL;
+    }
+    return good;
+}
+
+static void free_patterns(struct list_run *run) {
+    for (size_t i = 0; i < ARRAY_LENGTH(run->patterns); i++)
+        if (run->patterns[i]) list_pattern_free(&run->patterns[i]);
+}
+
+static enum store_result say_entries(const struct list_run *run, struct failure *failure) {
+    for (size_t i = 0; i < run->count; i++) {
+        const struct store_entry *entry = &run->entries[i];
+        if (!matches(run, entry->name)) continue;
+        bool selected = is_selected_by_options(run, entry);
+        bool below = (run->list->options & LIST_RECURSIVE_MATCH) && has_selected_below(run, entry->name);
+        if (!selected && !below) continue;
+        say_entry(run, entry, below);
+        if (!(run->list->options & LIST_RETURN_STATUS) || (entry->attributes & STORE_NO_SELECT)) continue;
+        enum store_result result = imap_say_status(run->session, entry->name, run->list->status, failure);
+        if (result != STORE_OK && result != STORE_MISSING) return result;
+    }
+    return STORE_OK;
+}
+
+IMAP_COMMAND(cmd_list) {
+    struct imap_list list;
+    struct failure failure = {0};
+    struct store_entry *entries;
+    size_t count;
+    (void)uid;
+    if (!imap_parse_list(parser, &list)) return imap_bad(parser);
+    /* An empty pattern asks for the delimiter. */
+    if (!list.extended && list.patterns[0].length == 0) {
+        imap_say(session, "* LIST (\\Noselect) \"/\" \"\"\r\n");
+        return imap_ok("Done");
+    }
+    struct list_run run = {.session = session, .list = &list};
+    enum store_result result = STORE_BROKEN;
+    if (!make_patterns(&run)) {
+        result = STORE_OK; /* a pattern that no name can match */
+    } else if (store_list(session->store, session->arena, &entries, &count, &failure)) {
+        run.entries = entries;
+        run.count = count;
+        result = say_entries(&run, &failure);
+    }
+    free_patterns(&run);
+    return result == STORE_OK ? imap_ok("Done") : imap_store_trouble(result, &failure);
+}
+
+/* ---- LSUB (RFC 3501 6.3.9): "%" shows a level above subscribed ones as \Noselect */
+
+IMAP_COMMAND(cmd_lsub) {
+    struct str reference, pattern;
+    struct failure failure = {0};
+    struct store_entry *entries;
+    size_t count;
+    struct buf name = buf_make(0);
+    (void)uid;
+    if (!imap_take_mailbox_or_empty(parser, &reference) || !imap_take_space(parser) || !imap_take_list_mailbox(parser, &pattern) ||
+        !imap_take_end(parser))
+        return imap_bad(parser);
+    struct list_pattern *made = make_pattern(reference, pattern);
+    if (!made) return imap_ok("Done");
+    bool good = store_list(session->store, session->arena, &entries, &count, &failure);
+    for (size_t i = 0; good && i < count; i++) {
+        bool subscribed = entries[i].attributes & STORE_SUBSCRIBED, above = false;
+        for (size_t k = i + 1; !subscribed && !above && k < count && str_starts(entries[k].name, entries[i].name); k++)
+            above = (entries[k].attributes & STORE_SUBSCRIBED) && entries[k].name.data[entries[i].name.length] == '/' &&
+                    !(list_pattern_match(made, entries[k].name) & LIST_MATCH_NAME);
+        if ((!subscribed && !above) || !(list_pattern_match(made, entries[i].name) & LIST_MATCH_NAME)) continue;
+        buf_clear(&name);
+        imap_append_mailbox(&name, entries[i].name, imap_is_utf8(session));
+        imap_say(session, "* LSUB (%s) \"/\" %.*s\r\n", subscribed ? "" : "\\Noselect", STR_ARGS(buf_str(&name)));
+    }
+    list_pattern_free(&made);
+    buf_free(&name);
+    return good ? imap_ok("Done") : imap_store_trouble(STORE_BROKEN, &failure);
+}
+
+IMAP_COMMAND(cmd_namespace) {
+    (void)uid;
+    if (!imap_take_end(parser)) return imap_bad(parser);
+    imap_say(session, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+    return imap_ok("Done");
+}

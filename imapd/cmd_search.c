@@ -1,0 +1,107 @@
+/* SEARCH and UID SEARCH, with RETURN (RFC 9051 6.4.4), SAVE and "$" (RFC 5182), PARTIAL (RFC 9394). */
+#include "commands.h"
+#include "search.h"
+
+static uint32_t number_of(const struct imap_session *session, uint32_t sequence) {
+    return session->uid_command ? folder_uid(session->folder, sequence) : sequence;
+}
+
+/* What SAVE remembers: all, or the ends that were asked for alone (RFC 5182 2.1). */
+static void save(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
+    unsigned ends = search->returns & (RETURN_MIN | RETURN_MAX);
+    bool only_ends = ends && !(search->returns & (RETURN_ALL | RETURN_COUNT));
+    uid_set_clear(&session->saved);
+    for (size_t i = 0; i < result->count; i++) {
+        bool is_end = ((ends & RETURN_MIN) && i == 0) || ((ends & RETURN_MAX) && i == result->count - 1);
+        uint32_t uid = folder_uid(session->folder, result->sequences[i]);
+        if (!only_ends || is_end) uid_set_add(&session->saved, uid, uid);
+    }
+}
+
+static void say_set(struct imap_session *session, const char *name, const struct search_result *result, size_t from, size_t to) {
+    struct uid_set set = {0};
+    struct buf text = buf_make(0);
+    for (size_t i = from; i < to; i++) {
+        uint32_t number = number_of(session, result->sequences[i]);
+        uid_set_add(&set, number, number);
+    }
+    uid_set_format(&set, &text);
+    imap_say(session, "%s", name);
+    imap_say_bytes(session, buf_str(&text));
+    buf_free(&text);
+    uid_set_free(&set);
+}
+
+/* PARTIAL 1:100, or -1:-100 from the end. */
+static void say_partial(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
+    int64_t first = search->partial_first, last = search->partial_last, count = (int64_t)result->count;
+    imap_say(session, " PARTIAL (%d:%d ", search->partial_first, search->partial_last);
+    if (first < 0) {
+        first = count + 1 + first;
+        last = count + 1 + last;
+    }
+    if (first > last) {
+        int64_t other = first;
+        first = last;
+        last = other;
+    }
+    if (first < 1) first = 1;
+    if (last > count) last = count;
+    if (first > last)
+        imap_say(session, "NIL)");
+    else {
+        say_set(session, "", result, (size_t)first - 1, (size_t)last);
+        imap_say(session, ")");
+    }
+}
+
+static void say_extended(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
+    imap_say(session, "* ESEARCH (TAG ");
+    struct buf tag = buf_make(0);
+    imap_append_string(&tag, session->tag, false);
+    imap_say_bytes(session, buf_str(&tag));
+    buf_free(&tag);
+    imap_say(session, ")%s", session->uid_command ? " UID" : "");
+    if (result->count > 0 && (search->returns & RETURN_MIN)) imap_say(session, " MIN %u", number_of(session, result->sequences[0]));
+    if (result->count > 0 && (search->returns & RETURN_MAX))
+        imap_say(session, " MAX %u", number_of(session, result->sequences[result->count - 1]));
+    if (search->returns & RETURN_COUNT) imap_say(session, " COUNT %zu", result->count);
+    if (result->count > 0 && (search->returns & RETURN_ALL)) say_set(session, " ALL ", result, 0, result->count);
+    if (search->returns & RETURN_PARTIAL) say_partial(session, search, result);
+    if (search->has_modseq && result->count > 0) imap_say(session, " MODSEQ %llu", (unsigned long long)result->highest_modseq);
+    imap_say(session, "\r\n");
+}
+
+static void say_plain(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
+    imap_say(session, "* SEARCH");
+    for (size_t i = 0; i < result->count; i++)
+        imap_say(session, " %u", number_of(session, result->sequences[i]));
+    if (search->has_modseq && result->count > 0) imap_say(session, " (MODSEQ %llu)", (unsigned long long)result->highest_modseq);
+    imap_say(session, "\r\n");
+}
+
+IMAP_COMMAND(cmd_search) {
+    struct imap_search search;
+    struct search_result result;
+    struct imap_outcome bad;
+    (void)uid;
+    if (!imap_parse_search(parser, &search)) return imap_bad(parser);
+    if (search.has_modseq) imap_use_condstore(session);
+    if (!imap_search_run(session, &search, &result, &bad)) {
+        if (search.returns & RETURN_SAVE) uid_set_clear(&session->saved);
+        return bad;
+    }
+    if (search.returns & RETURN_SAVE) save(session, &search, &result);
+    /* IMAP4rev2 answers ESEARCH always. */
+    if (!search.extended && (session->features & FEATURE_REV2)) {
+        search.extended = true;
+        search.returns = RETURN_ALL;
+    }
+    if (!search.extended)
+        say_plain(session, &search, &result);
+    else if (search.returns != RETURN_SAVE)
+        say_extended(session, &search, &result);
+    MEMORY_FREE(result.sequences);
+    if (folder_is_unsettled(session->folder)) imap_note_change(session);
+    return imap_ok("Done");
+}

@@ -1,0 +1,401 @@
+/* See fetch_item.h. */
+#include "fetch_item.h"
+
+#include <openssl/evp.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "crlf_view.h"
+#include "header.h"
+#include "internal_date.h"
+#include "preview.h"
+#include "transfer_reader.h"
+
+/* ---- what a message is shown from */
+
+void fetch_message_begin(struct fetch_message *message, struct imap_session *session, uint32_t sequence) {
+    *message = (struct fetch_message){.session = session, .sequence = sequence, .bytes = STR_EMPTY};
+    message->bytes.data = NULL;
+    folder_message(session->folder, sequence, &message->facts);
+}
+
+void fetch_message_end(struct fetch_message *message) {
+    if (message->bytes.data && message->bytes.length > 0) munmap((void *)(uintptr_t)message->bytes.data, message->bytes.length);
+    buf_free(&message->record);
+    MEMORY_FREE(message->parts);
+    if (cache_is_heavy(message->session->store)) cache_flush(message->session->store);
+}
+
+bool fetch_message_bytes(struct fetch_message *message) {
+    enum store_result result;
+    struct failure failure = {0};
+    struct stat status;
+    if (message->file_tried) return message->bytes.data != NULL;
+    message->file_tried = true;
+    int file = folder_message_file(message->session->folder, message->sequence, &result, &failure);
+    if (file < 0) return false;
+    if (fstat(file, &status) == 0) {
+        size_t size = (size_t)status.st_size;
+        void *map = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE | (size < 262144 ? MAP_POPULATE : 0), file, 0) : NULL;
+        if (size == 0)
+            message->bytes = STR_EMPTY;
+        else if (map != MAP_FAILED)
+            message->bytes = str_make(map, size);
+    }
+    close(file);
+    return message->bytes.data != NULL;
+}
+
+static bool open_record(struct fetch_message *message, struct str record) {
+    message->has_structure = imap_structure_open(record, &message->structure) &&
+                             (message->facts.size == 0 || message->structure.file_length == message->facts.size);
+    return message->has_structure;
+}
+
+bool fetch_message_structure(struct fetch_message *message) {
+    struct imap_session *session = message->session;
+    struct str cached;
+    if (message->structure_tried) return message->has_structure;
+    message->structure_tried = true;
+    const uint8_t *id = folder_id(session->folder);
+    if (cache_get(session->store, id, message->facts.uid, CACHE_STRUCTURE, &cached) && open_record(message, cached)) return true;
+    if (!fetch_message_bytes(message)) return false;
+    imap_structure_build(message->bytes, &message->record);
+    message->has_structure = imap_structure_open(buf_str(&message->record), &message->structure);
+    if (message->has_structure) cache_put(session->store, id, message->facts.uid, CACHE_STRUCTURE, buf_str(&message->record));
+    return message->has_structure;
+}
+
+/* The fields that ENVELOPE, SEARCH, SORT, THREAD and most clients' lists are made of. */
+static const struct str kept_fields[] = {
+    STR_INIT("Date"),       STR_INIT("From"),        STR_INIT("Sender"),     STR_INIT("Reply-To"),   STR_INIT("To"),
+    STR_INIT("Cc"),         STR_INIT("Bcc"),         STR_INIT("Subject"),    STR_INIT("Message-ID"), STR_INIT("In-Reply-To"),
+    STR_INIT("References"), STR_INIT("List-Id"),     STR_INIT("List-Post"),  STR_INIT("X-Priority"), STR_INIT("Importance"),
+    STR_INIT("Priority"),   STR_INIT("Content-Type"), STR_INIT("Newsgroups"), STR_INIT("Disposition-Notification-To"),
+};
+
+bool fetch_field_is_kept(struct str name) {
+    for (size_t i = 0; i < ARRAY_LENGTH(kept_fields); i++)
+        if (str_equal_nocase(name, kept_fields[i])) return true;
+    return false;
+}
+
+/* The header of a message's bytes, with its empty line. */
+static struct str header_of(struct fetch_message *message) {
+    if (!fetch_message_structure(message)) return STR_EMPTY;
+    if (!message->parts) message->parts = imap_structure_parts(&message->structure);
+    if (!message->parts) return STR_EMPTY;
+    return str_slice(message->bytes, message->parts[0].header_offset, message->parts[0].header_offset + message->parts[0].header_length);
+}
+
+bool fetch_message_fields(struct fetch_message *message, struct str *fields) {
+    struct imap_session *session = message->session;
+    const uint8_t *id = folder_id(session->folder);
+    struct buf text = buf_make(0);
+    if (cache_get(session->store, id, message->facts.uid, CACHE_HEADER, fields)) return true;
+    if (!fetch_message_bytes(message)) return false;
+    imap_section_append_fields(&text, header_of(message), kept_fields, ARRAY_LENGTH(kept_fields), false);
+    cache_put(session->store, id, message->facts.uid, CACHE_HEADER, buf_str(&text));
+    bool good = arena_copy(session->arena, buf_str(&text), fields);
+    buf_free(&text);
+    return good;
+}
+
+static bool find_parts(struct fetch_message *message) {
+    if (!fetch_message_structure(message)) return false;
+    if (!message->parts) message->parts = imap_structure_parts(&message->structure);
+    return message->parts != NULL;
+}
+
+/* A list of fields that the cache can answer alone. */
+static bool is_in_fields(const struct imap_fetch_item *item) {
+    const struct imap_fetch_section *section = &item->section;
+    if (item->kind != FETCH_SECTION || section->section.kind != IMAP_SECTION_FIELDS || section->section.depth > 0) return false;
+    for (size_t i = 0; i < section->field_count; i++)
+        if (!fetch_field_is_kept(section->fields[i])) return false;
+    return true;
+}
+
+static bool can_item(struct fetch_message *message, const struct imap_fetch_item *item) {
+    struct str fields;
+    uint64_t size;
+    struct failure failure = {0};
+    switch (item->kind) {
+    case FETCH_FLAGS:
+    case FETCH_UID:
+    case FETCH_INTERNALDATE:
+    case FETCH_MODSEQ:
+    case FETCH_THREADID:
+    case FETCH_SAVEDATE:
+        return true;
+    case FETCH_RFC822_SIZE:
+        return folder_virtual_size(message->session->folder, message->sequence, &size, &failure);
+    case FETCH_ENVELOPE:
+    case FETCH_BODYSTRUCTURE:
+    case FETCH_BODY:
+        return fetch_message_structure(message);
+    case FETCH_SECTION:
+        if (is_in_fields(item)) return fetch_message_fields(message, &fields);
+        return fetch_message_bytes(message) && find_parts(message);
+    case FETCH_BINARY:
+    case FETCH_BINARY_SIZE:
+    case FETCH_RFC822:
+    case FETCH_RFC822_HEADER:
+    case FETCH_RFC822_TEXT:
+    case FETCH_EMAILID:
+    case FETCH_PREVIEW:
+        return fetch_message_bytes(message) && find_parts(message);
+    }
+    return false;
+}
+
+bool fetch_message_can(struct fetch_message *message, const struct imap_fetch *fetch) {
+    for (size_t i = 0; i < fetch->count; i++)
+        if (!can_item(message, &fetch->items[i])) return false;
+    return true;
+}
+
+/* ---- literals */
+
+static bool say_piece(void *context, struct str piece) {
+    struct imap_session *session = context;
+    imap_say_bytes(session, piece);
+    return !session->connection_lost;
+}
+
+/* What of `size` octets a partial asks for. */
+static void cut(const struct imap_fetch_section *section, uint64_t size, uint64_t *offset, uint64_t *length) {
+    *offset = 0;
+    *length = size;
+    if (!section->partial) return;
+    *offset = section->offset < size ? section->offset : size;
+    *length = size - *offset < section->length ? size - *offset : section->length;
+}
+
+static void say_span(struct imap_session *session, struct str span, uint64_t size, const struct imap_fetch_section *section) {
+    uint64_t offset, length;
+    cut(section, size, &offset, &length);
+    imap_say(session, "{%llu}\r\n", (unsigned long long)length);
+    if (length > 0 && !crlf_view_write(span, offset, length, NULL, say_piece, session)) return;
+}
+
+static void say_text(struct imap_session *session, struct str text, const struct imap_fetch_section *section) {
+    uint64_t offset, length;
+    cut(section, text.length, &offset, &length);
+    imap_say(session, "{%llu}\r\n", (unsigned long long)length);
+    imap_say_bytes(session, str_slice(text, offset, offset + length));
+}
+
+/* ---- sections */
+
+static void say_fields(struct fetch_message *message, const struct imap_fetch_section *section, struct str header) {
+    struct buf text = buf_make(0);
+    imap_section_append_fields(&text, header, section->fields, section->field_count,
+                               section->section.kind == IMAP_SECTION_FIELDS_NOT);
+    say_text(message->session, buf_str(&text), section);
+    buf_free(&text);
+}
+
+static struct str span_of(const struct fetch_message *message, const struct imap_section_place *place) {
+    return str_slice(message->bytes, place->offset, place->offset + place->length);
+}
+
+static void say_section_name(struct imap_session *session, const char *name, const struct imap_fetch_section *section) {
+    imap_say(session, "%s%.*s", name, STR_ARGS(section->written));
+    if (section->partial) imap_say(session, "<%u>", section->offset);
+    imap_say(session, " ");
+}
+
+static void say_section(struct fetch_message *message, const struct imap_fetch_item *item) {
+    struct imap_session *session = message->session;
+    const struct imap_fetch_section *section = &item->section;
+    struct imap_section_place place;
+    struct str fields;
+    say_section_name(session, "BODY", section);
+    if (is_in_fields(item) && fetch_message_fields(message, &fields)) {
+        say_fields(message, section, fields);
+    } else if (!find_parts(message) || !imap_section_find(&section->section, message->parts, &place)) {
+        imap_say(session, "NIL");
+    } else if (section->section.kind == IMAP_SECTION_FIELDS || section->section.kind == IMAP_SECTION_FIELDS_NOT) {
+        say_fields(message, section, span_of(message, &place));
+    } else {
+        bool whole = section->section.kind == IMAP_SECTION_WHOLE && section->section.depth == 0;
+        struct str span = span_of(message, &place);
+        say_span(session, span, whole ? message->structure.size : crlf_view_count(span).size, section);
+    }
+}
+
+static void say_binary(struct fetch_message *message, const struct imap_fetch_item *item) {
+    struct imap_session *session = message->session;
+    const struct imap_fetch_section *section = &item->section;
+    struct imap_section_place place;
+    uint64_t offset, length;
+    say_section_name(session, item->kind == FETCH_BINARY ? "BINARY" : "BINARY.SIZE", section);
+    if (!find_parts(message) || !imap_section_find(&section->section, message->parts, &place)) {
+        imap_say(session, item->kind == FETCH_BINARY ? "NIL" : "0");
+        return;
+    }
+    if (imap_section_is_unknown_encoding(place.part)) {
+        session->unknown_encoding = true;
+        imap_say(session, item->kind == FETCH_BINARY ? "NIL" : "0");
+        return;
+    }
+    struct str body = span_of(message, &place);
+    enum mime_encoding encoding = imap_section_encoding(place.part);
+    uint64_t size = transfer_reader_size(body, encoding);
+    if (item->kind == FETCH_BINARY_SIZE) {
+        imap_say(session, "%llu", (unsigned long long)size);
+        return;
+    }
+    cut(section, size, &offset, &length);
+    imap_say(session, "~{%llu}\r\n", (unsigned long long)length);
+    if (length > 0 && !transfer_reader_write(body, encoding, offset, length, say_piece, session)) return;
+}
+
+static void say_rfc822(struct fetch_message *message, enum imap_fetch_kind kind) {
+    static const struct imap_fetch_section all = {.partial = false};
+    struct imap_section section = {.kind = kind == FETCH_RFC822          ? IMAP_SECTION_WHOLE
+                                           : kind == FETCH_RFC822_HEADER ? IMAP_SECTION_HEADER
+                                                                         : IMAP_SECTION_TEXT};
+    struct imap_section_place place;
+    imap_say(message->session, kind == FETCH_RFC822 ? "RFC822 " : kind == FETCH_RFC822_HEADER ? "RFC822.HEADER " : "RFC822.TEXT ");
+    if (!find_parts(message) || !imap_section_find(&section, message->parts, &place)) {
+        imap_say(message->session, "NIL");
+        return;
+    }
+    struct str span = span_of(message, &place);
+    say_span(message->session, span, crlf_view_count(span).size, &all);
+}
+
+/* ---- the others */
+
+/* The same for copies: what the message is, not where it lies (RFC 8474 section 5.1). */
+static void format_email_id(const struct fetch_message *message, char text[34]) {
+    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
+    EVP_Digest(message->bytes.data, message->bytes.length, digest, NULL, EVP_sha256(), NULL);
+    text[0] = 'M';
+    for (int i = 0; i < 16; i++)
+        snprintf(text + 1 + 2 * i, 3, "%02x", digest[i]);
+}
+
+static void say_email_id(const struct fetch_message *message) {
+    char text[34];
+    format_email_id(message, text);
+    imap_say(message->session, "EMAILID (%s)", text);
+}
+
+bool fetch_email_id_is(struct fetch_message *message, struct str id) {
+    char text[34];
+    if (!fetch_message_bytes(message)) return false;
+    format_email_id(message, text);
+    return str_equal(id, str_from(text));
+}
+
+static void say_date(struct imap_session *session, const char *name, int64_t seconds) {
+    struct buf text = buf_make(0);
+    internal_date_append(&text, seconds, 0);
+    imap_say(session, "%s \"%.*s\"", name, STR_ARGS(buf_str(&text)));
+    buf_free(&text);
+}
+
+static void say_preview(struct fetch_message *message) {
+    struct imap_session *session = message->session;
+    const uint8_t *id = folder_id(session->folder);
+    struct str cached;
+    struct buf text = buf_make(0), said = buf_make(0);
+    if (cache_get(session->store, id, message->facts.uid, CACHE_PREVIEW, &cached)) {
+        buf_append(&text, cached);
+    } else {
+        preview_append(&text, message->bytes, message->parts, message->structure.part_count);
+        cache_put(session->store, id, message->facts.uid, CACHE_PREVIEW, buf_str(&text));
+    }
+    imap_append_string(&said, buf_str(&text), imap_is_utf8(session));
+    imap_say(session, "PREVIEW ");
+    imap_say_bytes(session, buf_str(&said));
+    buf_free(&text);
+    buf_free(&said);
+}
+
+static void say_body(struct fetch_message *message) {
+    struct buf text = buf_make(0);
+    imap_say(message->session, "BODY ");
+    if (imap_structure_append_body(&text, &message->structure))
+        imap_say_bytes(message->session, buf_str(&text));
+    else
+        imap_say(message->session, "NIL");
+    buf_free(&text);
+}
+
+static void say_flags(struct fetch_message *message) {
+    struct buf text = buf_make(0);
+    imap_append_flags(&text, message->session->folder, &message->facts.flags);
+    imap_say(message->session, "FLAGS %.*s", STR_ARGS(buf_str(&text)));
+    buf_free(&text);
+}
+
+static void say_size(struct fetch_message *message) {
+    struct failure failure = {0};
+    uint64_t size = 0;
+    if (!folder_virtual_size(message->session->folder, message->sequence, &size, &failure)) size = message->facts.size;
+    imap_say(message->session, "RFC822.SIZE %llu", (unsigned long long)size);
+}
+
+void fetch_item_say(struct fetch_message *message, const struct imap_fetch_item *item) {
+    struct imap_session *session = message->session;
+    switch (item->kind) {
+    case FETCH_FLAGS:
+        say_flags(message);
+        break;
+    case FETCH_UID:
+        imap_say(session, "UID %u", message->facts.uid);
+        break;
+    case FETCH_INTERNALDATE:
+        say_date(session, "INTERNALDATE", message->facts.internal_date);
+        break;
+    case FETCH_RFC822_SIZE:
+        say_size(message);
+        break;
+    case FETCH_ENVELOPE:
+        imap_say(session, "ENVELOPE ");
+        imap_say_bytes(session, message->structure.envelope);
+        break;
+    case FETCH_BODYSTRUCTURE:
+        imap_say(session, "BODYSTRUCTURE ");
+        imap_say_bytes(session, message->structure.body_structure);
+        break;
+    case FETCH_BODY:
+        say_body(message);
+        break;
+    case FETCH_SECTION:
+        say_section(message, item);
+        break;
+    case FETCH_BINARY:
+    case FETCH_BINARY_SIZE:
+        say_binary(message, item);
+        break;
+    case FETCH_RFC822:
+    case FETCH_RFC822_HEADER:
+    case FETCH_RFC822_TEXT:
+        say_rfc822(message, item->kind);
+        break;
+    case FETCH_MODSEQ:
+        imap_say(session, "MODSEQ (%llu)", (unsigned long long)message->facts.modseq);
+        break;
+    case FETCH_EMAILID:
+        say_email_id(message);
+        break;
+    case FETCH_THREADID:
+        imap_say(session, "THREADID NIL");
+        break;
+    case FETCH_SAVEDATE:
+        if (message->facts.save_date)
+            say_date(session, "SAVEDATE", message->facts.save_date);
+        else
+            imap_say(session, "SAVEDATE NIL");
+        break;
+    case FETCH_PREVIEW:
+        say_preview(message);
+        break;
+    }
+}

@@ -1,0 +1,38 @@
+/* fetch_item: one message as FETCH shows it. What an item needs (the file, the parsed structure, the header fields)
+ * is fetched when it is first needed: from the cache where that has it. */
+#ifndef TERN_IMAP_FETCH_ITEM_H
+#define TERN_IMAP_FETCH_ITEM_H
+
+#include "imap.h"
+#include "imap_structure.h"
+
+struct fetch_message {
+    struct imap_session *session;
+    uint32_t sequence;
+    struct folder_message facts;
+    bool file_tried, structure_tried;
+    struct str bytes; /* the file, mapped */
+    struct buf record;
+    struct imap_structure structure;
+    bool has_structure;
+    struct imap_part *parts;
+};
+
+void fetch_message_begin(struct fetch_message *message, struct imap_session *session, uint32_t sequence);
+void fetch_message_end(struct fetch_message *message);
+/* Whether all that the items need can be had; what is needed is then there. False: the message is gone. */
+MUST_USE bool fetch_message_can(struct fetch_message *message, const struct imap_fetch *fetch);
+/* "NAME value" of one item. */
+void fetch_item_say(struct fetch_message *message, const struct imap_fetch_item *item);
+
+/* The file's bytes, the structure; false if the message is gone. */
+MUST_USE bool fetch_message_bytes(struct fetch_message *message);
+MUST_USE bool fetch_message_structure(struct fetch_message *message);
+/* The header fields that the cache keeps, as they stand in the file. */
+MUST_USE bool fetch_message_fields(struct fetch_message *message, struct str *fields);
+/* Whether EMAILID is this. */
+bool fetch_email_id_is(struct fetch_message *message, struct str id);
+/* Whether the cache keeps a field of that name. */
+bool fetch_field_is_kept(struct str name);
+
+#endif

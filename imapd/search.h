@@ -1,0 +1,22 @@
+/* search: finding messages by a tree of keys, for SEARCH, SORT and THREAD. */
+#ifndef TERN_IMAP_SEARCH_H
+#define TERN_IMAP_SEARCH_H
+
+#include "fetch_item.h"
+
+/* Sequence numbers of the messages that match, rising; in memory of their own, to be freed with MEMORY_FREE. False:
+ * *bad has an answer that says why (a sequence number out of range, a charset that is not known). */
+struct search_result {
+    uint32_t *sequences;
+    size_t count;
+    uint64_t highest_modseq; /* of those found */
+};
+MUST_USE bool imap_search_run(struct imap_session *session, const struct imap_search *search, struct search_result *result,
+                              struct imap_outcome *bad);
+
+/* The value of a header field among fields (or in a header), unfolded bytes as they stand; data NULL if there is none. */
+struct str search_field(struct str header, struct str name);
+/* The same, and an empty value for a field that is not there. */
+struct str search_value(struct str header, struct str name);
+
+#endif

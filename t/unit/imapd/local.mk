@@ -1,0 +1,7 @@
+IMAP_INCLUDE = $(CLIENT_INCLUDE) -iquote $(top_srcdir)/imapd
+IMAP_LINK = imapd/libimap.a $(CLIENT_LINK) $(ZLIB_LIBS)
+# The session alone, for tests of its commands.
+noinst_PROGRAMS += t/e2e/imap_stand
+t_e2e_imap_stand_SOURCES = t/e2e/imap_stand.c
+t_e2e_imap_stand_CPPFLAGS = $(AM_CPPFLAGS) $(IMAP_INCLUDE)
+t_e2e_imap_stand_LDADD = $(IMAP_LINK)
