@@ -7,6 +7,22 @@ static void check(bool holds) {
     if (!holds) abort();
 }
 
+/* The walk that searches bodies for boundaries sees what the one over all lines sees. */
+static void check_labelled(struct str message, const struct mime_structure *wanted) {
+    struct mime_structure structure;
+    if (wanted->problems & MIME_BAD_ENCODING) return;
+    mime_walk_labelled(message, 10, 50, &structure);
+    check(structure.count == wanted->count && structure.problems == wanted->problems);
+    for (size_t i = 0; i < structure.count; i++) {
+        const struct mime_part *a = &structure.parts[i], *b = &wanted->parts[i];
+        check(a->depth == b->depth && a->parent == b->parent && a->encoding == b->encoding);
+        check(a->header_offset == b->header_offset && a->header_length == b->header_length);
+        check(a->body_offset == b->body_offset && a->body_length == b->body_length);
+        check(str_equal(str_from(a->subtype), str_from(b->subtype)));
+    }
+    mime_structure_free(&structure);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct str message = str_make((const char *)data, size);
     struct mime_structure structure;
@@ -20,6 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         check(part->body_offset <= size && part->body_length <= size - part->body_offset);
         if (i > 0) check(part->header_offset >= parent->body_offset);
     }
+    check_labelled(message, &structure);
     mime_structure_free(&structure);
     if (mime_value_parse(&value, message)) {
         check(value.count <= MIME_PARAMETERS_MAX && value.type.length > 0);

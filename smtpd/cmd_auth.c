@@ -155,7 +155,7 @@ static bool may_begin(struct session *session) {
     const struct smtpd *smtpd = session->smtpd;
     if (session->greeting == SESSION_NEW || !session->extended)
         return reply(session, 503, "5.5.1", "Error: send %s first", smtpd->lmtp ? "LHLO" : "EHLO");
-    if (smtpd->auth && smtpd->config->smtpd_tls_auth_only && !session->encrypted && !endpoint_is_local(&session->peer))
+    if (smtpd->auth && smtpd->config->smtpd_tls_auth_only && !session->tls && !endpoint_is_local(&session->peer))
         return reply(session, 538, "5.7.11", "Encryption required for requested authentication mechanism");
     if (!sasl_is_offered(session)) return reply(session, 503, "5.5.1", "Error: authentication not enabled");
     if (session->client.login.length) return reply(session, 503, "5.5.1", "Error: already authenticated");

@@ -34,30 +34,33 @@ static bool options_permit(struct str options, struct str mechanism) {
 static bool is_permitted(const struct session *session, struct str mechanism) {
     const struct smtpd *smtpd = session->smtpd;
     struct failure failure;
-    struct str options = session->encrypted ? smtpd->config->smtpd_sasl_tls_security_options
+    struct str options = session->tls ? smtpd->config->smtpd_sasl_tls_security_options
                                             : smtpd->config->smtpd_sasl_security_options;
     return options_permit(options, mechanism) && match_list_name(smtpd->sasl_filter, mechanism, &failure) == MATCH_YES;
 }
 
 /* Nobody can listen to what is said over a UNIX socket. */
 static bool is_private(const struct session *session) {
-    return session->encrypted || endpoint_is_local(&session->peer);
+    return session->tls || endpoint_is_local(&session->peer);
 }
 
 bool sasl_is_offered(const struct session *session) {
     return session->mechanisms.length > 0;
 }
 
+/* RFC 9266, RFC 5929; and whose certificate it was, if it can be believed. */
+static struct str take_bindings(const struct session *session, struct sasl_bindings *bindings) {
+    *bindings = (struct sasl_bindings){0};
+    if (!session->tls) return STR_EMPTY;
+    const struct tls_facts *facts = tls_connection_facts(session->tls);
+    tls_channel_bindings(session->tls, bindings->exporter, &bindings->exporter_length, bindings->end_point,
+                         &bindings->end_point_length);
+    return facts->has_certificate && facts->trusted ? str_from(facts->subject) : STR_EMPTY;
+}
+
 struct auth_subject sasl_subject(const struct session *session, struct sasl_bindings *bindings) {
     const struct config *config = session->smtpd->config;
-    struct str certificate = STR_EMPTY;
-    *bindings = (struct sasl_bindings){0};
-    if (session->tls) {
-        const struct tls_facts *facts = tls_connection_facts(session->tls);
-        tls_channel_bindings(session->tls, bindings->exporter, &bindings->exporter_length, bindings->end_point,
-                             &bindings->end_point_length);
-        if (facts->trusted && facts->has_certificate) certificate = str_from(facts->subject);
-    }
+    struct str certificate = take_bindings(session, bindings);
     return (struct auth_subject){
         .protocol = STR("smtp"),
         .client_address = session->client.address,

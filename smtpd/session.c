@@ -45,9 +45,9 @@ const char *session_protocol(const struct session *session, bool utf8) {
 
 const char *session_trace_protocol(const struct session *session, bool utf8) {
     unsigned flags =
-        (session->extended ? (unsigned)RECEIVED_EHLO : 0) | (session->smtpd->lmtp ? (unsigned)RECEIVED_LMTP : 0);
+        (session->extended ? (unsigned)RECEIVED_EHLO : 0) | (session->smtpd->lmtp ? (unsigned)RECEIVED_LMTP : 0) |
+        (session->tls ? (unsigned)RECEIVED_TLS : 0);
     if (session->client.login.length) flags |= RECEIVED_AUTHENTICATED;
-    if (session->encrypted) flags |= RECEIVED_TLS;
     return received_protocol(utf8 ? flags | RECEIVED_UTF8 : flags);
 }
 

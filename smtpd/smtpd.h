@@ -132,7 +132,6 @@ struct session {
     uint32_t rejected; /* recipients refused to who has logged in, not told of yet (login_limits.c) */
     uint8_t greeting;     /* enum session_state without a transaction: NEW or GREETED */
     bool extended;        /* EHLO or LHLO */
-    bool encrypted;       /* TLS is on */
     bool closing;         /* after this reply */
     bool connection_lost; /* nothing can be said any more */
     bool pipelined;       /* sent ahead where it must not (logged once) */

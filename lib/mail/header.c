@@ -35,14 +35,19 @@ bool header_line_split(struct str line, struct str *name, struct str *value) {
     return true;
 }
 
-enum header_line header_line_kind(struct str line) {
-    struct str name, value;
+/* The line's kind; of a field's first line the parts too. */
+static enum header_line read_line(struct str line, struct str *name, struct str *value) {
     line = without_line_end(line);
     if (line.length == 0) return HEADER_LINE_EMPTY;
     if (line.data[0] == ' ' || line.data[0] == '\t') return HEADER_LINE_CONTINUATION;
-    if (header_line_split(line, &name, &value)) return HEADER_LINE_FIELD;
+    if (header_line_split(line, name, value)) return HEADER_LINE_FIELD;
     if (str_starts(line, STR("From ")) || str_starts(line, STR(">From "))) return HEADER_LINE_MBOX;
     return HEADER_LINE_OTHER;
+}
+
+enum header_line header_line_kind(struct str line) {
+    struct str name, value;
+    return read_line(line, &name, &value);
 }
 
 void header_begin(struct header_reader *reader, struct str message, size_t limit) {
@@ -64,7 +69,9 @@ enum header_result header_next(struct header_reader *reader, struct header_field
     if (reader->offset >= message.length) return HEADER_CUT;
     size_t end = line_end(message, reader->offset);
     struct str line = str_slice(message, reader->offset, end);
-    enum header_line kind = header_line_kind(line);
+    struct header_field got = {0};
+    struct str first_value = STR_EMPTY;
+    enum header_line kind = read_line(line, &got.name, &first_value);
     /* An mbox separator may be on top and is passed over. */
     if (kind == HEADER_LINE_MBOX && reader->offset == 0) {
         reader->offset = end;
@@ -76,9 +83,7 @@ enum header_result header_next(struct header_reader *reader, struct header_field
     }
     if (kind != HEADER_LINE_FIELD) return HEADER_NO_EMPTY;
     if (reader->count >= HEADER_FIELDS_MAX || !field_end(reader, &end)) return HEADER_TOO_LONG;
-    struct header_field got = {.raw = str_slice(message, reader->offset, end)};
-    struct str first_value;
-    if (!header_line_split(line, &got.name, &first_value)) return HEADER_NO_EMPTY;
+    got.raw = str_slice(message, reader->offset, end);
     size_t value_offset = (size_t)(first_value.data - message.data);
     got.value = without_line_end(str_slice(message, value_offset, end));
     *field = got;

@@ -119,8 +119,7 @@ bool imap_section_find(const struct imap_section *section, const struct imap_par
 }
 
 enum mime_encoding imap_section_encoding(const struct imap_part *part) {
-    bool single = part->kind == IMAP_PART_TEXT || part->kind == IMAP_PART_BASIC;
-    return single ? part->encoding : MIME_BINARY;
+    return part->kind == IMAP_PART_MULTIPART ? MIME_BINARY : part->encoding;
 }
 
 bool imap_section_is_unknown_encoding(const struct imap_part *part) {

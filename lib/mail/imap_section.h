@@ -40,7 +40,7 @@ struct imap_section_place {
 MUST_USE bool imap_section_find(const struct imap_section *section, const struct imap_part *parts,
                                 struct imap_section_place *place);
 
-/* True if a part's body cannot be decoded: NO [UNKNOWN-CTE]. What holds other parts is never encoded. */
+/* True if a part's body cannot be decoded: NO [UNKNOWN-CTE]. A multipart is never encoded, whatever its label says. */
 bool imap_section_is_unknown_encoding(const struct imap_part *part);
 /* The encoding to read a part's body with for BINARY. */
 enum mime_encoding imap_section_encoding(const struct imap_part *part);

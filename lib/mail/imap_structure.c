@@ -23,6 +23,7 @@ struct builder {
     struct buf text;
     struct extension *extensions; /* one a part, in the text's order */
     size_t extension_count;
+    struct mime_value value; /* one for all: it is large */
 };
 
 /* ---- the table of parts */
@@ -193,76 +194,79 @@ static void append_parameter(struct buf *out, const struct mime_parameter *param
     buf_free(&text);
 }
 
-/* RFC 2045 5.2: text of no charset is US-ASCII. */
-static void append_parameters(struct buf *out, const struct mime_value *value, bool is_text) {
-    bool charset = is_text && mime_value_find(value, "charset") == NULL;
-    if (value->count == 0 && !charset) {
+/* Those of b->value. RFC 2045 5.2: text of no charset is US-ASCII. */
+static void append_parameters(struct builder *b, bool is_text) {
+    struct buf *out = &b->text;
+    bool charset = is_text && mime_value_find(&b->value, "charset") == NULL;
+    if (b->value.count == 0 && !charset) {
         buf_append(out, STR("NIL"));
         return;
     }
     if (charset) buf_append(out, STR("(\"charset\" \"us-ascii\""));
-    for (size_t i = 0; i < value->count; i++) {
+    for (size_t i = 0; i < b->value.count; i++) {
         buf_append_char(out, i == 0 && !charset ? '(' : ' ');
-        append_parameter(out, &value->parameters[i]);
+        append_parameter(out, &b->value.parameters[i]);
     }
     buf_append_char(out, ')');
 }
 
+/* Reads a field into b->value; false, and nothing in it, if there is none or it cannot be read. */
+static bool read_value(struct builder *b, const struct fields *fields, enum field field) {
+    struct str value = fields->values[field];
+    bool good = value.data != NULL && mime_value_parse(&b->value, value);
+    if (!good) mime_value_free(&b->value);
+    return good;
+}
+
 /* True if the field can be read and names a media type. */
-static bool read_type(struct mime_value *value, struct str field) {
-    return field.data != NULL && mime_value_parse(value, field) && value->subtype.length > 0;
+static bool read_type(struct builder *b, const struct fields *fields) {
+    bool good = read_value(b, fields, FIELD_TYPE) && b->value.subtype.length > 0;
+    if (!good) mime_value_free(&b->value);
+    return good;
 }
 
 /* "type" "subtype" (parameters). What cannot be read is what the walk took it for. */
 static void append_type(struct builder *b, size_t index, const struct fields *fields) {
-    struct mime_value value = {0}, none = {0};
-    bool known = index < b->mime.count;
-    if (read_type(&value, fields->values[FIELD_TYPE])) {
-        imap_text_append_string(&b->text, value.type);
-        buf_append_char(&b->text, ' ');
-        imap_text_append_string(&b->text, value.subtype);
-        buf_append_char(&b->text, ' ');
-        append_parameters(&b->text, &value, b->parts[index].kind == IMAP_PART_TEXT);
-    } else {
-        imap_text_append_string(&b->text, known ? str_from(b->mime.parts[index].type) : STR("text"));
-        buf_append_char(&b->text, ' ');
-        imap_text_append_string(&b->text, known ? str_from(b->mime.parts[index].subtype) : STR("plain"));
-        buf_append_char(&b->text, ' ');
-        append_parameters(&b->text, &none, b->parts[index].kind == IMAP_PART_TEXT);
+    struct str type = STR("text"), subtype = STR("plain");
+    bool is_text = b->parts[index].kind == IMAP_PART_TEXT;
+    if (read_type(b, fields)) {
+        type = b->value.type;
+        subtype = b->value.subtype;
+    } else if (index < b->mime.count) {
+        type = str_from(b->mime.parts[index].type);
+        subtype = str_from(b->mime.parts[index].subtype);
     }
-    mime_value_free(&value);
+    imap_text_append_string(&b->text, type);
+    buf_append_char(&b->text, ' ');
+    imap_text_append_string(&b->text, subtype);
+    buf_append_char(&b->text, ' ');
+    append_parameters(b, is_text);
 }
 
 /* id description encoding octets */
 static void append_common(struct builder *b, size_t index, const struct fields *fields) {
-    struct mime_value encoding = {0};
-    struct str value = fields->values[FIELD_ENCODING];
     buf_append_char(&b->text, ' ');
     append_unfolded(&b->text, fields->values[FIELD_ID]);
     buf_append_char(&b->text, ' ');
     append_unfolded(&b->text, fields->values[FIELD_DESCRIPTION]);
     buf_append_char(&b->text, ' ');
-    bool known = value.data != NULL && mime_value_parse(&encoding, value);
-    imap_text_append_string(&b->text, known ? encoding.type : STR("7bit"));
+    imap_text_append_string(&b->text, read_value(b, fields, FIELD_ENCODING) ? b->value.type : STR("7bit"));
     buf_append_char(&b->text, ' ');
     buf_append_u64(&b->text, b->parts[index].body_size);
-    mime_value_free(&encoding);
 }
 
 /* ---- extension data */
 
-static void append_disposition(struct buf *out, struct str field) {
-    struct mime_value value = {0};
-    if (field.data != NULL && mime_value_parse(&value, field)) {
-        buf_append_char(out, '(');
-        imap_text_append_string(out, value.type);
-        buf_append_char(out, ' ');
-        append_parameters(out, &value, false);
-        buf_append_char(out, ')');
-    } else {
-        buf_append(out, STR("NIL"));
+static void append_disposition(struct builder *b, const struct fields *fields) {
+    if (!read_value(b, fields, FIELD_DISPOSITION)) {
+        buf_append(&b->text, STR("NIL"));
+        return;
     }
-    mime_value_free(&value);
+    buf_append_char(&b->text, '(');
+    imap_text_append_string(&b->text, b->value.type);
+    buf_append_char(&b->text, ' ');
+    append_parameters(b, false);
+    buf_append_char(&b->text, ')');
 }
 
 /* RFC 3282: tags with commas between them. */
@@ -280,16 +284,13 @@ static void append_extension(struct builder *b, const struct fields *fields, boo
     size_t begin = b->text.length;
     buf_append_char(&b->text, ' ');
     if (multipart) {
-        struct mime_value value = {0};
-        bool known = read_type(&value, fields->values[FIELD_TYPE]);
-        if (known) append_parameters(&b->text, &value, false);
-        if (!known) buf_append(&b->text, STR("NIL"));
-        mime_value_free(&value);
+        (void)read_type(b, fields);
+        append_parameters(b, false);
     } else {
         append_unfolded(&b->text, fields->values[FIELD_MD5]);
     }
     buf_append_char(&b->text, ' ');
-    append_disposition(&b->text, fields->values[FIELD_DISPOSITION]);
+    append_disposition(b, fields);
     buf_append_char(&b->text, ' ');
     append_languages(&b->text, fields->values[FIELD_LANGUAGE]);
     buf_append_char(&b->text, ' ');
@@ -319,11 +320,8 @@ static void close_part(struct builder *b, size_t index) {
     const struct imap_part *part = &b->parts[index];
     struct fields fields = read_fields(b, index);
     if (part->kind == IMAP_PART_MULTIPART) {
-        struct mime_value value = {0};
-        bool known = read_type(&value, fields.values[FIELD_TYPE]);
         buf_append_char(&b->text, ' ');
-        imap_text_append_string(&b->text, known ? value.subtype : STR("mixed"));
-        mime_value_free(&value);
+        imap_text_append_string(&b->text, read_type(b, &fields) ? b->value.subtype : STR("mixed"));
     } else if (part->kind != IMAP_PART_BASIC) {
         buf_append_char(&b->text, ' ');
         buf_append_u64(&b->text, part->lines);
@@ -436,6 +434,7 @@ static void builder_free(struct builder *b) {
     MEMORY_FREE(b->parts);
     MEMORY_FREE(b->extensions);
     buf_free(&b->text);
+    mime_value_free(&b->value);
 }
 
 void imap_structure_build(struct str message, struct buf *record) {

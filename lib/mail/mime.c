@@ -19,7 +19,8 @@ struct walker {
     struct open_part *path; /* depth_limit + 1 entries */
     size_t open;            /* entries in use; the last is the current part */
     bool in_header;
-    bool into_encoded; /* encoded messages are looked into as they stand */
+    bool labelled;           /* mime_walk_labelled */
+    struct mime_value value; /* one for all: it is large */
 };
 
 static struct mime_part *part_of(struct walker *w, size_t level) {
@@ -85,16 +86,15 @@ static void take_boundary(struct walker *w, const struct mime_value *value) {
 }
 
 static void take_content_type(struct walker *w, struct mime_part *part, struct str field) {
-    struct mime_value value = {0};
-    if (mime_value_parse(&value, field) && value.subtype.length > 0) {
-        copy_lower(part->type, sizeof part->type, value.type);
-        copy_lower(part->subtype, sizeof part->subtype, value.subtype);
+    struct mime_value *value = &w->value;
+    if (mime_value_parse(value, field) && value->subtype.length > 0) {
+        copy_lower(part->type, sizeof part->type, value->type);
+        copy_lower(part->subtype, sizeof part->subtype, value->subtype);
         part->is_multipart = type_is(part, "multipart");
-        if (part->is_multipart) take_boundary(w, &value);
+        if (part->is_multipart) take_boundary(w, value);
     } else {
         w->structure->problems |= MIME_BAD_TYPE;
     }
-    mime_value_free(&value);
 }
 
 /* Reads the fields that matter, first one of each; header_length is set. */
@@ -127,7 +127,7 @@ static void end_header(struct walker *w, size_t offset) {
     part->is_message = type_is(part, "message") && (subtype_is(part, "rfc822") || subtype_is(part, "global"));
     bool opaque = part->encoding > MIME_BINARY;
     if (opaque && (part->is_multipart || part->is_message)) w->structure->problems |= MIME_BAD_ENCODING;
-    if (part->is_message && (!opaque || w->into_encoded) && may_open(w)) open_part(w, offset);
+    if (part->is_message && (!opaque || w->labelled) && may_open(w)) open_part(w, offset);
 }
 
 /* Ends parts until keep are open; the last line end belongs to the boundary. */
@@ -201,7 +201,7 @@ static void walk_line(struct walker *w, size_t begin, size_t end) {
     struct str line = str_slice(w->message, begin, end);
     bool closing = false;
     size_t level = str_starts(line, STR("--")) ? match_boundary(w, line, &closing) : STR_NONE;
-    if (!str_is_ascii(line)) {
+    if (!w->labelled && !str_is_ascii(line)) {
         w->structure->eight_bit = true;
         if (w->in_header) w->structure->eight_bit_header = true;
     }
@@ -216,18 +216,62 @@ static void walk_line(struct walker *w, size_t begin, size_t end) {
     }
 }
 
+#define LANES 16
+typedef unsigned char vector __attribute__((vector_size(LANES)));
+
+static vector load(const char *from) {
+    vector v;
+    memcpy(&v, from, sizeof v);
+    return v;
+}
+
+/* Offset, not before from (where a line begins), of the next line that begins with "--", or the length. Looks at 16
+ * octets a step: a body is nothing but that. */
+static size_t next_dashes(struct str message, size_t from) {
+    const char *data = message.data;
+    size_t at = from;
+    if (str_starts(str_from_offset(message, at), STR("--"))) return at;
+    for (; message.length - at >= LANES + 2; at += LANES) {
+        vector found = (vector)(load(data + at) == '\n') & (vector)(load(data + at + 1) == '-') &
+                       (vector)(load(data + at + 2) == '-');
+        uint64_t halves[2];
+        memcpy(halves, &found, sizeof halves);
+        if ((halves[0] | halves[1]) != 0) break;
+    }
+    for (; at + 2 < message.length; at++) {
+        if (data[at] == '\n' && data[at + 1] == '-' && data[at + 2] == '-') return at + 1;
+    }
+    return message.length;
+}
+
+/* True if a boundary may come yet. */
+static bool awaits_boundary(const struct walker *w) {
+    for (size_t level = w->open; level-- > 0;) {
+        if (w->path[level].boundary_length > 0) return true;
+    }
+    return false;
+}
+
+/* Where the next line is that may mean something, at or after begin. */
+static size_t next_line(const struct walker *w, size_t begin) {
+    if (w->in_header || !w->labelled) return begin;
+    return awaits_boundary(w) ? next_dashes(w->message, begin) : w->message.length;
+}
+
 static void walk(struct walker *w, unsigned depth_limit, size_t parts_limit) {
+    struct str message = w->message;
     *w->structure = (struct mime_structure){0};
     w->depth_limit = depth_limit > 0 && depth_limit < MIME_DEPTH_MAX ? depth_limit : MIME_DEPTH_MAX;
     w->parts_limit = parts_limit > 0 && parts_limit < MIME_PARTS_MAX ? parts_limit : MIME_PARTS_MAX;
-    w->path = memory_allocate((size_t)w->depth_limit + 1, sizeof *w->path);
+    w->path = memory_resize(NULL, (size_t)w->depth_limit + 1, sizeof *w->path);
     open_part(w, 0);
-    for (size_t begin = 0, end; begin < w->message.length; begin = end) {
-        const char *lf = memchr(w->message.data + begin, '\n', w->message.length - begin);
-        end = lf != NULL ? (size_t)(lf - w->message.data) + 1 : w->message.length;
+    for (size_t begin = 0, end; (begin = next_line(w, begin)) < message.length; begin = end) {
+        const char *lf = memchr(message.data + begin, '\n', message.length - begin);
+        end = lf != NULL ? (size_t)(lf - message.data) + 1 : message.length;
         walk_line(w, begin, end);
     }
-    close_parts(w, 0, w->message.length, false);
+    close_parts(w, 0, message.length, false);
+    mime_value_free(&w->value);
     MEMORY_FREE(w->path);
 }
 
@@ -238,7 +282,7 @@ void mime_walk(struct str message, unsigned depth_limit, size_t parts_limit, str
 
 void mime_walk_labelled(struct str message, unsigned depth_limit, size_t parts_limit,
                         struct mime_structure *structure) {
-    struct walker w = {.message = message, .structure = structure, .into_encoded = true};
+    struct walker w = {.message = message, .structure = structure, .labelled = true};
     walk(&w, depth_limit, parts_limit);
 }
 

@@ -83,8 +83,9 @@ struct mime_structure {
 /* Walks a whole message. Limits 0 mean MIME_DEPTH_MAX and MIME_PARTS_MAX; what
  * lies beyond them stays in its parent's body. Free with mime_structure_free. */
 void mime_walk(struct str message, unsigned depth_limit, size_t parts_limit, struct mime_structure *structure);
-/* The same, but a message part that has an encoding is looked into as it stands, as
- * IMAP servers do: more often the label is wrong than the content encoded. */
+/* The same for IMAP: a message part that has an encoding is looked into as it
+ * stands, since more often the label is wrong than the content encoded; and
+ * bodies are only searched for boundaries (eight_bit stays false). */
 void mime_walk_labelled(struct str message, unsigned depth_limit, size_t parts_limit, struct mime_structure *structure);
 void mime_structure_free(struct mime_structure *structure);
 

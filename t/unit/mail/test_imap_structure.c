@@ -142,6 +142,32 @@ static void test_structure(void **state) {
     }
 }
 
+/* Whatever octet of a record is another, nothing is read outside it, and parts lie within the message. */
+static void test_damaged(void **state) {
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(structures); i++) {
+        struct buf record = {0};
+        imap_structure_build(str_from(structures[i].message), &record);
+        for (size_t at = 0; at < record.length * 4; at++) {
+            static const char changes[] = {1, 0x7f, (char)0x80, (char)0xff};
+            struct imap_structure structure;
+            struct buf body = {0};
+            record.data[at / 4] = (char)(record.data[at / 4] ^ changes[at % 4]);
+            struct imap_part *parts = NULL;
+            if (imap_structure_open(buf_str(&record), &structure)) {
+                (void)!imap_structure_append_body(&body, &structure);
+                parts = imap_structure_parts(&structure);
+            }
+            for (size_t p = 0; parts != NULL && p < structure.part_count; p++)
+                assert_true(parts[p].body_offset + parts[p].body_length <= structure.file_length);
+            MEMORY_FREE(parts);
+            buf_free(&body);
+            record.data[at / 4] = (char)(record.data[at / 4] ^ changes[at % 4]);
+        }
+        buf_free(&record);
+    }
+}
+
 /* More text than is allowed: described without parts. */
 static void test_too_much(void **state) {
     (void)state;
@@ -177,8 +203,8 @@ static void test_deep(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_text), cmocka_unit_test(test_envelope),
-                                       cmocka_unit_test(test_structure), cmocka_unit_test(test_too_much),
-                                       cmocka_unit_test(test_deep)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_text),      cmocka_unit_test(test_envelope),
+                                       cmocka_unit_test(test_structure), cmocka_unit_test(test_damaged),
+                                       cmocka_unit_test(test_too_much),  cmocka_unit_test(test_deep)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -183,8 +183,61 @@ static void test_deep(void **state) {
     MEMORY_FREE(ids);
 }
 
+/* Half of the messages make a deep chain; each of the others, which has an answer already, is then put beneath its end:
+ * walking up to see whether that closes a circle would take the square of the depth. */
+static void test_deep_links(void **state) {
+    (void)state;
+    struct thread_message *messages = memory_allocate(DEEP, sizeof *messages);
+    uint64_t(*ids)[2] = memory_allocate(DEEP, sizeof *ids);
+    size_t half = DEEP / 2;
+    for (size_t i = 0; i < DEEP; i++) {
+        struct thread_message *message = &messages[i];
+        *message = (struct thread_message){.number = (uint32_t)i + 1, .sent = (int64_t)i, .references = ids[i]};
+        message->message_id = i + 1;
+        if (i > 0 && i < half) {
+            ids[i][0] = i;
+            message->reference_count = 1;
+        } else if (i >= half) {
+            /* The end of the chain, and an ID of its own that the message before it had as a reference. */
+            ids[i][0] = half;
+            ids[i][1] = DEEP + i;
+            message->reference_count = 2;
+            message->message_id = DEEP + i - 1;
+        }
+    }
+    struct buf out = {0};
+    assert_true(thread_append(&out, THREAD_REFS, messages, DEEP));
+    size_t numbers = 0;
+    for (size_t i = 0; i < out.length; i++)
+        numbers += ascii_is_digit(out.data[i]) && (i + 1 == out.length || !ascii_is_digit(out.data[i + 1]));
+    assert_int_equal(numbers, DEEP);
+    buf_free(&out);
+    MEMORY_FREE(messages);
+    MEMORY_FREE(ids);
+}
+
+/* More references than messages, all to what is not there. */
+static void test_many_references(void **state) {
+    (void)state;
+    struct thread_message messages[100] = {{0}};
+    static uint64_t ids[100][THREAD_REFERENCES_MAX + 20];
+    struct buf out = {0}, wanted = {0};
+    for (size_t i = 0; i < 100; i++) {
+        for (size_t k = 0; k < THREAD_REFERENCES_MAX + 20; k++)
+            ids[i][k] = k % 50 == 7 ? 0 : 1000 * (i + 1) + k;
+        messages[i] = (struct thread_message){.number = (uint32_t)i + 1, .references = ids[i]};
+        messages[i].reference_count = THREAD_REFERENCES_MAX + 20;
+        buf_printf(&wanted, "(%zu)", i + 1);
+    }
+    assert_true(thread_append(&out, THREAD_REFERENCES, messages, 100));
+    assert_true(str_equal(buf_str(&out), buf_str(&wanted)));
+    buf_free(&out);
+    buf_free(&wanted);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables), cmocka_unit_test(test_ids),
-                                       cmocka_unit_test(test_deep)};
+                                       cmocka_unit_test(test_deep), cmocka_unit_test(test_deep_links),
+                                       cmocka_unit_test(test_many_references)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
