@@ -15,10 +15,11 @@
 #include <sys/socket.h>
 
 #include "account_builder.h"
+#include "source_hosts.h"
 #include "source_settings.h"
 #include "sql_query.h"
 
-enum { HOSTS_MAX = 8, CONNECTIONS_MAX = 64, HOST_LEFT_ALONE_MS = 30000 };
+enum { CONNECTIONS_MAX = 64 };
 
 struct pgsql_settings {
     struct str hosts, user, password, dbname, encoding, query, domain, default_pass_scheme, sslmode, tls_ca_cert_file;
@@ -45,52 +46,17 @@ static const struct source_setting settings_rows[] = {
 };
 #undef SETTING
 
-/* One of hosts: a name or address with a port, or the directory of a UNIX socket. */
-struct pgsql_host {
-    char *name, *port;
-    bool local;
-    deadline again; /* left alone until then */
-};
-
 struct pgsql {
     struct pgsql_settings settings;
     struct arena *arena;
     struct sql_query query;
-    struct pgsql_host hosts[HOSTS_MAX];
-    size_t host_count;
+    struct source_hosts hosts;
     PGconn *idle[CONNECTIONS_MAX];
     size_t idle_count;
     struct source_places places;
 };
 
 /* ---- settings */
-
-/* "host", "host:port", "inet:host:port", "[::1]:port", "unix:/directory", "/directory". */
-static void add_host(struct pgsql *pgsql, struct str text) {
-    struct pgsql_host *host = &pgsql->hosts[pgsql->host_count++];
-    struct str name, port;
-    if (str_starts(text, STR("unix:"))) text = str_from_offset(text, 5);
-    if (str_starts(text, STR("inet:"))) text = str_from_offset(text, 5);
-    host->local = text.length > 0 && text.data[0] == '/';
-    size_t colon = str_find_last(text, ':');
-    bool bracketed = text.length > 0 && text.data[0] == '[';
-    bool has_port =
-        !host->local && colon != STR_NONE && (bracketed ? text.data[colon - 1] == ']' : str_find(text, ':') == colon);
-    name = has_port ? str_slice(text, 0, colon) : text;
-    port = has_port ? str_from_offset(text, colon + 1) : STR_EMPTY;
-    if (bracketed && str_ends(name, STR("]"))) name = str_slice(name, 1, name.length - 1);
-    host->name = memory_copy_string(name);
-    host->port = memory_copy_string(port);
-}
-
-static bool add_hosts(struct pgsql *pgsql, struct failure *failure) {
-    struct str rest = pgsql->settings.hosts, word;
-    while (str_next_word(&rest, ", \t", &word)) {
-        if (pgsql->host_count == HOSTS_MAX) return failure_set(failure, "hosts: more than %d", HOSTS_MAX);
-        add_host(pgsql, word);
-    }
-    return pgsql->host_count > 0 || failure_set(failure, "hosts: none");
-}
 
 static void pgsql_close(struct auth_source *source) {
     struct pgsql *pgsql = source->state;
@@ -100,10 +66,7 @@ static void pgsql_close(struct auth_source *source) {
         if (PQsocket(connection) >= 0) task_forget_descriptor(PQsocket(connection));
         PQfinish(connection);
     }
-    for (size_t i = 0; i < pgsql->host_count; i++) {
-        MEMORY_FREE(pgsql->hosts[i].name);
-        MEMORY_FREE(pgsql->hosts[i].port);
-    }
+    source_hosts_free(&pgsql->hosts);
     arena_destroy(&pgsql->arena);
     MEMORY_FREE(pgsql);
     source->state = NULL;
@@ -124,8 +87,8 @@ static bool pgsql_open(struct auth_source *source, struct failure *failure) {
     bool good = source_settings_read(source->argument, settings_rows, ARRAY_LENGTH(settings_rows), &pgsql->settings,
                                      sizeof pgsql->settings, pgsql->arena, failure);
     if (good) {
-        good = add_hosts(pgsql, failure) &&
-               sql_query_parse(pgsql->settings.query, '$', pgsql->arena, &pgsql->query, failure);
+        good = source_hosts_parse(pgsql->settings.hosts, &pgsql->hosts, failure) &&
+               sql_query_parse(pgsql->settings.query, SQL_POSTGRESQL, pgsql->arena, &pgsql->query, failure);
         if (!good) failure_prefix(failure, "%.*s", STR_ARGS(source->argument));
     }
     pgsql->places.limit = (unsigned)pgsql->settings.connections;
@@ -143,7 +106,7 @@ static bool say_error(const char *text, struct failure *failure) {
 }
 
 struct resolving {
-    const struct pgsql_host *host;
+    const struct source_host *host;
     char address[64];
     const char *error;
 };
@@ -161,7 +124,7 @@ static void resolve(void *argument) {
 }
 
 /* libpq would ask the resolver in the middle of the loop. */
-static bool find_address(const struct pgsql_host *host, struct resolving *resolving, struct failure *failure) {
+static bool find_address(const struct source_host *host, struct resolving *resolving, struct failure *failure) {
     struct in6_addr scratch;
     *resolving = (struct resolving){.host = host};
     if (host->local) return true;
@@ -173,7 +136,7 @@ static bool find_address(const struct pgsql_host *host, struct resolving *resolv
     return !resolving->error || failure_set(failure, "%s: %s", host->name, resolving->error);
 }
 
-static PGconn *begin_connection(const struct pgsql *pgsql, const struct pgsql_host *host, const char *address) {
+static PGconn *begin_connection(const struct pgsql *pgsql, const struct source_host *host, const char *address) {
     const struct pgsql_settings *settings = &pgsql->settings;
     const char *names[16] = {0}, *values[16] = {0};
     size_t count = 0;
@@ -221,7 +184,7 @@ static bool finish_connection(PGconn *connection, deadline until, struct failure
     return PQsetnonblocking(connection, 1) == 0 || say_error(PQerrorMessage(connection), failure);
 }
 
-static PGconn *connect_to(const struct pgsql *pgsql, const struct pgsql_host *host, deadline until,
+static PGconn *connect_to(const struct pgsql *pgsql, const struct source_host *host, deadline until,
                           struct failure *failure) {
     struct resolving resolving;
     if (!find_address(host, &resolving, failure)) return NULL;
@@ -232,23 +195,19 @@ static PGconn *connect_to(const struct pgsql *pgsql, const struct pgsql_host *ho
     return NULL;
 }
 
-/* The first host that answers; one that did not is passed over for a while, unless all are so. */
+/* The first host that answers. */
 static PGconn *connect_any(struct pgsql *pgsql, deadline until, struct failure *failure) {
-    for (unsigned round = 0; round < 2; round++)
-        for (size_t i = 0; i < pgsql->host_count; i++) {
-            struct pgsql_host *host = &pgsql->hosts[i];
-            bool alone = deadline_left(host->again) > 0;
-            if (alone != (round == 1)) continue;
-            /* One that hangs must leave time for the next. */
-            deadline patience = deadline_in(deadline_left(until) / (int64_t)(pgsql->host_count - i));
-            PGconn *connection = connect_to(pgsql, host, patience, failure);
-            if (connection) {
-                host->again = 0;
-                return connection;
-            }
-            host->again = deadline_in(HOST_LEFT_ALONE_MS);
-        }
-    return NULL;
+    struct source_host *order[SOURCE_HOSTS_MAX];
+    size_t count = pgsql->hosts.count;
+    PGconn *connection = NULL;
+    source_hosts_order(&pgsql->hosts, order);
+    for (size_t i = 0; i < count && !connection; i++) {
+        /* One that hangs must leave time for the next. */
+        deadline patience = deadline_in(deadline_left(until) / (int64_t)(count - i));
+        connection = connect_to(pgsql, order[i], patience, failure);
+        source_host_note(order[i], connection != NULL);
+    }
+    return connection;
 }
 
 static void discard(PGconn *connection) {

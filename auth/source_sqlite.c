@@ -76,7 +76,7 @@ static bool sqlite_open(struct auth_source *source, struct failure *failure) {
     sqlite->places.limit = CONNECTIONS;
     bool good = source_settings_read(source->argument, settings_rows, ARRAY_LENGTH(settings_rows), &sqlite->settings,
                                      sizeof sqlite->settings, sqlite->arena, failure);
-    if (good && !sql_query_parse(sqlite->settings.query, '?', sqlite->arena, &sqlite->query, failure))
+    if (good && !sql_query_parse(sqlite->settings.query, SQL_SQLITE, sqlite->arena, &sqlite->query, failure))
         good = failure_prefix(failure, "%.*s", STR_ARGS(source->argument));
     if (good && sqlite3_initialize() != SQLITE_OK) good = failure_set(failure, "SQLite does not start");
     if (!good) sqlite_close(source);

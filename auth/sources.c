@@ -7,6 +7,7 @@ const struct auth_source_type *const auth_source_types[] = {
     &source_lmdb,
     &source_pgsql,
     &source_sqlite,
+    &source_mysql,
     &source_ldap,
     &source_pam,
     &source_oauth,

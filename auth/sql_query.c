@@ -4,7 +4,7 @@
 struct query_parser {
     struct str text;
     size_t at;
-    char mark;
+    enum sql_dialect dialect;
     struct buf statement;
     struct sql_query query;
     struct arena *arena;
@@ -21,14 +21,22 @@ static bool add_parameter(struct query_parser *parser, struct str template) {
     if (query->count == SQL_PARAMETERS_MAX) return fail(parser, "too many places");
     if (!arena_copy(parser->arena, template, &query->templates[query->count])) return fail(parser, "too long");
     query->count++;
-    return buf_printf(&parser->statement, "%c%zu", parser->mark, query->count) || fail(parser, "too long");
+    bool good = parser->dialect == SQL_MYSQL
+                    ? buf_append_char(&parser->statement, '?')
+                    : buf_printf(&parser->statement, "%c%zu", parser->dialect == SQL_SQLITE ? '?' : '$', query->count);
+    return good || fail(parser, "too long");
 }
 
 /* The length of a run in quotes that begins at the front, its ends included; 0 if it is not closed. A quote
- * within it is doubled. */
-static size_t quoted_length(struct str text) {
+ * within it is doubled, or escaped. */
+static size_t quoted_length(const struct query_parser *parser, struct str text) {
     char quote = text.data[0];
+    bool escapes = parser->dialect == SQL_MYSQL && quote != '`';
     for (size_t i = 1; i < text.length; i++) {
+        if (escapes && text.data[i] == '\\') {
+            i++;
+            continue;
+        }
         if (text.data[i] != quote) continue;
         if (i + 1 == text.length || text.data[i + 1] != quote) return i + 1;
         i++;
@@ -36,11 +44,11 @@ static size_t quoted_length(struct str text) {
     return 0;
 }
 
-/* What stands in single quotes, with '' as one quote. */
+/* What stands in quotes, with two of them as one. */
 static void unquote(struct str quoted, struct buf *out) {
     for (size_t i = 1; i + 1 < quoted.length; i++) {
         buf_append_char(out, quoted.data[i]);
-        if (quoted.data[i] == '\'') i++;
+        if (quoted.data[i] == quoted.data[0]) i++;
     }
 }
 
@@ -57,7 +65,7 @@ static bool has_prefix(const struct query_parser *parser) {
 
 static bool take_text(struct query_parser *parser) {
     struct str rest = str_from_offset(parser->text, parser->at);
-    size_t length = quoted_length(rest);
+    size_t length = quoted_length(parser, rest);
     if (length == 0) return fail(parser, "a quote is not closed");
     struct str quoted = str_slice(rest, 0, length);
     struct buf plain = buf_make(SQL_STATEMENT_MAX);
@@ -68,6 +76,8 @@ static bool take_text(struct query_parser *parser) {
             buf_append_char(&parser->statement, quoted.data[i]);
             if (quoted.data[i] == '%' && i + 1 < quoted.length && quoted.data[i + 1] == '%') i++;
         }
+    } else if (parser->dialect == SQL_MYSQL && str_find(quoted, '\\') != STR_NONE) {
+        good = fail(parser, "a place cannot stand in quotes that have a backslash");
     } else if (has_prefix(parser)) {
         good = fail(parser, "a place cannot stand in quotes with something before them");
     } else {
@@ -87,7 +97,7 @@ static bool copy_still(struct query_parser *parser, size_t length, const char *w
 }
 
 static bool take_identifier(struct query_parser *parser) {
-    size_t length = quoted_length(str_from_offset(parser->text, parser->at));
+    size_t length = quoted_length(parser, str_from_offset(parser->text, parser->at));
     if (length == 0) return fail(parser, "a quote is not closed");
     return copy_still(parser, length, "a place cannot stand for the name of a table or column");
 }
@@ -108,22 +118,27 @@ static bool take_place(struct query_parser *parser) {
 static bool take_next(struct query_parser *parser) {
     struct str rest = str_from_offset(parser->text, parser->at);
     char c = rest.data[0];
-    if (c == '\'') return take_text(parser);
+    bool mysql = parser->dialect == SQL_MYSQL;
+    if (c == '\'' || (c == '"' && mysql)) return take_text(parser);
     if (c == '"' || c == '`') return take_identifier(parser);
     if (c == '%') return take_place(parser);
     if (c == '\\') return fail(parser, "a backslash cannot stand outside of quotes");
     /* PostgreSQL's $tag$...$tag$ would be quotes that are not seen as such here. */
     if (c == '$') return fail(parser, "a dollar sign cannot stand outside of quotes");
+    /* These would be places that nothing fills. */
+    if (c == '?' && parser->dialect != SQL_POSTGRESQL)
+        return fail(parser, "a question mark cannot stand outside of quotes");
+    if (c == '#' && mysql) return take_comment(parser, STR("\n"));
     if (str_starts(rest, STR("--"))) return take_comment(parser, STR("\n"));
     if (str_starts(rest, STR("/*"))) return take_comment(parser, STR("*/"));
     parser->at++;
     return buf_append_char(&parser->statement, c) || fail(parser, "too long");
 }
 
-bool sql_query_parse(struct str text, char mark, struct arena *arena, struct sql_query *query,
+bool sql_query_parse(struct str text, enum sql_dialect dialect, struct arena *arena, struct sql_query *query,
                      struct failure *failure) {
     struct query_parser parser = {.text = str_trim(text),
-                                  .mark = mark,
+                                  .dialect = dialect,
                                   .arena = arena,
                                   .failure = failure,
                                   .statement = buf_make(SQL_STATEMENT_MAX)};

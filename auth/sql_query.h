@@ -14,8 +14,14 @@
 #define SQL_PARAMETERS_MAX 16
 #define SQL_STATEMENT_MAX  ((size_t)8192)
 
+enum sql_dialect {
+    SQL_POSTGRESQL, /* $1, $2, ... */
+    SQL_SQLITE,     /* ?1, ?2, ... */
+    SQL_MYSQL,      /* ? in their order; in quotes a backslash escapes, and "..." is a text too */
+};
+
 struct sql_query {
-    struct str statement; /* NUL-terminated; places are $1, $2, ... or ?1, ?2, ... */
+    struct str statement; /* NUL-terminated; places are marked as the dialect has it */
     struct str templates[SQL_PARAMETERS_MAX];
     size_t count;
 };
@@ -25,8 +31,8 @@ struct sql_values {
     size_t count;
 };
 
-/* mark: '$' or '?'. Texts live in the arena. False with what is wrong, *query untouched. */
-MUST_USE bool sql_query_parse(struct str text, char mark, struct arena *arena, struct sql_query *query,
+/* Texts live in the arena. False with what is wrong, *query untouched. */
+MUST_USE bool sql_query_parse(struct str text, enum sql_dialect dialect, struct arena *arena, struct sql_query *query,
                               struct failure *failure);
 /* The parameters for a question. */
 MUST_USE enum source_template_result

@@ -3,6 +3,7 @@
  * has no character of LDAP's own left. */
 #include "account_builder.h"
 #include "ldap_escape.h"
+#include "source_hosts.h"
 #include "source_settings.h"
 #include "source_template.h"
 #include "sql_query.h"
@@ -32,13 +33,23 @@ static void check_escapes(struct str user) {
     buf_free(&out);
 }
 
-static void check_query(struct str text, const struct source_question *question) {
+static void check_query(struct str text, enum sql_dialect dialect, const struct source_question *question) {
     struct failure failure;
     struct sql_query query;
     struct sql_values values;
-    if (!sql_query_parse(text, '$', question->arena, &query, &failure)) return;
+    if (!sql_query_parse(text, dialect, question->arena, &query, &failure)) return;
     if (query.count == 0 || query.count > SQL_PARAMETERS_MAX || query.statement.length > SQL_STATEMENT_MAX) abort();
     if (sql_query_values(&query, question, &values) == SOURCE_TEMPLATE_DONE && values.count != query.count) abort();
+}
+
+static void check_hosts(struct str text) {
+    struct failure failure;
+    struct source_hosts hosts;
+    if (!source_hosts_parse(text, &hosts, &failure)) return;
+    if (hosts.count == 0 || hosts.count > SOURCE_HOSTS_MAX) abort();
+    for (size_t i = 0; i < hosts.count; i++)
+        if (hosts.list[i].name[0] == '\0') abort();
+    source_hosts_free(&hosts);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -55,7 +66,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_escapes(user);
     if (source_settings_parse(text, "file", rows, ARRAY_LENGTH(rows), &settings, sizeof settings, arena, &failure)) {
         if (settings.query.length == 0 || settings.number < 1 || settings.number > 100) abort();
-        if (plain) check_query(settings.query, &question);
+        for (enum sql_dialect dialect = SQL_POSTGRESQL; plain && dialect <= SQL_MYSQL; dialect++)
+            check_query(settings.query, dialect, &question);
+        check_hosts(settings.name);
     } else if (settings.number != 7) {
         abort();
     }

@@ -139,6 +139,38 @@ class PostgreSQL(Server):
         run(self.programs / "psql", "-q", "-h", self.directory, "-U", "tern", "-v", "ON_ERROR_STOP=1", "-c", text, "postgres")
 
 
+class MariaDB(Server):
+    def __init__(self, top):
+        self.directory = pathlib.Path(top) / "mariadb"
+        self.directory.mkdir()
+        self.socket = self.directory / "socket"
+        self.user = ordinary_user()
+        os.chmod(self.directory, 0o755)
+        if t.is_root():
+            os.chown(self.directory, self.user.pw_uid, self.user.pw_gid)
+        run("mariadb-install-db", "--no-defaults", f"--datadir={self.directory}/data", "--auth-root-authentication-method=normal",
+            "--skip-test-db", f"--user={self.user.pw_name}", cwd="/")
+        os.chmod(self.directory / "data", 0o755)
+
+    def command(self):
+        return [sbin("mariadbd"), "--no-defaults", f"--datadir={self.directory}/data", f"--socket={self.socket}", "--skip-networking",
+                f"--pid-file={self.directory}/pid", f"--user={self.user.pw_name}", f"--init-file={self.directory}/init",
+                "--innodb-buffer-pool-size=8M", "--innodb-flush-log-at-trx-commit=0", f"--tmpdir={self.directory}"]
+
+    def sql_at_start(self, text):
+        """Statements, one a line, that run at the first start."""
+        (self.directory / "init").write_text(text)
+        os.chmod(self.directory / "init", 0o644)
+
+    def answers(self):
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(self.socket))
+                return True
+            except OSError:
+                return False
+
+
 SLAPD = """include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/nis.schema

@@ -8,6 +8,7 @@ import os
 import pathlib
 import smtplib
 import sqlite3
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -128,7 +129,7 @@ def check_trouble(tern, pg, ldap):
     t.is_(login(tern, "pg@example.test", "pg-pw"), 454, "a server that is down: temporary")
     t.is_(login(tern, "dir@example.test", "dir-pw"), 454, "who may come after it, too: nobody knows whose the name is")
     t.is_(login(tern, "lite@example.test", "lite-pw"), 235, "who comes before it is let in")
-    t.ok("source of accounts: pgsql:" in tern.log(), "the log says which source it is", tern.log()[-600:])
+    t.ok(tern.wait_log("source of accounts: pgsql:"), "the log says which source it is", tern.log()[-600:])
     pg.start()
     t.ok(t.wait_for(lambda: login(tern, "pg@example.test", "pg-pw") == 235, 15, 0.2), "it is back")
     ldap.hang()
@@ -270,12 +271,63 @@ def test_dovecot(top):
         server.stop()
 
 
-TESTS = {"chain": test_chain, "pam": test_pam, "dovecot": test_dovecot}
+def bearer(tern, user, token, mechanism="OAUTHBEARER"):
+    """The reply's code; after a challenge that says what is wrong, of the empty answer to it."""
+    text = (f"n,a={user},\1auth=Bearer {token}\1\1" if mechanism == "OAUTHBEARER" else f"user={user}\1auth=Bearer {token}\1\1")
+    with tern.smtp() as session:
+        code, text = session.docmd("AUTH", f"{mechanism} {base64.b64encode(text.encode()).decode()}")
+        return session.docmd(base64.b64encode(b"\1").decode())[0] if code == 334 else code
+
+
+def test_oauth(top):
+    certificates = top / "certificates"
+    certificates.mkdir()
+    peers.certificates(certificates)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
+    issuer = peers.Issuer(context)
+    keys = [peers.Key(top, "one"), peers.Key(top, "two", "EC")]
+    issuer.keys = keys
+    issuer.tokens = {"opaque": {"active": True, "email": "anna@example.test"}}
+    url = f"https://127.0.0.1:{issuer.port}"
+    cf = write(top / "oauth.cf", f"issuers = https://id.test\naudience = mail\njwks_uri = {url}/keys\n", 0o600)
+    with t.Instance(settings=SETTINGS + [f"auth_sources=oauth:{cf}", f"fetch_ca_file={certificates}/ca.pem"]) as tern:
+        tern.start()
+        with tern.smtp() as session:
+            t.is_(session.esmtp_features.get("auth"), " OAUTHBEARER XOAUTH2", "OAuth: what a source of tokens lets be offered")
+        for mechanism in ("OAUTHBEARER", "XOAUTH2"):
+            for key in keys:
+                t.is_(bearer(tern, "anna@example.test", key.token(issuer.claims()), mechanism), 235, f"{mechanism}: a good token ({key.kind})")
+            t.is_(bearer(tern, "bert@example.test", keys[0].token(issuer.claims()), mechanism), 535, f"{mechanism}: another user's")
+            t.is_(bearer(tern, "anna@example.test", keys[0].token(issuer.claims(exp=1)), mechanism), 535, f"{mechanism}: an old one")
+            forged = peers.forged_token(issuer.claims(), {"alg": "none"})
+            t.is_(bearer(tern, "anna@example.test", forged, mechanism), 535, f"{mechanism}: one that nobody signed")
+        t.is_(issuer.requests, {"/keys": 1}, "OAuth: the keys were asked for once")
+        write(cf, f"introspection_url = {url}/introspect\n", 0o600)
+        tern.run("reload")
+        t.ok(t.wait_for(lambda: bearer(tern, "anna@example.test", "opaque") == 235, 15, 0.2), "OAuth: a token that the issuer knows")
+        t.is_(bearer(tern, "anna@example.test", "other"), 535, "OAuth: one that it does not know")
+        issuer.stop()
+        t.is_(bearer(tern, "anna@example.test", "opaque"), 454, "OAuth: an issuer that is down: temporary")
+    with t.Instance(settings=SETTINGS + [f"auth_sources=oauth:{cf}", f"fetch_ca_file={certificates}/other.pem"]) as tern:
+        issuer = peers.Issuer(context)
+        issuer.tokens = {"opaque": {"active": True, "email": "anna@example.test"}}
+        write(cf, f"introspection_url = https://127.0.0.1:{issuer.port}/introspect\n", 0o600)
+        tern.start()
+        t.is_(bearer(tern, "anna@example.test", "opaque"), 454, "OAuth: an issuer whose certificate nobody knows is not believed")
+        t.is_(issuer.requests, {}, "OAuth: and not told the token")
+        issuer.stop()
+
+
+TESTS = {"chain": test_chain, "pam": test_pam, "dovecot": test_dovecot, "oauth": test_oauth}
 with tempfile.TemporaryDirectory(prefix="tern-accounts-") as top:
     os.chmod(top, 0o755)
     for test in os.environ.get("SOURCES", " ".join(TESTS)).split():
         if test == "pam" and not (t.program("pam") and pam_module("pam_pwdfile")):
             t.ok(True, "pam # SKIP no pam daemon, or no pam_pwdfile.so")
+            continue
+        if test == "oauth" and not t.program("fetch"):
+            t.ok(True, "oauth # SKIP no fetch daemon")
             continue
         TESTS[test](pathlib.Path(top))
 t.done()

@@ -113,7 +113,9 @@ def make_certificate(tern):
 
 def main():
     sink = t.Sink(lambda stage, text: "550 5.1.1 no" if stage == "rcpt" and text.startswith("no@") else None)
-    with t.Instance(settings=["disable_dns_lookups=yes", "smtp_host_lookup=native"]) as tern:
+    with t.Instance(settings=["disable_dns_lookups=yes", "smtp_host_lookup=native", "smtpd_sasl_auth_enable=yes",
+                              "smtpd_tls_auth_only=no", "auth_failure_delay=0"]) as tern:
+        tern.set("auth_sources = passwd-file:$config_directory/users.passwd, pam:tern")
         tern.set(f"relayhost = [127.0.0.1]:{sink.port}")
         tern.set("auth_sources = passwd-file:$config_directory/users.passwd, pam:tern-test")
         tern.add_user("anna")
@@ -124,6 +126,8 @@ def main():
         t.ok(tern.wait_stored("anna", 2), "a message and a bounce came")
         tern.command("sendmail", "-C", tern.etc, "-i", "anna@example.test", input="Subject: s\n\nx\n")
         t.ok(tern.wait_stored("anna", 3), "and one by sendmail")
+        with tern.smtp() as session:  # whom PAM does not know, or cannot be asked about: its processes run
+            t.ok(session.docmd("AUTH", "PLAIN AG5vYm9keQB4")[0] in (454, 535), "nobody does not get in")
         with tern.smtp() as client:
             client.ehlo()
             client.starttls()

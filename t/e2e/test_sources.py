@@ -184,6 +184,48 @@ def test_pgsql():
         server.stop()
 
 
+def test_mysql():
+    print("# mysql", flush=True)
+    server = peers.MariaDB(TOP)
+    table = "\n".join(line.replace("login text", "login varchar(200)") for line in TABLE.splitlines())
+    server.sql_at_start("CREATE DATABASE IF NOT EXISTS mail;\nUSE mail;\nDROP TABLE IF EXISTS users;\n" + table +
+                        "\nCREATE USER IF NOT EXISTS mail@localhost IDENTIFIED BY 'mailpw';\nGRANT ALL ON mail.* TO mail@localhost;\n")
+    server.start()
+    try:
+        head = f"hosts = unix:{server.socket}\nuser = mail\ndbname = mail\n"
+        cf = write("mysql.cf", head + "password = mailpw\ntimeout = 2s\ndomain = example.test\ndefault_pass_scheme = CLEARTEXT\n" + QUERY)
+        with Probe(f"mysql:{cf}") as probe:
+            t.is_(probe.hello, ["open"], "mysql: opens")
+            t.wait_for(lambda: probe.ask("look", "anna@example.test")[0] == "FOUND", 15)
+            ask_table(probe)
+            for _ in range(20):
+                probe.say("&look", "anna@example.test")
+            t.ok(all(probe.read()[1] == "FOUND" for _ in range(20)), "20 questions at once")
+            server.stop()
+            answer, seconds = timed(lambda: probe.ask("look", "anna@example.test"))
+            t.ok(answer[0] == "RETRY" and seconds < 1, "a server that is down: at once", (answer, seconds))
+            server.start()
+            t.ok(t.wait_for(lambda: probe.ask("look", "anna@example.test")[0] == "FOUND", 15), "it is back")
+            server.hang()
+            answer, seconds = timed(lambda: probe.ask("look", "anna@example.test"))
+            t.ok(answer[0] == "RETRY" and 1 < seconds < 7, "a server that hangs: in its time", (answer, seconds))
+            server.go_on()
+            t.ok(t.wait_for(lambda: probe.ask("look", "anna@example.test")[0] == "FOUND", 10), "it goes on")
+        with Probe(f"mysql:{write('wrong.cf', head + 'password = wrong' + chr(10) + QUERY)}") as probe:
+            answer = probe.ask("look", "anna@example.test")
+            t.ok(answer[0] == "RETRY" and "Access denied" in answer[1], "a wrong password of its own is trouble", answer)
+        text = head + "password = mailpw\nquery = DELETE FROM users WHERE login = '%u'"
+        with Probe(f"mysql:{write('delete.cf', text)}") as probe:
+            t.is_(probe.ask("look", "anna@example.test")[0], "RETRY", "a query that changes something is refused by the server")
+        text = head + "password = mailpw\nquery = SELECT '%n' AS local, \"%d\" AS domain, '%n at %d' AS together"
+        with Probe(f"mysql:{write('places.cf', text)}") as probe:
+            t.is_(probe.fields("look", "a\\'b@example.test"),
+                  ("FOUND", {"login": "a\\'b@example.test", "local": "a\\'b", "domain": "example.test",
+                             "together": "a\\'b at example.test"}), "places, and a backslash is a letter")
+    finally:
+        server.stop()
+
+
 def test_sqlite():
     print("# sqlite", flush=True)
     file = TOP / "users.db"
@@ -513,9 +555,9 @@ def test_dovecot():
         fake.listener.close()
 
 
-TESTS = {"settings": test_settings, "pgsql": test_pgsql, "sqlite": test_sqlite, "ldap": test_ldap, "oauth": test_oauth,
+TESTS = {"settings": test_settings, "pgsql": test_pgsql, "mysql": test_mysql, "sqlite": test_sqlite, "ldap": test_ldap, "oauth": test_oauth,
          "dovecot": test_dovecot}
-NEEDS = {"pgsql": lambda: list(pathlib.Path("/usr/lib/postgresql").glob("*/bin/postgres")), "ldap": lambda: peers.sbin("slapd"),
+NEEDS = {"pgsql": lambda: list(pathlib.Path("/usr/lib/postgresql").glob("*/bin/postgres")), "mysql": lambda: peers.sbin("mariadbd") and shutil.which("mariadb-install-db"), "ldap": lambda: peers.sbin("slapd"),
          "oauth": lambda: shutil.which("openssl"), "dovecot": lambda: peers.sbin("dovecot")}
 
 with tempfile.TemporaryDirectory(prefix="tern-sources-") as top:

@@ -7,6 +7,7 @@
 
 #include "account_builder.h"
 #include "ldap_escape.h"
+#include "source_hosts.h"
 #include "source_settings.h"
 #include "source_template.h"
 #include "sql_query.h"
@@ -172,7 +173,7 @@ static void test_queries(void **state) {
         struct sql_values values;
         struct buf all = buf_make(0);
         struct source_question question = question_of("o'hara@x.test", arena);
-        bool good = sql_query_parse(str_from(query_table[i].query), '$', arena, &query, &failure);
+        bool good = sql_query_parse(str_from(query_table[i].query), SQL_POSTGRESQL, arena, &query, &failure);
         if (good != (query_table[i].statement != NULL)) print_error("%s: %s\n", query_table[i].query, failure.text);
         assert_int_equal(good, query_table[i].statement != NULL);
         if (good) {
@@ -187,6 +188,90 @@ static void test_queries(void **state) {
         buf_free(&all);
         arena_destroy(&arena);
     }
+}
+
+/* What the dialects have of their own. */
+static const struct {
+    enum sql_dialect dialect;
+    const char *query, *statement, *failure;
+} dialect_table[] = {
+    {SQL_SQLITE, "SELECT '%u', %n", "SELECT ?1, ?2", NULL},
+    {SQL_SQLITE, "SELECT ?, %n", NULL, "query: a question mark cannot stand outside of quotes"},
+    {SQL_SQLITE, "SELECT \"%u\"", NULL, "query: a place cannot stand for the name of a table or column"},
+    {SQL_POSTGRESQL, "SELECT a ? 'b', %u", "SELECT a ? 'b', $1", NULL},
+    {SQL_MYSQL, "SELECT '%u', \"%n\", `a\\`, 'it\\'s', '?'", "SELECT ?, ?, `a\\`, 'it\\'s', '?'", NULL},
+    {SQL_MYSQL, "SELECT ?, %n", NULL, "query: a question mark cannot stand outside of quotes"},
+    {SQL_MYSQL, "SELECT '\\'%u'", NULL, "query: a place cannot stand in quotes that have a backslash"},
+    {SQL_MYSQL, "SELECT 1 # it's %u", NULL, "query: a place cannot stand in a comment"},
+    {SQL_MYSQL, "SELECT `%u`", NULL, "query: a place cannot stand for the name of a table or column"},
+    {SQL_MYSQL, "SELECT N'%u'", NULL, "query: a place cannot stand in quotes with something before them"},
+    {SQL_MYSQL, "SELECT 'a\\'", NULL, "query: a quote is not closed"},
+};
+
+static void test_dialects(void **state) {
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(dialect_table); i++) {
+        struct arena *arena = arena_create(0);
+        struct failure failure = {0};
+        struct sql_query query;
+        bool good =
+            sql_query_parse(str_from(dialect_table[i].query), dialect_table[i].dialect, arena, &query, &failure);
+        if (good != (dialect_table[i].statement != NULL)) print_error("%s: %s\n", dialect_table[i].query, failure.text);
+        assert_int_equal(good, dialect_table[i].statement != NULL);
+        assert_string_equal(good ? query.statement.data : failure.text,
+                            good ? dialect_table[i].statement : dialect_table[i].failure);
+        arena_destroy(&arena);
+    }
+}
+
+/* ---- hosts */
+
+static const struct {
+    const char *list, *wanted; /* "name port local|..."; or what is wrong */
+    bool good;
+} hosts_table[] = {
+    {"localhost", "localhost  0|", true},
+    {"a.test:5433, inet:b.test:5434 unix:/run/x /run/y:1", "a.test 5433 0|b.test 5434 0|/run/x  1|/run/y:1  1|", true},
+    {"::1 [::1] [::1]:77", "::1  0|::1  0|::1 77 0|", true},
+    {"", "hosts: none", false},
+    {"a:b", "hosts: \"a:b\" is no host with or without a port", false},
+    {"a:0", "hosts: \"a:0\" is no host with or without a port", false},
+    {"a:65536", "hosts: \"a:65536\" is no host with or without a port", false},
+    {"unix:", "hosts: \"unix:\" is no host with or without a port", false},
+    {"1 2 3 4 5 6 7 8 9", "hosts: more than 8", false},
+};
+
+static void test_hosts(void **state) {
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(hosts_table); i++) {
+        struct failure failure = {0};
+        struct source_hosts hosts = {.count = 0};
+        struct buf text = buf_make(0);
+        assert_int_equal(source_hosts_parse(str_from(hosts_table[i].list), &hosts, &failure), hosts_table[i].good);
+        for (size_t k = 0; k < hosts.count; k++)
+            buf_printf(&text, "%s %s %d|", hosts.list[k].name, hosts.list[k].port, hosts.list[k].local);
+        assert_string_equal(hosts_table[i].good ? buf_string(&text) : failure.text, hosts_table[i].wanted);
+        source_hosts_free(&hosts);
+        buf_free(&text);
+    }
+}
+
+/* One that did not answer is tried last for a while. */
+static void test_hosts_order(void **state) {
+    struct failure failure;
+    struct source_hosts hosts;
+    struct source_host *order[SOURCE_HOSTS_MAX];
+    (void)state;
+    assert_true(source_hosts_parse(STR("a b c"), &hosts, &failure));
+    source_host_note(&hosts.list[0], false);
+    source_hosts_order(&hosts, order);
+    assert_string_equal(order[0]->name, "b");
+    assert_string_equal(order[1]->name, "c");
+    assert_string_equal(order[2]->name, "a");
+    source_host_note(&hosts.list[0], true);
+    source_hosts_order(&hosts, order);
+    assert_string_equal(order[0]->name, "a");
+    source_hosts_free(&hosts);
 }
 
 /* ---- escapes */
@@ -287,7 +372,8 @@ static void test_account_limits(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_settings),       cmocka_unit_test(test_templates), cmocka_unit_test(test_users),
-        cmocka_unit_test(test_queries),        cmocka_unit_test(test_escapes),   cmocka_unit_test(test_accounts),
+        cmocka_unit_test(test_queries),        cmocka_unit_test(test_dialects),  cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_hosts_order),    cmocka_unit_test(test_escapes),   cmocka_unit_test(test_accounts),
         cmocka_unit_test(test_account_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
