@@ -1,4 +1,4 @@
-# lib/mail: addresses, headers, dates, MIME, SMTP grammar, notices: pure functions.
+# lib/mail: addresses, headers, dates, MIME, SMTP grammar, notices, charsets, what IMAP makes of messages: pure functions.
 noinst_LIBRARIES += lib/mail/libmail.a
 lib_mail_libmail_a_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(IDN2_CFLAGS)
 lib_mail_libmail_a_SOURCES = \
