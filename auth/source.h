@@ -28,9 +28,9 @@ struct auth_field {
 
 /* What is known of an account. Texts in the arena of the question. */
 struct auth_account {
-    struct str login;    /* as the source spells it */
-    struct str secret;   /* "{SCHEME}..." or a crypt(3) hash; empty: none */
-    struct str app_secrets; /* further ones (app passwords), parted by blanks, each "name={SCHEME}..." */
+    struct str login;          /* as the source spells it */
+    struct str secret;         /* "{SCHEME}..." or a crypt(3) hash; empty: none */
+    struct str app_secrets;    /* further ones (app passwords), parted by blanks, each "name={SCHEME}..." */
     struct auth_field *fields; /* mail, home, uid, gid, quota, proto=... */
     size_t field_count;
 };
@@ -58,6 +58,8 @@ struct auth_source_type {
     /* OAUTHBEARER, XOAUTH2: user may be empty (the token says); account->login is set from the token. */
     enum source_answer (*verify_token)(struct auth_source *source, const struct source_question *question,
                                        struct str token, struct auth_account *account, struct failure *failure);
+    /* Whether any account here may have a secret from which SCRAM by that digest ("SHA-256") works; NULL: perhaps. */
+    bool (*has_scram)(struct auth_source *source, struct str digest);
     void (*close)(struct auth_source *source);
 };
 

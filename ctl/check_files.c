@@ -35,7 +35,7 @@ static bool check_entry(const char *directory, const char *name) {
     buf_printf(&path, "%s/%s", directory, name);
     if (stat(buf_string(&path), &status) == 0 && S_ISREG(status.st_mode)) {
         bool secret = str_ends(str_from(name), STR(".passwd"));
-        good = check_mode(buf_string(&path), &status, secret ? 0077 : WRITABLE_BY_OTHERS);
+        good = check_mode(buf_string(&path), &status, secret ? 0037 : WRITABLE_BY_OTHERS);
         if (is_master_s(name))
             good = check_owner(buf_string(&path), &status, geteuid()) && good;
     }

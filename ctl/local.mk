@@ -12,13 +12,14 @@ sbin_PROGRAMS += ctl/tern
 ctl_tern_SOURCES = ctl/tern.c ctl/tern.h ctl/tern_start.c ctl/tern_check.c ctl/check_tables.c ctl/check_queue.c \
 	ctl/check_files.c ctl/queue_check.c ctl/queue_check.h ctl/queue_tool.c ctl/queue_tool.h ctl/tern_init.c ctl/tern_user.c \
 	ctl/tern_files.c ctl/tern_accounts.c ctl/init_certificate.c ctl/init_certificate.h ctl/check_certificates.c \
+	ctl/tern_auth.c ctl/password_file.c ctl/password_file.h \
 	ctl/tern_tls.c ctl/certificate.c ctl/certificate.h \
 	ctl/tern_submission.c ctl/tern_tlsrpt.c \
 	ctl/tern_tls_probe.c ctl/tls_probe_certificates.c ctl/tls_probe.h \
 	$(KEYS_FILES_SOURCES)
-ctl_tern_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE) $(PATHS_CPPFLAGS) -iquote $(top_builddir)/conf -iquote $(top_srcdir)/keys \
-	-iquote $(top_srcdir)/smtp
-ctl_tern_LDADD = smtp/libsmtp.a $(CLIENT_LINK) $(CRYPT_LIBS)
+ctl_tern_CPPFLAGS = $(AM_CPPFLAGS) $(AUTH_INCLUDE) $(JANSSON_CFLAGS) $(PATHS_CPPFLAGS) -iquote $(top_builddir)/conf \
+	-iquote $(top_srcdir)/keys -iquote $(top_srcdir)/smtp
+ctl_tern_LDADD = smtp/libsmtp.a $(AUTH_LINK)
 # sendmail (also called mailq and newaliases by links), and the set-gid drop
 sbin_PROGRAMS += ctl/sendmail
 ctl_sendmail_SOURCES = ctl/sendmail.c ctl/sendmail.h ctl/letter.c ctl/sendmail_smtp.c ctl/submit.c ctl/submit.h

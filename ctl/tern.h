@@ -31,6 +31,7 @@ int tern_tls(const struct tern *tern);
 int tern_submission(const struct tern *tern);
 int tern_tlsrpt(const struct tern *tern);
 int tern_tls_probe(const struct tern *tern);
+int tern_auth(const struct tern *tern);
 
 /* ---- tern_check.c */
 /* Everything that can be wrong with the configuration, a line each on standard error.
@@ -54,8 +55,14 @@ bool check_configuration_files(const char *directory);
 /* The directories of the log and of virtual mailboxes. */
 bool check_places(const struct config *config);
 
+/* ---- tern_user.c */
+/* A line of standard input, without echo if that is a terminal; wipe it after use. */
+MUST_USE bool user_read_password(char *password, size_t size, struct failure *failure);
+
 /* ---- tern_files.c: changing files so that a crash leaves the old or the new one */
 MUST_USE bool files_replace(const char *path, struct str content, mode_t mode, struct failure *failure);
+/* The same for a secret: mode 0640, for that group. */
+MUST_USE bool files_replace_for(const char *path, struct str content, gid_t group, struct failure *failure);
 /* Reads a file; one that does not exist is empty. */
 MUST_USE bool files_read(const char *path, struct buf *content, struct failure *failure);
 /* Makes a directory if it is missing, with owner, group ((uid_t)-1: whoever runs) and mode. */

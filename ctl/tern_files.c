@@ -32,7 +32,8 @@ static bool sync_directory_of(const char *path) {
     return good;
 }
 
-bool files_replace(const char *path, struct str content, mode_t mode, struct failure *failure) {
+/* group: (gid_t)-1: as the old file has it. */
+static bool replace(const char *path, struct str content, mode_t mode, gid_t group, struct failure *failure) {
     struct buf temporary = buf_make(4096);
     struct stat old;
     if (!buf_printf(&temporary, "%s.new.%d", path, (int)getpid()))
@@ -40,8 +41,10 @@ bool files_replace(const char *path, struct str content, mode_t mode, struct fai
     unlink(buf_string(&temporary));
     int descriptor = open(buf_string(&temporary), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
     bool good = descriptor >= 0 && fchmod(descriptor, mode) == 0;
-    if (good && stat(path, &old) == 0 && geteuid() == 0) /* the owner stays */
-        good = fchown(descriptor, old.st_uid, old.st_gid) == 0;
+    if (good && geteuid() == 0 && stat(path, &old) == 0) /* the owner stays */
+        good = fchown(descriptor, old.st_uid, group == (gid_t)-1 ? old.st_gid : group) == 0;
+    else if (good && geteuid() == 0 && group != (gid_t)-1)
+        good = fchown(descriptor, (uid_t)-1, group) == 0;
     good = good && write_all(descriptor, content) && fsync(descriptor) == 0;
     if (descriptor >= 0 && close(descriptor) < 0)
         good = false;
@@ -53,6 +56,14 @@ bool files_replace(const char *path, struct str content, mode_t mode, struct fai
     }
     buf_free(&temporary);
     return good;
+}
+
+bool files_replace(const char *path, struct str content, mode_t mode, struct failure *failure) {
+    return replace(path, content, mode, (gid_t)-1, failure);
+}
+
+bool files_replace_for(const char *path, struct str content, gid_t group, struct failure *failure) {
+    return replace(path, content, 0640, group, failure);
 }
 
 bool files_read(const char *path, struct buf *content, struct failure *failure) {

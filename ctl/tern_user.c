@@ -1,29 +1,35 @@
-/* tern user: mailbox users of an instance that tern init made.
+/* tern user: mailbox users of an instance that tern init made, and their passwords.
  *
  * Two files in the configuration directory: users (texthash: address to mailbox)
- * and users.passwd (address:{CRYPT}hash, mode 0600). Both are replaced whole. */
+ * and users.passwd (a passwd-file, which auth reads: mode 0640 and auth's group). Both are
+ * replaced whole, under a lock; what else is in them stays. */
 #include "tern.h"
 
 #include "memory.h"
+#include "password_file.h"
+#include "password_hash.h"
+#include "sasl_prepare.h"
 
-#include <crypt.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <openssl/rand.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <fcntl.h>
 #include <termios.h>
 #include <unistd.h>
 
 #define PASSWORD_LIMIT 500
 #define NAME_LIMIT 255
-#define HASH_METHOD "$y$" /* yescrypt */
+#define SCHEME "CRYPT"     /* yescrypt */
+#define APP_PASSWORD_LETTERS 20 /* of 32 kinds: 100 bits */
 
 struct user_files {
     struct buf map_path;
     struct buf password_path;
     struct buf map;
     struct buf passwords;
-    int lock; /* on the map, while both are changed */
+    int lock; /* on the directory, while both are changed */
+    gid_t group; /* auth's, who reads the passwords */
 };
 
 /* ---- names */
@@ -111,8 +117,12 @@ static void close_files(struct user_files *files) {
         close(files->lock);
 }
 
-static bool open_files(const struct tern *tern, struct user_files *files, struct failure *failure) {
+static bool open_files(const struct tern *tern, const struct config *config, struct user_files *files,
+                       struct failure *failure) {
+    uid_t ignored;
     *files = (struct user_files){.lock = -1};
+    if (!accounts_find(config->mail_owner.data, "auth", &ignored, &files->group))
+        return failure_set(failure, "nobody could read the passwords");
     buf_printf(&files->map_path, "%s/users", tern->config_directory);
     buf_printf(&files->password_path, "%s/users.passwd", tern->config_directory);
     files->lock = open(tern->config_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -128,12 +138,12 @@ static bool write_map(struct user_files *files, struct failure *failure) {
 }
 
 static bool write_passwords(struct user_files *files, struct failure *failure) {
-    return files_replace(buf_string(&files->password_path), buf_str(&files->passwords), 0600, failure);
+    return files_replace_for(buf_string(&files->password_path), buf_str(&files->passwords), files->group, failure);
 }
 
 /* ---- passwords */
 
-static bool read_password(char *password, size_t size, struct failure *failure) {
+bool user_read_password(char *password, size_t size, struct failure *failure) {
     struct termios saved;
     bool terminal = tcgetattr(STDIN_FILENO, &saved) == 0;
     if (terminal) {
@@ -156,22 +166,23 @@ static bool read_password(char *password, size_t size, struct failure *failure) 
     return length > 0 || failure_set(failure, "the password is empty");
 }
 
-static bool add_password(struct buf *passwords, struct str address, struct failure *failure) {
+/* As it will be compared: prepared by RFC 4013, where it can be. */
+static bool hash_password(const char *scheme, struct str password, struct buf *secret, struct failure *failure) {
+    struct buf prepared = buf_make(SASL_PREPARE_MAX);
+    struct str text = sasl_prepare(password, &prepared) ? buf_str(&prepared) : password;
+    bool good = password_hash_make(str_from(scheme), text, secret, failure);
+    buf_free_secret(&prepared);
+    return good;
+}
+
+static bool set_password(struct buf *passwords, struct str address, const char *scheme, struct failure *failure) {
     char password[PASSWORD_LIMIT + 2];
-    struct crypt_data *data = MEMORY_NEW(struct crypt_data);
-    bool good = read_password(password, sizeof password, failure);
-    if (good) {
-        const char *salt = crypt_gensalt_rn(HASH_METHOD, 0, NULL, 0, data->setting, sizeof data->setting);
-        const char *hash = salt == NULL ? NULL : crypt_rn(password, salt, data, (int)sizeof *data);
-        good = hash != NULL && hash[0] != '*';
-        if (good)
-            buf_printf(passwords, "%.*s:{CRYPT}%s\n", STR_ARGS(address), hash);
-        else
-            failure_set_errno(failure, errno, "the password could not be hashed");
-    }
+    struct buf secret = buf_make(0);
+    bool good = user_read_password(password, sizeof password, failure) &&
+                hash_password(scheme, str_from(password), &secret, failure);
+    if (good) password_file_set(passwords, address, buf_str(&secret));
     memory_wipe(password, sizeof password);
-    memory_wipe(data, sizeof *data);
-    MEMORY_FREE(data);
+    buf_free_secret(&secret);
     return good;
 }
 
@@ -204,11 +215,21 @@ static bool make_mailbox(const struct config *config, struct str user, struct st
 
 /* ---- the subcommands */
 
-static bool user_add(const struct config *config, struct user_files *files, struct str address, struct str user,
-                     struct str domain, struct failure *failure) {
-    if (has_key(buf_str(&files->map), address) || has_key(buf_str(&files->passwords), address))
+static bool has_user(const struct user_files *files, struct str address) {
+    struct str line;
+    return has_key(buf_str(&files->map), address) || password_file_find(buf_str(&files->passwords), address, &line);
+}
+
+static bool no_user(struct str address, struct failure *failure) {
+    return failure_set(failure, "no user %.*s", STR_ARGS(address));
+}
+
+static bool user_add(const struct config *config, struct user_files *files, struct str address, const char *scheme,
+                     struct failure *failure) {
+    struct str user, domain;
+    if (has_user(files, address) || !str_cut(address, '@', &user, &domain))
         return failure_set(failure, "%.*s exists already", STR_ARGS(address));
-    if (!add_password(&files->passwords, address, failure) || !make_mailbox(config, user, domain, failure))
+    if (!set_password(&files->passwords, address, scheme, failure) || !make_mailbox(config, user, domain, failure))
         return false;
     buf_printf(&files->map, "%.*s %.*s/%.*s/Maildir/\n", STR_ARGS(address), STR_ARGS(domain), STR_ARGS(user));
     return write_passwords(files, failure) && write_map(files, failure);
@@ -216,17 +237,14 @@ static bool user_add(const struct config *config, struct user_files *files, stru
 
 static bool user_delete(struct user_files *files, struct str address, struct failure *failure) {
     bool mapped = remove_key(&files->map, address);
-    bool known = remove_key(&files->passwords, address);
-    if (!mapped && !known)
-        return failure_set(failure, "no user %.*s", STR_ARGS(address));
+    bool known = password_file_remove(&files->passwords, address);
+    if (!mapped && !known) return no_user(address, failure);
     return write_map(files, failure) && write_passwords(files, failure);
 }
 
-static bool user_password(struct user_files *files, struct str address, struct failure *failure) {
-    if (!has_key(buf_str(&files->map), address))
-        return failure_set(failure, "no user %.*s", STR_ARGS(address));
-    remove_key(&files->passwords, address);
-    return add_password(&files->passwords, address, failure) && write_passwords(files, failure);
+static bool user_password(struct user_files *files, struct str address, const char *scheme, struct failure *failure) {
+    if (!has_user(files, address)) return no_user(address, failure);
+    return set_password(&files->passwords, address, scheme, failure) && write_passwords(files, failure);
 }
 
 static void user_list(const struct user_files *files) {
@@ -239,41 +257,122 @@ static void user_list(const struct user_files *files) {
     }
 }
 
+/* ---- app passwords */
+
+/* Made here, since nobody has to remember it; letters that are not mistaken for others. */
+static bool make_app_password(struct buf *password, struct failure *failure) {
+    static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
+    uint8_t octets[APP_PASSWORD_LETTERS];
+    if (RAND_bytes(octets, sizeof octets) != 1)
+        return failure_set(failure, "no random numbers are to be had");
+    for (size_t i = 0; i < sizeof octets; i++) {
+        if (i > 0 && i % 5 == 0) buf_append_char(password, '-');
+        buf_append_char(password, letters[octets[i] % (sizeof letters - 1)]);
+    }
+    memory_wipe(octets, sizeof octets);
+    return true;
+}
+
+static bool app_add(struct user_files *files, struct str address, struct str label, const char *scheme,
+                    struct failure *failure) {
+    struct buf password = buf_make(0), secret = buf_make(0);
+    bool good = make_app_password(&password, failure) && hash_password(scheme, buf_str(&password), &secret, failure);
+    if (good && !password_file_set_app(&files->passwords, address, label, buf_str(&secret)))
+        good = no_user(address, failure);
+    good = good && write_passwords(files, failure);
+    if (good) printf("%s\n", buf_string(&password));
+    buf_free_secret(&password);
+    buf_free_secret(&secret);
+    return good;
+}
+
+static bool app_delete(struct user_files *files, struct str address, struct str label, struct failure *failure) {
+    if (!password_file_set_app(&files->passwords, address, label, STR_EMPTY))
+        return failure_set(failure, "no app password %.*s of %.*s", STR_ARGS(label), STR_ARGS(address));
+    return write_passwords(files, failure);
+}
+
+static bool app_list(const struct user_files *files, struct str address, struct failure *failure) {
+    struct str line, label;
+    size_t offset = 0;
+    if (!password_file_find(buf_str(&files->passwords), address, &line)) return no_user(address, failure);
+    while (password_file_next_app(line, &offset, &label)) printf("%.*s\n", STR_ARGS(label));
+    return true;
+}
+
+/* ---- the command line */
+
 static int usage(void) {
-    tern_complain("usage: tern user add|del|passwd NAME@DOMAIN | list");
+    tern_complain("usage: tern user [--scheme NAME] add|del|passwd NAME@DOMAIN | list | "
+                  "app NAME@DOMAIN [add|del LABEL]");
     return 64;
 }
 
+struct wish {
+    const char *scheme, *verb, *app_verb;
+    const char *address, *label; /* NULL: none */
+};
+
+static bool is_one_of(const char *word, const char *one, const char *other, const char *third) {
+    return strcmp(word, one) == 0 || strcmp(word, other) == 0 || strcmp(word, third) == 0;
+}
+
+static bool read_wish(const struct tern *tern, struct wish *wish) {
+    int count = tern->argument_count;
+    char **words = tern->arguments;
+    *wish = (struct wish){.scheme = SCHEME};
+    if (count >= 2 && strcmp(words[0], "--scheme") == 0) {
+        wish->scheme = words[1];
+        words += 2;
+        count -= 2;
+    }
+    if (count < 1) return false;
+    wish->verb = words[0];
+    if (strcmp(wish->verb, "list") == 0) return count == 1;
+    if (count < 2) return false;
+    wish->address = words[1];
+    if (is_one_of(wish->verb, "add", "del", "passwd")) return count == 2;
+    if (strcmp(wish->verb, "app") != 0 || (count != 2 && count != 4)) return false;
+    wish->app_verb = count == 2 ? "list" : words[2];
+    wish->label = count == 2 ? NULL : words[3];
+    return count == 2 || is_one_of(wish->app_verb, "add", "del", "del");
+}
+
+static bool do_wish(const struct config *config, struct user_files *files, const struct wish *wish, struct str address,
+                    struct failure *failure) {
+    struct str label = str_from(wish->label);
+    if (strcmp(wish->verb, "list") == 0) {
+        user_list(files);
+        return true;
+    }
+    if (strcmp(wish->verb, "add") == 0) return user_add(config, files, address, wish->scheme, failure);
+    if (strcmp(wish->verb, "del") == 0) return user_delete(files, address, failure);
+    if (strcmp(wish->verb, "passwd") == 0) return user_password(files, address, wish->scheme, failure);
+    if (!wish->label) return app_list(files, address, failure);
+    if (!password_file_is_label(label))
+        return failure_set(failure, "a label has up to %zu letters, digits and - _ .", PASSWORD_FILE_LABEL_MAX);
+    if (strcmp(wish->app_verb, "add") == 0) return app_add(files, address, label, wish->scheme, failure);
+    return app_delete(files, address, label, failure);
+}
+
 int tern_user(const struct tern *tern) {
-    char address[NAME_LIMIT + 2];
+    char address[NAME_LIMIT + 2] = "";
     struct str user = STR_EMPTY;
     struct str domain = STR_EMPTY;
     struct failure failure = {0};
-    if (tern->argument_count < 1)
+    struct user_files files;
+    struct wish wish;
+    if (!read_wish(tern, &wish))
         return usage();
-    const char *verb = tern->arguments[0];
-    bool list = strcmp(verb, "list") == 0;
-    bool add = strcmp(verb, "add") == 0;
-    bool delete = strcmp(verb, "del") == 0;
-    if (tern->argument_count != (list ? 1 : 2) || !(list || add || delete || strcmp(verb, "passwd") == 0))
-        return usage();
-    if (!list && !read_address(tern->arguments[1], address, sizeof address, &user, &domain)) {
-        tern_complain("%s is no NAME@DOMAIN of letters, digits and . - _ + =", tern->arguments[1]);
+    if (wish.address && !read_address(wish.address, address, sizeof address, &user, &domain)) {
+        tern_complain("%s is no NAME@DOMAIN of letters, digits and . - _ + =", wish.address);
         return 65;
     }
     struct config *config = tern_load(tern);
     if (config == NULL)
         return EXIT_FAILURE;
-    struct user_files files;
-    bool good = open_files(tern, &files, &failure);
-    if (good && list)
-        user_list(&files);
-    else if (good && add)
-        good = user_add(config, &files, str_from(address), user, domain, &failure);
-    else if (good && delete)
-        good = user_delete(&files, str_from(address), &failure);
-    else if (good)
-        good = user_password(&files, str_from(address), &failure);
+    bool good = open_files(tern, config, &files, &failure) &&
+                do_wish(config, &files, &wish, str_from(address), &failure);
     if (!good)
         tern_complain("%s", failure.text);
     close_files(&files);

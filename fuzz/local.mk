@@ -15,6 +15,7 @@ include fuzz/queue.mk
 include fuzz/service.mk
 include fuzz/client.mk
 include fuzz/smtpd.mk
+include fuzz/auth.mk
 
 FUZZ_SECONDS = 60
 FUZZ_CORPUS = fuzz-corpus
@@ -57,7 +58,10 @@ PARSERS = lib/base/str.c \
 	lib/table/texthash_table.c \
 	lib/queue/login_usage.c lib/queue/queue_file.c lib/queue/record.c lib/service/ipc_codec.c lib/base/log_line.c \
 	smtp/content.c smtp/next_hop.c smtp/token_grant.c smtp/tls_policy.c smtp/tls_dane_read.c \
+	auth/sasl_message.c auth/sasl_prepare.c auth/account_line.c auth/failures.c \
 	smtpd/content_scan.c smtpd/content_header.c smtpd/access_action.c smtpd/restriction_list.c
+
+include fuzz/asked.mk
 
 .PHONY: coverage fuzz fuzz-replay fuzz-libraries fuzz-list unit-list
 fuzz-replay: $(FUZZ_TARGETS)

@@ -100,7 +100,8 @@ static void compress_destroy(void *state) {
     MEMORY_FREE(compress);
 }
 
-static const struct stream_transport compress_transport = {compress_read, compress_write, compress_destroy, false};
+static const struct stream_transport compress_transport = {
+    .read = compress_read, .write = compress_write, .destroy = compress_destroy, .plain = false};
 
 bool compress_begin(struct stream *stream, struct str first) {
     struct compress *compress = MEMORY_NEW(struct compress);

@@ -35,9 +35,11 @@ static const struct program {
     {STR_INIT("bounce"), SCOPE_BOUNCE, PLAN_STOP_AGENTS, false, false, false},
     {STR_INIT("cleanup"), SCOPE_CLEANUP, PLAN_STOP_CLEANUP, false, false, false},
     {STR_INIT("lookup"), SCOPE_LOOKUP, PLAN_STOP_LOOKUP, true, false, false},
+    {STR_INIT("auth"), SCOPE_AUTH, PLAN_STOP_LOOKUP, false, false, false},
     {STR_INIT("fetch"), SCOPE_FETCH, PLAN_STOP_LOOKUP, false, false, false},
     {STR_INIT("tlsrpt"), SCOPE_TLSRPT, PLAN_STOP_AGENTS, false, false, false},
     {STR_INIT("keys"), SCOPE_KEYS, PLAN_STOP_LOOKUP, false, false, false},
+    {STR_INIT("pam"), SCOPE_PAM, PLAN_STOP_LOOKUP, false, false, false},
     {STR_INIT("log"), SCOPE_LOG, PLAN_STOP_LOG, true, false, false},
 };
 
@@ -57,8 +59,8 @@ static const struct {
     bool is_public;
 } required[] = {
     {STR_INIT("cleanup"), false, false}, {STR_INIT("qmgr"), true, true}, {STR_INIT("bounce"), false, false},
-    {STR_INIT("lookup"), false, false},  {STR_INIT("keys"), true, false},  {STR_INIT("fetch"), true, false},
-    {STR_INIT("log"), true, false},
+    {STR_INIT("lookup"), false, false},  {STR_INIT("auth"), true, true},  {STR_INIT("keys"), true, false},
+    {STR_INIT("fetch"), true, false},    {STR_INIT("log"), true, false},
 };
 
 #define READER_ACCOUNT "tern-queue"

@@ -26,6 +26,7 @@ bool cmd_helo(struct session *session, struct str argument) {
 }
 
 static void say_extensions(struct session *session) {
+    sasl_offer(session);
     size_t last = 0, count = 0;
     session->tls_possible = session_tls_offered(session);
     for (size_t i = 0; i < smtpd_extension_count; i++) {

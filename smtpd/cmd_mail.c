@@ -7,7 +7,7 @@ struct transaction *transaction_begin(struct session *session) {
     struct transaction *transaction = MEMORY_NEW(struct transaction);
     uint64_t recipients = (uint64_t)session->smtpd->config->smtpd_recipient_limit;
     transaction->arena = arena_create((size_t)(65536 + recipients * 1500));
-    transaction->envelope_id = transaction->hold_reason = STR_EMPTY;
+    transaction->envelope_id = transaction->hold_reason = transaction->submitter = STR_EMPTY;
     session->transaction = transaction;
     return transaction;
 }
@@ -81,6 +81,18 @@ static void complete(struct session *session, struct transaction *transaction) {
         transaction->sender = whole;
 }
 
+/* RFC 4954 5: who first submitted it, by the word of the client; for logs. */
+static bool take_submitter(struct session *session, const struct smtp_mail *mail) {
+    struct transaction *transaction = session->transaction;
+    struct buf decoded = buf_make(SMTP_AUTH_IDENTITY_MAX);
+    bool good = !mail->has_auth || (xtext_decode(&decoded, mail->auth) && str_is_utf8(buf_str(&decoded)) &&
+                                    arena_copy(transaction->arena, buf_str(&decoded), &transaction->submitter));
+    buf_free(&decoded);
+    if (good) return true;
+    session_reset(session);
+    return reply(session, 501, "5.5.4", "Error: bad authenticated sender");
+}
+
 static void keep(struct session *session, const struct smtp_mail *mail) {
     struct transaction *transaction = transaction_begin(session);
     struct buf decoded = buf_make(SMTP_ENVID_MAX);
@@ -112,6 +124,7 @@ bool cmd_mail(struct session *session, struct str argument) {
     keep(session, &mail);
     session->transaction->wish = wish;
     session->transaction->priority_changed = priority_changed;
+    if (!take_submitter(session, &mail)) return false;
     if (!policy_mail(session)) {
         session_reset(session);
         return false;

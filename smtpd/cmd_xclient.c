@@ -58,6 +58,7 @@ static bool take(struct claim *claim, const struct smtp_attribute *attribute, bo
     if (str_equal_nocase(name, STR("PROTO"))) return take_protocol(claim, attribute->value);
     if (str_equal_nocase(name, STR("LOGIN"))) {
         claim->client.login = attribute->value;
+        claim->client.login_method = attribute->value.length ? STR("XCLIENT") : STR_EMPTY;
         return attribute->value.length <= 250;
     }
     if (str_equal_nocase(name, STR("HELO"))) {
@@ -87,6 +88,7 @@ static bool take_all(struct session *session, struct str argument, struct buf *v
 static bool apply(struct session *session, const struct claim *claim) {
     session_reset(session);
     session->claimed = true;
+    buf_clear(&session->mechanisms); /* another client, who has to ask by EHLO */
     if (claim->has_helo) {
         buf_clear(&session->helo);
         buf_append(&session->helo, claim->helo);

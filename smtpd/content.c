@@ -55,11 +55,19 @@ static int offset_minutes(int64_t seconds) {
     return localtime_r(&when, &fields) ? (int)(fields.tm_gmtoff / 60) : 0;
 }
 
+static void append_login(const struct session *session, struct buf *line) {
+    const struct client *client = &session->client;
+    struct str submitter = session->transaction->submitter;
+    if (client->login_method.length) buf_printf(line, ", sasl_method=%.*s", STR_ARGS(client->login_method));
+    if (client->login.length) buf_printf(line, ", sasl_username=%.*s", STR_ARGS(client->login));
+    if (submitter.length) buf_printf(line, ", sasl_sender=%.*s", STR_ARGS(submitter));
+}
+
 static void log_client(const struct session *session, const struct content *content) {
     const struct forwarded *forwarded = session->forwarded;
     struct buf line = buf_make(0);
     buf_printf(&line, "client=%.*s", STR_ARGS(session->client.label));
-    if (session->client.login.length) buf_printf(&line, ", sasl_username=%.*s", STR_ARGS(session->client.login));
+    append_login(session, &line);
     if (forwarded && forwarded->identity.length)
         buf_printf(&line, ", orig_queue_id=%.*s", STR_ARGS(forwarded->identity));
     if (forwarded && (forwarded->name.length || forwarded->address.length))
@@ -85,7 +93,7 @@ static void append_trace(const struct session *session, struct content *content,
         .client_name = hidden ? STR_EMPTY : session->client.name,
         .client_address = hidden ? STR_EMPTY : session->client.address,
         .by = config->myhostname,
-        .with = str_from(session_protocol(session, transaction->smtputf8)),
+        .with = str_from(session_trace_protocol(session, transaction->smtputf8)),
         .queue_id = content_queue_id(content),
         .recipient = single ? &only : NULL,
         .date = now,

@@ -13,7 +13,7 @@
 
 struct counted {
     uint32_t sessions;
-    uint32_t events[4];
+    uint32_t events[LIMITED_COUNT];
     deadline window_ends;
 };
 
@@ -70,6 +70,10 @@ static int64_t limit_of(const struct limits *limits, enum limited_event event) {
         return limits->config->smtpd_client_recipient_rate_limit;
     case LIMITED_TLS:
         return limits->config->smtpd_client_new_tls_session_rate_limit;
+    case LIMITED_AUTH:
+        return limits->config->smtpd_client_auth_rate_limit;
+    case LIMITED_COUNT:
+        break;
     }
     return 0;
 }

@@ -43,6 +43,14 @@ const char *session_protocol(const struct session *session, bool utf8) {
     return received_protocol(utf8 ? flags | RECEIVED_UTF8 : flags);
 }
 
+const char *session_trace_protocol(const struct session *session, bool utf8) {
+    unsigned flags =
+        (session->extended ? (unsigned)RECEIVED_EHLO : 0) | (session->smtpd->lmtp ? (unsigned)RECEIVED_LMTP : 0) |
+        (session->tls ? (unsigned)RECEIVED_TLS : 0);
+    if (session->client.login.length) flags |= RECEIVED_AUTHENTICATED;
+    return received_protocol(utf8 ? flags | RECEIVED_UTF8 : flags);
+}
+
 int64_t session_timeout(const struct session *session) {
     const struct config *config = session->smtpd->config;
     int64_t most = config->smtpd_timeout * 1000;
@@ -130,6 +138,7 @@ static void copy_client(struct session *session, const struct client *from) {
     client.reverse_name = keep(client.arena, from->reverse_name, 250);
     client.address = keep(client.arena, from->address, 60);
     client.login = keep(client.arena, from->login, 250);
+    client.login_method = keep(client.arena, from->login_method, 32);
     buf_printf(&label, "%.*s[%.*s]", STR_ARGS(client.name), STR_ARGS(client.address));
     if (session->smtpd->config->smtpd_client_port_logging) buf_printf(&label, ":%u", client.port);
     client.label = keep(client.arena, buf_str(&label), 330);
@@ -220,6 +229,13 @@ bool session_set_client(struct session *session, const struct client *client) {
     return enter_limits(session);
 }
 
+void session_set_login(struct session *session, struct str login, struct str method) {
+    struct client *client = &session->client;
+    client->login = keep(client->arena, login, 250);
+    client->login_method = keep(client->arena, method, 32);
+    session->rewrites_headers = rewrites_headers(session);
+}
+
 /* Names of this machine are no business of DNS (RFC 6303 4.2, RFC 6761 6.3). */
 static bool name_loopback(const struct session *session, struct client *client) {
     if (!endpoint_is_loopback(&session->peer)) return false;
@@ -254,7 +270,8 @@ bool session_identify(struct session *session) {
     struct arena *arena = arena_create(65536);
     struct buf address = buf_make(0);
     struct client client = {
-        .name = STR("unknown"), .reverse_name = STR("unknown"), .address = STR("127.0.0.1"), .login = STR_EMPTY};
+        .name = STR("unknown"), .reverse_name = STR("unknown"), .address = STR("127.0.0.1"),
+        .login = STR_EMPTY, .login_method = STR_EMPTY};
     if (endpoint_is_local(&session->peer)) { /* a UNIX socket: whoever may connect is of this machine */
         client.name = client.reverse_name = STR("localhost");
     } else {
@@ -361,7 +378,7 @@ void session_leave_waiting(struct session *session) {
 
 /* A command that arrives together with the stop gets 421 for its reply (RFC 5321 4.2.3): its
  * task is cancelled already and could not carry it out. */
-static enum stream_result read_command(struct session *session, struct str *line) {
+enum stream_result session_read_line(struct session *session, struct str *line) {
     const struct service *service = session->smtpd->service;
     deadline until = deadline_in(session_timeout(session));
     if (service_is_stopping(service)) return STREAM_CANCELLED;
@@ -370,6 +387,17 @@ static enum stream_result read_command(struct session *session, struct str *line
     enum stream_result result = stream_read_line(session->stream, line);
     session_leave_waiting(session);
     return result == STREAM_OK && service_is_stopping(service) ? STREAM_CANCELLED : result;
+}
+
+/* RFC 4954 4: the line of AUTH may be longer than those of other commands. */
+static enum stream_result read_command(struct session *session, struct str *line) {
+    const struct config *config = session->smtpd->config;
+    size_t most = (size_t)config->line_length_limit, most_of_auth = (size_t)config->smtpd_sasl_response_limit;
+    bool longer = sasl_is_offered(session) && session->client.login.length == 0 && most_of_auth > most;
+    stream_set_line_limit(session->stream, longer ? most_of_auth : most);
+    enum stream_result result = session_read_line(session, line);
+    bool too_long = result == STREAM_OK && line->length + 2 > most && !str_starts_nocase(*line, STR("AUTH "));
+    return too_long ? STREAM_TOO_LONG : result;
 }
 
 static void converse(struct session *session) {
@@ -473,6 +501,7 @@ void session_serve(struct service *service, int connection, unsigned listener) {
     leave_limits(session);
     MEMORY_FREE(session->denied);
     buf_free(&session->helo);
+    buf_free(&session->mechanisms);
     if (session->client.arena) arena_destroy(&session->client.arena);
     stream_destroy(&session->stream);
     MEMORY_FREE(session);

@@ -171,7 +171,8 @@ static bool forget_plaintext(struct session *session) {
     buf_clear(&session->helo);
     session->extended = false;
     session->greeting = SESSION_NEW;
-    session->client.login = STR_EMPTY;
+    session->client.login = session->client.login_method = STR_EMPTY;
+    buf_clear(&session->mechanisms);
     if (!session->claimed) return true;
     session->claimed = false;
     return session_identify(session);

@@ -6,12 +6,13 @@
  *   session_tls.c   TLS: what is set, the handshake, what follows from it
  *   content*.c      the content: line ends, header, intake
  *   policy.c        the stages of access policy; restrictions.c its words, access.c its tables
+ *   sasl.c          which mechanisms AUTH offers to whom
  *   limits.c        how many sessions, messages and recipients a client may have
  *   login_limits.c  what an account may send; sender_login.c as whom
  *   reply.c         what is said, and logged when something is refused
  *
  * It runs as tern-smtpd in an empty root directory, opens no file, and asks cleanup
- * (which hands over an open queue file for large content) and lookup. It parses strangers' bytes and
+ * (which hands over an open queue file for large content), lookup and auth. It parses strangers' bytes and
  * holds nothing else. */
 #include "smtpd.h"
 #include "date.h"
@@ -21,9 +22,7 @@
 #include <ifaddrs.h>
 #include <time.h>
 
-/* ---- the commands: the dispatcher looks here, and nowhere else, for what may come when.
- *
- * The row of AUTH belongs after STARTTLS, that of its extension where the second table says. */
+/* ---- the commands: the dispatcher looks here, and nowhere else, for what may come when. */
 
 #define ANY_STATE (SESSION_NEW | SESSION_GREETED | SESSION_MAIL | SESSION_RCPT | SESSION_CHUNKS)
 #define NO_MAIL   (SESSION_NEW | SESSION_GREETED)
@@ -39,6 +38,7 @@ const struct command smtpd_commands[] = {
     {"XCLIENT", NO_MAIL, COMMAND_LAST | COMMAND_CLEAR, cmd_xclient, NESTED, "XCLIENT attribute=value...: speak for another client"},
     {"XFORWARD", NO_MAIL, 0, cmd_xforward, NESTED, "XFORWARD attribute=value...: say where the next message came from"},
     {"STARTTLS", NO_MAIL, COMMAND_CLEAR, cmd_starttls, NESTED, "STARTTLS: encrypt the session, and begin anew"},
+    {"AUTH", NO_MAIL, COMMAND_LAST, cmd_auth, NESTED, "AUTH mechanism [initial response]: say who you are"},
     {"MAIL", SESSION_GREETED, 0, cmd_mail, "Error: nested MAIL command",
      "MAIL FROM:<address> [parameters]: begin a message"},
     {"RCPT", SESSION_MAIL | SESSION_RCPT, 0, cmd_rcpt, "Error: need MAIL command",
@@ -58,7 +58,7 @@ const struct command smtpd_commands[] = {
 const size_t smtpd_command_count = ARRAY_LENGTH(smtpd_commands);
 _Static_assert(ARRAY_LENGTH(smtpd_commands) <= SMTPD_COMMANDS_MAX, "struct session counts each command");
 
-/* ---- the extensions, in the order in which EHLO names them. AUTH comes after STARTTLS. */
+/* ---- the extensions, in the order in which EHLO names them */
 
 static bool always(const struct session *session) {
     (void)session;
@@ -110,6 +110,19 @@ static void size_argument(const struct session *session, struct buf *line) {
     if (session->smtpd->config->message_size_limit)
         buf_printf(line, " %lld", (long long)session->smtpd->config->message_size_limit);
 }
+static bool if_auth(const struct session *session) {
+    return sasl_is_offered(session);
+}
+static bool if_broken_auth(const struct session *session) {
+    return sasl_is_offered(session) && session->smtpd->config->broken_sasl_auth_clients &&
+           !(session->discarded_extensions & smtpd_extension_bits(STR("auth")));
+}
+static void auth_argument(const struct session *session, struct buf *line) {
+    buf_printf(line, " %s", buf_string(&session->mechanisms));
+}
+static void broken_auth_argument(const struct session *session, struct buf *line) {
+    buf_append(line, buf_str(&session->mechanisms));
+}
 static void xclient_argument(const struct session *session, struct buf *line) {
     (void)session;
     buf_append(line, STR(" NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR DESTPORT"));
@@ -124,6 +137,8 @@ const struct extension smtpd_extensions[] = {
     {"SIZE", SMTP_PARAMETER_SIZE, always, size_argument},
     {"VRFY", 0, if_vrfy, NULL},
     {"STARTTLS", 0, if_tls, NULL},
+    {"AUTH", SMTP_PARAMETER_AUTH, if_auth, auth_argument},
+    {"AUTH=", 0, if_broken_auth, broken_auth_argument},
     {"XCLIENT", 0, if_xclient, xclient_argument},
     {"XFORWARD", 0, if_xforward, xforward_argument},
     {"ENHANCEDSTATUSCODES", 0, always, NULL},
@@ -303,6 +318,10 @@ static bool prepare(struct service *service, struct failure *failure) {
                           MATCH_LIST_ADDRESSES, failure) &&
            host_list_open(&smtpd->event_exceptions, "smtpd_client_event_limit_exceptions",
                           config->smtpd_client_event_limit_exceptions, parents, failure) &&
+           host_list_open(&smtpd->sasl_exceptions, "smtpd_sasl_exceptions_networks",
+                          config->smtpd_sasl_exceptions_networks, parents, failure) &&
+           (match_list_open(config->smtpd_sasl_mechanism_filter, MATCH_LIST_NAMES, &smtpd->sasl_filter, failure) ||
+            failure_prefix(failure, "smtpd_sasl_mechanism_filter")) &&
            host_list_open(&smtpd->newline_exclusions, "smtpd_forbid_bare_newline_exclusions",
                           config->smtpd_forbid_bare_newline_exclusions, parents, failure) &&
            session_tls_prepare(smtpd, failure);
@@ -314,6 +333,7 @@ static bool start(struct service *service, struct failure *failure) {
     smtpd->cleanup = service_client(service, "cleanup", NULL, NULL);
     smtpd->intake = intake_source_create(smtpd->cleanup, smtpd->config);
     smtpd->resolve = resolve_create(service, 0);
+    if (smtpd->config->smtpd_sasl_auth_enable) smtpd->auth = auth_client_create(service);
     smtpd->limits = limits_create(smtpd->config);
     smtpd->session_limit = service_session_limit(service);
     smtpd->discarded_extensions = smtpd_extension_bits(smtpd->config->smtpd_discard_ehlo_keywords);

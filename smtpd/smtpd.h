@@ -9,6 +9,7 @@
 #define TERN_SMTPD_H
 
 #include "address.h"
+#include "auth.h"
 #include "content_header.h"
 #include "content_scan.h"
 #include "endpoint.h"
@@ -60,12 +61,15 @@ struct smtpd {
     struct intake_source *intake;
     struct ipc_client *cleanup;
     struct resolve *resolve;
+    struct auth_client *auth; /* NULL: AUTH is not offered */
+    struct match_list *sasl_filter;
     struct limits *limits;
     struct arena *arena; /* what lives as long as the process: the parsed lists */
     bool lmtp;
     unsigned sessions, session_limit;
     struct session *waiting; /* those that wait for a command */
-    struct host_list networks, xclient_hosts, xforward_hosts, proxy_hosts, event_exceptions, newline_exclusions;
+    struct host_list networks, xclient_hosts, xforward_hosts, proxy_hosts, event_exceptions, newline_exclusions,
+        sasl_exceptions;
     struct str own_addresses; /* of this machine's interfaces, space separated */
     struct restriction_list restrictions[STAGE_COUNT];
     unsigned discarded_extensions; /* bits by row of the extension table */
@@ -92,7 +96,8 @@ struct client {
     struct str reverse_name; /* PTR name, verified or not; "unknown" */
     struct str address;
     struct str label; /* name[address], for logs */
-    struct str login; /* whom XCLIENT says the client is; empty. AUTH will set it too */
+    struct str login;        /* who it is, by AUTH or XCLIENT; empty */
+    struct str login_method; /* the SASL mechanism, or XCLIENT */
     uint16_t port;
     enum name_status name_status, reverse_status;
 };
@@ -115,6 +120,7 @@ struct session {
     struct client client;
     struct forwarded *forwarded;
     struct transaction *transaction; /* NULL outside of one */
+    struct buf mechanisms;           /* those that EHLO named, space separated; empty: AUTH is not offered */
     struct buf helo;                 /* made safe for logs; empty before HELO */
     struct str rate_key;             /* what limits.c counts this client under; empty: not counted */
     struct endpoint peer;            /* the connection's own other end */
@@ -143,6 +149,12 @@ void session_reset(struct session *session);
 struct str session_queue_id(const struct session *session);
 /* "SMTP", "ESMTP", "LMTP", "UTF8SMTP"...: for Received; for logs without UTF8. */
 const char *session_protocol(const struct session *session, bool utf8);
+/* The same with what RFC 3848 adds for AUTH: for Received. */
+const char *session_trace_protocol(const struct session *session, bool utf8);
+/* The client has proved who it is. Texts are copied. */
+void session_set_login(struct session *session, struct str login, struct str method);
+/* A line of the client, by the time that it has for a command; borrowed until the next read. */
+MUST_USE enum stream_result session_read_line(struct session *session, struct str *line);
 /* The time a client has for one command, in ms: shorter under stress and while draining. */
 int64_t session_timeout(const struct session *session);
 /* A read or write failed: says and logs what is fitting, ends the session. bytes: of
@@ -183,6 +195,7 @@ struct transaction {
     struct str envelope_id, hold_reason;
     struct envelope_wish wish;
     bool priority_changed; /* the client asked for a higher one */
+    struct str submitter;  /* MAIL's AUTH parameter (RFC 4954 5), as Postfix logs it: sasl_sender; empty: none */
     struct buf prepended;  /* header lines of PREPEND */
     struct ipc_recipient *recipients;
     size_t recipient_count, recipient_room, overshoot;
@@ -250,6 +263,7 @@ bool cmd_expn(struct session *session, struct str argument);
 bool cmd_help(struct session *session, struct str argument);
 bool cmd_etrn(struct session *session, struct str argument);
 bool cmd_starttls(struct session *session, struct str argument);
+bool cmd_auth(struct session *session, struct str argument);
 bool cmd_xclient(struct session *session, struct str argument);
 bool cmd_xforward(struct session *session, struct str argument);
 
@@ -284,9 +298,22 @@ bool session_start_tls(struct session *session, bool (*ready)(struct session *se
 void session_tls_trace(const struct session *session, struct buf *cipher, struct buf *details,
                        struct received *received);
 
+/* ---- sasl.c: what AUTH needs to know of a session */
+
+/* Finds out, for EHLO, which mechanisms there are for the session (session->mechanisms). May suspend. */
+void sasl_offer(struct session *session);
+/* True if the client's lines may be as long as AUTH needs them. */
+bool sasl_is_offered(const struct session *session);
+/* Who it is about; texts are borrowed from the session and from bindings. */
+struct sasl_bindings {
+    uint8_t exporter[32], end_point[64];
+    size_t exporter_length, end_point_length;
+};
+struct auth_subject sasl_subject(const struct session *session, struct sasl_bindings *bindings);
+
 /* ---- limits.c: concurrency and rates by client */
 
-enum limited_event { LIMITED_CONNECTION, LIMITED_MESSAGE, LIMITED_RECIPIENT, LIMITED_TLS };
+enum limited_event { LIMITED_CONNECTION, LIMITED_MESSAGE, LIMITED_RECIPIENT, LIMITED_TLS, LIMITED_AUTH, LIMITED_COUNT };
 
 struct limits *limits_create(const struct config *config);
 /* What a client is counted under: its address, cut to the configured prefix. */

@@ -14,7 +14,8 @@ struct auth_client;
 /* Whom it is about, for all exchanges of a connection. Texts are borrowed. */
 struct auth_subject {
     struct str protocol, client_address, client_name, local_name;
-    bool encrypted;
+    struct str realm; /* added to names without a domain; empty: auth_default_realm */
+    bool encrypted; /* or nobody can listen, or the administrator wants it so */
     struct str exporter, end_point; /* channel bindings; empty: none */
     struct str certificate;         /* EXTERNAL */
 };
@@ -29,7 +30,7 @@ enum auth_outcome {
 struct auth_result {
     enum auth_outcome outcome;
     struct str data;  /* challenge; with AUTH_GRANTED the mechanism's last word (may be empty) */
-    struct str login; /* AUTH_GRANTED */
+    struct str login; /* AUTH_GRANTED: the account; AUTH_DENIED: whom the client named, outside bytes, may be empty */
     struct ipc_list fields; /* AUTH_GRANTED: rows of auth_field */
     unsigned reply_code;    /* AUTH_DENIED and AUTH_LATER: 535, 501, 504, 454 */
     struct str status, text;
@@ -37,7 +38,7 @@ struct auth_result {
 
 struct auth_client *auth_client_create(struct service *service);
 void auth_client_destroy(struct auth_client **client);
-/* The mechanisms for such a client, space separated; kept for a minute. Empty if auth does not answer. */
+/* The mechanisms for such a client, space separated; kept for a minute. data is NULL if auth does not answer. */
 MUST_USE struct str auth_mechanisms(struct auth_client *client, const struct auth_subject *subject, deadline until,
                                     struct arena *arena);
 /* Begins: *exchange is a number for what follows. Results live in the arena. Task context. */

@@ -134,7 +134,7 @@ static void put_tls(struct folder *folder, const struct received *received) {
 static void put_user(struct folder *folder, const struct received *received) {
     struct buf *piece = &folder->piece;
     if (received->authenticated.length > 0) {
-        buf_append(piece, STR("(authenticated as "));
+        buf_append(piece, STR("(Authenticated sender: "));
         append_clean(piece, received->authenticated);
         buf_append_char(piece, ')');
         put_piece(folder);

@@ -13,6 +13,8 @@
 #define USER_FETCH "fetch"
 #define USER_TLSRPT "tlsrpt"
 #define USER_KEYS "keys"
+#define USER_AUTH "auth"
+#define USER_PAM "pam"
 
 #define SERVICE(NAME, program, user, root, rights, peers, descriptors, memory_mib, job)                                \
     {#program, USER_##user, ROOT_##root, rights, peers, descriptors, memory_mib, job},

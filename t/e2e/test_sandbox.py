@@ -28,6 +28,9 @@ ROLES = {
     "keys-reader": ("keys", "/", True),
     "fetch": ("fetch", "../data/fetch", True),
     "tlsrpt": ("tlsrpt", "../data/tlsrpt", True),
+    "auth": ("auth", "/", True),
+    "pam": ("pam", "empty", True),
+    "pam-checker": (None, "/", False),
     "log": ("log", None, True),
 }
 # An account's processes that have one of root's powers all the same.

@@ -46,7 +46,7 @@ static void test_injection(void **state) {
     assert_true(received_append(&out, &received));
     expect_str(buf_str(&out),
                "Received: from a??Bcc:?x@y??b???c?? (n??x [IPv6:2001:db8::1])\n"
-               "\t(authenticated as me??by?evil?) by mx with ESMTPA id Q;\n"
+               "\t(Authenticated sender: me??by?evil?) by mx with ESMTPA id Q;\n"
                "\tThu, 1 Jan 1970 00:00:00 +0000\n",
                "injection");
     buf_free(&out);

@@ -1,0 +1,34 @@
+/* Fuzz target: a passwd-file: its lines as auth reads them, and the changes that tern user makes. */
+#include "account_line.h"
+#include "password_file.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void read_lines(struct str content) {
+    struct str line, user, rest;
+    struct arena *arena = arena_create(1 << 16);
+    while (str_cut(content, '\n', &line, &content)) {
+        struct auth_account account = {.login = STR("x")};
+        if (account_line_split(line, &user, &rest)) (void)account_line_read(rest, arena, &account);
+    }
+    arena_destroy(&arena);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct str input = str_make((const char *)data, size), line, label;
+    struct buf content = buf_make(0);
+    size_t offset = 0;
+    read_lines(input);
+    buf_append(&content, input);
+    password_file_set(&content, STR("anna"), STR("{P}1"));
+    if (!password_file_find(buf_str(&content), STR("anna"), &line)) __builtin_trap();
+    if (!password_file_set_app(&content, STR("anna"), STR("tv"), STR("{P}2"))) __builtin_trap();
+    if (!password_file_find(buf_str(&content), STR("anna"), &line)) __builtin_trap();
+    bool found = false;
+    while (password_file_next_app(line, &offset, &label))
+        found = found || str_equal(label, STR("tv"));
+    if (!found || !password_file_remove(&content, STR("anna"))) __builtin_trap();
+    if (password_file_find(buf_str(&content), STR("anna"), &line)) __builtin_trap();
+    buf_free(&content);
+    return 0;
+}
