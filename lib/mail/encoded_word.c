@@ -3,6 +3,8 @@
 #include "charset.h"
 
 #define CHARSET_PART_MAX 80 /* charset and language */
+/* Converters that one value may open: opening one may load it. Words beyond that count as UTF-8. */
+#define CONVERTERS_MAX 50
 
 struct word {
     struct str charset;
@@ -15,7 +17,9 @@ struct decoder {
     struct buf *out;
     struct buf bytes; /* of one word */
     struct str charset;
-    struct charset_converter *converter; /* NULL: what came last was no word */
+    struct charset_converter *converter; /* of that charset; kept for the next word */
+    unsigned converters;
+    bool in_words; /* what came last was a word */
 };
 
 /* A word at the start of rest. Its parts hold no '?', so each look ends at the next one. */
@@ -75,17 +79,21 @@ static void decode_b(struct str text, struct buf *out) {
 
 /* The words so far end. */
 static void end_words(struct decoder *decoder) {
-    if (decoder->converter == NULL) return;
-    (void)!charset_convert(decoder->converter, STR_EMPTY, true, decoder->out);
+    if (decoder->in_words) (void)!charset_convert(decoder->converter, STR_EMPTY, true, decoder->out);
+    decoder->in_words = false;
+}
+
+static void choose_charset(struct decoder *decoder, struct str charset) {
+    if (decoder->converter != NULL && str_equal_nocase(decoder->charset, charset)) return;
+    end_words(decoder);
     charset_close(&decoder->converter);
+    decoder->converter = charset_open_lenient(decoder->converters++ < CONVERTERS_MAX ? charset : STR_EMPTY);
+    decoder->charset = charset;
 }
 
 static void add_word(struct decoder *decoder, const struct word *word) {
-    if (decoder->converter != NULL && !str_equal_nocase(decoder->charset, word->charset)) end_words(decoder);
-    if (decoder->converter == NULL) {
-        decoder->converter = charset_open_lenient(word->charset);
-        decoder->charset = word->charset;
-    }
+    choose_charset(decoder, word->charset);
+    decoder->in_words = true;
     buf_clear(&decoder->bytes);
     if (word->base64) {
         decode_b(word->text, &decoder->bytes);
@@ -140,7 +148,7 @@ bool encoded_word_decode(struct str value, struct buf *out) {
             continue;
         }
         struct str between = str_slice(value, plain, at);
-        bool adjacent = decoder.converter != NULL && is_white(between);
+        bool adjacent = decoder.in_words && is_white(between);
         if (!adjacent && between.length > 0) add_plain(&decoder, between);
         add_word(&decoder, &word);
         plain = at + word.length;
@@ -148,6 +156,7 @@ bool encoded_word_decode(struct str value, struct buf *out) {
     }
     end_words(&decoder);
     if (plain < value.length) add_plain(&decoder, str_from_offset(value, plain));
+    charset_close(&decoder.converter);
     buf_free(&decoder.bytes);
     blank_controls(out, from);
     return !buf_overflowed(out);

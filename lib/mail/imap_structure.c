@@ -9,6 +9,7 @@
 
 #define RECORD_VERSION 1
 #define LANGUAGES_MAX  100
+#define CONVERTERS_MAX 100 /* opened for one message: opening one may load it; beyond that text counts as UTF-8 */
 
 /* Extension data of one part, in the text. */
 struct extension {
@@ -24,6 +25,7 @@ struct builder {
     struct extension *extensions; /* one a part, in the text's order */
     size_t extension_count;
     struct mime_value value; /* one for all: it is large */
+    unsigned converters;     /* opened so far */
 };
 
 /* ---- the table of parts */
@@ -176,14 +178,15 @@ static void append_unfolded(struct buf *out, struct str value) {
 
 /* ---- parameters */
 
-static void append_parameter(struct buf *out, const struct mime_parameter *parameter) {
-    struct buf text = {0};
+static void append_parameter(struct builder *b, const struct mime_parameter *parameter) {
+    struct buf *out = &b->text, text = {0};
     buf_append(&text, parameter->name);
     if (parameter->extended) buf_append_char(&text, '*');
     imap_text_append_string(out, buf_str(&text));
     buf_append_char(out, ' ');
     if (parameter->extended) {
-        struct charset_converter *converter = charset_open_lenient(parameter->charset);
+        struct charset_converter *converter =
+            charset_open_lenient(b->converters++ < CONVERTERS_MAX ? parameter->charset : STR_EMPTY);
         buf_clear(&text);
         (void)!charset_convert(converter, parameter->value, true, &text);
         charset_close(&converter);
@@ -205,7 +208,7 @@ static void append_parameters(struct builder *b, bool is_text) {
     if (charset) buf_append(out, STR("(\"charset\" \"us-ascii\""));
     for (size_t i = 0; i < b->value.count; i++) {
         buf_append_char(out, i == 0 && !charset ? '(' : ' ');
-        append_parameter(out, &b->value.parameters[i]);
+        append_parameter(b, &b->value.parameters[i]);
     }
     buf_append_char(out, ')');
 }

@@ -1,4 +1,4 @@
-# lib/mail: addresses, headers, dates, MIME, SMTP grammar, notices: pure functions.
+# lib/mail: addresses, headers, dates, MIME, SMTP grammar, notices, charsets, what IMAP makes of messages: pure functions.
 noinst_LIBRARIES += lib/mail/libmail.a
 lib_mail_libmail_a_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(IDN2_CFLAGS)
 lib_mail_libmail_a_SOURCES = \
@@ -45,3 +45,5 @@ lib_mail_libmail_a_SOURCES += lib/mail/thread_tree.c lib/mail/thread_tree.h
 lib_mail_libmail_a_SOURCES += lib/mail/sort_key.c lib/mail/sort_key.h
 lib_mail_libmail_a_SOURCES += lib/mail/preview.c lib/mail/preview.h
 lib_mail_libmail_a_SOURCES += lib/mail/preview_html.c lib/mail/preview_html.h
+lib_mail_libmail_a_SOURCES += lib/mail/part_text.c lib/mail/part_text.h
+lib_mail_libmail_a_SOURCES += lib/mail/message_search.c lib/mail/message_search.h

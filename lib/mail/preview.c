@@ -1,7 +1,7 @@
 /* preview: choosing the part, and two readers, of plain text and of HTML, that feed one writer. */
 #include "preview.h"
 #include "charset.h"
-#include "header.h"
+#include "part_text.h"
 #include "preview_html.h"
 #include "utf8.h"
 
@@ -107,39 +107,12 @@ void preview_append_text(struct buf *out, struct str text, bool html) {
 
 struct text_part {
     struct str body;
+    struct part_text text;
     enum mime_encoding encoding;
-    char charset[CHARSET_NAME_MAX + 1];
-    bool html;
 };
 
-static bool is_attachment(struct str header) {
-    struct header_field field;
-    struct mime_value value = {0};
-    bool attachment = header_find(header, "Content-Disposition", &field) && mime_value_parse(&value, field.value) &&
-                      str_equal_nocase(value.type, STR("attachment"));
-    mime_value_free(&value);
-    return attachment;
-}
-
-/* True if the part is text to be read; its type and charset go into *text. */
-static bool is_readable(struct str header, struct text_part *text) {
-    struct header_field field;
-    struct mime_value value = {0};
-    bool readable = !is_attachment(header);
-    text->html = false;
-    text->charset[0] = '\0';
-    if (header_find(header, "Content-Type", &field) && mime_value_parse(&value, field.value) &&
-        value.subtype.length > 0) {
-        const struct mime_parameter *charset = mime_value_find(&value, "charset");
-        text->html = str_equal_nocase(value.subtype, STR("html"));
-        readable = readable && (text->html || str_equal_nocase(value.subtype, STR("plain")));
-        if (charset != NULL && charset->value.length <= CHARSET_NAME_MAX) {
-            memcpy(text->charset, charset->value.data, charset->value.length);
-            text->charset[charset->value.length] = '\0';
-        }
-    }
-    mime_value_free(&value);
-    return readable;
+static bool is_readable(const struct part_text *text) {
+    return !text->attachment && (text->html || text->plain);
 }
 
 /* True if no part above, but the message itself, is a message. */
@@ -163,12 +136,13 @@ static bool choose(struct str message, const struct imap_part *parts, size_t cou
         if (part->kind != IMAP_PART_TEXT || part->body_length == 0 || !is_own(parts, i)) continue;
         if (found && part->parent != parent) break;
         size_t header = (size_t)part->header_offset, body = (size_t)part->body_offset;
-        if (!is_readable(str_slice(message, header, body), &text)) continue;
+        part_text_read(str_slice(message, header, body), &text.text);
+        if (!is_readable(&text.text)) continue;
         text.body = str_slice(message, body, body + (size_t)part->body_length);
-        if (!found || !text.html) *chosen = text;
+        if (!found || !text.text.html) *chosen = text;
         found = true;
         parent = part->parent;
-        if (!text.html) return true;
+        if (!text.text.html) return true;
     }
     return found;
 }
@@ -177,8 +151,8 @@ static void append_part(struct buf *out, const struct text_part *text, bool with
     struct charset_reader reader;
     struct reading reading;
     struct buf block = {0};
-    charset_reader_begin(&reader, text->body, text->encoding, str_from(text->charset));
-    reading_begin(&reading, out, text->html, with_quoted);
+    charset_reader_begin(&reader, text->body, text->encoding, str_from(text->text.charset));
+    reading_begin(&reading, out, text->text.html, with_quoted);
     while (charset_reader_next(&reader, &block) && reading_next(&reading, buf_str(&block)))
         continue;
     reading_end(&reading);

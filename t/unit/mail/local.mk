@@ -115,3 +115,7 @@ UNIT_TESTS += t/unit/mail/test_preview
 t_unit_mail_test_preview_SOURCES = t/unit/mail/test_preview.c t/unit/mail/expect.h
 t_unit_mail_test_preview_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_mail_test_preview_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/mail/test_message_search
+t_unit_mail_test_message_search_SOURCES = t/unit/mail/test_message_search.c t/unit/mail/expect.h
+t_unit_mail_test_message_search_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_mail_test_message_search_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)

@@ -60,7 +60,27 @@ static void test_linear(void **state) {
     buf_free(&out);
 }
 
+/* Converters are opened so often and no more. */
+static void test_many_charsets(void **state) {
+    (void)state;
+    struct buf value = {0}, out = {0};
+    for (size_t i = 0; i < 100; i++)
+        buf_append(&value, STR("=?koi8-r?q?=F0?= =?iso-8859-5?q?=BF?= "));
+    assert_true(encoded_word_decode(buf_str(&value), &out));
+    assert_true(str_starts(buf_str(&out), STR("\320\237\320\237\320\237")));
+    assert_true(str_ends(buf_str(&out), STR("\357\277\275")) && str_is_utf8(buf_str(&out)));
+    buf_clear(&value);
+    buf_clear(&out);
+    for (size_t i = 0; i < 100; i++)
+        buf_append(&value, STR("=?koi8-r?q?=F0?= x "));
+    assert_true(encoded_word_decode(buf_str(&value), &out));
+    assert_true(str_ends(buf_str(&out), STR("\320\237 x")));
+    buf_free(&value);
+    buf_free(&out);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_decode), cmocka_unit_test(test_linear)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_decode), cmocka_unit_test(test_linear),
+                                       cmocka_unit_test(test_many_charsets)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
