@@ -1,6 +1,6 @@
 # bench: what the SMTP benchmark's harness needs to drive tern
 EXTRA_DIST += bench/RESULTS.md bench/scale
-EXTRA_DIST += bench/adapters
+EXTRA_DIST += bench/adapters bench/plots
 
 # Fills a queue for bench/scale.
 noinst_PROGRAMS += bench/fill_queue
