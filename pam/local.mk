@@ -12,4 +12,6 @@ pam_pam_LDADD = pam/libchecker.a $(CLIENT_LINK) $(PAM_LIBS) $(FAULT_LINK)
 if SANITIZERS
 # AddressSanitizer calls crypt in libcrypt's place, and looks for the real one at the start: before a module brings it.
 pam_pam_LDFLAGS = $(AM_LDFLAGS) -Wl,--no-as-needed $(CRYPT_LIBS) -Wl,--as-needed
+else
+pam_pam_LDFLAGS = $(AM_LDFLAGS)
 endif
