@@ -35,7 +35,7 @@ json_t *jwt_json(struct str text, size_t most, struct failure *failure) {
         return NULL;
     }
     json_t *value = json_loadb(text.data, text.length, JSON_REJECT_DUPLICATES, &error);
-    if (value && json_is_object(value)) return value;
+    if (json_is_object(value)) return value;
     failure_set(failure, "%s", value ? "JSON, but not an object" : error.text);
     json_decref(value);
     return NULL;

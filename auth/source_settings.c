@@ -79,7 +79,7 @@ static bool take_line(const struct config_line *line, const struct source_settin
 
 static bool take_lines(struct str text, const struct source_setting *rows, size_t count, char *target,
                        struct arena *arena, struct failure *failure) {
-    struct config_lines lines;
+    struct config_lines lines = {.offset = 0};
     struct config_line line;
     enum config_lines_result got;
     bool good = true;

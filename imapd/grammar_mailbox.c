@@ -82,7 +82,7 @@ bool imap_parse_create(struct imap_parser *parser, struct imap_create *create) {
         if (!take_special(parser, &create->special)) return false;
         if (imap_peek_char(parser, ' ') && !imap_take_space(parser)) return false;
     }
-    return imap_take_char(parser, ')') && imap_take_char(parser, ')') && imap_take_end(parser);
+    return (take_word(parser, STR("))")) || expected(parser, "'))' expected")) && imap_take_end(parser);
 }
 
 /* ---- STATUS */

@@ -126,9 +126,8 @@ static bool read_literal(struct imap_session *session, uint64_t size) {
 
 /* Whether a line's literal is an APPEND's message, which the command reads by itself: its mailbox may be a literal too. */
 static bool is_append_message(const struct imap_session *session) {
-    struct str rest = buf_str(&session->command), word;
-    if (!str_next_word(&rest, " ", &word) || !str_next_word(&rest, " ", &word) || !str_equal_nocase(word, STR("APPEND")))
-        return false;
+    struct str rest = buf_str(&session->command), tag, word;
+    if (!str_next_word(&rest, " ", &tag) || !str_next_word(&rest, " ", &word) || !str_equal_nocase(word, STR("APPEND"))) return false;
     rest = str_trim(rest);
     struct imap_literal literal;
     size_t line = str_find(rest, '\r');
