@@ -123,7 +123,7 @@ static void cmd_login(struct dialogue *dialogue, struct imap_parser *parser) {
 }
 
 static void cmd_authenticate(struct dialogue *dialogue, struct imap_parser *parser) {
-    struct str mechanism, initial = STR_EMPTY, ticket = STR_EMPTY, text = STR_EMPTY;
+    struct str mechanism, initial, ticket = STR_EMPTY, text = STR_EMPTY;
     struct buf decoded = buf_make(12288);
     bool has_initial = false, good = imap_take_atom(parser, &mechanism);
     if (good && imap_peek_char(parser, ' ')) {

@@ -142,7 +142,7 @@ static bool take_literal(struct imap_parser *parser, struct str *string) {
 }
 
 bool imap_take_string(struct imap_parser *parser, struct str *string) {
-    struct str taken;
+    struct str taken = STR_EMPTY;
     struct imap_parser before = *parser;
     if (imap_peek_char(parser, '"') ? !take_quoted(parser, &taken) : !take_literal(parser, &taken)) return false;
     /* Octets beyond ASCII came from clients long before they were allowed; NUL in a literal8 alone. */

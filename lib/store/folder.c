@@ -345,12 +345,14 @@ static bool make_first_file(struct folder *folder, bool damaged, struct failure 
     if (!folder_lock_alone(folder, failure)) return false;
     int file = open_file(folder->directory);
     bool good = true;
-    if (damaged && file >= 0 && !folder_state_load(file, &folder->state, failure)) {
-        file = -1;
+    bool whole = file >= 0 && damaged && folder_state_load(file, &folder->state, failure); /* takes the file over */
+    if (file >= 0 && damaged && !whole) {
         good = renameat(folder->directory, FOLDER_FILE, folder->directory, FOLDER_FILE ".damaged") == 0;
-    } else if (file >= 0) {
-        close(file);
-        folder_state_free(&folder->state);
+    } else if (file >= 0) { /* somebody else has made it */
+        if (whole)
+            folder_state_free(&folder->state);
+        else
+            close(file);
         folder_unlock(folder);
         return true;
     }

@@ -128,7 +128,7 @@ bool folder_date_holds(const struct folder_date *noted, const struct folder_date
 }
 
 void folder_own_change_begin(const struct folder *folder, struct folder_own_change *change) {
-    struct folder_date cur, new_date;
+    struct folder_date cur = {0}, new_date = {0};
     struct failure ignored = {0};
     *change = (struct folder_own_change){0};
     if (!folder_dates(folder, &cur, &new_date, &ignored)) return;
@@ -143,7 +143,7 @@ void folder_own_change_end(const struct folder *folder, const struct folder_own_
                                   .cur = folder->state.header.cur,
                                   .new = folder->state.header.new,
                                   .read_whole = folder->state.header.read_whole};
-    struct folder_date cur, new_date;
+    struct folder_date cur = {0}, new_date = {0};
     struct failure ignored = {0};
     if (!folder_dates(folder, &cur, &new_date, &ignored)) return;
     if (change->cur_held) {

@@ -16,7 +16,7 @@
 #define READ_WHOLE_SECONDS 3600 /* cur/ is read at opening if we alone have changed it for so long */
 
 bool folder_is_stale(const struct folder *folder) {
-    struct folder_date cur, new_date;
+    struct folder_date cur = {0}, new_date = {0};
     struct failure ignored = {0};
     if (folder->read_all || !folder_dates(folder, &cur, &new_date, &ignored)) return true;
     return !folder_date_holds(&folder->state.header.cur, &cur) || !folder_date_holds(&folder->state.header.new, &new_date);
@@ -305,7 +305,7 @@ static void note_dates(struct scan *scan, const struct folder_date *cur, const s
 
 static enum store_result run(struct scan *scan, struct failure *failure) {
     struct folder *folder = scan->folder;
-    struct folder_date cur, new_date;
+    struct folder_date cur = {0}, new_date = {0};
     if (!folder_dates(folder, &cur, &new_date, failure)) return STORE_BROKEN;
     scan->read_cur = folder->read_all || !folder_date_holds(&folder->state.header.cur, &cur);
     folder->read_all = false;

@@ -406,8 +406,8 @@ enum store_result store_rename(struct store *store, struct str from, struct str 
     if (store_name_is_inbox(from)) return rename_inbox(store, to, failure);
     if (is_below(to, from) || str_equal(to, from)) return refuse(failure, STORE_REFUSED, "a mailbox cannot move below itself");
     struct arena *arena = arena_create(0);
-    struct store_entry *entries;
-    size_t count;
+    struct store_entry *entries = NULL;
+    size_t count = 0;
     bool met = false;
     int lock = store_lock(store, failure);
     enum store_result result = lock >= 0 && store_list(store, arena, &entries, &count, failure) ? STORE_OK : STORE_BROKEN;
