@@ -6,15 +6,30 @@
 
 /* ---- keywords */
 
+/* The bit that a keyword gets by entries that are still to be appended, or -1; *taken: all that they give. */
+static int pending_bit(const struct buf *entries, struct str name, uint64_t *taken) {
+    struct journal_entry entry;
+    size_t offset = 0;
+    int bit = -1;
+    *taken = 0;
+    while (journal_next(buf_str(entries), &offset, &entry)) {
+        if (entry.type != JOURNAL_KEYWORD) continue;
+        *taken |= (uint64_t)1 << entry.bit;
+        if (str_equal_nocase(entry.name, name)) bit = entry.bit;
+    }
+    return bit;
+}
+
 /* The bit of a keyword; a new one gets a free bit, noted in entries. -1: there is none left. */
-static int keyword_bit(struct folder *folder, struct str name, struct buf *entries, uint64_t *taken) {
+static int keyword_bit(struct folder *folder, struct str name, struct buf *entries) {
+    uint64_t taken;
     int bit = folder_keyword_bit(folder, name);
+    if (bit < 0) bit = pending_bit(entries, name, &taken);
     if (bit >= 0) return bit;
     for (bit = 0; bit < FOLDER_KEYWORDS_MAX; bit++) {
-        if (folder->state.keywords[bit].length > 0 || (*taken >> bit & 1)) continue;
+        if (folder->state.keywords[bit].length > 0 || (taken >> bit & 1)) continue;
         struct journal_entry entry = {.type = JOURNAL_KEYWORD, .bit = (uint8_t)bit, .name = name};
         journal_append(entries, &entry, NULL);
-        *taken |= (uint64_t)1 << bit;
         return bit;
     }
     return -1;
@@ -22,18 +37,13 @@ static int keyword_bit(struct folder *folder, struct str name, struct buf *entri
 
 enum store_result folder_keyword_bits(struct folder *folder, const struct str *keywords, size_t count, bool make,
                                       struct buf *entries, uint64_t *bits, struct failure *failure) {
-    uint64_t taken = 0;
     *bits = 0;
     for (size_t i = 0; i < count; i++) {
         if (keywords[i].length == 0 || keywords[i].length > FOLDER_KEYWORD_LENGTH) {
             failure_set(failure, "a keyword is too long");
             return STORE_LIMIT;
         }
-        bool known = false;
-        for (size_t k = 0; k < i; k++)
-            known = known || str_equal_nocase(keywords[i], keywords[k]);
-        if (known) continue;
-        int bit = make ? keyword_bit(folder, keywords[i], entries, &taken) : folder_keyword_bit(folder, keywords[i]);
+        int bit = make ? keyword_bit(folder, keywords[i], entries) : folder_keyword_bit(folder, keywords[i]);
         if (bit < 0 && !make) continue;
         if (bit < 0) {
             failure_set(failure, "too many keywords in this mailbox");

@@ -50,6 +50,9 @@ MUST_USE bool folder_reload(struct folder *folder, struct failure *failure);
 
 
 /* folder_message.c */
+/* After a file was not where its record says: looks where it is now. The view stays as it is: what has changed is told
+ * by the next folder_sync. */
+MUST_USE enum store_result folder_find_again(struct folder *folder, struct failure *failure);
 /* Counts the CR LF sizes that are not known. */
 MUST_USE enum store_result folder_count_all(struct folder *folder, struct failure *failure);
 /* Writes the sizes that folder_virtual_size has counted. */
@@ -92,7 +95,8 @@ void folder_plan_reading(struct folder *folder);
 MUST_USE enum store_result folder_scan(struct folder *folder, struct failure *failure);
 
 /* folder_change.c */
-/* Bits of keywords; make: new ones get one, by entries that are to be appended. Lock held. */
+/* Bits of keywords; make: new ones get one, by entries that are to be appended; those that are in `entries` already
+ * count. Lock held. */
 MUST_USE enum store_result folder_keyword_bits(struct folder *folder, const struct str *keywords, size_t count, bool make,
                                                struct buf *entries, uint64_t *bits, struct failure *failure);
 /* Expunges these, whatever their flags. remove_files: and unlinks the files; else they have gone elsewhere. Lock held. */

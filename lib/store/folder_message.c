@@ -18,8 +18,8 @@ static int open_record(const struct folder *folder, const struct folder_record *
 }
 
 /* The name was changed meanwhile: by another session of ours (the journal says how), or by another program (the
- * directory does). The view stays as it is: what has changed is told by the next folder_sync. */
-static enum store_result find_again(struct folder *folder, struct failure *failure) {
+ * directory does). */
+enum store_result folder_find_again(struct folder *folder, struct failure *failure) {
     if (!folder_lock(folder, failure)) return folder_trouble(failure);
     folder->read_all = true;
     enum store_result result = folder_scan(folder, failure);
@@ -42,7 +42,7 @@ int folder_message_file(struct folder *folder, uint32_t sequence, enum store_res
             *result = STORE_BROKEN;
             return -1;
         }
-        *result = attempt > 0 ? find_again(folder, failure)
+        *result = attempt > 0 ? folder_find_again(folder, failure)
                   : folder_state_read(&folder->state, &watcher, failure) ? STORE_OK : STORE_BROKEN;
         if (*result != STORE_OK) return -1;
     }

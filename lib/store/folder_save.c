@@ -56,7 +56,8 @@ struct folder_saving {
     int file; /* of the last message while it is written; -1 */
     struct buf pending;
     bool held_cr;
-    uint64_t size, line_feeds;
+    char last; /* octet that was stored; NUL: none yet */
+    uint64_t size, line_feeds; /* line_feeds: those that IMAP shows with a CR that is not in the file */
     bool delivery;
 };
 
@@ -116,12 +117,24 @@ static bool flush(struct folder_saving *saving, struct failure *failure) {
     return true;
 }
 
+/* Octets as they are stored. */
+static void keep(struct folder_saving *saving, struct str bytes) {
+    if (bytes.length == 0) return;
+    for (const char *at = bytes.data, *end = bytes.data + bytes.length; at < end; at++) {
+        at = memchr(at, '\n', (size_t)(end - at));
+        if (!at) break;
+        saving->line_feeds += (at > bytes.data ? at[-1] : saving->last) != '\r';
+    }
+    buf_append(&saving->pending, bytes);
+    saving->size += bytes.length;
+    saving->last = bytes.data[bytes.length - 1];
+}
+
 /* The last message is complete: on the disk, with its date. */
 static bool finish_message(struct folder_saving *saving, struct failure *failure) {
     if (saving->file < 0) return true;
     struct saved *saved = &saving->messages[saving->count - 1];
-    if (saving->held_cr) buf_append_char(&saving->pending, '\r');
-    saving->size += saving->held_cr;
+    if (saving->held_cr) keep(saving, STR("\r"));
     saving->held_cr = false;
     if (!flush(saving, failure)) return false;
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = saved->record.internal_date}};
@@ -168,6 +181,7 @@ enum store_result folder_save_message(struct folder_saving *saving, unsigned sys
                                            .save_date = clock_date() / CLOCK_SECOND}};
         saving->file = file;
         saving->size = saving->line_feeds = 0;
+        saving->last = '\0';
         if (!keep_keywords(saving, saved, keywords, keyword_count)) failure_set(failure, "too many keywords");
     }
     buf_free(&name);
@@ -175,28 +189,22 @@ enum store_result folder_save_message(struct folder_saving *saving, unsigned sys
     return file < 0 ? folder_trouble(failure) : STORE_OK;
 }
 
-/* CR LF becomes LF; a CR may stand at the end of one piece and its LF at the beginning of the next. */
+/* CR LF becomes LF, unless another CR stands before it: the file would then say CR LF for what was CR CR LF. A CR may
+ * stand at the end of one piece and its LF at the beginning of the next. */
 static void take_bytes(struct folder_saving *saving, struct str bytes) {
-    size_t before = saving->pending.length;
-    if (saving->held_cr && (bytes.length == 0 || bytes.data[0] != '\n')) buf_append_char(&saving->pending, '\r');
+    if (saving->held_cr && (bytes.data[0] != '\n' || saving->last == '\r')) keep(saving, STR("\r"));
     saving->held_cr = false;
     while (bytes.length > 0) {
         const char *cr = memchr(bytes.data, '\r', bytes.length);
         size_t plain = cr ? (size_t)(cr - bytes.data) : bytes.length;
-        buf_append(&saving->pending, str_slice(bytes, 0, plain));
+        keep(saving, str_slice(bytes, 0, plain));
         bytes = str_from_offset(bytes, plain);
         if (bytes.length == 0) break;
         if (bytes.length == 1)
             saving->held_cr = true;
-        else if (bytes.data[1] != '\n')
-            buf_append_char(&saving->pending, '\r');
+        else if (bytes.data[1] != '\n' || saving->last == '\r')
+            keep(saving, STR("\r"));
         bytes = str_from_offset(bytes, 1);
-    }
-    saving->size += saving->pending.length - before;
-    for (const char *at = saving->pending.data + before, *end = saving->pending.data + saving->pending.length; at && at < end; at++) {
-        at = memchr(at, '\n', (size_t)(end - at));
-        if (!at) break;
-        saving->line_feeds++;
     }
 }
 
@@ -246,7 +254,7 @@ static bool sync_place(int directory, const char *name, struct failure *failure)
 /* Lock held: UIDs in the order of the messages. */
 static enum store_result note_messages(struct folder *target, struct saved *messages, size_t count,
                                        const struct folder_own_change *own, struct uid_set *uids, struct failure *failure) {
-    struct buf entries = buf_make(0);
+    struct buf entries = buf_make(0), adds = buf_make(0); /* entries: keywords come first */
     uint32_t uid = target->state.header.uid_next;
     uint64_t modseq = target->state.header.highest_modseq + 1;
     enum store_result result = STORE_OK;
@@ -256,8 +264,10 @@ static enum store_result note_messages(struct folder *target, struct saved *mess
                                      &add.record.keywords, failure);
         add.record.uid = uid + (uint32_t)i;
         add.record.modseq = modseq;
-        journal_append(&entries, &add, NULL);
+        journal_append(&adds, &add, NULL);
     }
+    buf_append(&entries, buf_str(&adds));
+    buf_free(&adds);
     folder_own_change_end(target, own, &entries);
     if (result == STORE_OK) result = folder_append(target, &entries, APPEND_SYNCED, failure);
     if (result == STORE_OK && count > 0) uid_set_add(uids, uid, uid + (uint32_t)count - 1);
@@ -303,6 +313,7 @@ struct copying {
     size_t count;
     struct uid_set *from;
     struct arena *arena;
+    bool lost; /* a file was not where it should be */
 };
 
 static bool copy_bytes(int from, int to, uint64_t size) {
@@ -327,19 +338,20 @@ static bool copy_file(struct copying *copying, int from, const char *path) {
     return good;
 }
 
+/* The source's lock is not taken here: the target's is held, and they may be the same, or others' the other way round. */
 static bool link_message(struct copying *copying, uint32_t sequence, struct saved *saved, struct failure *failure) {
-    struct buf path = buf_make(0);
-    enum store_result result;
-    folder_record_path(&saved->record, &path);
+    struct folder *from = copying->source;
+    struct buf path = buf_make(0), source = buf_make(0);
     struct folder_record now;
-    struct buf source = buf_make(0);
-    folder_state_get(&copying->source->state, folder_slot(copying->source, sequence), &now);
+    folder_record_path(&saved->record, &path);
+    folder_state_get(&from->state, folder_slot(from, sequence), &now);
     folder_record_path(&now, &source);
-    bool good = linkat(copying->source->directory, buf_string(&source), copying->target->directory, buf_string(&path), 0) == 0;
+    bool good = linkat(from->directory, buf_string(&source), copying->target->directory, buf_string(&path), 0) == 0;
     if (!good) {
-        int file = folder_message_file(copying->source, sequence, &result, failure);
+        int file = openat(from->directory, buf_string(&source), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        copying->lost = file < 0 && errno == ENOENT;
         good = file >= 0 && copy_file(copying, file, buf_string(&path));
-        if (!good && file >= 0) failure_set_errno(failure, errno, "cannot copy a message");
+        if (!good) failure_set_errno(failure, errno, "cannot copy a message");
         if (file >= 0) close(file);
     }
     if (good) snprintf(saved->path, sizeof saved->path, "%s", buf_string(&path));
@@ -399,6 +411,26 @@ static enum store_result copy_locked(struct copying *copying, const struct uid_s
     return result;
 }
 
+static enum store_result copy_once(struct copying *copying, const struct uid_set *uids, struct uid_set *to, struct failure *failure) {
+    copying->count = 0;
+    copying->lost = false;
+    uid_set_clear(copying->from);
+    if (!folder_lock(copying->target, failure)) return folder_trouble(failure);
+    enum store_result result = copy_locked(copying, uids, to, failure);
+    folder_unlock(copying->target);
+    return result;
+}
+
+/* Files that were renamed meanwhile are looked for, while no lock of the target is held. */
+static enum store_result copy_all(struct copying *copying, const struct uid_set *uids, struct uid_set *to, struct failure *failure) {
+    for (int attempt = 0;; attempt++) {
+        enum store_result result = copy_once(copying, uids, to, failure);
+        if (result == STORE_OK || !copying->lost || attempt == 2) return result;
+        result = folder_find_again(copying->source, failure);
+        if (result != STORE_OK) return result;
+    }
+}
+
 enum store_result folder_copy(struct folder *folder, const struct uid_set *uids, struct str target, bool move,
                               uint32_t *uid_validity, struct uid_set *from, struct uid_set *to, struct failure *failure) {
     enum store_result result;
@@ -406,11 +438,7 @@ enum store_result folder_copy(struct folder *folder, const struct uid_set *uids,
     copying.target = folder_open(folder->store, target, FOLDER_READ_ONLY, &result, failure);
     if (copying.target) {
         copying.messages = memory_allocate((size_t)folder_count(folder) + 1, sizeof *copying.messages);
-        result = folder_lock(copying.target, failure) ? STORE_OK : folder_trouble(failure);
-        if (result == STORE_OK) {
-            result = copy_locked(&copying, uids, to, failure);
-            folder_unlock(copying.target);
-        }
+        result = copy_all(&copying, uids, to, failure);
         if (result == STORE_OK) *uid_validity = folder_uid_validity(copying.target);
         folder_close(&copying.target);
     }

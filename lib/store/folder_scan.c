@@ -116,13 +116,36 @@ static struct uid_set one_uid(uint32_t uid, struct uid_range *range) {
     return (struct uid_set){.ranges = range, .count = 1};
 }
 
+/* Whether a file is called what its record says. */
+static bool is_named_so(const struct folder_record *record, uint8_t place, struct str info) {
+    struct str base, odd;
+    uint8_t flags;
+    bool canonical;
+    if (place != record->place) return false;
+    if (str_cut(record->name, '\0', &base, &odd)) return str_equal(info, odd);
+    folder_info_parse(info, &flags, &canonical);
+    return place == PLACE_NEW ? info.length == 0 : canonical && flags == record->name_flags;
+}
+
+/* The journal can say which flags a name has, but not one that we would not write: it is given the name that we would. */
+static void mend_name(struct scan *scan, int directory, const char *file_name, struct str base, uint8_t place, uint8_t flags) {
+    struct buf name = buf_make(0);
+    buf_append(&name, base);
+    if (place == PLACE_CUR) folder_info_format(flags, &name);
+    if (!str_equal(buf_str(&name), str_from(file_name)) &&
+        renameat2(directory, file_name, directory, buf_string(&name), RENAME_NOREPLACE) < 0)
+        scan->folder->read_all = true;
+    buf_free(&name);
+}
+
 /* A file of a message that we know: has another program given it another name? */
-static void meet_known(struct scan *scan, uint32_t slot, uint8_t place, struct str info) {
+static void meet_known(struct scan *scan, uint32_t slot, uint8_t place, struct str info, int directory, const char *file_name) {
     struct folder_record record;
     struct uid_range range;
     uint8_t flags;
     bool canonical;
     folder_state_get(&scan->folder->state, slot, &record);
+    if (is_named_so(&record, place, info)) return;
     folder_info_parse(info, &flags, &canonical);
     struct uid_set uid = one_uid(record.uid, &range);
     if (flags != record.name_flags) {
@@ -132,10 +155,9 @@ static void meet_known(struct scan *scan, uint32_t slot, uint8_t place, struct s
         entry.modseq = scan_modseq(scan);
         if (entry.system != record.system) journal_append(&scan->entries, &entry, &uid);
     }
-    if (flags != record.name_flags || place != record.place) {
-        struct journal_entry named = {.type = JOURNAL_NAMED, .place = place, .name_flags = flags};
-        journal_append(&scan->entries, &named, &uid);
-    }
+    struct journal_entry named = {.type = JOURNAL_NAMED, .place = place, .name_flags = flags};
+    journal_append(&scan->entries, &named, &uid);
+    mend_name(scan, directory, file_name, base_of(record.name), place, flags);
 }
 
 static void add_candidate(struct scan *scan, struct str base, struct str info, uint8_t place) {
@@ -172,10 +194,11 @@ static void meet(struct scan *scan, const char *file_name, uint8_t place, int di
     if (slot == UINT32_MAX) {
         if (!again) add_candidate(scan, base, info, place);
     } else if (slot_set_has(&scan->folder->state.gone, slot)) {
+        slot_set_add(&scan->seen, slot);
         if (unlinkat(directory, file_name, 0) == 0 || errno == ENOENT) slot_list_add(&scan->removed, slot);
     } else if (!slot_set_has(&scan->seen, slot)) {
         slot_set_add(&scan->seen, slot);
-        meet_known(scan, slot, place, info);
+        meet_known(scan, slot, place, info, directory, file_name);
     }
 }
 
@@ -211,24 +234,50 @@ static void find_missing(const struct scan *scan, struct uid_set *missing) {
     }
 }
 
+/* Of expunged messages whose files were not removed yet: those that were not met either. */
+static void find_removed(const struct scan *scan, struct uid_set *removed) {
+    const struct folder_state *state = &scan->folder->state;
+    uid_set_copy(&state->unremoved, removed);
+    for (size_t i = 0; i < state->unremoved.count; i++) {
+        const struct uid_range *range = &state->unremoved.ranges[i];
+        uint32_t slot = folder_state_slot_from(state, range->first);
+        for (; slot < folder_state_slots(state) && folder_state_uid(state, slot) <= range->last; slot++)
+            if (slot_set_has(&scan->seen, slot)) uid_set_remove(removed, folder_state_uid(state, slot), folder_state_uid(state, slot));
+    }
+}
+
+/* Moved to cur/ perhaps, by a program that reads mail there, or renamed while we read. */
+static bool read_again(struct scan *scan) {
+    if (!scan->read_cur) {
+        scan->read_cur = true; /* all messages are expected now */
+        MEMORY_FREE(scan->table.slots);
+        fill_table(scan);
+    }
+    return read_directories(scan, true);
+}
+
 static bool expunge_missing(struct scan *scan) {
-    struct uid_set missing = {0};
+    struct uid_set missing = {0}, removed = {0};
     find_missing(scan, &missing);
-    if (missing.count > 0) {
-        /* Moved to cur/ perhaps, by a program that reads mail there. */
-        scan->read_cur = true;
-        if (!read_directories(scan, true)) return false;
+    find_removed(scan, &removed);
+    bool good = true;
+    if (missing.count > 0 || removed.count > 0) {
+        good = read_again(scan);
         uid_set_clear(&missing);
         find_missing(scan, &missing);
+        find_removed(scan, &removed);
     }
-    if (missing.count > 0) {
-        struct journal_entry entry = {.type = JOURNAL_EXPUNGE, .modseq = scan_modseq(scan)};
+    struct journal_entry entry = {.type = JOURNAL_EXPUNGE};
+    if (good && missing.count > 0) {
+        entry.modseq = scan_modseq(scan);
         journal_append(&scan->entries, &entry, &missing);
-        entry.type = JOURNAL_REMOVED;
-        journal_append(&scan->entries, &entry, &missing);
+        uid_set_add_set(&removed, &missing);
     }
+    entry.type = JOURNAL_REMOVED;
+    if (good && removed.count > 0) journal_append(&scan->entries, &entry, &removed);
     uid_set_free(&missing);
-    return true;
+    uid_set_free(&removed);
+    return good;
 }
 
 static int compare_candidates(const void *a, const void *b) {
@@ -270,6 +319,8 @@ static void add_new(struct scan *scan) {
         bool twice = i > 0 && str_equal(base_of(candidate->name), base_of(scan->candidates[i - 1].name));
         if (twice && added) continue; /* it was moved while we read, or somebody has copied it under its name */
         added = false;
+        /* What the import does not list is newer than all that it ever has listed. */
+        if (scan->import && candidate->uid == UINT32_MAX && scan->import->uid_next > next) next = scan->import->uid_next;
         if (next == UINT32_MAX || !fill_record(scan, candidate, &entry.record)) continue;
         entry.record.uid = candidate->uid != UINT32_MAX && candidate->uid >= next ? candidate->uid : next;
         entry.record.modseq = scan_modseq(scan);
@@ -322,10 +373,10 @@ enum store_result folder_scan(struct folder *folder, struct failure *failure) {
     struct scan scan = {.folder = folder, .arena = arena_create(0), .failure = failure};
     struct folder_import import = {0};
     enum store_result result = STORE_OK;
-    /* The first reading ever: UIDs that another program gave stay. */
+    /* The first reading ever: UIDs that another program gave stay, if its UIDVALIDITY did. */
     if (folder->state.header.cur.read_at == 0) {
         if (!folder_import_read(folder->directory, &import, failure)) result = STORE_BROKEN;
-        if (import.found) scan.import = &import;
+        if (import.found && import.uid_validity == folder->state.header.uid_validity) scan.import = &import;
     }
     if (result == STORE_OK) result = run(&scan, failure);
     folder_import_free(&import);

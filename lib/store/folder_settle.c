@@ -250,13 +250,17 @@ bool folder_is_unsettled(const struct folder *folder) {
 }
 
 static bool settle_files(struct folder *folder, struct failure *failure) {
-    bool names = !folder->read_only && folder->names_behind, left = folder->state.unremoved.count > 0;
-    if (!names && !left && !is_journal_long(folder)) return true;
+    bool compact = is_journal_long(folder), left = folder->state.unremoved.count > 0;
+    bool names = !folder->read_only && folder->names_behind;
+    if (!names && !left && !compact) return true;
     if (!folder_lock(folder, failure)) return false;
     bool good = true;
+    /* Files that are not called what we think are met by the scan: the new snapshot forgets expunged messages. */
     if (left) good = folder_remove_expunged(folder, failure) == STORE_OK;
-    if (good && names) good = settle_names(folder, failure) == STORE_OK;
-    if (good && is_journal_long(folder)) good = folder_compact(folder, failure) && folder_reload(folder, failure);
+    if (good && folder->state.unremoved.count > 0) good = folder_scan(folder, failure) == STORE_OK;
+    /* ... and which flags another process has not written into names. */
+    if (good && (names || compact)) good = settle_names(folder, failure) == STORE_OK;
+    if (good && compact) good = folder_compact(folder, failure) && folder_reload(folder, failure);
     folder_unlock(folder);
     return good;
 }

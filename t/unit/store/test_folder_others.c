@@ -1,0 +1,258 @@
+/* Other programs at work in the Maildir: mail dropped in, files renamed, moved and removed. */
+#include "setup.h"
+
+static void test_dropped_in(void **state) {
+    (void)state;
+    struct buf bytes = buf_make(0);
+    save_some(INBOX, 1);
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    write_file("mail/new/1700000002.b.host", STR("second\n"));
+    write_file("mail/new/1700000001.a.host", STR("first\n"));
+    write_file("mail/cur/1700000003.c.host:2,RS", STR("third\n"));
+    write_file("mail/new/.hidden", STR("no message\n"));
+    assert_string_equal(sync_text(folder, false), "+");
+    assert_string_equal(view_text(folder), "1 2 3 4:RS"); /* in the order of their dates */
+    assert_text(message_bytes(folder, 2, &bytes), "first\n");
+    let_dates_grow_old();
+    assert_string_equal(sync_text(folder, false), "");
+    write_file("mail/cur/1700000004.d.host", STR("without flags\n"));
+    assert_string_equal(sync_text(folder, false), "+");
+    assert_text(message_bytes(folder, 5, &bytes), "without flags\n");
+    store_flags(folder, "1:5", FLAGS_ADD, FLAG_FLAGGED, NULL);
+    assert_true(folder_settle(folder, &setup.failure));
+    assert_true(is_there("mail/cur/1700000001.a.host:2,F") && is_there("mail/cur/1700000004.d.host:2,F"));
+    assert_true(is_there("mail/new/.hidden"));
+    folder_close(&folder);
+    buf_free(&bytes);
+}
+
+static void test_renamed_flags(void **state) {
+    (void)state;
+    struct buf from = buf_make(0), to = buf_make(0), bytes = buf_make(0);
+    save_some(INBOX, 2);
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    store_flags(folder, "1", FLAGS_ADD, FLAG_FLAGGED, "k");
+    assert_true(folder_settle(folder, &setup.failure));
+    store_flags(folder, "1", FLAGS_ADD, FLAG_ANSWERED, NULL); /* not in the name yet */
+    path_of(folder, 1, &from);
+    buf_append(&to, str_slice(buf_str(&from), 0, from.length - 1)); /* F taken away, S added */
+    buf_append_char(&to, 'S');
+    rename_file(buf_string(&from), buf_string(&to));
+    assert_string_equal(sync_text(folder, false), "~1");
+    assert_string_equal(view_text(folder), "1:RS+k 2");
+    assert_text(message_bytes(folder, 1, &bytes), "Subject: x\n\nbody\n");
+    assert_true(folder_settle(folder, &setup.failure));
+    path_of(folder, 1, &from);
+    assert_true(str_ends(buf_str(&from), STR(":2,RS")) && is_there(buf_string(&from)));
+    folder_close(&folder);
+    buf_free(&from);
+    buf_free(&to);
+    buf_free(&bytes);
+}
+
+/* Names that we would not write: letters of Dovecot's keywords, of nobody, in another order. */
+static void test_odd_names(void **state) {
+    (void)state;
+    static const char *const infos[] = {":2,Sab", ":2,SF", ":2,Zx", ":1,what", ":2,FSab", ":", ":2,S"};
+    struct buf from = buf_make(0), to = buf_make(0), bytes = buf_make(0);
+    write_file("mail/cur/17.a.host:2,Sb", STR("odd from the start\n"));
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    assert_string_equal(view_text(folder), "1:S");
+    for (size_t i = 0; i < ARRAY_LENGTH(infos); i++) {
+        path_of(folder, 1, &from);
+        buf_clear(&to);
+        buf_printf(&to, "mail/cur/17.a.host%s", infos[i]);
+        rename_file(buf_string(&from), buf_string(&to));
+        sync_text(folder, false);
+        assert_int_equal(folder_count(folder), 1);
+        assert_int_equal(folder_uid(folder, 1), 1);
+        assert_text(message_bytes(folder, 1, &bytes), "odd from the start\n");
+        path_of(folder, 1, &from);
+        assert_true(is_there(buf_string(&from)));
+    }
+    assert_string_equal(view_text(folder), "1:S");
+    expunge(folder, "1");
+    assert_int_equal(count_files("mail/cur"), 0);
+    folder_close(&folder);
+    buf_free(&from);
+    buf_free(&to);
+    buf_free(&bytes);
+}
+
+static void test_removed(void **state) {
+    (void)state;
+    struct buf path = buf_make(0);
+    enum store_result result = STORE_OK;
+    save_some(INBOX, 3);
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    path_of(folder, 2, &path);
+    assert_int_equal(unlinkat(setup.directory, buf_string(&path), 0), 0);
+    assert_int_equal(folder_message_file(folder, 2, &result, &setup.failure), -1);
+    assert_int_equal(result, STORE_MISSING);
+    assert_int_equal(folder_count(folder), 3);
+    assert_string_equal(sync_text(folder, false), "-2");
+    assert_string_equal(view_text(folder), "1 3");
+    assert_string_equal(fresh_view(INBOX), "1 3");
+    folder_close(&folder);
+    buf_free(&path);
+}
+
+/* One that leaves new/ while nothing happens in cur/: the others stay what they are. */
+static void test_removed_from_new(void **state) {
+    (void)state;
+    save_some(INBOX, 3);
+    write_file("mail/new/17.a.host", STR("new\n"));
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    assert_string_equal(view_text(folder), "1 2 3 4");
+    let_dates_grow_old();
+    sync_text(folder, false);
+    assert_string_equal(sync_text(folder, false), "");
+    assert_int_equal(unlinkat(setup.directory, "mail/new/17.a.host", 0), 0);
+    assert_string_equal(sync_text(folder, false), "-4");
+    assert_string_equal(view_text(folder), "1 2 3");
+    let_dates_grow_old();
+    assert_string_equal(sync_text(folder, false), "");
+    assert_string_equal(fresh_view(INBOX), "1 2 3");
+    folder_close(&folder);
+}
+
+/* As every program that reads mail does it. */
+static void test_moved_to_cur(void **state) {
+    (void)state;
+    struct buf bytes = buf_make(0);
+    save_some(INBOX, 2);
+    write_file("mail/new/17.a.host", STR("new\n"));
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    let_dates_grow_old();
+    sync_text(folder, false);
+    rename_file("mail/new/17.a.host", "mail/cur/17.a.host:2,S");
+    assert_text(message_bytes(folder, 3, &bytes), "new\n"); /* found again before anything is told */
+    assert_string_equal(sync_text(folder, false), "~3");
+    assert_string_equal(view_text(folder), "1 2 3:S");
+    rename_file("mail/cur/17.a.host:2,S", "mail/new/17.a.host");
+    assert_string_equal(sync_text(folder, false), "~3");
+    assert_text(message_bytes(folder, 3, &bytes), "new\n");
+    folder_close(&folder);
+    buf_free(&bytes);
+}
+
+/* An expunged message whose file another program has just renamed is removed, and does not come back. */
+static void test_expunged_and_renamed(void **state) {
+    (void)state;
+    struct buf from = buf_make(0), to = buf_make(0);
+    save_some(INBOX, 2);
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    path_of(folder, 1, &from);
+    buf_append(&to, buf_str(&from));
+    buf_append_char(&to, 'S');
+    rename_file(buf_string(&from), buf_string(&to));
+    expunge(folder, "1");
+    for (int i = 0; i < 1500; i++) /* a long journal: settling makes the file anew */
+        store_flags(folder, "2", i % 2 ? FLAGS_REMOVE : FLAGS_ADD, FLAG_FLAGGED, NULL);
+    assert_true(folder_settle(folder, &setup.failure));
+    assert_string_equal(sync_text(folder, false), "-1");
+    assert_string_equal(fresh_view(INBOX), "2");
+    assert_int_equal(count_files("mail/cur"), 1);
+    folder_close(&folder);
+    buf_free(&from);
+    buf_free(&to);
+}
+
+/* ... and one that is gone already is not looked for for ever. */
+static void test_expunged_and_removed(void **state) {
+    (void)state;
+    struct buf path = buf_make(0);
+    save_some(INBOX, 2);
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    store_flags(folder, "1", FLAGS_ADD, FLAG_DELETED, NULL);
+    assert_true(folder_settle(folder, &setup.failure));
+    path_of(folder, 1, &path);
+    assert_true(folder_lock(folder, &setup.failure)); /* nobody has looked since */
+    struct uid_set one = uids_of("1");
+    assert_int_equal(unlinkat(setup.directory, buf_string(&path), 0), 0);
+    assert_ok(folder_expunge_uids(folder, &one, true, &setup.failure));
+    folder_unlock(folder);
+    uid_set_free(&one);
+    assert_string_equal(sync_text(folder, false), "-1");
+    assert_true(folder_settle(folder, &setup.failure));
+    assert_false(folder_is_unsettled(folder));
+    folder_close(&folder);
+    buf_free(&path);
+}
+
+/* A file that has another name now is copied all the same, into its own folder too. */
+static void test_copied_and_renamed(void **state) {
+    (void)state;
+    struct buf from = buf_make(0), to = buf_make(0);
+    struct uid_set all = uids_of("1:2"), of = {0}, made = {0};
+    uint32_t validity;
+    save_some(INBOX, 2);
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    path_of(folder, 2, &from);
+    buf_append(&to, buf_str(&from));
+    buf_append_char(&to, 'S');
+    rename_file(buf_string(&from), buf_string(&to));
+    int64_t begun = clock_date();
+    assert_ok(folder_copy(folder, &all, INBOX, false, &validity, &of, &made, &setup.failure));
+    assert_true(clock_date() - begun < 10 * CLOCK_SECOND); /* it did not wait for its own lock */
+    assert_int_equal(uid_set_size(&of), 2);
+    assert_int_equal(uid_set_size(&made), 2);
+    sync_text(folder, false);
+    assert_int_equal(folder_count(folder), 4);
+    assert_int_equal(count_files("mail/cur"), 4);
+    uid_set_free(&all);
+    uid_set_free(&of);
+    uid_set_free(&made);
+    folder_close(&folder);
+    buf_free(&from);
+    buf_free(&to);
+}
+
+/* The same base name twice is one message. */
+static void test_twice(void **state) {
+    (void)state;
+    write_file("mail/new/17.a.host", STR("x\n"));
+    write_file("mail/cur/17.a.host:2,S", STR("x\n"));
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    assert_int_equal(folder_count(folder), 1);
+    sync_text(folder, false);
+    assert_int_equal(folder_count(folder), 1);
+    folder_close(&folder);
+}
+
+/* Another program's mail and ours in turn: our own changes do not hide its. */
+static void test_in_turn(void **state) {
+    (void)state;
+    char path[64];
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(path, sizeof path, "mail/%s/17.%u.host%s", i % 2 ? "new" : "cur", i, i % 2 ? "" : ":2,");
+        write_file(path, STR("x\n"));
+        if (i % 3 == 0) save_some(INBOX, 1);
+        if (i % 5 == 0) let_dates_grow_old();
+        sync_text(folder, false);
+        store_flags(folder, "1:*", i % 2 ? FLAGS_ADD : FLAGS_REMOVE, FLAG_SEEN, NULL);
+        assert_true(folder_settle(folder, &setup.failure));
+        assert_int_equal(folder_count(folder), i + 1 + i / 3 + 1);
+    }
+    let_dates_grow_old();
+    assert_string_equal(sync_text(folder, false), "");
+    folder_close(&folder);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        FOLDER_TEST(test_dropped_in),
+        FOLDER_TEST(test_renamed_flags),
+        FOLDER_TEST(test_odd_names),
+        FOLDER_TEST(test_removed),
+        FOLDER_TEST(test_removed_from_new),
+        FOLDER_TEST(test_moved_to_cur),
+        FOLDER_TEST(test_expunged_and_renamed),
+        FOLDER_TEST(test_expunged_and_removed),
+        FOLDER_TEST(test_twice),
+        FOLDER_TEST(test_in_turn),
+        FOLDER_TEST(test_copied_and_renamed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
