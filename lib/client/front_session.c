@@ -177,12 +177,12 @@ enum front_end front_session_run(struct ipc_client *mailbox, struct front_loan *
     buf_append(&pending, loan->input);
     struct str ahead = stream_peek(loan->connection);
     buf_append(&pending, ahead);
-    stream_consume(loan->connection, ahead.length);
     message.input = buf_str(&pending);
     if (!open_control(&lent, mailbox, loan->ticket, loan->state, failure)) {
         buf_free(&pending);
-        return FRONT_LOST;
+        return FRONT_LOST; /* what was read ahead is still there for another try */
     }
+    stream_consume(loan->connection, ahead.length);
     if (attach(&lent, &message, failure)) see_through(&lent);
     if (lent.encrypted && lent.pump.plain) pump_end(&lent.pump, &left);
     ipc_socket_close(&lent.control);

@@ -24,7 +24,7 @@ def message(token):
     """The bytes of a token's message, with CR LF."""
     chance = random.Random(token)
     lines = [f"line {number} of {token} " + "x" * chance.randrange(60) for number in range(chance.choice((1, 5, 30, 200)))]
-    return (f"From: ann@example.test\r\nSubject: {token}\r\nMessage-ID: <{token}@example.test>\r\nX-Token: {token}\r\n\r\n"
+    return (f"From: ann@example.test\r\nDate: Sat, 28 Nov 2026 06:00:00 +0000\r\nSubject: {token}\r\nMessage-ID: <{token}@example.test>\r\nX-Token: {token}\r\n\r\n"
             + "\r\n".join(lines) + "\r\n").encode()
 
 
@@ -97,6 +97,12 @@ class Watcher(Client):
         self.confirmed = {}  # UID -> flags told since the command began
         self.modseq = 0      # all that came before is known
         self.recent_code = b""
+        self.said = []       # the last commands, for what goes wrong
+
+    def send(self, data):
+        if hasattr(self, "said"):
+            self.said = [*self.said[-5:], data[:80]]
+        super().send(data)
 
     @staticmethod
     def connect(port):
@@ -105,7 +111,7 @@ class Watcher(Client):
         return connection
 
     def wrong(self, text):
-        self.mailbox.fault(f"{self.mailbox.user} {self.folder}: {text}")
+        self.mailbox.fault(f"{self.mailbox.user} {self.folder}: {text}; after {self.said[-3:]}")
 
     def log_in(self, password):
         result, _ = self.command(f"LOGIN {self.mailbox.user} {password}")
@@ -173,13 +179,18 @@ class Watcher(Client):
             for uid in numbers(match[1]):
                 if uid in self.uids:
                     self.uids.remove(uid)
-                elif None in self.uids:
-                    self.uids.pop()
+                elif (place := self.unknown_place(uid)) is not None:
+                    self.uids.pop(place)
                 else:
                     self.wrong(f"VANISHED {uid}, which is not there")
                 self.flags.pop(uid, None)
         elif match := re.match(rb"\* (\d+) FETCH \((.*)", answer, re.S):
             self.hear_fetch(int(match[1]), match[2], answer)
+
+    def unknown_place(self, uid):
+        """Where a UID that was never told can stand."""
+        after = next((place for place, known in enumerate(self.uids) if known and known > uid), len(self.uids))
+        return after - 1 if after > 0 and self.uids[after - 1] is None else None
 
     def hear_fetch(self, number, items, answer):
         if not 1 <= number <= len(self.uids):
@@ -210,9 +221,16 @@ class Watcher(Client):
 
     def learn(self):
         """UIDs, flags and tokens of what is new."""
-        if None in self.uids:
+        for _ in range(20):
+            if None not in self.uids:
+                return
             first = self.uids.index(None) + 1
-            self.checked(f"FETCH {first}:* (UID FLAGS BODY.PEEK[HEADER.FIELDS (X-Token)])")
+            self.checked(f"FETCH {first}:* (UID FLAGS BODY.PEEK[HEADER.FIELDS (X-Token)])", allow_no=True)
+            if self.recent_code.startswith(b"NO [EXPUNGEISSUED]"):
+                self.command("NOOP")  # another has expunged some of them
+            elif self.recent_code.startswith(b"NO"):
+                self.wrong(f"FETCH: {self.recent_code}")
+        self.wrong("there are messages that cannot be fetched and do not go")
 
     def state(self):
         return ([uid for uid in self.uids if uid], dict(self.flags), self.modseq)
@@ -267,7 +285,7 @@ class Actor(threading.Thread):
                 time.sleep(self.chance.random() * 0.03)
             client.command("LOGOUT")
         except TimeoutError:
-            self.mailbox.fault(f"client {self.number}: no answer within a minute")
+            self.mailbox.fault(f"client {self.number}: no answer within a minute: {getattr(client, 'said', None)}, {getattr(client, 'input', None)}")
         except LOST:
             self.reconnects += 1
             time.sleep(0.05 + self.chance.random() * 0.2)
@@ -416,7 +434,7 @@ class Actor(threading.Thread):
             if match and (token := TOKEN.search(answer)):
                 text = answer[match.end():match.end() + int(match[1])]
                 if not text.endswith(message(token[1].decode())):
-                    client.wrong(f"UID {uid}: torn or altered")
+                    client.wrong(f"UID {uid}: torn or altered: {text[:300]!r} ... {text[-100:]!r}")
 
     def idle(self, client):
         client.count += 1
