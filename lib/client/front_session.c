@@ -182,8 +182,14 @@ enum front_end front_session_run(struct ipc_client *mailbox, struct front_loan *
         buf_free(&pending);
         return FRONT_LOST; /* what was read ahead is still there for another try */
     }
-    stream_consume(loan->connection, ahead.length);
-    if (attach(&lent, &message, failure)) see_through(&lent);
+    bool attached = attach(&lent, &message, failure);
+    if (attached) {
+        stream_consume(loan->connection, ahead.length);
+        see_through(&lent);
+    }
+    /* A failure's text says that no session has had the client: another may be tried (front.c). One that has had it knew
+     * things that the saved state does not. */
+    if (attached || lent.encrypted) *failure = (struct failure){0};
     if (lent.encrypted && lent.pump.plain) pump_end(&lent.pump, &left);
     ipc_socket_close(&lent.control);
     if (lent.end == FRONT_IDLE) {

@@ -182,7 +182,7 @@ class Watcher(Client):
                 elif (place := self.unknown_place(uid)) is not None:
                     self.uids.pop(place)
                 else:
-                    self.wrong(f"VANISHED {uid}, which is not there")
+                    self.wrong(f"VANISHED {uid}, which is not there: {answer}, of {self.uids}")
                 self.flags.pop(uid, None)
         elif match := re.match(rb"\* (\d+) FETCH \((.*)", answer, re.S):
             self.hear_fetch(int(match[1]), match[2], answer)
