@@ -73,10 +73,13 @@ def dialogue(tern, encrypted):
 
 
 def sessions():
-    """Processes of sessions that are there."""
+    """Processes of sessions that are there, of this instance."""
     found = []
+    ours = {str(instance.libexec / "mailbox") for instance in t.Instance.alive}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
+            if os.readlink(f"/proc/{pid}/exe") not in ours:
+                continue
             with open(f"/proc/{pid}/comm") as file:
                 if file.read().strip() == "imap-session":
                     found.append(pid)
