@@ -23,11 +23,14 @@ bool store_is_foreign(const struct store *store) {
 
 /* A name as Dovecot wrote it, with this between levels, in UTF-8 and with '/'. False: it is none, or no mailbox's. */
 static bool decode_name(struct str written, char between, struct buf *name) {
+    struct buf levels = buf_make(0);
     buf_clear(name);
-    if (!mutf7_decode(name, written)) return false;
-    for (size_t i = 0; i < name->length; i++)
-        if (name->data[i] == between) name->data[i] = '/';
-    return store_name_is_valid(buf_str(name));
+    buf_append(&levels, written);
+    for (size_t i = 0; i < levels.length; i++)
+        if (levels.data[i] == between) levels.data[i] = '/';
+    bool good = mutf7_decode(name, buf_str(&levels)) && store_name_is_valid(buf_str(name));
+    buf_free(&levels);
+    return good;
 }
 
 /* The directory that a folder of Dovecot's should have; false: the one it has. */

@@ -110,7 +110,6 @@ remoteuser = ada@example.test
 remotepass = secret
 ssl = no
 starttls = no
-sslcacertfile = /dev/null
 auth_mechanisms = LOGIN
 """
 
@@ -124,8 +123,12 @@ class Dovecot:
         self.settings.write_text(DOVECOT.format(top=top, mail=mail, uid=owner.pw_uid, gid=owner.pw_gid, port=port))
 
     def start(self):
-        started = subprocess.run(["dovecot", "-c", self.settings], capture_output=True, text=True)
-        t.ok(started.returncode == 0 and t.wait_for(lambda: can_log_in(self.port), 20), "Dovecot runs", started.stderr)
+        started = subprocess.run(["dovecot", "-c", self.settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # the daemon keeps both
+        t.ok(started.returncode == 0 and t.wait_for(lambda: can_log_in(self.port), 20), "Dovecot runs", self.log())
+
+    def log(self):
+        log = self.settings.parent / "dovecot.log"
+        return log.read_text()[-2000:] if log.exists() else ""
 
     def stop(self):
         subprocess.run(["doveadm", "-c", self.settings, "stop"], capture_output=True)
@@ -185,7 +188,10 @@ def told(port):
     lists = [names(client.command('LIST "" *')[1]), names(client.command('LSUB "" *')[1])]
     folders = {}
     for folder in lists[0]:
-        text = b"\r\n".join(client.command(f'EXAMINE "{folder}"')[1])
+        result, answers = client.command(f'EXAMINE "{folder}"')
+        if not result.startswith(b"OK"):
+            continue  # a level only
+        text = b"\r\n".join(answers)
         messages = {}
         for answer in client.command("UID FETCH 1:* (FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])")[1]:
             if uid := re.search(rb"UID (\d+)", answer):
@@ -235,7 +241,7 @@ def clients(top, port, when):
         run = offlineimap(top, port)
         t.ok(run.returncode == 0 and "ERROR" not in run.stderr, f"{when}: offlineimap", run.stdout[-3000:] + run.stderr[-2000:])
         have["offline-near"] = files(top / "offline-near")
-        t.ok("Copy message" not in run.stdout + run.stderr or "first" in when, f"{when}: offlineimap copies nothing",
+        t.ok("Copy" not in run.stdout + run.stderr or "first" in when, f"{when}: offlineimap copies nothing",
              [line for line in run.stdout.splitlines() if "Copy" in line][:5])
     return have
 
