@@ -70,10 +70,12 @@ static bool rename_directories(const struct store *store, struct failure *failur
     while (good && str_cut(rest, '\0', &one, &rest)) {
         /* One of that name beside it stays what it is, and so does this one. */
         if (better_directory(one.data, &name, &better) &&
-            renameat2(store->root, one.data, store->root, buf_string(&better), RENAME_NOREPLACE) < 0 && errno != EEXIST && errno != ENOENT)
+            renameat2(store->root, one.data, store->root, buf_string(&better), RENAME_NOREPLACE) < 0 &&
+            errno != EEXIST && errno != ENOENT)
             good = failure_set_errno(failure, errno, "cannot rename the mailbox %s", one.data);
     }
-    good = good && (found.length == 0 || fsync(store->root) == 0 || failure_set_errno(failure, errno, "cannot sync the mailboxes"));
+    good = good && (found.length == 0 || fsync(store->root) == 0 ||
+                    failure_set_errno(failure, errno, "cannot sync the mailboxes"));
     buf_free(&found);
     buf_free(&name);
     buf_free(&better);
@@ -94,7 +96,8 @@ static bool rewrite_subscriptions(const struct store *store, struct failure *fai
         else
             buf_printf(&written, "%.*s\n", STR_ARGS(line));
     }
-    if (good && !str_equal(buf_str(&text), buf_str(&written))) good = store_write_file(store, "subscriptions", buf_str(&written), failure);
+    if (good && !str_equal(buf_str(&text), buf_str(&written)))
+        good = store_write_file(store, "subscriptions", buf_str(&written), failure);
     buf_free(&text);
     buf_free(&written);
     buf_free(&name);
@@ -104,7 +107,8 @@ static bool rewrite_subscriptions(const struct store *store, struct failure *fai
 bool store_take_over(struct store *store, struct failure *failure) {
     int lock = store_lock(store, failure);
     bool good = lock >= 0;
-    if (good && store_is_foreign(store)) good = rename_directories(store, failure) && rewrite_subscriptions(store, failure);
+    if (good && store_is_foreign(store))
+        good = rename_directories(store, failure) && rewrite_subscriptions(store, failure);
     if (lock >= 0) close(lock);
     return good;
 }
