@@ -435,6 +435,12 @@ enum store_result folder_copy(struct folder *folder, const struct uid_set *uids,
                               uint32_t *uid_validity, struct uid_set *from, struct uid_set *to, struct failure *failure) {
     enum store_result result;
     struct copying copying = {.source = folder, .from = from, .arena = arena_create(0)};
+    /* Flags that other sessions have set meanwhile go along. */
+    if (!folder_lock(folder, failure)) {
+        arena_destroy(&copying.arena);
+        return folder_trouble(failure);
+    }
+    folder_unlock(folder);
     copying.target = folder_open(folder->store, target, FOLDER_READ_ONLY, &result, failure);
     if (copying.target) {
         copying.messages = memory_allocate((size_t)folder_count(folder) + 1, sizeof *copying.messages);

@@ -1,6 +1,18 @@
 # Unit tables of lib/store
 STORE_TEST_CPPFLAGS = $(AM_CPPFLAGS) $(STORE_INCLUDE) $(CMOCKA_CFLAGS)
 STORE_TEST_LDADD = $(STORE_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/store/test_uid_set
+t_unit_store_test_uid_set_SOURCES = t/unit/store/test_uid_set.c
+t_unit_store_test_uid_set_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
+t_unit_store_test_uid_set_LDADD = $(STORE_TEST_LDADD)
+UNIT_TESTS += t/unit/store/test_folder_file
+t_unit_store_test_folder_file_SOURCES = t/unit/store/test_folder_file.c
+t_unit_store_test_folder_file_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
+t_unit_store_test_folder_file_LDADD = $(STORE_TEST_LDADD)
+UNIT_TESTS += t/unit/store/test_store_name
+t_unit_store_test_store_name_SOURCES = t/unit/store/test_store_name.c
+t_unit_store_test_store_name_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
+t_unit_store_test_store_name_LDADD = $(STORE_TEST_LDADD)
 UNIT_TESTS += t/unit/store/test_folder
 t_unit_store_test_folder_SOURCES = t/unit/store/test_folder.c t/unit/store/setup.h
 t_unit_store_test_folder_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
@@ -9,3 +21,7 @@ UNIT_TESTS += t/unit/store/test_folder_others
 t_unit_store_test_folder_others_SOURCES = t/unit/store/test_folder_others.c t/unit/store/setup.h
 t_unit_store_test_folder_others_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
 t_unit_store_test_folder_others_LDADD = $(STORE_TEST_LDADD)
+UNIT_TESTS += t/unit/store/test_folder_model
+t_unit_store_test_folder_model_SOURCES = t/unit/store/test_folder_model.c t/unit/store/setup.h
+t_unit_store_test_folder_model_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
+t_unit_store_test_folder_model_LDADD = $(STORE_TEST_LDADD)
