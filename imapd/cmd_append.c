@@ -54,6 +54,7 @@ static bool take_message(struct append *append, struct imap_parser *parser, bool
     struct str line;
     *bad = !imap_parse_append_message(parser, &message);
     if (*bad) return true;
+    session->unread = STR_EMPTY;
     check_message(append, &message);
     if (message.synchronizing) {
         if (!is_good(append)) { /* it has not been sent: that was all */
@@ -68,10 +69,14 @@ static bool take_message(struct append *append, struct imap_parser *parser, bool
     if (message.is_utf8 && line.length > 0 && line.data[0] == ')') line = str_from_offset(line, 1);
     *more = line.length > 0;
     *bad = *more && line.data[0] != ' ';
-    if (*more && !*bad) {
+    if (*more) {
         struct str copy; /* the line goes with the next read */
-        *bad = !arena_copy(session->arena, str_from_offset(line, 1), &copy);
-        parser->rest = copy;
+        if (!arena_copy(session->arena, line, &copy)) {
+            session->logging_out = true;
+            return false;
+        }
+        session->unread = copy;
+        parser->rest = str_from_offset(copy, 1);
     }
     return true;
 }

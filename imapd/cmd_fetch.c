@@ -100,6 +100,30 @@ void imap_fetch_changed(struct imap_session *session, uint64_t modseq, const str
     }
 }
 
+/* PARTIAL: the first of the set, or with negative numbers the last of it (RFC 9394). */
+static void keep_partial(const struct imap_fetch *fetch, struct uid_set *uids) {
+    int64_t size = (int64_t)uid_set_size(uids), first = fetch->partial_first, last = fetch->partial_last, before = 0;
+    struct uid_set kept = {0};
+    if (first < 0) {
+        first += size + 1;
+        last += size + 1;
+    }
+    if (first > last) {
+        int64_t other = first;
+        first = last;
+        last = other;
+    }
+    for (size_t i = 0; i < uids->count; i++) { /* the range has the numbers before + 1 to before + length */
+        const struct uid_range *range = &uids->ranges[i];
+        int64_t length = (int64_t)range->last - range->first + 1;
+        int64_t from = first > before ? first - before : 1, to = last - before < length ? last - before : length;
+        if (from <= to) uid_set_add(&kept, (uint32_t)(range->first + from - 1), (uint32_t)(range->first + to - 1));
+        before += length;
+    }
+    uid_set_free(uids);
+    *uids = kept;
+}
+
 IMAP_COMMAND(cmd_fetch) {
     struct imap_fetch fetch;
     struct uid_set uids = {0}, marked = {0};
@@ -107,7 +131,9 @@ IMAP_COMMAND(cmd_fetch) {
     if (!imap_parse_fetch(parser, &fetch)) return imap_bad(parser);
     if (fetch.vanished && (!uid || !(session->features & FEATURE_QRESYNC)))
         return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("VANISHED needs QRESYNC and UID FETCH")};
+    if (fetch.partial_first && !uid) return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("PARTIAL needs UID FETCH")};
     if (!imap_resolve_sequence(session, &fetch.sequence, uid, &uids)) return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("No such message")};
+    if (fetch.partial_first) keep_partial(&fetch, &uids);
     if (fetch.has_changed_since || has_kind(&fetch, FETCH_MODSEQ)) imap_use_condstore(session);
     if (fetch.vanished && !fetch.sequence.saved) say_vanished(session, &fetch);
     enum store_result result = STORE_OK;

@@ -48,6 +48,8 @@ struct imap_sequence {
     struct str text;
     bool saved; /* "$" */
 };
+/* "1:100" or "-1:-100" of PARTIAL (RFC 9394): both bounds of one sign, neither 0. */
+MUST_USE bool imap_take_partial(struct imap_parser *parser, int32_t *first, int32_t *last);
 MUST_USE bool imap_take_sequence(struct imap_parser *parser, struct imap_sequence *sequence);
 
 struct imap_flags {
@@ -91,6 +93,7 @@ struct imap_fetch {
     size_t count;
     bool has_changed_since, vanished;
     uint64_t changed_since;
+    int32_t partial_first, partial_last; /* RFC 9394, of UID FETCH; negative: from the end; 0: not given */
 };
 /* From behind "FETCH " to the end of the command. */
 MUST_USE bool imap_parse_fetch(struct imap_parser *parser, struct imap_fetch *fetch);

@@ -60,6 +60,16 @@ static bool take_partial(struct imap_parser *parser, struct imap_fetch_section *
     return true;
 }
 
+/* A name that is an atom stands bare: the form that every client knows. */
+static void append_field(struct buf *text, struct str name) {
+    struct imap_parser parser = {.rest = name};
+    struct str atom;
+    if (imap_take_atom(&parser, &atom) && parser.rest.length == 0)
+        buf_append(text, name);
+    else
+        imap_append_string(text, name, false);
+}
+
 /* As it stands in the answer: words in upper case, names of fields as the client wrote them. */
 static bool write_section(struct imap_parser *parser, struct imap_fetch_section *section) {
     struct buf text = buf_make(0);
@@ -68,7 +78,7 @@ static bool write_section(struct imap_parser *parser, struct imap_fetch_section 
         buf_append_char(&text, ascii_upper(section->written.data[i]));
     for (size_t i = 0; i < section->field_count; i++) {
         buf_append(&text, i ? STR(" ") : STR(" ("));
-        imap_append_string(&text, section->fields[i], false);
+        append_field(&text, section->fields[i]);
     }
     if (section->field_count > 0) buf_append_char(&text, ')');
     buf_append_char(&text, ']');
@@ -209,6 +219,8 @@ static bool take_fetch_modifiers(struct imap_parser *parser, struct imap_fetch *
             if (!imap_take_number(parser, INT64_MAX, &fetch->changed_since)) return false;
         } else if (take_word(parser, STR("VANISHED"))) {
             fetch->vanished = true;
+        } else if (take_word(parser, STR("PARTIAL "))) {
+            if (!imap_take_partial(parser, &fetch->partial_first, &fetch->partial_last)) return false;
         } else {
             return expected(parser, "Unknown FETCH modifier");
         }

@@ -219,7 +219,7 @@ static bool take_keys(struct key_reader *reader) {
 
 /* ---- what comes before the keys */
 
-static bool take_partial(struct imap_parser *parser, struct imap_search *search) {
+bool imap_take_partial(struct imap_parser *parser, int32_t *first, int32_t *last) {
     int32_t bounds[2];
     bool negative = imap_peek_char(parser, '-');
     for (int i = 0; i < 2; i++) {
@@ -229,8 +229,8 @@ static bool take_partial(struct imap_parser *parser, struct imap_search *search)
         if (!imap_take_number(parser, INT32_MAX, &number) || number == 0) return expected(parser, "Bad PARTIAL range");
         bounds[i] = negative ? -(int32_t)number : (int32_t)number;
     }
-    search->partial_first = bounds[0];
-    search->partial_last = bounds[1];
+    *first = bounds[0];
+    *last = bounds[1];
     return true;
 }
 
@@ -250,7 +250,7 @@ static bool take_returns(struct imap_parser *parser, struct imap_search *search)
             if (str_equal_nocase(word, words[i].name)) bit = words[i].bit;
         if (!bit) return expected(parser, "Unknown search return option");
         search->returns |= bit;
-        if (bit == RETURN_PARTIAL && (!imap_take_space(parser) || !take_partial(parser, search))) return false;
+        if (bit == RETURN_PARTIAL && (!imap_take_space(parser) || !imap_take_partial(parser, &search->partial_first, &search->partial_last))) return false;
         if (imap_peek_char(parser, ' ') && !imap_take_space(parser)) return false;
     }
     if (search->returns == 0) search->returns = RETURN_ALL;

@@ -33,6 +33,7 @@ struct imap_session {
     struct buf command;    /* the bytes of the command under way, literals in their places */
     deadline unsettled;    /* when what was put off is to be settled; DEADLINE_NEVER: nothing is */
     unsigned bad_commands; /* in a row */
+    struct str unread;     /* ends with the head of APPEND's literal, which nobody has taken yet; empty: there is none */
     bool compressed;
     bool connection_lost;
     bool logging_out;

@@ -140,6 +140,7 @@ static bool read_command(struct imap_session *session) {
     struct str line;
     struct imap_literal literal;
     buf_clear(&session->command);
+    session->unread = STR_EMPTY;
     if (!imap_read_line(session, &line)) return false;
     buf_append(&session->command, line);
     while (imap_line_literal(line, &literal) && !is_append_message(session)) {
@@ -154,7 +155,27 @@ static bool read_command(struct imap_session *session) {
         if (!read_literal(session, literal.size) || !imap_read_line(session, &line)) return false;
         buf_append(&session->command, line);
     }
+    if (imap_line_literal(line, &literal)) session->unread = buf_str(&session->command);
     return true;
+}
+
+/* After a refused APPEND: what its lines announced comes unasked if the literal is not a synchronizing one, and must not
+ * be taken for commands (RFC 7888 section 4). */
+static void throw_literals_away(struct imap_session *session) {
+    struct str line = session->unread;
+    struct imap_literal literal;
+    while (imap_line_literal(line, &literal) && !literal.synchronizing && !session->connection_lost) {
+        for (uint64_t left = literal.size; left > 0;) {
+            struct str bytes;
+            stream_set_deadline(session->stream, deadline_in(session->settings->idle_timeout));
+            if (stream_read_some(session->stream, left < 65536 ? (size_t)left : 65536, &bytes) != STREAM_OK) {
+                session->connection_lost = session->logging_out = true;
+                return;
+            }
+            left -= bytes.length;
+        }
+        if (!imap_read_line(session, &line)) return;
+    }
 }
 
 /* ---- commands */
@@ -215,6 +236,7 @@ static void do_command(struct imap_session *session) {
     else
         outcome = run(session, &parser);
     say_outcome(session, &outcome);
+    if (session->unread.length > 0) throw_literals_away(session);
     session->bad_commands = outcome.answer == ANSWER_BAD ? session->bad_commands + 1 : 0;
     if (session->bad_commands >= BAD_COMMANDS_MAX) {
         imap_say(session, "* BYE Too many bad commands\r\n");

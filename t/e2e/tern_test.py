@@ -121,11 +121,11 @@ def accepts(port, host="127.0.0.1"):
 
 
 def free_port_base():
-    """A base B such that B+24 and B+25 (and a few more) are free, and B+465 and B+587."""
+    """A base B such that B+24 and B+25 (and a few more) are free, and B+143, B+465, B+587 and B+993."""
     start = 20000 + os.getpid() * 50 % 20000
     for base in list(range(start, 40000, 50)) + list(range(20000, start, 50)):
         try:
-            for offset in (*range(24, 36), 465, 587):
+            for offset in (*range(24, 36), 143, 465, 587, 993):
                 with socket.socket() as probe:
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     probe.bind(("127.0.0.1", base + offset))

@@ -1,10 +1,16 @@
-"""IMAP through the front: login, STARTTLS, and IDLE that goes from a session back to the front and to another session."""
+"""IMAP through the front: login, STARTTLS, and IDLE that goes from a session back to the front and to another session;
+and what is left when one of the processes is killed."""
 
+import base64
 import imaplib
 import os
+import signal
+import socket
 import ssl
 
+import account_peers
 import tern_test as t
+from imap_client import Client
 
 t.need("tern", "master", "auth", "imapd", "mailbox", "log")
 MESSAGE = b"From: ann@example.test\r\nTo: ada@example.test\r\nSubject: %s\r\n\r\nsome words\r\n"
@@ -79,11 +85,217 @@ def sessions():
     return found
 
 
-with t.Instance(tls=True) as tern:
+def raw(tern, login=True, encrypted=False):
+    """A client byte by byte; encrypted: on the port of TLS from the first byte."""
+    connection = socket.create_connection(("127.0.0.1", tern.port_base + (993 if encrypted else 143)), timeout=30)
+    if encrypted:
+        connection = ssl._create_unverified_context().wrap_socket(connection)
+    client = Client(0, connection=connection)
+    if login:
+        client.command("LOGIN ada@example.test secret")
+    return client
+
+
+def authenticate(tern):
+    client = raw(tern, login=False)
+    t.ok(b"AUTH=PLAIN" in client.greeting and b"AUTH=SCRAM-SHA-256" in client.greeting and b"STARTTLS" in client.greeting, "the greeting",
+         client.greeting)
+    t.ok(client.command("SELECT INBOX")[0].startswith(b"BAD"), "no SELECT before the login")
+    t.ok(client.command("AUTHENTICATE FOO")[0].startswith(b"NO"), "an unknown mechanism is refused")
+    client.send(b"c AUTHENTICATE PLAIN\r\n")
+    client.line()
+    client.send(b"*\r\n")
+    t.ok(client.wait(b"c")[0].startswith(b"BAD"), "a login that the client gives up")
+    wrong = base64.b64encode(b"\0ada@example.test\0no").decode()
+    t.ok(client.command(f"AUTHENTICATE PLAIN {wrong}")[0].startswith(b"NO [AUTHENTICATIONFAILED]"), "PLAIN, wrong")
+    t.ok(client.command("LOGIN nobody@example.test secret")[0].startswith(b"NO [AUTHENTICATIONFAILED]"), "nobody's login")
+    right = base64.b64encode(b"\0ada@example.test\0secret").decode()
+    result = client.command(f"AUTHENTICATE PLAIN {right}")
+    t.ok(result[0].startswith(b"OK [CAPABILITY "), "PLAIN, right", result)
+    t.ok(client.command("LOGIN ada@example.test secret")[0].startswith(b"BAD"), "no second login")
+    client = raw(tern, login=False)
+    client.send(b"c AUTHENTICATE PLAIN\r\n")
+    client.line()
+    client.send(right.encode() + b"\r\n")
+    t.ok(client.wait(b"c")[0].startswith(b"OK"), "PLAIN in two steps")
+    for password, word in (("wrong", b"NO"), ("secret", b"OK")):
+        client = raw(tern, login=False)
+        exchange = account_peers.Scram("ada@example.test", password)
+        client.send(b"s AUTHENTICATE SCRAM-SHA-256 " + base64.b64encode(exchange.first()) + b"\r\n")
+        answer = client.line()
+        client.send(base64.b64encode(exchange.final(base64.b64decode(answer[2:]))) + b"\r\n")
+        answer = client.line()
+        if answer.startswith(b"+"):
+            t.is_(base64.b64decode(answer[2:]).decode(), "v=" + exchange.server, "the server proves itself")
+            client.send(b"\r\n")
+            answer = client.line()
+        t.ok(answer.startswith(b"s " + word), f"SCRAM-SHA-256 with the password {password}", answer)
+    client = raw(tern, login=False)
+    for _ in range(5):
+        client.command("LOGIN ada@example.test wrong")
+    t.ok(client.at_end() is not None, "five wrong logins end the connection")
+    client = raw(tern, login=False)
+    client.send(b"l1 LOGIN {16}\r\n")
+    client.line()
+    client.send(b"ada@example.test {6+}\r\nsecret\r\nl2 SELECT INBOX\r\nl3 NOOP\r\n")
+    t.ok(client.wait(b"l1")[0].startswith(b"OK") and client.wait(b"l2")[0].startswith(b"OK") and client.wait(b"l3")[0].startswith(b"OK"),
+         "LOGIN with literals, and commands that came behind it")
+    client = raw(tern, login=False)
+    client.send(b"x LOGIN {99999999+}\r\n" + b"y" * 1000 + b"\r\n")
+    t.ok(client.at_end() is not None, "a huge literal before the login ends the connection")
+
+
+def tls(tern):
+    client = raw(tern, login=False)
+    client.send(b"a STARTTLS\r\nb CREATE injected\r\n")
+    said = client.at_end() or b""
+    t.ok(b"BYE" in said and b"b OK" not in said, "what stands behind STARTTLS in clear is never done", said)
+    client = raw(tern, encrypted=True)
+    t.ok(b"STARTTLS" not in client.greeting, "implicit TLS: no STARTTLS")
+    result = client.command("SELECT INBOX")
+    t.ok(result[0].startswith(b"OK"), "implicit TLS: a session", result)
+    big = b"Subject: big\r\n\r\n" + b"0123456789abcdef\r\n" * 60000
+    t.ok(client.command(b"APPEND INBOX {%d+}\r\n%s" % (len(big), big))[0].startswith(b"OK"), "implicit TLS: a megabyte in")
+    t.ok(any(big in answer for answer in client.command("FETCH * BODY.PEEK[]")[1]), "implicit TLS: and out again")
+    client.close()
+
+
+def begin_idle(client):
+    client.send(b"i IDLE\r\n")
+    while not (line := client.line()).startswith(b"+"):
+        pass
+    return line
+
+
+def end_idle(client):
+    client.send(b"DONE\r\n")
+    return client.wait(b"i")
+
+
+def modseq(client):
+    answers = b" ".join(client.command("STATUS INBOX (HIGHESTMODSEQ)")[1])
+    return int(answers.split(b"HIGHESTMODSEQ ")[1].split(b")")[0])
+
+
+def idle_keeps(tern, encrypted):
+    """What a session knew it knows after an IDLE that it did not live through."""
+    kind = "TLS" if encrypted else "clear"
+    client = raw(tern, encrypted=encrypted)
+    client.command("ENABLE CONDSTORE")
+    client.command("SELECT INBOX")
+    for name in (b"a", b"b", b"c"):
+        client.command(b"APPEND INBOX {%d+}\r\n%s" % (len(MESSAGE % name), MESSAGE % name))
+    client.command("SEARCH RETURN (SAVE) SUBJECT b")
+    saved, before = client.command("SEARCH $")[1], modseq(client)
+    everything = client.command("FETCH 1:* (UID FLAGS)")[1]
+    begin_idle(client)
+    t.ok(t.wait_for(lambda: not sessions()), f"{kind}: no process while it idles")
+    end_idle(client)
+    t.is_(client.command("FETCH 1:* (UID FLAGS)")[1], everything, f"{kind}: the same numbers and flags after IDLE")
+    t.is_(client.command("SEARCH $")[1], saved, f"{kind}: the same $")
+    t.is_(modseq(client), before, f"{kind}: the same modseq")
+    count = len(everything)
+    begin_idle(client)
+    t.ok(t.wait_for(lambda: not sessions()), f"{kind}: it idles again")
+    maildir = tern.mail / "example.test" / "ada" / "Maildir"
+    part = maildir / "tmp" / f"1700000000.{kind}.foreign"
+    part.write_bytes(MESSAGE % b"dropped")
+    owner = (maildir / "new").stat()
+    os.chown(part, owner.st_uid, owner.st_gid)
+    os.rename(part, maildir / "new" / part.name)
+    t.is_(client.line(), b"* %d EXISTS" % (count + 1), f"{kind}: a file dropped into new/ is pushed")
+    client.send(b"DONE\r\nn NOOP\r\n")
+    t.ok(client.wait(b"i")[0].startswith(b"OK") and client.wait(b"n")[0].startswith(b"OK"), f"{kind}: DONE, and what stands behind it")
+    begin_idle(client)
+    client.send(b"FOO\r\n")
+    t.ok(client.wait(b"i")[0].startswith(b"BAD"), f"{kind}: anything but DONE is BAD")
+    t.ok(client.command("NOOP")[0].startswith(b"OK"), f"{kind}: and it goes on")
+    client.command("LOGOUT")
+
+
+def daemons(tern, name):
+    """The processes of a daemon of this instance: services of inet are named after their ports."""
+    found = []
+    for _, pid in tern.pids():
+        try:
+            if os.readlink(f"/proc/{pid}/exe") == str(tern.libexec / name):
+                found.append(pid)
+        except OSError:
+            pass
+    return found
+
+
+def comes_back(tern, name):
+    """Whether somebody can log in again, and select."""
+    def attempt():
+        try:
+            client = raw(tern)
+            return client.command("SELECT INBOX")[0].startswith(b"OK")
+        except (OSError, EOFError):
+            return False
+    t.ok(t.wait_for(attempt, 20, 0.2), f"{name} killed: a login works again")
+
+
+def state(client):
+    """(whether it goes on, what it was told)"""
+    try:
+        return True, client.command("NOOP")
+    except (EOFError, OSError):
+        return False, client.input
+
+
+def kills(tern):
+    flag = iter(f"$k{number}" for number in range(10))
+    for name in ("session", "mailbox", "auth", "imapd"):
+        client, idle, secure = raw(tern), raw(tern), raw(tern, encrypted=True)
+        for one in (client, idle, secure):
+            one.command("SELECT INBOX")
+        begin_idle(idle)
+        t.ok(t.wait_for(lambda: len(sessions()) == 2), f"{name}: two sessions at work, one idle")
+        word = next(flag)
+        t.ok(client.command(f"STORE 1 +FLAGS ({word})")[0].startswith(b"OK"), f"{name}: a flag is answered OK")
+        pids = [int(pid) for pid in sessions()] if name == "session" else daemons(tern, name)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            t.wait_for(lambda: not t.alive(pid))
+        if name in ("session", "imapd"):
+            t.ok(secure.at_end() is not None, f"{name} killed: a client's connection with TLS ends")
+        if name == "session":
+            t.ok(client.at_end() is not None, "session killed: one in clear ends, too")
+        if name == "imapd":
+            t.ok(state(client)[0], "imapd killed: one in clear is the session's, and goes on")
+            client.send(b"i IDLE\r\n")
+            t.ok(client.at_end() is not None, "imapd killed: but can idle no more")
+        if name == "session":
+            t.ok(b"* BYE" in client.input and b"* BYE" in secure.input, "session killed: with a BYE", (client.input, secure.input))
+        if name in ("mailbox", "auth"):
+            t.is_((state(client)[0], state(secure)[0]), (True, True), f"{name} killed: sessions go on")
+        comes_back(tern, name)
+        if name == "imapd":
+            t.ok(idle.at_end() is not None, "imapd killed: an idle client's connection ends")
+        else:
+            t.ok(end_idle(idle)[0].startswith(b"OK"), f"{name} killed: an idle client wakes")
+        again = raw(tern)
+        again.command("SELECT INBOX")
+        answers = again.command("FETCH 1 FLAGS")[1]
+        t.ok(any(word.encode() in answer for answer in answers), f"{name} killed: the flag is there", answers)
+        for one in (client, idle, secure, again):
+            one.close()
+        t.ok(t.wait_for(lambda: not sessions()), f"{name} killed: no session is left behind", sessions())
+
+
+with t.Instance(tls=True, settings=["auth_failure_delay=0", "auth_ban_exceptions=127.0.0.0/8"]) as tern:
     tern.add_user("ada")
+    (tern.etc / "users.passwd").write_text("ada@example.test:{PLAIN}secret\n")  # SCRAM is offered where it can work for all
     tern.start()
     dialogue(tern, False)
     dialogue(tern, True)
+    authenticate(tern)
+    tls(tern)
+    idle_keeps(tern, False)
+    idle_keeps(tern, True)
+    kills(tern)
     log = tern.log()
     t.ok("login: user=<ada@example.test>, method=PLAIN, rip=127.0.0.1, TLS" in log, "the log says who came, and how")
     t.is_([line for line in log.splitlines() if "panic:" in line or "fatal:" in line or "Sanitizer" in line], [], "nothing went wrong")
