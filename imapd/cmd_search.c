@@ -34,25 +34,13 @@ static void say_set(struct imap_session *session, const char *name, const struct
 
 /* PARTIAL 1:100, or -1:-100 from the end. */
 static void say_partial(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
-    int64_t first = search->partial_first, last = search->partial_last, count = (int64_t)result->count;
+    size_t from, to;
     imap_say(session, " PARTIAL (%d:%d ", search->partial_first, search->partial_last);
-    if (first < 0) {
-        first = count + 1 + first;
-        last = count + 1 + last;
-    }
-    if (first > last) {
-        int64_t other = first;
-        first = last;
-        last = other;
-    }
-    if (first < 1) first = 1;
-    if (last > count) last = count;
-    if (first > last)
-        imap_say(session, "NIL)");
-    else {
-        say_set(session, "", result, (size_t)first - 1, (size_t)last);
-        imap_say(session, ")");
-    }
+    if (imap_search_partial(search, result->count, &from, &to))
+        say_set(session, "", result, from, to);
+    else
+        imap_say(session, "NIL");
+    imap_say(session, ")");
 }
 
 static void say_extended(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {

@@ -352,10 +352,18 @@ static bool fits_quoted(struct str string, bool utf8) {
     return !utf8 || str_is_utf8(string);
 }
 
+void imap_hide_nuls(struct buf *text, size_t from) {
+    if (buf_overflowed(text)) return;
+    for (char *at; from < text->length && (at = memchr(text->data + from, '\0', text->length - from)); from = (size_t)(at - text->data) + 1)
+        *at = IMAP_NUL_SHOWN;
+}
+
 void imap_append_string(struct buf *text, struct str string, bool utf8) {
     if (!fits_quoted(string, utf8)) {
         buf_printf(text, "{%zu}\r\n", string.length);
+        size_t begin = text->length;
         buf_append(text, string);
+        imap_hide_nuls(text, begin);
         return;
     }
     buf_append_char(text, '"');

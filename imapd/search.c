@@ -387,3 +387,22 @@ bool imap_search_run(struct imap_session *session, const struct imap_search *sea
     cache_flush(session->store);
     return ready != NULL;
 }
+
+bool imap_search_partial(const struct imap_search *search, size_t count, size_t *from, size_t *to) {
+    int64_t first = search->partial_first, last = search->partial_last, all = (int64_t)count;
+    if (first < 0) {
+        first = all + 1 + first;
+        last = all + 1 + last;
+    }
+    if (first > last) {
+        int64_t other = first;
+        first = last;
+        last = other;
+    }
+    if (first < 1) first = 1;
+    if (last > all) last = all;
+    if (first > last) return false;
+    *from = (size_t)first - 1;
+    *to = (size_t)last;
+    return true;
+}
