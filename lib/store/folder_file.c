@@ -352,6 +352,15 @@ bool journal_next(struct str bytes, size_t *offset, struct journal_entry *entry)
     return true;
 }
 
+bool journal_goes_on(struct str bytes, size_t offset) {
+    struct journal_entry entry;
+    for (size_t at = offset; at < bytes.length && bytes.length - at > ENTRY_HEAD; at++) {
+        size_t behind = at;
+        if (journal_next(bytes, &behind, &entry)) return true;
+    }
+    return false;
+}
+
 bool journal_range(struct str ranges, size_t *offset, struct uid_range *range) {
     if (ranges.length < 8 || *offset > ranges.length - 8) return false;
     const uint8_t *at = (const uint8_t *)ranges.data + *offset;

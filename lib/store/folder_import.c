@@ -96,12 +96,19 @@ static bool read_uids(struct str text, struct folder_import *import) {
     return true;
 }
 
+/* A flag-keyword of IMAP: an atom. */
+static bool is_keyword(struct str name) {
+    for (size_t i = 0; i < name.length; i++)
+        if (name.data[i] <= ' ' || name.data[i] > '~' || memchr("(){%*\"\\]", name.data[i], 9)) return false;
+    return name.length > 0 && name.length <= FOLDER_KEYWORD_LENGTH;
+}
+
 static void read_keywords(struct str text, struct folder_import *import) {
     struct str line, number, name;
     uint64_t letter;
     while (next_line(&text, &line))
-        if (str_cut(line, ' ', &number, &name) && str_to_u64(number, 25, &letter) && name.length > 0 &&
-            name.length <= FOLDER_KEYWORD_LENGTH && !arena_copy(import->texts, name, &import->keywords[letter]))
+        if (str_cut(line, ' ', &number, &name) && str_to_u64(number, 25, &letter) && is_keyword(name) &&
+            !arena_copy(import->texts, name, &import->keywords[letter]))
             return;
 }
 
