@@ -32,7 +32,7 @@ dist_man_MANS += man/tern-cleanup.8 man/tern-qmgr.8 man/tern-bounce.8 man/tern-p
 # sources of accounts; PAM
 dist_man_MANS += man/tern-auth-sources.5 man/tern-pam.8
 # IMAP
-dist_man_MANS += man/tern-imapd.8 man/tern-mailbox.8
+dist_man_MANS += man/tern-imapd.8 man/tern-mailbox.8 man/tern-folder.5
 # smtp
 dist_man_MANS += man/tern-smtp.8
 # Commands that are described on another's page

@@ -4,9 +4,9 @@
  * folder_sync, which tells what has changed since; so a session needs no locks
  * and no copies of its own.
  *
- * Truth is in the folder's own directory: the files of messages, tern-mailbox
- * (a snapshot, mapped) and tern-journal (what has changed since the snapshot,
- * appended under the lock). Flags are written to the journal first and then into
+ * Truth is in the folder's own directory: the files of messages, and tern-mailbox:
+ * a snapshot, mapped, and behind it the journal, what has changed since, appended
+ * under the lock. Flags are written to the journal first and then into
  * the file's name; a name that says something else than what we last gave it was
  * changed by another program, and counts. Opening reads the snapshot's header
  * and the journal; it reads a directory only if its date says that somebody

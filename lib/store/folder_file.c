@@ -184,7 +184,7 @@ uint32_t folder_record_uid(const uint8_t bytes[FOLDER_RECORD_SIZE]) {
     return get_u32(bytes);
 }
 
-/* ---- journal: each entry is sum (4), type (2), 0 (2), length (4), payload */
+/* ---- journal: each entry is sum of the rest (4), type (4), length (4), payload */
 
 #define ENTRY_HEAD 12
 

@@ -367,15 +367,136 @@ static void test_paths(void **state) {
     }
 }
 
+/* The offsets that tern-folder(5) tells other programs. */
+static uint64_t octets(const char *bytes, size_t at, size_t size) {
+    uint64_t number = 0;
+    for (size_t i = size; i-- > 0;)
+        number = number << 8 | (uint8_t)bytes[at + i];
+    return number;
+}
+
+static void test_page(void **state) {
+    (void)state;
+    struct folder_header header = {.id = "0123456789abcde",
+                                   .uid_validity = 1,
+                                   .uid_next = 2,
+                                   .recent_from = 3,
+                                   .highest_modseq = 4,
+                                   .expunged_floor = 5,
+                                   .count = 0,
+                                   .unseen = 7,
+                                   .deleted = 8,
+                                   .first_unseen = 9,
+                                   .size = 10,
+                                   .deleted_size = 11,
+                                   .virtual_size = 12,
+                                   .uncounted = 13,
+                                   .cur = {14, 15, 16},
+                                   .new = {17, 18, 19},
+                                   .read_whole = 20,
+                                   .keywords_length = 21,
+                                   .expunged_count = 22,
+                                   .names_length = 23};
+    static const struct {
+        size_t at, size;
+        uint64_t value;
+    } numbers[] = {{12, 4, 1},   {32, 4, 1},   {36, 4, 2},   {40, 4, 3},   {44, 8, 4},   {52, 8, 5},
+                   {60, 4, 0},   {64, 4, 7},   {68, 4, 8},   {72, 4, 9},   {76, 8, 10},  {84, 8, 11},
+                   {92, 8, 12},  {100, 4, 13}, {104, 8, 14}, {112, 4, 15}, {116, 8, 16}, {124, 8, 17},
+                   {132, 4, 18}, {136, 8, 19}, {144, 8, 20}, {152, 8, 21}, {160, 8, 22}, {168, 8, 23}},
+      record_numbers[] = {{0, 4, 1},  {4, 1, 2},  {5, 1, 3},  {6, 1, 1},  {7, 1, 4},   {8, 8, 5},
+                          {16, 8, 6}, {24, 8, 7}, {32, 8, 8}, {40, 8, 9}, {48, 8, 10}, {56, 8, 11}};
+    char bytes[FOLDER_HEADER_SIZE];
+    folder_header_encode(&header, (uint8_t *)bytes);
+    assert_memory_equal(bytes, "ternMBX1", 8);
+    assert_int_equal(octets(bytes, 8, 4), crc32c(0, bytes + 12, 500));
+    assert_memory_equal(bytes + 16, "0123456789abcde", 16);
+    for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++)
+        assert_int_equal(octets(bytes, numbers[i].at, numbers[i].size), numbers[i].value);
+    for (size_t i = 176; i < sizeof bytes; i++)
+        assert_int_equal(bytes[i], 0);
+    struct folder_record record = {.uid = 1,
+                                   .system = 2,
+                                   .name_flags = 3,
+                                   .place = 1,
+                                   .keywords = 5,
+                                   .modseq = 6,
+                                   .internal_date = 7,
+                                   .save_date = 8,
+                                   .size = 9,
+                                   .virtual_size = 10,
+                                   .name = STR("name")};
+    folder_record_encode(&record, 11, (uint8_t *)bytes);
+    for (size_t i = 0; i < ARRAY_LENGTH(record_numbers); i++)
+        assert_int_equal(octets(bytes, record_numbers[i].at, record_numbers[i].size), record_numbers[i].value);
+}
+
+static void test_page_journal(void **state) {
+    (void)state;
+    struct uid_range range = {4, 5};
+    struct uid_set uids = {.ranges = &range, .count = 1};
+    struct buf sizes = buf_make(0);
+    journal_append_size(&sizes, 4, 5);
+    const struct {
+        struct journal_entry entry;
+        const char *payload;
+        size_t length;
+    } rows[] = {
+        {{.type = JOURNAL_FLAGS, .change = FLAGS_REMOVE, .system = 3, .keywords = 6, .modseq = 7},
+         "\2\3\0\0\6\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0\4\0\0\0\5\0\0\0",
+         28},
+        {{.type = JOURNAL_NAMED, .place = 1, .name_flags = 2}, "\1\2\0\0\4\0\0\0\5\0\0\0", 12},
+        {{.type = JOURNAL_EXPUNGE, .modseq = 7}, "\7\0\0\0\0\0\0\0\4\0\0\0\5\0\0\0", 16},
+        {{.type = JOURNAL_REMOVED}, "\4\0\0\0\5\0\0\0", 8},
+        {{.type = JOURNAL_KEYWORD, .bit = 3, .name = STR("Work")}, "\3\0\0\0Work", 8},
+        {{.type = JOURNAL_DATES, .cur = {1, 2, 3}, .new = {4, 5, 6}, .read_whole = 7},
+         "\1\0\0\0\0\0\0\0\2\0\0\0\3\0\0\0\0\0\0\0\4\0\0\0\0\0\0\0\5\0\0\0\6\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0",
+         48},
+        {{.type = JOURNAL_SIZES, .sizes = buf_str(&sizes)}, "\4\0\0\0\5\0\0\0\0\0\0\0", 12},
+        {{.type = JOURNAL_NUMBERS, .uid_next = 1, .recent_from = 2, .modseq = 3},
+         "\1\0\0\0\2\0\0\0\3\0\0\0\0\0\0\0",
+         16},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct buf bytes = buf_make(0);
+        journal_append(&bytes, &rows[i].entry, &uids);
+        assert_int_equal(bytes.length, 12 + rows[i].length);
+        assert_int_equal(octets(bytes.data, 0, 4), crc32c(0, bytes.data + 4, bytes.length - 4));
+        assert_int_equal(octets(bytes.data, 4, 4), i + 2);
+        assert_int_equal(octets(bytes.data, 8, 4), rows[i].length);
+        assert_memory_equal(bytes.data + 12, rows[i].payload, rows[i].length);
+        buf_free(&bytes);
+    }
+    buf_free(&sizes);
+}
+
+/* A torn end, and damage: entries behind what is none. */
+static void test_goes_on(void **state) {
+    (void)state;
+    struct buf bytes = buf_make(0);
+    struct journal_entry entry = {.type = JOURNAL_NUMBERS, .uid_next = 5}, read;
+    size_t offset = 0;
+    journal_append(&bytes, &entry, NULL);
+    size_t first = bytes.length;
+    journal_append(&bytes, &entry, NULL);
+    assert_true(journal_goes_on(buf_str(&bytes), 1));
+    assert_false(journal_goes_on(buf_str(&bytes), first + 1));
+    bytes.data[3] ^= 1;
+    assert_false(journal_next(buf_str(&bytes), &offset, &read));
+    assert_true(journal_goes_on(buf_str(&bytes), offset));
+    buf_truncate(&bytes, bytes.length - 1);
+    assert_false(journal_goes_on(buf_str(&bytes), offset));
+    assert_false(journal_goes_on(STR_EMPTY, 0));
+    buf_free(&bytes);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_header),
-        cmocka_unit_test(test_header_bounds),
-        cmocka_unit_test(test_record),
-        cmocka_unit_test(test_journal),
-        cmocka_unit_test(test_senseless_entries),
-        cmocka_unit_test(test_info),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_page),          cmocka_unit_test(test_page_journal),
+        cmocka_unit_test(test_goes_on),       cmocka_unit_test(test_header),
+        cmocka_unit_test(test_header_bounds), cmocka_unit_test(test_record),
+        cmocka_unit_test(test_journal),       cmocka_unit_test(test_senseless_entries),
+        cmocka_unit_test(test_info),          cmocka_unit_test(test_names),
         cmocka_unit_test(test_paths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
