@@ -174,6 +174,7 @@ static const struct {
     {COPY, "1 \"a b\"", NULL},
     {COPY, "1", "Space expected"},
     {COPY, "1 ", "Mailbox name expected"},
+    {COPY, "1 {3}\r\na\xc2\x84", "Bad mailbox name"},
     {COPY, "1 \"\"", "Mailbox name expected"},
     {COPY, "1 &AOQ", "Bad mailbox name"},
     {COPY, "1 a b", "Nothing more expected"},
