@@ -258,6 +258,10 @@ static enum store_result note_messages(struct folder *target, struct saved *mess
     uint32_t uid = target->state.header.uid_next;
     uint64_t modseq = target->state.header.highest_modseq + 1;
     enum store_result result = STORE_OK;
+    if (count > UINT32_MAX - uid) {
+        failure_set(failure, "the mailbox has no UIDs left");
+        result = STORE_LIMIT;
+    }
     for (size_t i = 0; result == STORE_OK && i < count; i++) {
         struct journal_entry add = {.type = JOURNAL_ADD, .record = messages[i].record};
         result = folder_keyword_bits(target, messages[i].keywords, messages[i].keyword_count, true, &entries,

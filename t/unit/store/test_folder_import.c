@@ -121,6 +121,32 @@ static void test_odd_keywords(void **state) {
     assert_string_equal(fresh_view(INBOX), "4+good+last");
 }
 
+/* The last UID is given once; then there are none. */
+static void test_last_uid(void **state) {
+    (void)state;
+    enum store_result result;
+    struct uid_set uids = {0}, from = {0}, to = {0};
+    uint32_t validity;
+    write_file("mail/dovecot-uidlist", STR("3 V5 N4294967294\n4 :17.a.host\n"));
+    drop("cur/17.a.host:2,");
+    assert_int_equal(save(INBOX, 0, NULL, STR("x\n")), 4294967294);
+    struct folder_saving *saving = folder_save_begin(setup.store, INBOX, &result, &setup.failure);
+    assert_non_null(saving);
+    assert_ok(folder_save_message(saving, 0, NULL, 0, 0, &setup.failure));
+    assert_ok(folder_save_bytes(saving, STR("y\n"), &setup.failure));
+    assert_int_equal(folder_save_commit(&saving, &validity, &uids, &setup.failure), STORE_LIMIT);
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    uid_set_add(&uids, 4, 4);
+    assert_int_equal(folder_copy(folder, &uids, INBOX, false, &validity, &from, &to, &setup.failure), STORE_LIMIT);
+    folder_close(&folder);
+    drop("new/18.b.host");
+    assert_string_equal(fresh_view(INBOX), "4 4294967294");
+    assert_int_equal(count_files("mail/cur"), 2);
+    uid_set_free(&uids);
+    uid_set_free(&from);
+    uid_set_free(&to);
+}
+
 /* A file that is there and cannot be read is a fault of now: nothing is made that would lose the UIDs. */
 static void test_unreadable(void **state) {
     (void)state;
@@ -156,7 +182,7 @@ static void test_never_twice(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         FOLDER_TEST(test_dovecot),      FOLDER_TEST(test_older_lists), FOLDER_TEST(test_no_lists),
-        FOLDER_TEST(test_odd_keywords), FOLDER_TEST(test_unreadable),  FOLDER_TEST(test_never_twice),
+        FOLDER_TEST(test_odd_keywords), FOLDER_TEST(test_unreadable),  FOLDER_TEST(test_never_twice), FOLDER_TEST(test_last_uid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
