@@ -425,7 +425,7 @@ static bool moves(const struct rename_plan *plan, const struct store_entry *entr
 static bool is_taken(const struct rename_plan *plan, struct str name, size_t turn) {
     for (size_t i = 0; i < plan->count; i++)
         if (str_equal(plan->entries[i].name, name))
-            return !(plan->entries[i].attributes & STORE_NO_SELECT) && !(moves(plan, &plan->entries[i]) && i < turn);
+            return !(plan->entries[i].attributes & STORE_NO_SELECT) && !(i < turn && moves(plan, &plan->entries[i]));
     return false;
 }
 
