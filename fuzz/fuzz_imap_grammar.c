@@ -92,7 +92,7 @@ static void check_fetch(struct imap_parser *parser) {
 /* Counts the keys without recursion's depth going beyond what the grammar allows. */
 static size_t count_keys(const struct imap_key *key, unsigned depth) {
     size_t count = 0;
-    check(depth <= IMAP_DEPTH_MAX + 1);
+    check(depth <= IMAP_DEPTH_MAX + 2);
     for (; key; key = key->next) {
         count += 1 + count_keys(key->first, depth + 1);
         check(key->kind != KEY_NOT || (key->first && !key->first->next));

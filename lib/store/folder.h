@@ -145,7 +145,8 @@ MUST_USE enum store_result folder_save_commit(struct folder_saving **saving, uin
                                               struct uid_set *uids, struct failure *failure);
 void folder_save_abandon(struct folder_saving **saving);
 /* Copies messages of a view (by hard links; flags, keywords and dates go along). COPYUID: *from in the order of
- * *to. move: they leave the source as if expunged; no message is ever in neither. */
+ * *to. move: they leave the source as if expunged; no message is ever in neither. What is expunged already, though the
+ * view still shows it, is not moved; copying all of them or none, STORE_GONE. */
 MUST_USE enum store_result folder_copy(struct folder *folder, const struct uid_set *uids, struct str target, bool move,
                                        uint32_t *uid_validity, struct uid_set *from, struct uid_set *to,
                                        struct failure *failure);

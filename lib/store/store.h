@@ -49,6 +49,7 @@ enum store_result {
     STORE_LIMIT,     /* too many folders, keywords, ... */
     STORE_FULL,      /* ENOSPC, EDQUOT of the disk */
     STORE_BROKEN,    /* any other local fault; nothing was promised */
+    STORE_GONE,      /* messages that were to be copied are expunged */
 };
 
 /* options' texts are copied. NULL: failure says why. */

@@ -508,7 +508,11 @@ def test_two_sessions():
         result = two.command("FETCH 1:3 (UID FLAGS)")
         t.is_([answer.split(b" FETCH")[0] for answer in result[1] if b"EXPUNGE" in answer], [], "FETCH tells no expunge")
         t.ok(find(result, rb"^\* 2 FETCH \(UID 2"), "numbers are those of before", result)
-        has(two.command("NOOP"), b"* 1 EXPUNGE", "NOOP tells it")
+        one.command("CREATE other")
+        result = two.command("COPY 1:2 other")
+        starts(result, b"NO [EXPUNGEISSUED]", "COPY of one that is expunged")
+        t.ok(b"* 1 EXPUNGE" in result[1], "and it tells that", result)
+        has(one.command("STATUS other (MESSAGES)"), b"* STATUS other (MESSAGES 0)", "has copied none")
         has(two.command("UID SEARCH ALL"), b"* SEARCH 2 3", "numbers are the new ones")
         path = os.path.join(stand.mail, "new", "1700000000.foreign.example")
         with open(path + ".part", "wb") as file:

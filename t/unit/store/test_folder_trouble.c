@@ -217,11 +217,42 @@ static void test_restore_view(void **state) {
     }
 }
 
+/* What another session has expunged cannot be copied, and is not moved. */
+static void test_copy_gone(void **state) {
+    (void)state;
+    struct uid_set uids = uids_of("1:3"), from = {0}, to = {0};
+    struct buf text = buf_make(0), path = buf_make(0);
+    uint32_t validity = 0;
+    assert_ok(store_create(setup.store, STR("other"), 0, NULL, &setup.failure));
+    save_some(INBOX, 3);
+    struct folder *view = open_folder(INBOX, FOLDER_READ_WRITE), *other = open_folder(INBOX, FOLDER_READ_WRITE);
+    expunge(other, "2");
+    assert_int_equal(folder_copy(view, &uids, STR("other"), false, &validity, &from, &to, &setup.failure), STORE_GONE);
+    assert_string_equal(fresh_view(STR("other")), "");
+    assert_int_equal(count_files("mail/.other/cur"), 0);
+    path_of(other, 3, &path);
+    assert_int_equal(unlinkat(setup.directory, buf_string(&path), 0),
+                     0); /* and one whose file another program has removed */
+    assert_ok(folder_copy(view, &uids, STR("other"), true, &validity, &from, &to, &setup.failure));
+    uid_set_format(&from, &text);
+    assert_text(buf_str(&text), "1");
+    assert_string_equal(fresh_view(STR("other")), "1");
+    assert_string_equal(fresh_view(INBOX), "");
+    assert_string_equal(sync_text(view, false), "-3 -2 -1");
+    folder_close(&view);
+    folder_close(&other);
+    uid_set_free(&uids);
+    uid_set_free(&from);
+    uid_set_free(&to);
+    buf_free(&text);
+    buf_free(&path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         FOLDER_TEST(test_missing),         FOLDER_TEST(test_damaged),    FOLDER_TEST(test_torn),
         FOLDER_TEST(test_damaged_journal), FOLDER_TEST(test_compaction), FOLDER_TEST(test_compaction_keeps),
-        FOLDER_TEST(test_restore_view),
+        FOLDER_TEST(test_restore_view),    FOLDER_TEST(test_copy_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
