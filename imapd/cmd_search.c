@@ -6,18 +6,6 @@ static uint32_t number_of(const struct imap_session *session, uint32_t sequence)
     return session->uid_command ? folder_uid(session->folder, sequence) : sequence;
 }
 
-/* What SAVE remembers: all, or the ends that were asked for alone (RFC 5182 2.1). */
-static void save(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
-    unsigned ends = search->returns & (RETURN_MIN | RETURN_MAX);
-    bool only_ends = ends && !(search->returns & (RETURN_ALL | RETURN_COUNT));
-    uid_set_clear(&session->saved);
-    for (size_t i = 0; i < result->count; i++) {
-        bool is_end = ((ends & RETURN_MIN) && i == 0) || ((ends & RETURN_MAX) && i == result->count - 1);
-        uint32_t uid = folder_uid(session->folder, result->sequences[i]);
-        if (!only_ends || is_end) uid_set_add(&session->saved, uid, uid);
-    }
-}
-
 static void say_set(struct imap_session *session, const char *name, const struct search_result *result, size_t from, size_t to) {
     struct uid_set set = {0};
     struct buf text = buf_make(0);
@@ -79,7 +67,7 @@ IMAP_COMMAND(cmd_search) {
         if (search.returns & RETURN_SAVE) uid_set_clear(&session->saved);
         return bad;
     }
-    if (search.returns & RETURN_SAVE) save(session, &search, &result);
+    imap_search_save(session, &search, &result);
     /* IMAP4rev2 answers ESEARCH always. */
     if (!search.extended && (session->features & FEATURE_REV2)) {
         search.extended = true;

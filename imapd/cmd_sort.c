@@ -153,9 +153,13 @@ IMAP_COMMAND(cmd_sort) {
     (void)uid;
     if (!imap_parse_sort(parser, &search)) return imap_bad(parser);
     if (search.has_modseq) imap_use_condstore(session);
-    if (!imap_search_run(session, &search, &result, &bad)) return bad;
+    if (!imap_search_run(session, &search, &result, &bad)) {
+        if (search.returns & RETURN_SAVE) uid_set_clear(&session->saved);
+        return bad;
+    }
     bool good = sort(session, &search, &result);
-    if (good) say_sorted(session, &search, &result);
+    if (good) imap_search_save(session, &search, &result);
+    if (good && search.returns != RETURN_SAVE) say_sorted(session, &search, &result);
     cache_flush(session->store);
     MEMORY_FREE(result.sequences);
     return good ? imap_ok("Done") : imap_no("LIMIT", "Too many messages to sort");

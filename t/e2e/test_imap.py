@@ -275,6 +275,11 @@ def test_sort_thread():
         for asked, answer in (("1:2", b"3,1"), ("2:9", b"1,2"), ("-1:-1", b"2"), ("-2:-3", b"3,1"), ("4:5", b"NIL")):
             result = client.command(f"SORT RETURN (COUNT PARTIAL {asked}) (DATE) UTF-8 ALL")
             t.ok(find(result, rb"^\* ESEARCH \(TAG \S+\) COUNT 3 PARTIAL \(%s %s\)$" % (asked.encode(), answer)), f"SORT PARTIAL {asked}", result)
+        for returns, saved in (("SAVE", b" 1 2 3"), ("SAVE MIN", b" 3"), ("SAVE MAX PARTIAL 1:1", b" 2 3"), ("SAVE PARTIAL 2:2", b" 1"), ("SAVE COUNT PARTIAL 2:2", b" 1 2 3"),
+                               ("SAVE PARTIAL 9:9", b"")):
+            result = client.command(f"SORT RETURN ({returns}) (DATE) UTF-8 ALL")
+            t.ok(bool(result[1]) == (returns != "SAVE"), f"SORT {returns}: an answer if more is asked", result)
+            has(client.command("SEARCH $"), b"* SEARCH" + saved, f"SORT {returns}: $")
         has(client.command("THREAD REFERENCES UTF-8 ALL"), b"* THREAD (3)(1 2)", "THREAD=REFERENCES")
         t.ok(find(client.command("THREAD REFS UTF-8 ALL"), rb"^\* THREAD (\(3\)\(1 2\)|\(1 2\)\(3\))$"), "THREAD=REFS")
         has(client.command("THREAD ORDEREDSUBJECT UTF-8 ALL"), b"* THREAD (3)(1 2)", "THREAD=ORDEREDSUBJECT")
