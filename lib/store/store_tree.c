@@ -348,6 +348,18 @@ static bool move_aside(struct store *store, const char *directory, char *aside, 
     return false;
 }
 
+/* What is left of mailboxes that were deleted, by us or by processes that died on the way. */
+static void remove_deleted(struct store *store) {
+    struct failure ignored = {0};
+    int copy = openat(store->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = copy < 0 ? NULL : fdopendir(copy);
+    if (!directory && copy >= 0) close(copy);
+    for (struct dirent *entry; directory && (entry = readdir(directory));)
+        if (str_starts(str_from(entry->d_name), STR("..tern-deleted.")))
+            (void)!remove_tree(store->root, entry->d_name, 2, &ignored); /* the next deletion tries again */
+    if (directory) closedir(directory);
+}
+
 enum store_result store_delete(struct store *store, struct str name, struct failure *failure) {
     struct buf directory = buf_make(0);
     char aside[64];
@@ -366,8 +378,7 @@ enum store_result store_delete(struct store *store, struct str name, struct fail
         int lock = store_lock(store, failure);
         if (lock < 0 || !store_set_special(store, name, 0, failure)) result = folder_trouble(failure);
         if (lock >= 0) close(lock);
-        struct failure ignored = {0};
-        if (!remove_tree(store->root, aside, 2, &ignored)) failure_set(failure, "files of the mailbox are left in %s", aside);
+        remove_deleted(store);
     }
     buf_free(&directory);
     return result;

@@ -111,6 +111,10 @@ static void test_delete_leftovers(void **state) {
     assert_string_equal(tree(), "INBOX a");
     assert_ok(delete ("a"));
     assert_string_equal(tree(), "INBOX");
+    for (unsigned long long i = 1; i < setup.store->unique + 2; i++) { /* and goes with the next */
+        snprintf(path, sizeof path, "mail/..tern-deleted.%d.%llu", (int)getpid(), i);
+        assert_false(is_there(path));
+    }
 }
 
 static void test_rename(void **state) {
