@@ -33,6 +33,7 @@ ROLES = {
     "pam": ("pam", "empty", True),
     "pam-checker": (None, "/", False),
     "imapd": ("imapd", "empty", True),
+    "pop3d": ("pop3d", "empty", True),
     "mailbox": (None, "/", True),
     "log": ("log", None, True),
 }
