@@ -35,7 +35,7 @@ static enum pop3_lock check_delay(int file, unsigned login_delay, struct failure
     ssize_t length = pread(file, text, sizeof text, 0);
     bool known = length > 0 && str_to_u64(str_trim(str_make(text, (size_t)length)), INT64_MAX, &last);
     if (known && (int64_t)last <= now && now - (int64_t)last < (int64_t)login_delay) return LOCK_TOO_SOON;
-    int size = snprintf(text, sizeof text, "%020lld\n", (long long)now);
+    int size = snprintf(text, sizeof text, "%lld\n", (long long)now);
     if (pwrite(file, text, (size_t)size, 0) == size) return LOCK_TAKEN;
     failure_set_errno(failure, errno ? errno : ENOSPC, "cannot write " LOCK_FILE);
     return LOCK_FAILED;
