@@ -16,6 +16,7 @@ include fuzz/service.mk
 include fuzz/client.mk
 include fuzz/smtpd.mk
 include fuzz/auth.mk
+include fuzz/pop3d.mk
 
 FUZZ_SECONDS = 60
 FUZZ_CORPUS = fuzz-corpus
@@ -58,6 +59,7 @@ PARSERS = lib/base/str.c \
 	lib/table/texthash_table.c \
 	lib/queue/login_usage.c lib/queue/queue_file.c lib/queue/record.c lib/service/ipc_codec.c lib/base/log_line.c \
 	smtp/content.c smtp/next_hop.c smtp/token_grant.c smtp/tls_policy.c smtp/tls_dane_read.c \
+	pop3d/pop3_line.c pop3d/uidl.c \
 	auth/sasl_message.c auth/sasl_prepare.c auth/account_line.c auth/failures.c \
 	smtpd/content_scan.c smtpd/content_header.c smtpd/access_action.c smtpd/restriction_list.c
 

@@ -144,12 +144,13 @@ def empty(tern, user="ada"):
     client.close()
 
 
-def sessions():
+def sessions(tern):
+    """This instance's sessions' processes."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/comm") as file:
-                if file.read().strip() == "pop3-session":
+                if file.read().strip() == "pop3-session" and os.readlink(f"/proc/{pid}/exe").startswith(str(tern.libexec)):
                     found.append(int(pid))
         except OSError:
             pass
@@ -367,7 +368,7 @@ def kills(tern):
     client = Pop(tern, "ada")
     client.command("DELE 1")
     client.command("DELE 2")
-    for pid in sessions():
+    for pid in sessions(tern):
         os.kill(pid, signal.SIGKILL)
     t.ok(client.at_end() is not None, "kill -9 before QUIT ends the connection")
     t.is_(len(files(tern)), 2, "and deletes nothing")
@@ -379,7 +380,7 @@ def kills(tern):
         client.send(b"".join(b"DELE %d\r\n" % number for number in range(1, 31)))
         for _ in range(30):
             client.line()
-        pids = sessions()
+        pids = sessions(tern)
         client.send(b"QUIT\r\n")
         time.sleep(attempt * 0.0004)
         for pid in pids:
@@ -388,7 +389,7 @@ def kills(tern):
             except ProcessLookupError:
                 pass
         said = client.at_end() or b""
-        t.wait_for(lambda: not sessions())
+        t.wait_for(lambda: not sessions(tern))
         again = Pop(tern, "ada")
         left = int(again.command("STAT").split()[1])
         bodies = [again.message(f"RETR {number}") for number in range(1, left + 1)]
@@ -396,7 +397,7 @@ def kills(tern):
         if left not in (10, 40) or (b"+OK Bye" in said and left != 10) or any(body.startswith(b"-ERR") for body in bodies):
             wrong.append((attempt, left, said))
         again.close()
-        t.wait_for(lambda: not sessions())
+        t.wait_for(lambda: not sessions(tern))
         empty(tern)
     t.is_(wrong, [], f"kill -9 during QUIT: all that was marked goes, or nothing (left: {outcomes})")
 
