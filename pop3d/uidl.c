@@ -55,12 +55,17 @@ bool pop3_uidl_wants_name(struct str format) {
     return false;
 }
 
+/* By hand: UIDL of a large mailbox is nothing but this. */
 static void append_number(const struct word *word, uint32_t number, struct buf *text) {
-    int width = (int)word->width;
-    if (word->hexadecimal)
-        word->zeroes ? buf_printf(text, "%0*x", width, number) : buf_printf(text, "%*x", width, number);
-    else
-        word->zeroes ? buf_printf(text, "%0*u", width, number) : buf_printf(text, "%*u", width, number);
+    char digits[WIDTH_MAX];
+    unsigned base = word->hexadecimal ? 16 : 10, at = sizeof digits;
+    do {
+        digits[--at] = "0123456789abcdef"[number % base];
+        number /= base;
+    } while (number > 0);
+    while (sizeof digits - at < word->width)
+        digits[--at] = word->zeroes ? '0' : ' ';
+    buf_append_bytes(text, digits + at, sizeof digits - at);
 }
 
 void pop3_uidl_append(struct str format, uint32_t uid, uint32_t uid_validity, struct str file_name, struct buf *text) {
