@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import poplib
+import pwd
 import re
 import shutil
 import signal
@@ -178,14 +179,14 @@ def front(tern):
     t.is_(client.command("QUIT"), b"+OK Bye", "QUIT before the login")
     t.is_(client.at_end(), b"", "ends it")
     client = Pop(tern)
-    for _ in range(12):
-        client.send(b"FOO\r\n")
+    client.send(b"FOO\r\n" * 10)
     t.ok(b"Too many" in (client.at_end() or b""), "ten bad commands before the login end it")
     for bad, name in ((b"USER a\0b\r\n", "NUL"), (b"USER a\nPASS b\r\n", "a bare LF"), (b"USER " + b"x" * 20000 + b"\r\n", "a long line")):
         client = Pop(tern)
         client.send(bad)
         said = client.at_end()
-        t.ok(said is not None and said.startswith(b"-ERR"), f"{name} before the login ends it", said)
+        # A reset, for what was not read of a long line, may overtake the answer.
+        t.ok(said is not None and (said.startswith(b"-ERR") or (not said and len(bad) > 1000)), f"{name} before the login ends it", said)
 
 
 def logins(tern):
@@ -198,8 +199,7 @@ def logins(tern):
     client.command("QUIT")
     t.ok(Pop(tern, "nobody").login.startswith(b"-ERR [AUTH] "), "nobody's login")
     client = Pop(tern)
-    for _ in range(5):
-        client.send(b"USER ada@example.test\r\nPASS wrong\r\n")
+    client.send(b"USER ada@example.test\r\nPASS wrong\r\n" * 5)
     t.is_((client.at_end() or b"").count(b"[AUTH]"), 5, "five wrong logins end the connection")
     right = base64.b64encode(b"\0ada@example.test\0secret").decode()
     client = Pop(tern)
@@ -289,8 +289,7 @@ def commands(tern):
     client = Pop(tern, "ada")
     t.is_([line.split()[1] for line in client.many("UIDL")[1]][:2], [line.split()[1] for line in uidl[1:3]], "unique IDs stay")
     t.is_(int(client.command("STAT").split()[1]), 3, "QUIT deletes what was marked")
-    for _ in range(25):
-        client.send(b"FOO\r\n")
+    client.send(b"FOO\r\n" * 20)
     t.ok(b"Too many" in (client.at_end() or b""), "twenty bad commands end a session")
     imap.close()
     empty(tern)
@@ -510,6 +509,39 @@ def parameters():
         tern.stop()
 
 
+def moved(form):
+    """A mailbox that was Dovecot's: what Dovecot's own POP3 says of it, and what ours does."""
+    program = "/usr/lib/dovecot/pop3"
+    if not os.access(program, os.X_OK) or not t.is_root():
+        return
+    with t.Instance(settings=["pop3_uidl_format=" + form] if form else []) as tern:
+        tern.add_user("ada")
+        drop(tern, numbered(12))
+        owner = maildir(tern).stat()
+        run, settings = tern.top / "dovecot", tern.top / "dovecot.conf"
+        run.mkdir()
+        os.chown(run, owner.st_uid, owner.st_gid)
+        tern.top.chmod(0o755)
+        settings.write_text(f"protocols = pop3\nbase_dir = {run}\nmail_location = maildir:{maildir(tern)}\nssl = no\nlog_path = /dev/stderr\n"
+                            f"first_valid_uid = 1\nmail_home = {run}\n" + (f"pop3_uidl_format = {form}\n" if form else ""))
+        name = pwd.getpwuid(owner.st_uid).pw_name
+        result = subprocess.run(["setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", program, "-c", settings],
+                                input=b"LIST\r\nUIDL\r\nDELE 2\r\nQUIT\r\n", capture_output=True, timeout=30,
+                                env={"PATH": "/usr/bin:/bin", "USER": name, "HOME": str(run)})
+        theirs = [part.split(b"\r\n")[1:-1] for part in result.stdout.split(b".\r\n")[:2]]
+        theirs[0].pop(0) if theirs[0][0].startswith(b"+OK") else None
+        tern.start()
+        client = Pop(tern, "ada")
+        ours = [client.many(command)[1] for command in ("LIST", "UIDL")]
+        client.close()
+        theirs, ours = ([[line.split()[1] for line in part] for part in parts] for parts in (theirs, ours))
+        for part in theirs:
+            del part[1]
+        t.ok(len(theirs[1]) == 11 and ours == theirs, f"moved from Dovecot, {form or 'its default'}: the same sizes and unique IDs",
+             (ours, theirs, result.stderr))
+        tern.stop()
+
+
 with t.Instance(tls=True, settings=["auth_failure_delay=0", "auth_ban_exceptions=127.0.0.0/8"]) as tern:
     tern.add_user("ada")
     (tern.etc / "users.passwd").write_text("ada@example.test:{PLAIN}secret\n")  # SCRAM is offered where it can work for all
@@ -523,4 +555,6 @@ with t.Instance(tls=True, settings=["auth_failure_delay=0", "auth_ban_exceptions
     tern.stop()
 bans()
 parameters()
+for wanted in (None, "%f", "%v-%u", "%v.%u"):
+    moved(wanted)
 t.done()
