@@ -363,6 +363,28 @@ def two(tern):
     right_after.command("QUIT")
 
 
+def foreign(tern):
+    """Another program renames files under a session."""
+    empty(tern)
+    drop(tern, numbered(4))
+    client = Pop(tern, "ada")
+    client.command("DELE 1")
+    box = maildir(tern)
+    for name in os.listdir(box / "new"):
+        os.rename(box / "new" / name, box / "cur" / f"{name}:2,S")
+    client.command("DELE 2")
+    client.command("QUIT")
+    again = Pop(tern, "ada")
+    t.is_(again.command("STAT").split()[1], b"2", "what was renamed by another program meanwhile is deleted all the same")
+    t.is_(len(files(tern)), 2, "with its file")
+    for name in os.listdir(box / "cur"):
+        os.rename(box / "cur" / name, box / "cur" / name.replace(":2,S", ":2,FS"))
+    t.is_(again.message("RETR 2"), crlf(numbered(4)[3]), "and read")
+    again.close()
+    t.wait_for(lambda: not sessions(tern))
+    drop(tern, numbered(2))  # for the next part
+
+
 def kills(tern):
     client = Pop(tern, "ada")
     client.command("DELE 1")
@@ -370,7 +392,7 @@ def kills(tern):
     for pid in sessions(tern):
         os.kill(pid, signal.SIGKILL)
     t.ok(client.at_end() is not None, "kill -9 before QUIT ends the connection")
-    t.is_(len(files(tern)), 2, "and deletes nothing")
+    t.is_(len(files(tern)), 4, "and deletes nothing")
     empty(tern)
     wrong, outcomes = [], set()
     for attempt in range(24):
@@ -546,7 +568,7 @@ with t.Instance(tls=True, settings=["auth_failure_delay=0", "auth_ban_exceptions
     tern.add_user("ada")
     (tern.etc / "users.passwd").write_text("ada@example.test:{PLAIN}secret\n")  # SCRAM is offered where it can work for all
     tern.start()
-    for part in (front, logins, tls, commands, content, pipelining, two, kills, peers):
+    for part in (front, logins, tls, commands, content, pipelining, two, foreign, kills, peers):
         part(tern)
     log = tern.log()
     t.ok("login: user=<ada@example.test>, method=PLAIN, rip=127.0.0.1, TLS" in log, "the log says who came, and how")
