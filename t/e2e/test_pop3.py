@@ -329,6 +329,20 @@ def content(tern):
     peer.quit()
     empty(tern)
     t.is_(files(tern), [], "all are deleted")
+    box = maildir(tern)
+    for number, message in enumerate(numbered(3)):
+        path = box / "new" / f"17000000{number:02}.M1.far,S={len(message)},W={len(crlf(message))}"
+        path.write_bytes(message)
+        path.chmod(0)  # whoever opens it is refused
+        os.chown(path, box.stat().st_uid, box.stat().st_gid)
+    client = Pop(tern, "ada")
+    t.is_([int(line.split()[1]) for line in client.many("LIST")[1]], [len(crlf(message)) for message in numbered(3)],
+          "LIST opens no file whose name says its size")
+    t.is_(len(client.many("UIDL")[1]), 3, "nor does UIDL")
+    t.ok(client.command("RETR 1").startswith(b"-ERR [SYS/TEMP]"), "RETR of a file that cannot be opened")
+    t.ok(client.command("TOP 1 0").startswith(b"-ERR [SYS/TEMP]"), "and TOP")
+    client.command("QUIT")
+    empty(tern)
 
 
 def pipelining(tern):
