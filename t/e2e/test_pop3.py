@@ -3,6 +3,7 @@
 sessions, what a message looks like on the wire; fetchmail, getmail and mpop for real."""
 
 import base64
+import ctypes
 import json
 import os
 import poplib
@@ -377,6 +378,29 @@ def two(tern):
     right_after.command("QUIT")
 
 
+def no_delay(tern):
+    """The end of a long answer does not wait for an acknowledgement: TCP_NODELAY of the session's own socket."""
+    if not t.is_root():
+        return
+    client = Pop(tern, "ada")
+    pid = os.pidfd_open(sessions(tern)[0])
+    found = []
+    for number in range(3, 64):
+        taken = ctypes.CDLL(None, use_errno=True).syscall(438, pid, number, 0)  # pidfd_getfd
+        if taken < 0:
+            continue
+        try:
+            with socket.socket(fileno=os.dup(taken)) as copy:
+                if copy.family == socket.AF_INET:
+                    found.append(copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        except OSError:
+            pass
+        os.close(taken)
+    os.close(pid)
+    t.is_(found, [1], "a session's connection sends at once")
+    client.command("QUIT")
+
+
 def foreign(tern):
     """Another program renames files under a session."""
     empty(tern)
@@ -582,7 +606,7 @@ with t.Instance(tls=True, settings=["auth_failure_delay=0", "auth_ban_exceptions
     tern.add_user("ada")
     (tern.etc / "users.passwd").write_text("ada@example.test:{PLAIN}secret\n")  # SCRAM is offered where it can work for all
     tern.start()
-    for part in (front, logins, tls, commands, content, pipelining, two, foreign, kills, peers):
+    for part in (front, logins, tls, commands, content, pipelining, two, no_delay, foreign, kills, peers):
         part(tern)
     log = tern.log()
     t.ok("login: user=<ada@example.test>, method=PLAIN, rip=127.0.0.1, TLS" in log, "the log says who came, and how")
