@@ -76,6 +76,8 @@ unsigned folder_keyword_count(const struct folder *folder);
 MUST_USE bool folder_expunged_since(const struct folder *folder, uint64_t modseq, struct uid_set *uids);
 /* The open file of a message, read-only, or -1: *result STORE_MISSING if another program has removed it. */
 int folder_message_file(struct folder *folder, uint32_t sequence, enum store_result *result, struct failure *failure);
+/* Appends the name of a message's file, without folder and flags. */
+void folder_file_name(const struct folder *folder, uint32_t sequence, struct buf *name);
 /* Counts the CR LF size if it is not known, and remembers it. */
 MUST_USE bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *size, struct failure *failure);
 
@@ -128,6 +130,10 @@ MUST_USE enum store_result folder_store(struct folder *folder, const struct uid_
                                         struct failure *failure);
 /* Expunges the \Deleted ones among uids (NULL: all). They leave the view at the next folder_sync. */
 MUST_USE enum store_result folder_expunge(struct folder *folder, const struct uid_set *uids, struct failure *failure);
+
+/* Expunges these, whatever their flags, by one entry of the journal. They leave the view at the next folder_sync; those
+ * that are gone already do not matter. */
+MUST_USE enum store_result folder_remove(struct folder *folder, const struct uid_set *uids, struct failure *failure);
 
 /* Saving: begin, write, then commit one or several together: all are there whole and durable, with UIDs, or none is. */
 struct folder_saving;

@@ -3,6 +3,7 @@
  *   ROOT/                    the INBOX: cur/ new/ tmp/, and of tern's files
  *     tern-mailbox           the folder's truth: UIDs, keywords, modseqs, what has changed since (folder_file.h)
  *     tern-lock              who changes something holds it (flock)
+ *     tern-pop3              a POP3 session holds it; the date of the last login, if there is pop3_login_delay
  *   ROOT/.Name.Sub/          the same for the folder Name/Sub, and an empty file maildirfolder
  *   ROOT/subscriptions       names, one a line, as Dovecot 2.x writes it
  *   ROOT/tern-special-use    "\Sent Name" a line
