@@ -30,10 +30,8 @@ static bool is_known(const struct usage *usage, struct str root) {
     return usage->root && str_equal(str_from(usage->root), root) && deadline_left(usage->until) > 0;
 }
 
-static bool fits(const struct config *config, const struct ipc_local_work *work, const struct usage *usage, uint64_t octets,
-                 unsigned messages) {
+static bool fits(const struct config *config, const struct ipc_local_work *work, const struct usage *usage, uint64_t octets) {
     uint64_t limit = work->quota_storage, grace = limit / 100 * (uint64_t)config->mail_quota_grace;
-    (void)messages;
     if (work->quota_messages && usage->messages >= work->quota_messages) return false;
     if (limit == 0) return true;
     if (usage->octets >= limit) return false;
@@ -43,7 +41,7 @@ static bool fits(const struct config *config, const struct ipc_local_work *work,
 /* Claims from a usage that is known; mutex held. */
 static bool claim_from(const struct config *config, const struct ipc_local_work *work, struct usage *usage, uint64_t octets,
                        unsigned messages, struct quota_claim *claim) {
-    if (!fits(config, work, usage, octets, messages)) return false;
+    if (!fits(config, work, usage, octets)) return false;
     *claim = (struct quota_claim){.octets = octets, .octets_before = usage->octets, .messages_before = usage->messages,
                                   .made = messages > 0};
     if (messages > 0) {
@@ -99,7 +97,7 @@ void quota_release(const struct ipc_local_work *work, const struct quota_claim *
 /* ---- warnings */
 
 static bool crosses(uint64_t before, uint64_t added, uint64_t limit, uint64_t percent) {
-    uint64_t mark = limit / 100 * percent + limit % 100 * percent / 100;
+    uint64_t mark = limit / 100 * percent + (limit % 100 * percent + 99) / 100;
     return limit > 0 && before < mark && before + added >= mark;
 }
 
