@@ -168,6 +168,7 @@ static bool start(struct service *service, struct failure *failure) {
     if (lookup->config->mail_account_domains.length) {
         lookup->auth = service_client(service, "auth", NULL, NULL);
         lookup->local = service_client(service, "local", NULL, NULL);
+        lookup->virtual = service_client(service, "virtual", NULL, NULL);
     }
     lookup_open_tables(lookup);
     return true;

@@ -58,7 +58,7 @@ struct lookup {
     struct endpoint *interfaces; /* this machine's addresses */
     size_t interface_count;
     bool refreshing;
-    struct ipc_client *auth, *local; /* of mail_account.c; NULL in tests */
+    struct ipc_client *auth, *local, *virtual; /* of mail_account.c; NULL in tests */
 #define MEMBER(name) struct table_maps *name;
     LOOKUP_MAPS(MEMBER)
 #undef MEMBER

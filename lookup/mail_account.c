@@ -64,6 +64,15 @@ bool lookup_account(struct lookup *lookup, const struct subject *subject, struct
     return true;
 }
 
+/* Who delivers there: it knows what it has delivered lately. */
+static bool agent_of(struct lookup *lookup, struct str domain, struct ipc_client **agent, struct failure *failure) {
+    enum address_class class;
+    if (!lookup_classify(lookup, domain, &class, failure)) return false;
+    struct str transport = class == CLASS_LOCAL ? lookup->config->local_transport : lookup->config->virtual_transport;
+    *agent = str_starts(transport, STR("virtual")) ? lookup->virtual : lookup->local;
+    return *agent != NULL;
+}
+
 bool lookup_quota(struct lookup *lookup, const struct ipc_lookup_quota *question, struct arena *arena,
                   struct ipc_lookup_quota_found *answer, struct failure *failure) {
     struct subject subject;
@@ -77,8 +86,9 @@ bool lookup_quota(struct lookup *lookup, const struct ipc_lookup_quota *question
     struct ipc_local_quota asked = {.root = account.mailbox, .uid = account.uid, .gid = account.gid,
                                     .quota_storage = account.quota_storage, .quota_messages = account.quota_messages,
                                     .size = question->size};
-    if (!lookup->local ||
-        !ask(lookup->local, IPC_LOCAL_QUOTA, &asked, IPC_LOOKUP_QUOTA_FOUND, LOCAL_TIME, arena, &reply, failure))
+    struct ipc_client *agent;
+    if (!agent_of(lookup, subject.domain, &agent, failure) ||
+        !ask(agent, IPC_LOCAL_QUOTA, &asked, IPC_LOOKUP_QUOTA_FOUND, LOCAL_TIME, arena, &reply, failure))
         return false;
     *answer = *(const struct ipc_lookup_quota_found *)reply.message;
     return true;
