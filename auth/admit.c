@@ -209,9 +209,7 @@ void admit_tell_account(struct ipc_request *request, struct auth *auth) {
     bool good = true;
     if (found == SOURCE_RETRY) {
         good = false;
-    } else if (found == SOURCE_DISABLED) {
-        good = failure_set(&failure, "the account is disabled");
-    } else if (found == SOURCE_FOUND) {
+    } else if (found == SOURCE_FOUND || found == SOURCE_DISABLED) { /* who may not come in gets mail all the same */
         struct str login = account.login.length ? account.login : name;
         good = find_place(auth, &account, login, &place, request->arena, &root, &failure);
         if (good)

@@ -97,12 +97,16 @@ def plain():
         for extension, folder in (("Lists/tern", "Lists/tern"), ("a.b", "a.b"), ("Junk", "Junk")):
             t.is_(give(tern, f"bob+{extension}@example.test", letter(f"to {extension}"))[0], 250, f"+{extension} is taken")
             t.is_(subjects(tern, "bob", f'"{folder}"'), [f"to {extension}"], f"and lies in {folder}")
+        only_password(tern, "eve", "nologin")
+        t.ok(t.wait_for(lambda: give(tern, "eve@example.test", letter("shut"))[0] == 250), "who may not log in gets mail")
+        t.ok(tern.wait_stored("eve"), "it is stored")
+        tern.wait_empty()
         before = folders(tern, "bob")
         for extension in ("new", "../../up", ".", "..", "a..b", "cur", "%2e%2e", "x/../y", "inbox"):
             t.is_(give(tern, f'"bob+{extension}"@example.test', letter(f"odd {extension}"))[0], 250, f"+{extension} is taken")
         t.is_(len([one for one in subjects(tern, "bob") if one.startswith("odd ")]), 9, "and lies in INBOX")
         t.is_(folders(tern, "bob"), before, "no mailbox was made")
-        t.is_(sorted(path.name for path in (tern.mail / "example.test").iterdir()), ["ada", "bob"], "nor a directory elsewhere")
+        t.is_(sorted(path.name for path in (tern.mail / "example.test").iterdir()), ["ada", "bob", "eve"], "nor a directory elsewhere")
         tern.set("mail_subaddress = create")
         tern.run("reload")
         t.wait_for(lambda: (give(tern, "bob+New/one@example.test", letter("made"))[0] == 250
