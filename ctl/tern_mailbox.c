@@ -30,15 +30,16 @@ struct work {
 };
 
 static int usage(void) {
-    tern_complain("usage: tern mailbox [--json] list USER | status USER [MAILBOX] | create USER MAILBOX | delete USER MAILBOX | "
-                  "rename USER MAILBOX NEW | rebuild USER [MAILBOX]");
+    tern_complain(
+        "usage: tern mailbox [--json] list USER | status USER [MAILBOX] | create USER MAILBOX | delete USER MAILBOX | "
+        "rename USER MAILBOX NEW | rebuild USER [MAILBOX]");
     return 64;
 }
 
 /* ---- whose */
 
-static bool ask_auth(const struct config *config, const char *name, struct arena *arena, const struct ipc_auth_account_found **found,
-                     struct failure *failure) {
+static bool ask_auth(const struct config *config, const char *name, struct arena *arena,
+                     const struct ipc_auth_account_found **found, struct failure *failure) {
     struct buf path = buf_make(4096);
     struct ipc_auth_account question = {.name = str_from(name)};
     struct ipc_reply reply = {.descriptor = -1};
@@ -46,8 +47,8 @@ static bool ask_auth(const struct config *config, const char *name, struct arena
     int socket = ipc_connect_path(buf_string(&path), failure);
     buf_free(&path);
     if (socket < 0) return failure_prefix(failure, "auth cannot be asked (is tern running?)");
-    enum ipc_result result =
-        ipc_ask_blocking(socket, IPC_AUTH_ACCOUNT, &question, -1, IPC_AUTH_ACCOUNT_FOUND, PATIENCE, arena, &reply, failure);
+    enum ipc_result result = ipc_ask_blocking(socket, IPC_AUTH_ACCOUNT, &question, -1, IPC_AUTH_ACCOUNT_FOUND, PATIENCE,
+                                              arena, &reply, failure);
     close(socket);
     if (result == IPC_REFUSED) {
         const struct ipc_failed *failed = reply.message;
@@ -60,9 +61,14 @@ static bool ask_auth(const struct config *config, const char *name, struct arena
 
 static struct store *open_store(const struct config *config, const struct ipc_auth_account_found *account, bool create,
                                 struct failure *failure) {
-    struct store_options options = {.root = account->root, .cache = STR_EMPTY, .boot = STR_EMPTY, .host = config->myhostname,
-                                    .quota_storage = account->quota_storage, .quota_messages = account->quota_messages,
-                                    .auto_folders = config->mail_auto_folders, .create = create};
+    struct store_options options = {.root = account->root,
+                                    .cache = STR_EMPTY,
+                                    .boot = STR_EMPTY,
+                                    .host = config->myhostname,
+                                    .quota_storage = account->quota_storage,
+                                    .quota_messages = account->quota_messages,
+                                    .auto_folders = config->mail_auto_folders,
+                                    .create = create};
     if (account->uid == 0) {
         failure_set(failure, "its mailbox belongs to root");
         return NULL;
@@ -79,7 +85,8 @@ static const char *shown(char text[TEXT_MAX], struct str name) {
 }
 
 static const char *special_word(unsigned attributes) {
-    static const char *const words[] = {"\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash", "\\Important"};
+    static const char *const words[] = {"\\All",  "\\Archive", "\\Drafts", "\\Flagged",
+                                        "\\Junk", "\\Sent",    "\\Trash",  "\\Important"};
     for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
         if (attributes & (1U << (STORE_SPECIAL_SHIFT + i))) return words[i];
     return "";
@@ -96,8 +103,9 @@ static bool list(struct work *work) {
         bool there = !(entries[i].attributes & (STORE_NO_SELECT | STORE_NON_EXISTENT));
         shown(text, entries[i].name);
         if (work->json)
-            json_array_append_new(work->json, json_pack("{s:s, s:b, s:b, s:s}", "name", text, "selectable", there, "subscribed",
-                                                        subscribed, "special_use", special_word(entries[i].attributes)));
+            json_array_append_new(work->json,
+                                  json_pack("{s:s, s:b, s:b, s:s}", "name", text, "selectable", there, "subscribed",
+                                            subscribed, "special_use", special_word(entries[i].attributes)));
         else if (there)
             printf("%s\n", text);
     }
@@ -118,8 +126,8 @@ static bool status_of(struct work *work, struct str name) {
                                         (json_int_t)status.uid_next, "uid_validity", (json_int_t)status.uid_validity,
                                         "highest_modseq", (json_int_t)status.highest_modseq));
     else
-        printf("%-30s messages=%u unseen=%u size=%llu uidnext=%u uidvalidity=%u highestmodseq=%llu\n", text, status.messages,
-               status.unseen, (unsigned long long)status.size, status.uid_next, status.uid_validity,
+        printf("%-30s messages=%u unseen=%u size=%llu uidnext=%u uidvalidity=%u highestmodseq=%llu\n", text,
+               status.messages, status.unseen, (unsigned long long)status.size, status.uid_next, status.uid_validity,
                (unsigned long long)status.highest_modseq);
     return true;
 }
@@ -160,7 +168,8 @@ static bool remove_cache(struct work *work) {
     if (cache < 0) return errno == ENOENT || failure_set_errno(&work->failure, errno, "cannot open the cache");
     bool good = true;
     for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
-        if (unlinkat(cache, files[i], 0) < 0 && errno != ENOENT) good = failure_set_errno(&work->failure, errno, "cannot remove the cache");
+        if (unlinkat(cache, files[i], 0) < 0 && errno != ENOENT)
+            good = failure_set_errno(&work->failure, errno, "cannot remove the cache");
     close(cache);
     return good;
 }
@@ -175,7 +184,7 @@ static bool create(struct work *work) {
            store_subscribe(work->store, name, true, &work->failure) == STORE_OK;
 }
 
-static bool delete(struct work *work) {
+static bool delete (struct work *work) {
     struct str name = str_from(work->words[0]);
     return store_delete(work->store, name, &work->failure) == STORE_OK &&
            store_subscribe(work->store, name, false, &work->failure) == STORE_OK;
@@ -189,12 +198,14 @@ static bool quota(struct work *work) {
     struct store_usage usage;
     if (!store_usage(work->store, &usage, &work->failure)) return false;
     if (work->json)
-        json_array_append_new(work->json, json_pack("{s:I, s:I, s:I, s:I}", "storage", (json_int_t)usage.octets, "storage_limit",
-                                                    (json_int_t)usage.octets_limit, "messages", (json_int_t)usage.messages,
-                                                    "messages_limit", (json_int_t)usage.messages_limit));
+        json_array_append_new(work->json,
+                              json_pack("{s:I, s:I, s:I, s:I}", "storage", (json_int_t)usage.octets, "storage_limit",
+                                        (json_int_t)usage.octets_limit, "messages", (json_int_t)usage.messages,
+                                        "messages_limit", (json_int_t)usage.messages_limit));
     else
         printf("storage=%llu limit=%llu messages=%llu limit=%llu\n", (unsigned long long)usage.octets,
-               (unsigned long long)usage.octets_limit, (unsigned long long)usage.messages, (unsigned long long)usage.messages_limit);
+               (unsigned long long)usage.octets_limit, (unsigned long long)usage.messages,
+               (unsigned long long)usage.messages_limit);
     return true;
 }
 
@@ -206,7 +217,7 @@ static const struct verb {
     int least, most; /* words after USER */
     bool shows;      /* has an answer */
 } verbs[] = {
-    {"list", list, 0, 0, true},     {"status", status, 0, 1, true},          {"create", create, 1, 1, false},
+    {"list", list, 0, 0, true},      {"status", status, 0, 1, true},          {"create", create, 1, 1, false},
     {"delete", delete, 1, 1, false}, {"rename", rename_mailbox, 2, 2, false}, {"rebuild", rebuild, 0, 1, true},
 };
 static const struct verb quota_verb = {"quota", quota, 0, 0, true};

@@ -45,17 +45,17 @@ static void show(const struct ipc_session_row *row, json_t *array) {
     char login[1100], date[40], process[24] = "idle";
     log_text(login, sizeof login, row->login);
     if (array) {
-        json_array_append_new(
-            array, json_pack("{s:s, s:s%, s:s%, s:s%, s:I, s:b, s:I}", "user", login, "address", row->client_address.data,
-                             row->client_address.length, "protocol", row->protocol.data, row->protocol.length, "session",
-                             row->session.data, row->session.length, "since", (json_int_t)row->begun, "idle", row->process == 0,
-                             "pid", (json_int_t)row->process));
+        json_array_append_new(array, json_pack("{s:s, s:s%, s:s%, s:s%, s:I, s:b, s:I}", "user", login, "address",
+                                               row->client_address.data, row->client_address.length, "protocol",
+                                               row->protocol.data, row->protocol.length, "session", row->session.data,
+                                               row->session.length, "since", (json_int_t)row->begun, "idle",
+                                               row->process == 0, "pid", (json_int_t)row->process));
         return;
     }
     show_date(row->begun, date);
     if (row->process) snprintf(process, sizeof process, "%llu", (unsigned long long)row->process);
-    printf("%-30s %-5.*s %-20.*s since %s  %-8s %.*s\n", login, STR_ARGS(row->protocol), STR_ARGS(row->client_address), date, process,
-           STR_ARGS(row->session));
+    printf("%-30s %-5.*s %-20.*s since %s  %-8s %.*s\n", login, STR_ARGS(row->protocol), STR_ARGS(row->client_address),
+           date, process, STR_ARGS(row->session));
 }
 
 static bool show_all(int socket, const char *user, json_t *array, struct failure *failure) {

@@ -37,9 +37,14 @@ static void make_parents(struct str root) {
 }
 
 static struct store *open_store(const struct config *config, const struct ipc_local_work *work, struct worked *worked) {
-    struct store_options options = {.root = work->target, .cache = STR_EMPTY, .boot = STR_EMPTY, .host = config->myhostname,
-                                    .quota_storage = work->quota_storage, .quota_messages = work->quota_messages,
-                                    .auto_folders = config->mail_auto_folders, .create = true};
+    struct store_options options = {.root = work->target,
+                                    .cache = STR_EMPTY,
+                                    .boot = STR_EMPTY,
+                                    .host = config->myhostname,
+                                    .quota_storage = work->quota_storage,
+                                    .quota_messages = work->quota_messages,
+                                    .auto_folders = config->mail_auto_folders,
+                                    .create = true};
     struct failure failure = {0};
     struct store *store = NULL;
     if (work->target.length < 2 || work->target.data[0] != '/') {
@@ -83,7 +88,8 @@ static void choose_folder(const struct config *config, const struct ipc_local_wo
     if (wanted && fstatat(store_directory(store), buf_string(directory), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
         S_ISDIR(status.st_mode))
         return;
-    if (wanted && errno == ENOENT && str_equal(config->mail_subaddress, STR("create")) && make_folder(store, name)) return;
+    if (wanted && errno == ENOENT && str_equal(config->mail_subaddress, STR("create")) && make_folder(store, name))
+        return;
     buf_clear(directory);
     buf_append_char(directory, '.');
 }
@@ -96,7 +102,8 @@ static bool deliver_into(const struct config *config, const struct ipc_local_wor
     choose_folder(config, work, store, &directory);
     bool good = maildir_deliver(config, work, file, store_directory(store), buf_str(&directory), 0, worked);
     if (good && directory.length > 1)
-        worked_set(worked, DELIVERY_DELIVERED, "2.0.0", "delivered to mailbox %.*s", STR_ARGS(str_slice(work->extension, 0, 250)));
+        worked_set(worked, DELIVERY_DELIVERED, "2.0.0", "delivered to mailbox %.*s",
+                   STR_ARGS(str_slice(work->extension, 0, 250)));
     else if (good)
         worked_set(worked, DELIVERY_DELIVERED, "2.0.0", "delivered to mailbox");
     buf_free(&directory);

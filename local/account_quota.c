@@ -30,7 +30,8 @@ static bool is_known(const struct usage *usage, struct str root) {
     return usage->root && str_equal(str_from(usage->root), root) && deadline_left(usage->until) > 0;
 }
 
-static bool fits(const struct config *config, const struct ipc_local_work *work, const struct usage *usage, uint64_t octets) {
+static bool fits(const struct config *config, const struct ipc_local_work *work, const struct usage *usage,
+                 uint64_t octets) {
     uint64_t limit = work->quota_storage, grace = limit / 100 * (uint64_t)config->mail_quota_grace;
     if (work->quota_messages && usage->messages >= work->quota_messages) return false;
     if (limit == 0) return true;
@@ -39,11 +40,11 @@ static bool fits(const struct config *config, const struct ipc_local_work *work,
 }
 
 /* Claims from a usage that is known; mutex held. */
-static bool claim_from(const struct config *config, const struct ipc_local_work *work, struct usage *usage, uint64_t octets,
-                       unsigned messages, struct quota_claim *claim) {
+static bool claim_from(const struct config *config, const struct ipc_local_work *work, struct usage *usage,
+                       uint64_t octets, unsigned messages, struct quota_claim *claim) {
     if (!fits(config, work, usage, octets)) return false;
-    *claim = (struct quota_claim){.octets = octets, .octets_before = usage->octets, .messages_before = usage->messages,
-                                  .made = messages > 0};
+    *claim = (struct quota_claim){
+        .octets = octets, .octets_before = usage->octets, .messages_before = usage->messages, .made = messages > 0};
     if (messages > 0) {
         usage->octets += octets;
         usage->messages += messages;
@@ -101,22 +102,25 @@ static bool crosses(uint64_t before, uint64_t added, uint64_t limit, uint64_t pe
     return limit > 0 && before < mark && before + added >= mark;
 }
 
-static void write_warning(const struct config *config, const struct ipc_local_work *work, uint64_t percent, struct buf *text) {
+static void write_warning(const struct config *config, const struct ipc_local_work *work, uint64_t percent,
+                          struct buf *text) {
     int64_t now = clock_date();
     buf_printf(text, "From: Mail Delivery System <MAILER-DAEMON@%.*s>\nTo: %.*s\nDate: ", STR_ARGS(config->myhostname),
                STR_ARGS(work->recipient));
     (void)date_append_rfc5322(text, now / CLOCK_SECOND, 0);
     buf_printf(text,
-               "\nMessage-ID: <quota.%llu.%.*s@%.*s>\nSubject: Your mailbox is %llu percent full\nAuto-Submitted: auto-generated\n"
+               "\nMessage-ID: <quota.%llu.%.*s@%.*s>\nSubject: Your mailbox is %llu percent full\nAuto-Submitted: "
+               "auto-generated\n"
                "MIME-Version: 1.0\nContent-Type: text/plain; charset=us-ascii\n\n"
                "Your mailbox has reached %llu percent of the room that it may take. When it\n"
                "is full, no more mail can be delivered to it. Please delete what you do not\n"
                "need any more; what is in Trash counts too.\n",
-               (unsigned long long)now, STR_ARGS(work->queue_id), STR_ARGS(config->myhostname), (unsigned long long)percent,
-               (unsigned long long)percent);
+               (unsigned long long)now, STR_ARGS(work->queue_id), STR_ARGS(config->myhostname),
+               (unsigned long long)percent, (unsigned long long)percent);
 }
 
-static void send_warning(const struct config *config, const struct ipc_local_work *work, struct store *store, uint64_t percent) {
+static void send_warning(const struct config *config, const struct ipc_local_work *work, struct store *store,
+                         uint64_t percent) {
     enum store_result result;
     struct failure failure = {0};
     struct uid_set uids = {0};
@@ -133,7 +137,8 @@ static void send_warning(const struct config *config, const struct ipc_local_wor
         else
             folder_save_abandon(&saving);
     }
-    if (result != STORE_OK) log_message_warning(work->queue_id, "the warning of the quota could not be stored: %s", failure.text);
+    if (result != STORE_OK)
+        log_message_warning(work->queue_id, "the warning of the quota could not be stored: %s", failure.text);
     uid_set_free(&uids);
     buf_free(&text);
 }
@@ -149,8 +154,9 @@ void quota_warn(const struct config *config, const struct ipc_local_work *work, 
              crosses(claim->messages_before, 1, work->quota_messages, percent)))
             crossed = percent;
     if (crossed == 0) return;
-    log_message(work->queue_id, "quota: the mailbox of <%.*s> is %llu%% full: %llu octets, %llu messages", STR_ARGS(work->recipient),
-                (unsigned long long)crossed, (unsigned long long)(claim->octets_before + claim->octets),
+    log_message(work->queue_id, "quota: the mailbox of <%.*s> is %llu%% full: %llu octets, %llu messages",
+                STR_ARGS(work->recipient), (unsigned long long)crossed,
+                (unsigned long long)(claim->octets_before + claim->octets),
                 (unsigned long long)(claim->messages_before + 1));
     if (config->mail_quota_warning_mail) send_warning(config, work, store, crossed);
 }

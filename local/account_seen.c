@@ -26,7 +26,8 @@ struct record {
 
 static bool add(EVP_MD_CTX *digest, struct str text) {
     uint64_t length = text.length;
-    return EVP_DigestUpdate(digest, &length, sizeof length) == 1 && EVP_DigestUpdate(digest, text.data, text.length) == 1;
+    return EVP_DigestUpdate(digest, &length, sizeof length) == 1 &&
+           EVP_DigestUpdate(digest, text.data, text.length) == 1;
 }
 
 static bool add_header(EVP_MD_CTX *digest, struct str message) {
@@ -40,7 +41,8 @@ static bool add_header(EVP_MD_CTX *digest, struct str message) {
     return true;
 }
 
-static bool add_body(EVP_MD_CTX *digest, const struct ipc_local_work *work, int file, uint64_t from, char *room, size_t size) {
+static bool add_body(EVP_MD_CTX *digest, const struct ipc_local_work *work, int file, uint64_t from, char *room,
+                     size_t size) {
     while (from < work->content_length) {
         uint64_t left = work->content_length - from;
         ssize_t got = pread(file, room, left < size ? (size_t)left : size, (off_t)(work->content_offset + from));
@@ -90,7 +92,8 @@ static uint64_t now(void) {
     return (uint64_t)(clock_date() / CLOCK_SECOND);
 }
 
-bool seen_before(const struct config *config, const struct ipc_local_work *work, int file, int directory, struct seen *seen) {
+bool seen_before(const struct config *config, const struct ipc_local_work *work, int file, int directory,
+                 struct seen *seen) {
     bool found = false;
     int locked;
     seen->file = -1;

@@ -14,8 +14,8 @@ bool lookup_has_accounts(struct lookup *lookup, struct str domain, bool *has, st
 }
 
 /* What FAILED says, as a failure. */
-static bool ask(struct ipc_client *client, enum ipc_type type, const void *question, enum ipc_type expected, int64_t time,
-                struct arena *arena, struct ipc_reply *reply, struct failure *failure) {
+static bool ask(struct ipc_client *client, enum ipc_type type, const void *question, enum ipc_type expected,
+                int64_t time, struct arena *arena, struct ipc_reply *reply, struct failure *failure) {
     enum ipc_result result = ipc_ask(client, type, question, -1, expected, deadline_in(time), arena, reply, failure);
     if (result != IPC_REFUSED) return result == IPC_OK;
     const struct ipc_failed *failed = reply->message;
@@ -32,8 +32,8 @@ static bool ask_auth(struct lookup *lookup, struct str local, struct str domain,
         buf_append(&name, domain);
     }
     struct ipc_auth_account question = {.name = buf_str(&name)};
-    bool good = name.length > 512 || ask(lookup->auth, IPC_AUTH_ACCOUNT, &question, IPC_AUTH_ACCOUNT_FOUND, AUTH_TIME, arena,
-                                         &reply, failure);
+    bool good = name.length > 512 || ask(lookup->auth, IPC_AUTH_ACCOUNT, &question, IPC_AUTH_ACCOUNT_FOUND, AUTH_TIME,
+                                         arena, &reply, failure);
     buf_free(&name);
     const struct ipc_auth_account_found *found = reply.message;
     if (!good || !found || !found->found) return good;
@@ -56,7 +56,8 @@ bool lookup_account(struct lookup *lookup, const struct subject *subject, struct
     answer->extension = STR_EMPTY;
     if (!ask_auth(lookup, subject->local, subject->domain, arena, answer, failure)) return false;
     if (answer->kind == LOCAL_ACCOUNT) return true;
-    if (subject->has_extension && !ask_auth(lookup, subject->base, subject->domain, arena, answer, failure)) return false;
+    if (subject->has_extension && !ask_auth(lookup, subject->base, subject->domain, arena, answer, failure))
+        return false;
     if (answer->kind != LOCAL_ACCOUNT && subject->asks_bare_names &&
         !ask_auth(lookup, subject->base, STR_EMPTY, arena, answer, failure))
         return false;
@@ -83,8 +84,11 @@ bool lookup_quota(struct lookup *lookup, const struct ipc_lookup_quota *question
     if (!subject_make(lookup, question->address, &subject, &retry, failure)) return !retry;
     if (!lookup_account(lookup, &subject, arena, &account, failure)) return false;
     if (account.kind != LOCAL_ACCOUNT || (account.quota_storage == 0 && account.quota_messages == 0)) return true;
-    struct ipc_local_quota asked = {.root = account.mailbox, .uid = account.uid, .gid = account.gid,
-                                    .quota_storage = account.quota_storage, .quota_messages = account.quota_messages,
+    struct ipc_local_quota asked = {.root = account.mailbox,
+                                    .uid = account.uid,
+                                    .gid = account.gid,
+                                    .quota_storage = account.quota_storage,
+                                    .quota_messages = account.quota_messages,
                                     .size = question->size};
     struct ipc_client *agent;
     if (!agent_of(lookup, subject.domain, &agent, failure) ||

@@ -53,7 +53,8 @@ static void keep_texts(struct idle_session *session, const struct account *accou
     const struct str texts[] = {account->login, account->protocol, account->client_address};
     struct str *const kept[] = {&session->login, &session->protocol, &session->client_address};
     size_t at = 0;
-    session->texts = memory_allocate(1, account->login.length + account->protocol.length + account->client_address.length + 1);
+    session->texts =
+        memory_allocate(1, account->login.length + account->protocol.length + account->client_address.length + 1);
     for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
         if (texts[i].length) memcpy(session->texts + at, texts[i].data, texts[i].length);
         *kept[i] = str_make(session->texts + at, texts[i].length);
@@ -61,7 +62,8 @@ static void keep_texts(struct idle_session *session, const struct account *accou
     }
 }
 
-void idle_begin(struct ipc_request *request, struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16]) {
+void idle_begin(struct ipc_request *request, struct mailbox *mailbox, const struct account *account,
+                const uint8_t nonce[16]) {
     struct idle_session *before = idle_find(mailbox, nonce);
     if (before) idle_end(mailbox, &before);
     if (map_count(mailbox->idle_by_nonce) >= IDLE_MAX) return;

@@ -186,6 +186,7 @@ def quota():
         answers, ends = lmtp(tern, ["small@example.test", "ada@example.test"], letter("too big", body=big * 400))
         t.is_([code for code, _ in ends], [552, 250], "what does not, is not; the other recipient gets it")
         t.ok(b"5.2.2" in ends[0][1], "with 5.2.2", ends)
+        t.ok("non-delivery" not in tern.log(), "who was told by LMTP is sent no notice")
         t.is_(give(tern, "small@example.test", letter("nearly", body=big * 275))[0], 250, "the last goes a little over")
         t.is_(lmtp(tern, ["small@example.test"], letter("none"))[0][0][0], 552, "then it is full")
         tern.set("mail_quota_full_tempfail = yes")
