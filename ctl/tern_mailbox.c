@@ -228,7 +228,7 @@ static int run(const struct tern *tern, const struct verb *verb, char **words, i
     struct config *config = tern_load(tern);
     const struct ipc_auth_account_found *account = NULL;
     bool good = config && ask_auth(config, words[0], arena, &account, &work.failure);
-    if (good) work.store = open_store(config, account, strcmp(verb->name, "create") == 0, &work.failure);
+    if (good && account) work.store = open_store(config, account, strcmp(verb->name, "create") == 0, &work.failure);
     good = good && work.store && verb->function(&work);
     if (good && work.json) {
         json_dumpf(verb == &quota_verb ? json_array_get(work.json, 0) : work.json, stdout, JSON_INDENT(2));

@@ -154,9 +154,8 @@ void quota_warn(const struct config *config, const struct ipc_local_work *work, 
              crosses(claim->messages_before, 1, work->quota_messages, percent)))
             crossed = percent;
     if (crossed == 0) return;
+    unsigned long long octets = claim->octets_before + claim->octets, messages = claim->messages_before + 1;
     log_message(work->queue_id, "quota: the mailbox of <%.*s> is %llu%% full: %llu octets, %llu messages",
-                STR_ARGS(work->recipient), (unsigned long long)crossed,
-                (unsigned long long)(claim->octets_before + claim->octets),
-                (unsigned long long)(claim->messages_before + 1));
+                STR_ARGS(work->recipient), (unsigned long long)crossed, octets, messages);
     if (config->mail_quota_warning_mail) send_warning(config, work, store, crossed);
 }
