@@ -107,6 +107,8 @@ struct folder_changes {
 MUST_USE enum store_result folder_sync(struct folder *folder, bool keep_expunged, struct folder_changes *changes,
                                        struct failure *failure);
 void folder_changes_free(struct folder_changes *changes);
+/* Reads the directories again whatever their dates say. UIDs, flags and keywords stay. */
+MUST_USE enum store_result folder_read_again(struct folder *folder, struct failure *failure);
 /* inotify: adds what has to be watched for this folder; any event means "call folder_sync". */
 MUST_USE bool folder_watch(struct folder *folder, int inotify, struct failure *failure);
 
