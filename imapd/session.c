@@ -222,7 +222,8 @@ static struct imap_outcome run(struct imap_session *session, struct imap_parser 
         return refuse(state == IMAP_SELECTED ? "Command not allowed now" : "No mailbox selected");
     if (parser->rest.length > 0 && !imap_take_space(parser)) return refuse("Space expected");
     struct imap_outcome outcome = command->run(session, parser, session->uid_command);
-    tell_changes(session, command);
+    /* Nothing may be told of expunged messages between commands (RFC 9051 7.5.1). */
+    if (outcome.answer != ANSWER_SAID) tell_changes(session, command);
     return outcome;
 }
 

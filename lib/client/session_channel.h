@@ -75,7 +75,7 @@ struct front_loan {
     bool unwatched;
 };
 /* Opens a session for a client and sees it through until it ends or idles. A service that lends encrypted connections
- * has RIGHT_PAIRS. Task context. */
+ * has RIGHT_PAIRS. FRONT_LOST with a failure: no session has had the client, and another may be tried. Task context. */
 enum front_end front_session_run(struct ipc_client *mailbox, struct front_loan *loan, struct arena *arena, struct failure *failure);
 
 #endif

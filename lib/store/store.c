@@ -151,7 +151,8 @@ struct store *store_open(const struct store_options *options, struct failure *fa
     bool made;
     store->root = -1;
     store->texts = arena_create(0);
-    if (copy_options(store, options) && open_root(store, &made, failure) && (!made || make_auto_folders(store, failure)))
+    if (copy_options(store, options) && open_root(store, &made, failure) && (!made || make_auto_folders(store, failure)) &&
+        (!store_is_foreign(store) || store_take_over(store, failure)))
         return store;
     store_close(&store);
     return NULL;

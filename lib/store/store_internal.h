@@ -34,6 +34,11 @@ unsigned store_special_from(struct str word);
 /* Sets the special use of a mailbox; 0 takes it away. Lock held. */
 MUST_USE bool store_set_special(struct store *store, struct str name, unsigned special, struct failure *failure);
 
+/* store_import.c */
+/* Whether Dovecot had this tree and tern has not been here yet; and taking it over: names of mailboxes and subscriptions. */
+bool store_is_foreign(const struct store *store);
+MUST_USE bool store_take_over(struct store *store, struct failure *failure);
+
 /* A name for a message's file that no other has. */
 void store_unique_name(struct store *store, struct buf *name);
 void cache_close(struct cache **cache);
