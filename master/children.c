@@ -211,6 +211,7 @@ void children_reap(int signal_number, void *argument) {
     (void)signal_number;
     while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
         child_ended(master, pid, wait_status);
+    reload_evaluate(master);
     service_free_retired(master);
     if (master->state == MASTER_STOPPING)
         stop_evaluate(master);

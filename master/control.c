@@ -191,8 +191,11 @@ static void handle_load(struct child *child, const struct ipc_load *load) {
 
 /* It drains as after a reload: its successor starts, and what comes now waits in the sockets for that. */
 static void handle_leaving(struct child *child) {
-    if (child->draining)
+    child->left = true;
+    if (child->draining) {
+        reload_evaluate(child->service->master);
         return;
+    }
     child->draining = true;
     report(child->service->master, REPORT_INFO, "service %s pid %d was told to end by somebody: the next takes over",
            child->service->row.name, (int)child->pid);

@@ -44,6 +44,7 @@ struct child {
     bool full;
     bool draining;
     bool stopping; /* it was told that the drain is a stop */
+    bool left;     /* it has said that it takes nothing new */
     bool killed_by_us;
     unsigned forbidden; /* how often it asked for what its row does not list */
     uint64_t sessions;
@@ -89,6 +90,7 @@ struct master {
     pid_t plan_pid;
     bool reload_again;
     bool reload_refused;
+    struct loop_timer *reload_patience; /* the new configuration runs, old processes may still accept; NULL: none */
     /* stop under way */
     enum plan_stop_phase stop_phase;
     struct loop_timer *stop_timer;
@@ -161,6 +163,9 @@ const char *service_path(const struct service *service, char *path, size_t size)
 /* Makes the plan what runs. At the start a socket that cannot be had is fatal. */
 MUST_USE bool reload_apply(struct master *master, struct plan *plan, struct failure *failure);
 void reload_begin(struct master *master);
+/* After a process has let go of the sockets or ended: if none with the old configuration accepts any more, whoever asked
+ * for the reload is told so. */
+void reload_evaluate(struct master *master);
 /* At the start: if all that must run is ready, says so to whoever waits. */
 void start_evaluate(struct master *master);
 /* Gives what must run its time to become ready. */

@@ -3,7 +3,9 @@
  * The new plan comes from a new configuration child. If it is refused, or a new
  * socket cannot be had, all stays as it was. Otherwise every row keeps the
  * sockets it had, gets its new sealed configuration, its processes are told to
- * drain and new ones take over. */
+ * drain and new ones take over. Whoever asked is answered when the old processes
+ * have said that they take nothing new: what comes after a reload meets the new
+ * configuration. */
 #include "master.h"
 
 #include "memory.h"
@@ -12,6 +14,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
+
+#define RELOAD_PATIENCE_MS 3000 /* for processes with the old configuration to let go of the sockets */
 
 /* ---- making a plan what runs */
 
@@ -139,6 +143,27 @@ static void end_reading(struct master *master) {
         reload_begin(master);
 }
 
+static bool somebody_accepts(const struct master *master) {
+    for (const struct service *service = master->services; service != NULL; service = service->next)
+        for (const struct child *child = service->children; child != NULL; child = child->next)
+            if (child->draining && child->ready && !child->left)
+                return true;
+    return false;
+}
+
+static void tell_done(struct master *master) {
+    loop_timer_stop(&master->reload_patience);
+    operator_reload_done(master, "ok");
+}
+
+static void patience_is_over(void *argument) { tell_done(argument); }
+
+void reload_evaluate(struct master *master) {
+    /* While the next configuration is being read its end tells them. */
+    if (master->reload_patience && master->plan_socket < 0 && !somebody_accepts(master))
+        tell_done(master);
+}
+
 static void refuse_reload(struct master *master, const char *why) {
     report(master, REPORT_ERROR, "reload refused: %s; the running configuration stays", why);
     notify_send("READY=1\nSTATUS=reload refused");
@@ -172,8 +197,10 @@ static void plan_readable(int descriptor, void *argument) {
     report(master, REPORT_INFO, "reload -- version %s, configuration %s", master->settings.version,
            master->settings.config_directory);
     notify_send("READY=1\nSTATUS=running");
-    operator_reload_done(master, "ok");
+    loop_timer_stop(&master->reload_patience);
+    master->reload_patience = loop_timer_start(RELOAD_PATIENCE_MS, 0, patience_is_over, master);
     end_reading(master);
+    reload_evaluate(master);
 }
 
 void reload_begin(struct master *master) {

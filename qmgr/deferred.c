@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #define LOOK_SECONDS  60    /* without a reason */
+#define FLUSH_ROUNDS  30    /* walks over the index for one flush */
+#define FLUSH_PAUSE   1000  /* ms from one to the next */
 #define DATE_SLACK    3600  /* seconds beyond the longest wait that a date may stand off */
 #define REBUILD_PAUSE 60000 /* ms from one remaking of the index to the next, at least */
 
@@ -27,7 +29,7 @@ int64_t next_attempt_after(const struct config *config, int64_t arrival, int64_t
     return now + wait;
 }
 
-/* ---- entries: "LAST-ATTEMPT domain domain ...", the date in microseconds; "*" as the first domain
+/* ---- entries: "LAST-ATTEMPT domain domain ...", the date of its beginning in microseconds; "*" as the first domain
  * when there are more than fit. "release" in place of LAST-ATTEMPT: the sender wishes that it waits. */
 
 #define SITES_SIZE ((size_t)380)
@@ -73,7 +75,7 @@ bool deferred_put(struct qmgr *qmgr, struct message *message, int64_t when) {
         return false;
     }
     struct buf sites = buf_make(SITES_SIZE);
-    format_sites(&message->envelope, clock_date(), &sites);
+    format_sites(&message->envelope, message->activated, &sites);
     bool good = schedule_put(qmgr->schedule, str_from(message->queue_id), when, buf_str(&sites), &failure) &&
                 schedule_commit(qmgr->schedule, &failure);
     buf_free(&sites);
@@ -261,12 +263,28 @@ static int64_t last_attempt_of(struct str sites) {
     return str_next_word(&sites, " ", &word) && str_to_u64(word, INT64_MAX, &date) ? (int64_t)date : 0;
 }
 
+static void walk_again(struct qmgr *qmgr) {
+    qmgr->flush_all = true;
+    qmgr->flush_position = 0;
+    qmgr->flush_id[0] = '\0';
+    qmgr->flush_next = DEADLINE_NEVER;
+}
+
+/* The walk has come to its end. What a draining predecessor had locked, or what the index did not have yet, is looked
+ * for again: its attempt may have begun before the flush. */
+static void end_walk(struct qmgr *qmgr) {
+    bool again = qmgr->rebuilding || qmgr->flush_locked_met;
+    qmgr->flush_all = qmgr->flush_locked_met = false;
+    if (again && qmgr->flush_rounds++ < FLUSH_ROUNDS) qmgr->flush_next = deadline_in(FLUSH_PAUSE);
+}
+
 /* Walks the whole index once from the flush position, taking up what was not tried since the flush began. */
 static void run_flush(struct qmgr *qmgr) {
     struct str sites;
+    if (deadline_left(qmgr->flush_next) == 0) walk_again(qmgr);
     while (qmgr->flush_all && qmgr->schedule && qmgr_has_room(qmgr, true)) {
         if (!schedule_next(qmgr->schedule, &qmgr->flush_position, qmgr->flush_id, &sites)) {
-            qmgr->flush_all = false;
+            end_walk(qmgr);
             return;
         }
         if (!is_for_release(sites) && last_attempt_of(sites) <= qmgr->flush_started && site_matches(qmgr, sites))
@@ -336,8 +354,9 @@ void deferred_task(void *argument) {
         run_misdated(qmgr);
         /* Taking up may have waited, and the successor have the index meanwhile. */
         if (qmgr->schedule && !schedule_commit(qmgr->schedule, &failure)) note_trouble(qmgr, &failure);
-        int64_t wait =
-            qmgr->flush_all || qmgr->index_broken ? 1000 : (qmgr->due_at - clock_date() / CLOCK_SECOND) * 1000;
+        int64_t wait = qmgr->flush_all || qmgr->flush_next != DEADLINE_NEVER || qmgr->index_broken
+                           ? 1000
+                           : (qmgr->due_at - clock_date() / CLOCK_SECOND) * 1000;
         enum wait_result ignored = task_queue_wait(&qmgr->deferred_wait, deadline_in(wait > 0 ? wait : 1));
         (void)ignored; /* due, or woken: look again */
     }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define MESSAGE_ARENA_LIMIT ((size_t)512 << 20)
+#define FLUSH_MEMORY        30                 /* seconds */
 #define RESOLVE_PATIENCE    60000              /* ms */
 #define FAULT_PAUSE         10000              /* ms until a file that a local fault kept from us is looked at again */
 #define EVENTS_ENOUGH       ((size_t)16 << 20) /* bytes of events in a file from which on only what matters is noted */
@@ -181,8 +182,7 @@ void message_outcome(struct message *message, const struct ipc_outcome *said) {
     unsigned action = (unsigned)outcome->action;
     const struct queue_recipient before = *recipient;
     recipient->action = action;
-    if (action == DELIVERY_FAILED && outcome->remote_mta.length)
-        logins_bounced(message->qmgr, message->envelope.login);
+    if (action == DELIVERY_FAILED && outcome->remote_mta.length) logins_bounced(message->qmgr, message->envelope.login);
     recipient->state = message_state_after(message, recipient, action);
     if (recipient->state == QUEUE_RECIPIENT_WAITING) message->tried = true;
     recipient->last_attempt = clock_date() / CLOCK_SECOND;
@@ -260,6 +260,7 @@ static bool open_message(struct message *message, int folder, bool check) {
         return false;
     case OPENED_LATER: /* a draining predecessor is still delivering it */
         qmgr->locked_met = true;
+        qmgr->flush_locked_met |= qmgr->flush_all;
         incoming_again(qmgr, 1000);
         return false;
     case OPENED_NOT:
@@ -421,11 +422,21 @@ static void activate_task(void *argument) {
     message_begin(argument);
 }
 
+/* It was in a draining predecessor's hands when the queue was to be flushed, and comes from new/ now. */
+static bool is_meant_by_flush(const struct message *message) {
+    const struct qmgr *qmgr = message->qmgr;
+    int64_t flushed = qmgr->flush_started / CLOCK_SECOND, now = clock_date() / CLOCK_SECOND;
+    if (message->deferred || qmgr->flush_site[0] || flushed == 0 || now > flushed + FLUSH_MEMORY) return false;
+    for (size_t i = 0; i < message->envelope.recipient_count; i++)
+        if (message->envelope.recipients[i].last_attempt > flushed) return false;
+    return true;
+}
+
 /* The file knows better than the index when a predecessor noted an attempt while it drained. */
 static bool is_due(const struct message *message, bool flushed) {
     /* Nobody but its sender says when it may go; deleting and expiring it is the operator's right. */
     if (!message->envelope.force_expire && message->envelope.wish.release > clock_date() / CLOCK_SECOND) return false;
-    return flushed || message->envelope.force_expire ||
+    return flushed || message->envelope.force_expire || is_meant_by_flush(message) ||
            message->envelope.next_attempt <= clock_date() / CLOCK_SECOND + 1;
 }
 
@@ -442,7 +453,10 @@ struct message *message_create(struct qmgr *qmgr, struct str queue_id) {
 }
 
 void message_activate(struct qmgr *qmgr, struct str queue_id, int file, bool deferred, bool recovered, bool flushed) {
-    if (map_get(qmgr->active, queue_id) || map_get(qmgr->leaving, queue_id)) {
+    const struct message *active = map_get(qmgr->active, queue_id);
+    if (active || map_get(qmgr->leaving, queue_id)) {
+        /* Its attempt has failed, as the log says, but is not written down yet. */
+        if (active && flushed && active->tried && active->unfinished == 0) qmgr->flush_locked_met |= qmgr->flush_all;
         if (file >= 0) close(file);
         return;
     }

@@ -143,11 +143,14 @@ struct qmgr {
     char due_id[24];
     deadline next_misdated; /* dates beyond any wait are looked for again, not before */
     bool due_waits;         /* for room */
+    bool flush_locked_met;  /* the same, by the walk of a flush */
     bool locked_met;        /* a draining predecessor still has something: look again soon */
     /* flush: everything scheduled up to here is due now */
     int64_t flush_position;
     char flush_id[24];
     bool flush_all;
+    unsigned flush_rounds; /* walks over the index that met something locked */
+    deadline flush_next;   /* when the next of them is due; DEADLINE_NEVER: none */
     int64_t flush_started; /* microseconds */
     char flush_site[256];
     /* removals gather for one helper call */

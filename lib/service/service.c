@@ -253,9 +253,10 @@ static void listen_stop(struct service *service) {
 
 static void run_drain(void *argument) {
     struct service *service = argument;
-    /* Else master would count on us, and send nobody else to the sockets, until the last session has ended. */
-    if (service->leaving && ipc_tell(service->control, IPC_LEAVING, &(struct ipc_leaving){},
-                                     deadline_in(LEAVING_PATIENCE_MS), NULL) != IPC_OK)
+    /* From here on nothing new is taken: master waits for that before it calls a reload done, and else would count on
+     * us, and send nobody else to the sockets, until the last session has ended. */
+    if (ipc_tell(service->control, IPC_LEAVING, &(struct ipc_leaving){}, deadline_in(LEAVING_PATIENCE_MS), NULL) != IPC_OK &&
+        service->leaving)
         log_warning("master cannot be told that this process leaves");
     if (service->declaration->drain) service->declaration->drain(service);
     service->drain_returned = true;
