@@ -73,12 +73,12 @@ def dialogue(tern, encrypted):
 
 
 def sessions():
-    """Processes of sessions that are there."""
+    """Processes of this instance's sessions that are there."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/comm") as file:
-                if file.read().strip() == "imap-session":
+                if file.read().strip() == "imap-session" and os.readlink(f"/proc/{pid}/exe").startswith(str(tern.libexec)):
                     found.append(pid)
         except OSError:
             pass
