@@ -95,6 +95,7 @@ static void write_defaults(const struct plan *plan, struct buf *out) {
                "alias_database = $alias_maps\n"
                "virtual_mailbox_domains = $mydomain\n"
                "virtual_mailbox_base = %s/mail\n"
+               "mail_account_domains = $virtual_mailbox_domains\n"
                "virtual_mailbox_maps = texthash:%s/etc/users,\n"
                "    inline:{ postmaster@$mydomain=$mydomain/postmaster/Maildir/ }\n"
                "virtual_uid_maps = static:%u\n"

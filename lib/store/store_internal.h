@@ -19,6 +19,8 @@ struct store {
 
 /* A UIDVALIDITY that no folder of this store has had. */
 MUST_USE bool store_next_validity(struct store *store, uint32_t *validity, struct failure *failure);
+/* A folder has this UIDVALIDITY, from another program: later ones are higher. */
+MUST_USE bool store_note_validity(struct store *store, uint32_t validity, struct failure *failure);
 /* cur/, new/, tmp/ and what else a folder's directory has, in a directory that exists. is_root: the INBOX. */
 MUST_USE bool store_make_folder(int directory, bool is_root, struct failure *failure);
 /* The whole of a small file beneath the root; an absent one is empty. */
