@@ -24,6 +24,8 @@
 #define PORT_SUBMISSION   587
 #define PORT_IMAP         143
 #define PORT_IMAPS        993
+#define PORT_POP3         110
+#define PORT_POP3S        995
 #define SETTING_LIMIT     200
 #define FILE_LIMIT        ((size_t)256 * 1024)
 
@@ -190,6 +192,10 @@ static void write_master_cf(const struct plan *plan, struct buf *out) {
             write_commented(out, line, &rest, plan->port_base + PORT_IMAP);
         } else if (plan->tls && str_starts(line, STR("#imaps "))) {
             write_commented(out, line, &rest, plan->port_base + PORT_IMAPS);
+        } else if (str_starts(line, STR("#pop3 "))) {
+            write_commented(out, line, &rest, plan->port_base + PORT_POP3);
+        } else if (plan->tls && str_starts(line, STR("#pop3s "))) {
+            write_commented(out, line, &rest, plan->port_base + PORT_POP3S);
         } else {
             buf_append(out, line);
             buf_append_char(out, '\n');

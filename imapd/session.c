@@ -222,7 +222,8 @@ static struct imap_outcome run(struct imap_session *session, struct imap_parser 
         return refuse(state == IMAP_SELECTED ? "Command not allowed now" : "No mailbox selected");
     if (parser->rest.length > 0 && !imap_take_space(parser)) return refuse("Space expected");
     struct imap_outcome outcome = command->run(session, parser, session->uid_command);
-    tell_changes(session, command);
+    /* Nothing may be told of expunged messages between commands (RFC 9051 7.5.1). */
+    if (outcome.answer != ANSWER_SAID) tell_changes(session, command);
     return outcome;
 }
 
@@ -291,6 +292,7 @@ struct imap_outcome imap_store_trouble(enum store_result result, const struct fa
         [STORE_LIMIT] = {"LIMIT", "Too many"},
         [STORE_FULL] = {"UNAVAILABLE", "No room on the server's disk, try again later"},
         [STORE_BROKEN] = {"UNAVAILABLE", "Server trouble, try again later"},
+        [STORE_GONE] = {"EXPUNGEISSUED", "Some of the messages are gone"},
     };
     if (result == STORE_FULL || result == STORE_BROKEN) log_warning("mailbox trouble: %s", failure->text);
     return (struct imap_outcome){.answer = ANSWER_NO, .code = words[result].code, .text = str_from(words[result].text)};

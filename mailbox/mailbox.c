@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "pop3_line.h"
 #include "sandbox.h"
 #include "task.h"
 
@@ -339,6 +340,9 @@ static bool prepare(struct service *service, struct failure *failure) {
     mailbox->tickets = map_create();
     mailbox->idle_by_nonce = map_create();
     read_boot(mailbox);
+    if (!pop3_uidl_is_valid(mailbox->config->pop3_uidl_format))
+        return failure_set(failure, "pop3_uidl_format = %.*s: there must be %%u or %%f, and of other words only %%v and %%%%",
+                           STR_ARGS(mailbox->config->pop3_uidl_format));
     session_prepare();
     return load_master(mailbox, failure) && seccomp_make(RIGHT_FILES | RIGHT_MAP_FILES, &mailbox->filter, failure);
 }

@@ -78,6 +78,8 @@ NO_RETURN void session_process(const struct mailbox *mailbox, const struct accou
                                struct str state);
 /* imap_process.c */
 void imap_process(const struct session_settings *settings, struct session_channel *channel, const struct session_attachment *attachment);
+/* pop3_process.c */
+void pop3_process(const struct session_settings *settings, struct session_channel *channel, const struct session_attachment *attachment);
 /* Loads what a session's sandbox keeps it from loading: character set converters. */
 void session_prepare(void);
 

@@ -1,6 +1,9 @@
 /* See front.h: TLS, login, the loan. */
 #include "front.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -97,6 +100,13 @@ static void stop_waiting(struct front_client *client) {
     if (client->next) client->next->link = client->link;
 }
 
+/* The end of a long answer must not wait for the client's acknowledgement of what went before (40 ms): streams gather
+ * answers by themselves. The sessions' descriptor is of the same socket. */
+static void send_at_once(int connection) {
+    static const int on = 1;
+    (void)setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 struct front_client *front_accept(struct front *front, int connection, size_t line_limit) {
     struct front_client *client = MEMORY_NEW(struct front_client);
     client->front = front;
@@ -107,6 +117,7 @@ struct front_client *front_accept(struct front *front, int connection, size_t li
         front_client_free(&client);
         return NULL;
     }
+    if (!endpoint_is_local(&client->peer)) send_at_once(connection);
     client->local = endpoint_is_local(&client->peer) || endpoint_is_loopback(&client->peer);
     if (endpoint_is_local(&client->peer))
         buf_append(&client->address, STR("127.0.0.1"));
