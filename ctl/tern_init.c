@@ -102,11 +102,11 @@ static void write_defaults(const struct plan *plan, struct buf *out) {
                "virtual_gid_maps = static:%u\n",
                d, d, d, (unsigned)plan->mail_user, (unsigned)plan->mail_group);
     buf_printf(out,
-               "mail_location = maildir:%s/mail/%%d/%%n/Maildir\n"
+               "mail_location = maildir:$virtual_mailbox_base/%%d/%%n/Maildir\n"
                "mail_uid = %u\n"
                "mail_gid = %u\n"
                "login_tls = may\n",
-               d, (unsigned)plan->mail_user, (unsigned)plan->mail_group);
+               (unsigned)plan->mail_user, (unsigned)plan->mail_group);
     if (plan->tls)
         buf_printf(out,
                    "smtpd_tls_chain_files = %s/etc/tls/chain.pem\n"

@@ -157,7 +157,7 @@ static void note_session(struct mailbox *mailbox, struct account *account, const
 static size_t sessions_of(const struct mailbox *mailbox, const struct account *account) {
     size_t count = 0;
     for (const struct live_session *session = mailbox->sessions; session; session = session->next)
-        count += str_equal(session->account.login, account->login) && str_equal(session->account.client_address, account->client_address);
+        count += !session->leaving && str_equal(session->account.login, account->login) && str_equal(session->account.client_address, account->client_address);
     for (const struct idle_session *session = mailbox->idle; session; session = session->next)
         count += str_equal(session->login, account->login) && str_equal(session->client_address, account->client_address);
     return count;
@@ -214,6 +214,8 @@ static void waits(struct ipc_request *request, struct mailbox *mailbox) {
     struct str login, state;
     struct account *account = NULL;
     if (session_unseal(mailbox->seal_master, message->state, &login, nonce, &state)) account = unpack_account(login, &state);
+    for (struct live_session *session = mailbox->sessions; account && session; session = session->next)
+        if (memcmp(session->nonce, nonce, sizeof nonce) == 0) session->leaving = true;
     if (account) idle_begin(request, mailbox, account, nonce);
     if (account) account_free(&account);
 }
@@ -248,7 +250,8 @@ static void list_sessions(struct ipc_request *request, struct mailbox *mailbox) 
     bool room = true;
     if (!str_to_u64(list->after, UINT64_MAX, &listing.after)) listing.after = 0;
     for (const struct live_session *session = mailbox->sessions; room && session; session = session->next)
-        room = list_one(&listing, session->account.login, session->account.protocol, session->account.client_address, session->process,
+        room = session->leaving ||
+               list_one(&listing, session->account.login, session->account.protocol, session->account.client_address, session->process,
                         session->account.begun, session->nonce);
     for (const struct idle_session *session = mailbox->idle; room && session; session = session->next)
         room = list_one(&listing, session->login, session->protocol, session->client_address, 0, session->begun, session->nonce);
@@ -266,7 +269,7 @@ static void kick(struct ipc_request *request, struct mailbox *mailbox) {
     for (const struct live_session *session = mailbox->sessions; session; session = session->next) {
         char number[40];
         session_number(session->nonce, number);
-        if ((message->login.length == 0 || str_equal(message->login, session->account.login)) &&
+        if (!session->leaving && (message->login.length == 0 || str_equal(message->login, session->account.login)) &&
             (message->session.length == 0 || str_equal(message->session, str_from(number))))
             kicked.count += kill(session->process, SIGTERM) == 0;
     }

@@ -30,6 +30,7 @@ struct live_session {
     struct account account;
     uint8_t nonce[16]; /* of the login: the session's number, also after an IDLE */
     pid_t process;
+    bool leaving; /* its client idles already: the process is about to end */
     int watched; /* pidfd */
     struct loop_watch *watch;
 };
