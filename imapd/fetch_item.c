@@ -12,6 +12,8 @@
 #include "preview.h"
 #include "transfer_reader.h"
 
+#define READ_MAX ((size_t)262144) /* octets of a file from which on it is mapped */
+
 /* ---- what a message is shown from */
 
 void fetch_message_begin(struct fetch_message *message, struct imap_session *session, uint32_t sequence) {
@@ -21,28 +23,48 @@ void fetch_message_begin(struct fetch_message *message, struct imap_session *ses
 }
 
 void fetch_message_end(struct fetch_message *message) {
-    if (message->bytes.data && message->bytes.length > 0) munmap((void *)(uintptr_t)message->bytes.data, message->bytes.length);
+    if (message->mapped) munmap((void *)(uintptr_t)message->bytes.data, message->bytes.length);
     buf_free(&message->record);
     MEMORY_FREE(message->parts);
     if (cache_is_heavy(message->session->store)) cache_flush(message->session->store);
 }
 
+/* Reading is cheaper than mapping as long as messages are small: no page faults, no other processors to be told of an
+ * unmapping. False: it is larger than its record says, or cannot be read. */
+static bool read_small(struct fetch_message *message, int file) {
+    struct buf *bytes = &message->session->file;
+    if (message->facts.size == 0 || message->facts.size >= READ_MAX) return false;
+    size_t room = (size_t)message->facts.size + 1;
+    buf_clear(bytes);
+    char *to = buf_reserve(bytes, room);
+    ssize_t got = to ? read(file, to, room) : -1;
+    if (got < 0 || (size_t)got == room) return false;
+    buf_commit(bytes, (size_t)got);
+    message->bytes = buf_str(bytes);
+    return true;
+}
+
+static void map_file(struct fetch_message *message, int file) {
+    struct stat status;
+    if (fstat(file, &status) < 0) return;
+    size_t size = (size_t)status.st_size;
+    void *map = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE | (size < READ_MAX ? MAP_POPULATE : 0), file, 0) : NULL;
+    if (size == 0) {
+        message->bytes = STR_EMPTY;
+    } else if (map != MAP_FAILED) {
+        message->bytes = str_make(map, size);
+        message->mapped = true;
+    }
+}
+
 bool fetch_message_bytes(struct fetch_message *message) {
     enum store_result result;
     struct failure failure = {0};
-    struct stat status;
     if (message->file_tried) return message->bytes.data != NULL;
     message->file_tried = true;
     int file = folder_message_file(message->session->folder, message->sequence, &result, &failure);
     if (file < 0) return false;
-    if (fstat(file, &status) == 0) {
-        size_t size = (size_t)status.st_size;
-        void *map = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE | (size < 262144 ? MAP_POPULATE : 0), file, 0) : NULL;
-        if (size == 0)
-            message->bytes = STR_EMPTY;
-        else if (map != MAP_FAILED)
-            message->bytes = str_make(map, size);
-    }
+    if (!read_small(message, file)) map_file(message, file);
     close(file);
     return message->bytes.data != NULL;
 }
@@ -129,8 +151,11 @@ static bool can_item(struct fetch_message *message, const struct imap_fetch_item
     case FETCH_THREADID:
     case FETCH_SAVEDATE:
         return true;
-    case FETCH_RFC822_SIZE:
-        return folder_virtual_size(message->session->folder, message->sequence, &size, &failure);
+    case FETCH_RFC822_SIZE: /* counted once: the record learns of it later */
+        if (message->facts.virtual_size > 0) return true;
+        if (!folder_virtual_size(message->session->folder, message->sequence, &size, &failure)) return false;
+        message->facts.virtual_size = size;
+        return true;
     case FETCH_ENVELOPE:
     case FETCH_BODYSTRUCTURE:
     case FETCH_BODY:
@@ -150,7 +175,23 @@ static bool can_item(struct fetch_message *message, const struct imap_fetch_item
     return false;
 }
 
+/* Whether the structure is asked for, which has the size in it. */
+static bool asks_structure(const struct imap_fetch *fetch) {
+    for (size_t i = 0; i < fetch->count; i++)
+        if (fetch->items[i].kind == FETCH_ENVELOPE || fetch->items[i].kind == FETCH_BODYSTRUCTURE || fetch->items[i].kind == FETCH_BODY)
+            return true;
+    return false;
+}
+
+/* A size that is not known yet costs no second look at the file. */
+static void learn_size(struct fetch_message *message) {
+    if (message->facts.virtual_size > 0 || !fetch_message_structure(message)) return;
+    message->facts.virtual_size = message->structure.size;
+    folder_note_virtual_size(message->session->folder, message->facts.uid, message->structure.size);
+}
+
 bool fetch_message_can(struct fetch_message *message, const struct imap_fetch *fetch) {
+    if (asks_structure(fetch)) learn_size(message);
     for (size_t i = 0; i < fetch->count; i++)
         if (!can_item(message, &fetch->items[i])) return false;
     return true;
@@ -188,7 +229,7 @@ static void say_span(struct imap_session *session, struct str span, uint64_t siz
     uint64_t offset, length;
     cut(section, size, &offset, &length);
     imap_say(session, "{%llu}\r\n", (unsigned long long)length);
-    if (length > 0 && !crlf_view_write(span, offset, length, NULL, say_shown, session)) return;
+    imap_say_view(session, span, offset, length);
 }
 
 static void say_text(struct imap_session *session, struct str text, const struct imap_fetch_section *section) {
@@ -218,6 +259,13 @@ static void say_section_name(struct imap_session *session, const char *name, con
     imap_say(session, " ");
 }
 
+/* The size of a section's CR LF form; the record has it for what is asked for most. */
+static uint64_t view_size(const struct fetch_message *message, const struct imap_section *section, const struct imap_section_place *place) {
+    if (section->kind == IMAP_SECTION_WHOLE && section->depth == 0) return message->structure.size;
+    if (section->kind == IMAP_SECTION_HEADER && section->depth == 0) return message->structure.header_size;
+    return crlf_view_count(span_of(message, place)).size;
+}
+
 static void say_section(struct fetch_message *message, const struct imap_fetch_item *item) {
     struct imap_session *session = message->session;
     const struct imap_fetch_section *section = &item->section;
@@ -231,9 +279,7 @@ static void say_section(struct fetch_message *message, const struct imap_fetch_i
     } else if (section->section.kind == IMAP_SECTION_FIELDS || section->section.kind == IMAP_SECTION_FIELDS_NOT) {
         say_fields(message, section, span_of(message, &place));
     } else {
-        bool whole = section->section.kind == IMAP_SECTION_WHOLE && section->section.depth == 0;
-        struct str span = span_of(message, &place);
-        say_span(session, span, whole ? message->structure.size : crlf_view_count(span).size, section);
+        say_span(session, span_of(message, &place), view_size(message, &section->section, &place), section);
     }
 }
 
@@ -346,10 +392,8 @@ static void say_flags(struct fetch_message *message) {
 }
 
 static void say_size(struct fetch_message *message) {
-    struct failure failure = {0};
-    uint64_t size = 0;
-    if (!folder_virtual_size(message->session->folder, message->sequence, &size, &failure)) size = message->facts.size;
-    imap_say(message->session, "RFC822.SIZE %llu", (unsigned long long)size);
+    const struct folder_message *facts = &message->facts; /* fetch_message_can has counted */
+    imap_say(message->session, "RFC822.SIZE %llu", (unsigned long long)(facts->virtual_size ? facts->virtual_size : facts->size));
 }
 
 void fetch_item_say(struct fetch_message *message, const struct imap_fetch_item *item) {

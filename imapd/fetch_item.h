@@ -11,7 +11,8 @@ struct fetch_message {
     uint32_t sequence;
     struct folder_message facts;
     bool file_tried, structure_tried;
-    struct str bytes; /* the file, mapped */
+    struct str bytes; /* the file: in session->file, or mapped */
+    bool mapped;
     struct buf record;
     struct imap_structure structure;
     bool has_structure;

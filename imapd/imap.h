@@ -31,6 +31,7 @@ struct imap_session {
     struct arena *arena;   /* of the command under way */
     struct buf out;        /* answers gather here; flushed when large and at the command's end */
     struct buf command;    /* the bytes of the command under way, literals in their places */
+    struct buf file;       /* the message at hand, read; one at a time (fetch_item.h) */
     deadline unsettled;    /* when what was put off is to be settled; DEADLINE_NEVER: nothing is */
     unsigned bad_commands; /* in a row */
     struct str unread;     /* ends with the head of APPEND's literal, which nobody has taken yet; empty: there is none */
@@ -83,6 +84,8 @@ bool imap_is_utf8(const struct imap_session *session);
 /* Appends to the answers; what has gathered is written when it is much. */
 void imap_say(struct imap_session *session, const char *format, ...) PRINTF_LIKE(2, 3);
 void imap_say_bytes(struct imap_session *session, struct str bytes);
+/* `length` octets from `offset` on of the CR LF form of bytes, for a literal: NULs are shown as IMAP_NUL_SHOWN. */
+void imap_say_view(struct imap_session *session, struct str bytes, uint64_t offset, uint64_t length);
 /* Writes what has gathered. False: the connection is gone. */
 bool imap_flush(struct imap_session *session);
 /* For commands that read more (APPEND, IDLE, AUTHENTICATE): says "+ TEXT" and flushes. */

@@ -18,6 +18,8 @@ struct str search_field(struct str header, struct str name) {
         line = header;
         if (!str_cut(header, '\n', &line, &header)) header = STR_EMPTY;
         struct str field_name, value;
+        /* Most lines are other fields, told by their first letter. */
+        if (name.length > 0 && line.length > 2 && ascii_lower(line.data[0]) != ascii_lower(name.data[0])) continue;
         if (header_line_kind(line) == HEADER_LINE_EMPTY) break;
         if (header_line_kind(line) != HEADER_LINE_FIELD || !header_line_split(line, &field_name, &value) || !str_equal_nocase(field_name, name))
             continue;

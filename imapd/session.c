@@ -2,6 +2,7 @@
 #include "imap.h"
 
 #include "clock.h"
+#include "crlf_view.h"
 #include "log.h"
 
 #define BAD_COMMANDS_MAX  20               /* in a row, then the connection ends */
@@ -45,6 +46,28 @@ void imap_say(struct imap_session *session, const char *format, ...) {
 void imap_say_bytes(struct imap_session *session, struct str bytes) {
     buf_append(&session->out, bytes);
     write_piece(session);
+}
+
+/* A literal cannot hold NUL (RFC 3501 section 9). */
+static void show_nuls(struct buf *text, size_t from) {
+    for (char *at = text->data + from, *end = text->data + text->length; from < text->length; at++) {
+        at = memchr(at, '\0', (size_t)(end - at));
+        if (!at) return;
+        *at = IMAP_NUL_SHOWN;
+    }
+}
+
+void imap_say_view(struct imap_session *session, struct str bytes, uint64_t offset, uint64_t length) {
+    struct crlf_cursor cursor = {0};
+    while (length > 0 && !session->connection_lost) {
+        uint64_t piece = length < OUT_PIECE ? length : OUT_PIECE;
+        size_t before = session->out.length;
+        (void)!crlf_view_append(&session->out, bytes, offset, piece, &cursor);
+        show_nuls(&session->out, before);
+        offset += piece;
+        length -= piece;
+        write_piece(session);
+    }
 }
 
 bool imap_continue(struct imap_session *session, const char *text) {
@@ -264,6 +287,7 @@ void imap_session_end(struct imap_session *session) {
     uid_set_free(&session->saved);
     buf_free(&session->out);
     buf_free(&session->command);
+    buf_free(&session->file);
 }
 
 /* ---- outcomes */

@@ -52,6 +52,8 @@ void session_channel_free(struct session_channel **channel);
 /* Sealed state: login, nonce, MAC, state. Opening needs the key of all seals, from which that of a login is made. */
 void session_seal(const struct session_settings *settings, struct str state, struct buf *sealed);
 void session_seal_key(const uint8_t master[32], struct str login, const uint8_t nonce[16], uint8_t key[32]);
+/* The number of the session in a sealed state, borrowed; empty if it has none. Anybody can read it. */
+struct str session_state_number(struct str sealed);
 /* False: it was not sealed by us, or altered. Texts borrow from sealed. */
 MUST_USE bool session_unseal(const uint8_t master[32], struct str sealed, struct str *login, uint8_t nonce[16],
                              struct str *state);

@@ -18,6 +18,7 @@ struct cache {
     MDB_env *environment;
     MDB_dbi database;
     MDB_txn *reading;
+    MDB_cursor *cursor; /* of reading: neighbours are found from where it stands */
     struct buf pending; /* key, length (4), value, ... */
 };
 
@@ -77,9 +78,28 @@ static struct cache *cache_open(const struct store_options *options) {
     return cache;
 }
 
+static void end_reading(struct cache *cache) {
+    if (cache->cursor) mdb_cursor_close(cache->cursor);
+    if (cache->reading) mdb_txn_abort(cache->reading);
+    cache->cursor = NULL;
+    cache->reading = NULL;
+}
+
+static bool begin_reading(struct cache *cache) {
+    if (cache->reading) return true;
+    if (mdb_txn_begin(cache->environment, NULL, MDB_RDONLY, &cache->reading) != 0) {
+        cache->reading = NULL;
+        return false;
+    }
+    if (mdb_cursor_open(cache->reading, cache->database, &cache->cursor) == 0) return true;
+    cache->cursor = NULL;
+    end_reading(cache);
+    return false;
+}
+
 void cache_close(struct cache **cache) {
     if (!*cache) return;
-    if ((*cache)->reading) mdb_txn_abort((*cache)->reading);
+    end_reading(*cache);
     if ((*cache)->environment) mdb_env_close((*cache)->environment);
     buf_free(&(*cache)->pending);
     MEMORY_FREE(*cache);
@@ -97,21 +117,16 @@ bool cache_get(struct store *store, const uint8_t folder_id[16], uint32_t uid, e
     struct cache *cache = cache_of(store);
     uint8_t bytes[KEY_SIZE];
     if (!cache) return false;
-    if (!cache->reading && mdb_txn_begin(cache->environment, NULL, MDB_RDONLY, &cache->reading) != 0) {
-        cache->reading = NULL;
-        return false;
-    }
+    if (!begin_reading(cache)) return false;
     make_key(bytes, folder_id, uid, kind);
     MDB_val key = {KEY_SIZE, bytes}, found;
-    if (mdb_get(cache->reading, cache->database, &key, &found) != 0) return false;
+    if (mdb_cursor_get(cache->cursor, &key, &found, MDB_SET) != 0) return false;
     *value = str_make(found.mv_data, found.mv_size);
     return true;
 }
 
 void cache_end(struct store *store) {
-    if (!store->cache || !store->cache->reading) return;
-    mdb_txn_abort(store->cache->reading);
-    store->cache->reading = NULL;
+    if (store->cache) end_reading(store->cache);
 }
 
 void cache_put(struct store *store, const uint8_t folder_id[16], uint32_t uid, enum cache_kind kind, struct str value) {

@@ -80,6 +80,8 @@ int folder_message_file(struct folder *folder, uint32_t sequence, enum store_res
 void folder_file_name(const struct folder *folder, uint32_t sequence, struct buf *name);
 /* Counts the CR LF size if it is not known, and remembers it. */
 MUST_USE bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *size, struct failure *failure);
+/* The same size, where the caller has counted it for other reasons: it is remembered. */
+void folder_note_virtual_size(struct folder *folder, uint32_t uid, uint64_t size);
 
 struct folder_status { /* STATUS, without opening a view where the files can say it */
     uint32_t messages, recent, unseen, deleted, uid_next, uid_validity;
@@ -107,6 +109,8 @@ struct folder_changes {
 MUST_USE enum store_result folder_sync(struct folder *folder, bool keep_expunged, struct folder_changes *changes,
                                        struct failure *failure);
 void folder_changes_free(struct folder_changes *changes);
+/* Reads the directories again whatever their dates say. UIDs, flags and keywords stay. */
+MUST_USE enum store_result folder_read_again(struct folder *folder, struct failure *failure);
 /* inotify: adds what has to be watched for this folder; any event means "call folder_sync". */
 MUST_USE bool folder_watch(struct folder *folder, int inotify, struct failure *failure);
 

@@ -115,10 +115,14 @@ bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *siz
     }
     uint64_t counted;
     if (!count_message(folder, sequence, &counted, failure)) return false;
-    if (counted > 0) journal_append_size(&folder->counted, message.uid, counted);
+    folder_note_virtual_size(folder, message.uid, counted);
     *size = counted;
-    if (folder->counted.length > 65536) remember_sizes(folder, &folder->counted);
     return true;
+}
+
+void folder_note_virtual_size(struct folder *folder, uint32_t uid, uint64_t size) {
+    if (size > 0) journal_append_size(&folder->counted, uid, size);
+    if (folder->counted.length > 65536) remember_sizes(folder, &folder->counted);
 }
 
 void folder_remember_sizes(struct folder *folder) {

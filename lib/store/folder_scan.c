@@ -399,3 +399,11 @@ enum store_result folder_scan(struct folder *folder, struct failure *failure) {
     arena_destroy(&scan.arena);
     return result;
 }
+
+enum store_result folder_read_again(struct folder *folder, struct failure *failure) {
+    if (!folder_lock(folder, failure)) return folder_trouble(failure);
+    folder->read_all = true;
+    enum store_result result = folder_scan(folder, failure);
+    folder_unlock(folder);
+    return result;
+}

@@ -81,7 +81,7 @@ def sessions():
             if os.readlink(f"/proc/{pid}/exe") not in ours:
                 continue
             with open(f"/proc/{pid}/comm") as file:
-                if file.read().strip() == "imap-session":
+                if file.read().strip() == "imap-session" and os.readlink(f"/proc/{pid}/exe").startswith(str(tern.libexec)):
                     found.append(pid)
         except OSError:
             pass

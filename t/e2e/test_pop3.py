@@ -390,12 +390,13 @@ def no_delay(tern):
         if taken < 0:
             continue
         try:
-            with socket.socket(fileno=os.dup(taken)) as copy:
-                if copy.family == socket.AF_INET:
-                    found.append(copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
-        except OSError:
-            pass
-        os.close(taken)
+            copy = socket.socket(fileno=taken)
+        except OSError:  # no socket; kept open it would hold the session's lock
+            os.close(taken)
+            continue
+        with copy:
+            if copy.family == socket.AF_INET:
+                found.append(copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
     os.close(pid)
     t.is_(found, [1], "a session's connection sends at once")
     client.command("QUIT")
