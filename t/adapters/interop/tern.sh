@@ -2,6 +2,7 @@
 # tern for the runners of the interop kit (its sut/CONTRACT.md): a private instance below DIR, installed in $TERN_PREFIX.
 #   ADAPTERS=.../t/adapters/interop SUT=tern TERN_PREFIX=... bash clients/cli-read.sh
 set -u
+: "${TERN_PREFIX:?where tern is installed}"
 verb=${1:?start|reload|stop}; DIR=${2:?directory}; shift 2
 B=${PORT_BASE:-27000}
 HOST=127.0.0.1; DOMAIN=${DOMAIN:-kit.test}; MYHOSTNAME=${MYHOSTNAME:-mx.$DOMAIN}
@@ -17,7 +18,7 @@ certificate() {
   openssl req -newkey rsa:2048 -nodes -keyout key.pem -out c.csr -subj "/CN=$MYHOSTNAME" 2>/dev/null
   openssl x509 -req -in c.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 20 -out c.pem \
     -extfile <(printf 'subjectAltName=DNS:%s,DNS:localhost,DNS:mta-sts.%s,IP:127.0.0.1' "$MYHOSTNAME" "$DOMAIN") 2>/dev/null
-  (umask 077; cat key.pem c.pem ca.pem > "$E/tls/certificate.pem")
+  (umask 077; cat key.pem c.pem ca.pem > "$E/tls/chain.pem")
   cd - >/dev/null || return 1
 }
 
