@@ -307,7 +307,8 @@ def nothing_between(tern):
     client, other = raw(tern), raw(tern)
     for one in (client, other):
         one.command("SELECT INBOX")
-    for command in ("COPY 1 Trash", b"APPEND INBOX {%d+}\r\n%s" % (len(MESSAGE % b"x"), MESSAGE % b"x")):
+    client.command("CREATE Between")
+    for command in ("COPY 1 Between", b"APPEND INBOX {%d+}\r\n%s" % (len(MESSAGE % b"x"), MESSAGE % b"x")):
         other.command(b"APPEND INBOX (\\Deleted) {%d+}\r\n%s" % (len(MESSAGE % b"gone"), MESSAGE % b"gone"))
         client.command("NOOP")
         other.command("EXPUNGE")
