@@ -194,15 +194,16 @@ static bool static_number(struct str tables, uint64_t *number) {
     return str_starts(tables, prefix) && str_to_u64(str_from_offset(tables, prefix.length), UINT32_MAX - 1, number);
 }
 
+/* Without cur/: whoever opens it first, a session or a delivery, makes that, and mail_auto_folders. */
 static bool make_mailbox(const struct config *config, struct str user, struct str domain, struct failure *failure) {
-    static const char *const parts[] = {"", "/tmp", "/new", "/cur"};
+    static const char *const parts[] = {"", "/tmp", "/new"};
     struct buf path = buf_make(4096);
     uint64_t owner = geteuid();
     uint64_t group = getegid();
-    bool good = true;
     if (!static_number(config->virtual_uid_maps, &owner) || !static_number(config->virtual_gid_maps, &group))
         return geteuid() != 0 || failure_set(failure, "virtual_uid_maps and virtual_gid_maps are not static:NUMBER; the "
                                                       "mailbox is left to the delivery agent");
+    bool good = true;
     for (size_t i = 0; good && i < ARRAY_LENGTH(parts); i++) {
         buf_clear(&path);
         buf_printf(&path, "%.*s/%.*s/%.*s/Maildir%s", STR_ARGS(config->virtual_mailbox_base), STR_ARGS(domain),

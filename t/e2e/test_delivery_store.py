@@ -79,6 +79,7 @@ def plain():
         tern.start()
         t.is_(give(tern, "ada@example.test", letter("first"))[0], 250, "LMTP takes mail for what tern user has made")
         t.is_(subjects(tern), ["first"], "IMAP shows it")
+        t.ok({"Drafts", "Trash"} <= set(folders(tern, verb="lsub")), "with the folders of a new mailbox")
         tern.send("ann@peer.test", ["bob@example.test"], letter("second").replace(b"\r\n", b"\n"))
         tern.wait_stored("bob")
         t.is_(subjects(tern, "bob"), ["second"], "an account that only auth_sources knows gets mail by SMTP")
