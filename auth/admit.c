@@ -7,6 +7,8 @@
 #include "auth_daemon.h"
 #include "log.h"
 #include "log_text.h"
+#include "sasl_message.h"
+#include "sasl_prepare.h"
 
 #define ADMIT_TIME  10000 /* ms */
 #define TICKET_SIZE 16
@@ -56,8 +58,7 @@ static bool read_user(struct str text, uint64_t *uid, uint64_t *gid, bool *has_g
     return true;
 }
 
-static bool find_owner(const struct auth *auth, const struct exchange *exchange, struct place *place, struct arena *arena) {
-    const struct auth_account *account = &exchange->account;
+static bool find_owner(const struct auth *auth, const struct auth_account *account, struct place *place, struct arena *arena) {
     struct str uid = field_of(account, STR("uid")), gid = field_of(account, STR("gid"));
     place->home = field_of(account, STR("home"));
     if (uid.length == 0) uid = auth->config->mail_uid;
@@ -84,8 +85,8 @@ static bool find_owner(const struct auth *auth, const struct exchange *exchange,
     return place->has_gid;
 }
 
-static bool find_root(const struct auth *auth, const struct exchange *exchange, const struct place *place, struct buf *root) {
-    struct str location = field_of(&exchange->account, STR("mail"));
+static bool find_root(const struct auth *auth, const struct auth_account *account, const struct place *place, struct buf *root) {
+    struct str location = field_of(account, STR("mail"));
     if (location.length == 0) location = auth->config->mail_location;
     if (str_starts(location, STR("maildir:"))) location = str_from_offset(location, 8);
     struct str path = location, rest;
@@ -96,9 +97,9 @@ static bool find_root(const struct auth *auth, const struct exchange *exchange, 
     return true;
 }
 
-static uint64_t quota_of(const struct exchange *exchange, struct str name, int64_t otherwise) {
+static uint64_t quota_of(const struct auth_account *account, struct str name, int64_t otherwise) {
     uint64_t value;
-    struct str text = field_of(&exchange->account, name);
+    struct str text = field_of(account, name);
     return text.length && str_to_u64(text, UINT64_MAX, &value) ? value : (uint64_t)otherwise;
 }
 
@@ -110,8 +111,8 @@ static bool ask(const struct auth *auth, const struct exchange *exchange, const 
     struct ipc_mailbox_admit admit = {
         .ticket = ticket, .protocol = exchange->protocol, .login = place->login, .uid = place->uid, .gid = place->gid, .root = root,
         .cache = buf_str(&cache), .client_address = exchange->client_address,
-        .quota_storage = quota_of(exchange, STR("quota_storage"), auth->config->mail_quota_storage),
-        .quota_messages = quota_of(exchange, STR("quota_messages"), auth->config->mail_quota_messages)};
+        .quota_storage = quota_of(&exchange->account, STR("quota_storage"), auth->config->mail_quota_storage),
+        .quota_messages = quota_of(&exchange->account, STR("quota_messages"), auth->config->mail_quota_messages)};
     struct arena *arena = arena_create(0);
     bool good = !buf_overflowed(&cache) && auth->mailbox &&
                 ipc_ask(auth->mailbox, IPC_MAILBOX_ADMIT, &admit, -1, IPC_DONE, deadline_in(ADMIT_TIME), arena, &reply, failure) == IPC_OK;
@@ -133,24 +134,95 @@ static bool make_ticket(char ticket[2 * TICKET_SIZE + 1]) {
     return true;
 }
 
+/* Whose the account's mailbox is, and where. */
+static bool find_place(const struct auth *auth, const struct auth_account *account, struct str login, struct place *place,
+                       struct arena *arena, struct buf *root, struct failure *failure) {
+    *place = (struct place){.login = login, .user = login, .domain = STR_EMPTY, .home = STR_EMPTY};
+    (void)str_cut(login, '@', &place->user, &place->domain);
+    if (!find_owner(auth, account, place, arena))
+        return failure_set(failure, "nothing says to which user of the system its mailbox belongs");
+    if (place->uid != geteuid() && place->uid < (uint64_t)auth->config->first_valid_uid)
+        return failure_set(failure, "user %llu is below first_valid_uid", (unsigned long long)place->uid);
+    return find_root(auth, account, place, root) || failure_set(failure, "its mail_location makes no path");
+}
+
 bool admit(const struct auth *auth, struct exchange *exchange, char ticket[ADMIT_TICKET_SIZE]) {
-    struct place place = {.login = exchange->login, .user = exchange->login, .domain = STR_EMPTY, .home = STR_EMPTY};
+    struct place place;
     struct buf root = buf_make(1000);
     struct failure failure = {0};
     char shown[300];
-    (void)str_cut(exchange->login, '@', &place.user, &place.domain);
     bool good = false;
-    if (!find_owner(auth, exchange, &place, exchange->arena))
-        failure_set(&failure, "nothing says to which user of the system its mailbox belongs");
-    else if (place.uid != geteuid() && place.uid < (uint64_t)auth->config->first_valid_uid)
-        failure_set(&failure, "user %llu is below first_valid_uid", (unsigned long long)place.uid);
-    else if (!find_root(auth, exchange, &place, &root))
-        failure_set(&failure, "its mail_location makes no path");
-    else if (!make_ticket(ticket))
+    if (!find_place(auth, &exchange->account, exchange->login, &place, exchange->arena, &root, &failure)) {
+    } else if (!make_ticket(ticket))
         failure_set(&failure, "no random numbers");
     else
         good = ask(auth, exchange, &place, buf_str(&root), str_from(ticket), &failure);
     if (!good) log_warning("account %s: no session: %s", log_text(shown, sizeof shown, exchange->login), failure.text);
     buf_free(&root);
     return good;
+}
+
+/* ---- for deliveries and operators */
+
+static enum source_answer find_account(struct auth *auth, struct str name, struct arena *arena, struct auth_account *account,
+                                       struct failure *failure) {
+    struct source_question question = {.user = name, .protocol = STR("lmtp"), .client_address = STR_EMPTY,
+                                       .until = deadline_in(auth->config->auth_source_timeout * 1000), .arena = arena};
+    struct auth_source *source = NULL;
+    enum source_answer answer;
+    size_t next = 0;
+    /* Who can only say whether a password is right does not know names. */
+    do
+        answer = sources_look_up(&auth->sources, &next, &question, account, &source, failure);
+    while (answer == SOURCE_FOUND && !source->type->look_up);
+    return answer;
+}
+
+/* As login_name, for an address. */
+static bool prepare_name(const struct auth *auth, struct str name, struct arena *arena, struct str *prepared) {
+    struct buf text = buf_make(SASL_PREPARE_MAX);
+    bool good = sasl_prepare(name, &text) && text.length <= SASL_NAME_MAX;
+    if (auth->config->auth_username_lowercase)
+        for (size_t i = 0; i < text.length; i++)
+            text.data[i] = ascii_lower(text.data[i]);
+    good = good && arena_copy(arena, buf_str(&text), prepared);
+    buf_free(&text);
+    return good;
+}
+
+void admit_tell_account(struct ipc_request *request, struct auth *auth) {
+    const struct ipc_auth_account *question = request->message;
+    struct ipc_auth_account_found answer = {.login = STR_EMPTY, .root = STR_EMPTY};
+    struct auth_account account = {.login = STR_EMPTY};
+    struct failure failure = {0};
+    struct place place;
+    struct str name;
+    char shown[300];
+    if (!prepare_name(auth, question->name, request->arena, &name)) { /* no account is called so */
+        (void)ipc_answer(request, IPC_AUTH_ACCOUNT_FOUND, &answer, -1);
+        return;
+    }
+    enum source_answer found = find_account(auth, name, request->arena, &account, &failure);
+    if (account.secret.length) memory_wipe((void *)(uintptr_t)account.secret.data, account.secret.length);
+    if (account.app_secrets.length) memory_wipe((void *)(uintptr_t)account.app_secrets.data, account.app_secrets.length);
+    struct buf root = buf_make(1000);
+    bool good = true;
+    if (found == SOURCE_RETRY) {
+        good = false;
+    } else if (found == SOURCE_FOUND || found == SOURCE_DISABLED) { /* who may not come in gets mail all the same */
+        struct str login = account.login.length ? account.login : name;
+        good = find_place(auth, &account, login, &place, request->arena, &root, &failure);
+        if (good)
+            answer = (struct ipc_auth_account_found){
+                .found = true, .login = login, .uid = place.uid, .gid = place.gid, .root = buf_str(&root),
+                .quota_storage = quota_of(&account, STR("quota_storage"), auth->config->mail_quota_storage),
+                .quota_messages = quota_of(&account, STR("quota_messages"), auth->config->mail_quota_messages)};
+    }
+    if (!good) {
+        log_warning("account %s: no mailbox: %s", log_text(shown, sizeof shown, name), failure.text);
+        ipc_answer_failed(request, 451, "4.3.0", "a source of accounts does not answer");
+    } else if (!ipc_answer(request, IPC_AUTH_ACCOUNT_FOUND, &answer, -1)) {
+        ipc_answer_failed(request, 451, "4.3.0", "the answer does not fit");
+    }
+    buf_free(&root);
 }

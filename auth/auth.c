@@ -47,6 +47,11 @@ static void dispatch(struct ipc_request *request, void *context) {
     if (bans_serve(request, auth)) return;
     if (!may_ask(request, auth))
         ipc_answer_failed(request, 550, "5.7.0", "only root and mail_owner may ask");
+    else if (request->type == IPC_AUTH_ACCOUNT && !str_equal(ipc_peer_service(request->peer), STR("lookup")) &&
+             !bans_is_operator(request, auth))
+        ipc_answer_failed(request, 550, "5.7.0", "only lookup may ask");
+    else if (request->type == IPC_AUTH_ACCOUNT)
+        admit_tell_account(request, auth);
     else if (request->type == IPC_AUTH_MECHANISMS)
         tell_mechanisms(request, auth);
     else if (request->type == IPC_AUTH_BEGIN)

@@ -64,6 +64,9 @@ bool admit_is_wanted(struct str protocol);
 /* Finds out whose mailbox it is and tells mailbox; ticket is text. False (logged): not now. May suspend. */
 MUST_USE bool admit(const struct auth *auth, struct exchange *exchange, char ticket[ADMIT_TICKET_SIZE]);
 
+/* Answers AUTH_ACCOUNT: where an account's mailbox is. Nothing secret is in the answer. May suspend. */
+void admit_tell_account(struct ipc_request *request, struct auth *auth);
+
 /* ---- bans.c: what operators ask */
 
 /* Serves AUTH_BANS and AUTH_BAN_CHANGE for root and mail_owner; false: it is another request. */

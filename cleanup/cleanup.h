@@ -81,6 +81,7 @@ struct commit {
     struct buf envelope; /* packed */
     bool on_hold;
     int stored; /* the queue file, durable and locked; -1: none */
+    struct ipc_list refused; /* by direct delivery: the client is told */
     struct failure failure;
 };
 

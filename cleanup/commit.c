@@ -95,7 +95,7 @@ static bool know_envelope(struct commit *commit) {
 
 static void answer_safe(struct ipc_request *request, const struct commit *commit) {
     struct str queue_id = str_from(commit->pending->queue_id);
-    struct ipc_cleanup_committed answer = {.queue_id = queue_id};
+    struct ipc_cleanup_committed answer = {.queue_id = queue_id, .refused = commit->refused};
     if (commit->on_hold) log_message(queue_id, "hold: %.*s", STR_ARGS(commit->message->hold_reason));
     ipc_answer(request, IPC_CLEANUP_COMMITTED, &answer, -1);
 }
@@ -138,6 +138,7 @@ void cleanup_commit(struct ipc_request *request, struct writer *writer) {
                             .pending = pending,
                             .message = message,
                             .stored = -1,
+                            .refused = {STR_EMPTY, 0},
                             .on_hold = message->hold_reason.length > 0};
     if (make_safe(request, &commit)) {
         pending_free(cleanup, &pending);

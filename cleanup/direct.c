@@ -17,6 +17,15 @@ static bool is_wanted(const struct commit *commit) {
            ipc_client_connect(commit->cleanup->qmgr, deadline_in(CONNECT_PATIENCE), NULL);
 }
 
+/* Nobody was put in another's place: the recipients are those that the client knows. */
+static bool is_unchanged(const struct commit *commit) {
+    const struct pending *pending = commit->pending;
+    if (pending->recipient_count != commit->message->recipients.count) return false;
+    for (size_t i = 0; i < pending->recipient_count; i++)
+        if (pending->recipients[i].original.length > 0) return false;
+    return true;
+}
+
 enum direct_result commit_direct(struct commit *commit) {
     struct cleanup *cleanup = commit->cleanup;
     struct pending *pending = commit->pending;
@@ -24,12 +33,14 @@ enum direct_result commit_direct(struct commit *commit) {
     struct ipc_qmgr_direct request = {.queue_id = str_from(pending->queue_id),
                                       .content_length = commit->message->content_length,
                                       .content_lines = commit->message->content_lines,
-                                      .envelope = buf_str(&commit->envelope)};
+                                      .envelope = buf_str(&commit->envelope),
+                                      .each_recipient = commit->message->each_recipient && is_unchanged(commit)};
     struct ipc_reply reply = {.descriptor = -1};
     deadline until = deadline_in(cleanup->config->direct_delivery_milliseconds + QMGR_PATIENCE);
     switch (ipc_ask(cleanup->qmgr, IPC_QMGR_DIRECT, &request, pending->file, IPC_QMGR_DIRECT_ENDED, until,
                     pending->arena, &reply, NULL)) {
     case IPC_OK:
+        commit->refused = ((const struct ipc_qmgr_direct_ended *)reply.message)->refused;
         return ((const struct ipc_qmgr_direct_ended *)reply.message)->store ? DIRECT_STORE : DIRECT_DONE;
     case IPC_REFUSED:
         return DIRECT_NOT;

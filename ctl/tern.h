@@ -32,6 +32,11 @@ int tern_submission(const struct tern *tern);
 int tern_tlsrpt(const struct tern *tern);
 int tern_tls_probe(const struct tern *tern);
 int tern_auth(const struct tern *tern);
+int tern_mailbox(const struct tern *tern);
+int tern_who(const struct tern *tern);
+int tern_kick(const struct tern *tern);
+/* tern user quota, whose words it still has. */
+int tern_user_quota(const struct tern *tern);
 
 /* ---- tern_check.c */
 /* Everything that can be wrong with the configuration, a line each on standard error.

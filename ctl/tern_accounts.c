@@ -16,7 +16,7 @@ static const char *const accounts[] = {
     ACCOUNT_OWNER,           ACCOUNT_OWNER "-smtpd",  ACCOUNT_OWNER "-queue",  ACCOUNT_OWNER "-smtp",
     ACCOUNT_OWNER "-bounce", ACCOUNT_OWNER "-pickup", ACCOUNT_OWNER "-lookup", ACCOUNT_OWNER "-auth", ACCOUNT_OWNER "-log",
     ACCOUNT_OWNER "-mail",   ACCOUNT_OWNER "-keys",   ACCOUNT_OWNER "-fetch",  ACCOUNT_OWNER "-tlsrpt",
-    ACCOUNT_OWNER "-pam",    ACCOUNT_OWNER "-imapd",
+    ACCOUNT_OWNER "-pam",    ACCOUNT_OWNER "-imapd",  ACCOUNT_OWNER "-pop3d",
 };
 
 bool accounts_find(const char *mail_owner, const char *suffix, uid_t *user, gid_t *group) {

@@ -24,6 +24,8 @@
 #define PORT_SUBMISSION   587
 #define PORT_IMAP         143
 #define PORT_IMAPS        993
+#define PORT_POP3         110
+#define PORT_POP3S        995
 #define SETTING_LIMIT     200
 #define FILE_LIMIT        ((size_t)256 * 1024)
 
@@ -93,17 +95,18 @@ static void write_defaults(const struct plan *plan, struct buf *out) {
                "alias_database = $alias_maps\n"
                "virtual_mailbox_domains = $mydomain\n"
                "virtual_mailbox_base = %s/mail\n"
+               "mail_account_domains = $virtual_mailbox_domains\n"
                "virtual_mailbox_maps = texthash:%s/etc/users,\n"
                "    inline:{ postmaster@$mydomain=$mydomain/postmaster/Maildir/ }\n"
                "virtual_uid_maps = static:%u\n"
                "virtual_gid_maps = static:%u\n",
                d, d, d, (unsigned)plan->mail_user, (unsigned)plan->mail_group);
     buf_printf(out,
-               "mail_location = maildir:%s/mail/%%d/%%n/Maildir\n"
+               "mail_location = maildir:$virtual_mailbox_base/%%d/%%n/Maildir\n"
                "mail_uid = %u\n"
                "mail_gid = %u\n"
                "login_tls = may\n",
-               d, (unsigned)plan->mail_user, (unsigned)plan->mail_group);
+               (unsigned)plan->mail_user, (unsigned)plan->mail_group);
     if (plan->tls)
         buf_printf(out,
                    "smtpd_tls_chain_files = %s/etc/tls/chain.pem\n"
@@ -189,6 +192,10 @@ static void write_master_cf(const struct plan *plan, struct buf *out) {
             write_commented(out, line, &rest, plan->port_base + PORT_IMAP);
         } else if (plan->tls && str_starts(line, STR("#imaps "))) {
             write_commented(out, line, &rest, plan->port_base + PORT_IMAPS);
+        } else if (str_starts(line, STR("#pop3 "))) {
+            write_commented(out, line, &rest, plan->port_base + PORT_POP3);
+        } else if (plan->tls && str_starts(line, STR("#pop3s "))) {
+            write_commented(out, line, &rest, plan->port_base + PORT_POP3S);
         } else {
             buf_append(out, line);
             buf_append_char(out, '\n');

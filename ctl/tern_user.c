@@ -304,7 +304,7 @@ static bool app_list(const struct user_files *files, struct str address, struct 
 
 static int usage(void) {
     tern_complain("usage: tern user [--scheme NAME] add|del|passwd NAME@DOMAIN | list | "
-                  "app NAME@DOMAIN [add|del LABEL]");
+                  "app NAME@DOMAIN [add|del LABEL] | [--json] quota NAME@DOMAIN");
     return 64;
 }
 
@@ -362,6 +362,8 @@ int tern_user(const struct tern *tern) {
     struct failure failure = {0};
     struct user_files files;
     struct wish wish;
+    int json = tern->argument_count > 0 && strcmp(tern->arguments[0], "--json") == 0;
+    if (tern->argument_count > json && strcmp(tern->arguments[json], "quota") == 0) return tern_user_quota(tern);
     if (!read_wish(tern, &wish))
         return usage();
     if (wish.address && !read_address(wish.address, address, sizeof address, &user, &domain)) {

@@ -4,7 +4,7 @@
 # them with clang's libFuzzer in fuzz-build/ and runs each for that long, all processors at work; what
 # they learn stays, minimised, in FUZZ_CORPUS. make coverage says how much of the parsers the seeds and
 # the unit tests run, and fails below COVERAGE_LEAST per cent.
-EXTRA_DIST += fuzz/run fuzz/coverage fuzz/second_build fuzz/seeds
+EXTRA_DIST += fuzz/fuzz_imap_grammar.dict fuzz/run fuzz/coverage fuzz/second_build fuzz/seeds
 
 include fuzz/base.mk
 include fuzz/net.mk
@@ -16,6 +16,8 @@ include fuzz/service.mk
 include fuzz/client.mk
 include fuzz/smtpd.mk
 include fuzz/auth.mk
+include fuzz/store.mk
+include fuzz/pop3d.mk
 
 FUZZ_SECONDS = 60
 FUZZ_CORPUS = fuzz-corpus
@@ -58,6 +60,9 @@ PARSERS = lib/base/str.c \
 	lib/table/texthash_table.c \
 	lib/queue/login_usage.c lib/queue/queue_file.c lib/queue/record.c lib/service/ipc_codec.c lib/base/log_line.c \
 	smtp/content.c smtp/next_hop.c smtp/token_grant.c smtp/tls_policy.c smtp/tls_dane_read.c \
+	lib/store/folder_file.c lib/store/folder_import.c lib/store/folder_state.c lib/store/slot_set.c lib/store/store_name.c lib/store/uid_set.c \
+	imapd/grammar_words.c imapd/grammar_fetch.c imapd/grammar_mailbox.c imapd/grammar_search.c \
+	pop3d/pop3_line.c pop3d/uidl.c \
 	auth/sasl_message.c auth/sasl_prepare.c auth/account_line.c auth/failures.c \
 	smtpd/content_scan.c smtpd/content_header.c smtpd/access_action.c smtpd/restriction_list.c
 

@@ -1,6 +1,8 @@
 /* COPY, MOVE, EXPUNGE, and with UID (RFC 9051 6.4.3, 6.4.7, 6.4.8, 6.4.9). */
 #include "commands.h"
 
+#include "log.h"
+
 static uint64_t octets_of(const struct folder *folder, const struct uid_set *uids) {
     uint64_t octets = 0;
     uint32_t count = folder_count(folder);
@@ -26,8 +28,11 @@ static void format_copyuid(struct buf *text, uint32_t validity, const struct uid
 static struct imap_outcome tell_copied(struct imap_session *session, bool move, uint32_t validity, const struct uid_set *from,
                                        const struct uid_set *to) {
     struct buf text = buf_make(0);
+    struct failure failure = {0};
     if (from->count == 0) return imap_ok("Nothing to do");
     format_copyuid(&text, validity, from, to);
+    if (!move && imap_tell_changes(session, false, &failure) != STORE_OK)
+        log_warning("%.*s: %s", STR_ARGS(session->settings->login), failure.text);
     if (move)
         imap_say(session, "* OK [%.*s] Moved\r\n", STR_ARGS(buf_str(&text)));
     else

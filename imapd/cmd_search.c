@@ -6,18 +6,6 @@ static uint32_t number_of(const struct imap_session *session, uint32_t sequence)
     return session->uid_command ? folder_uid(session->folder, sequence) : sequence;
 }
 
-/* What SAVE remembers: all, or the ends that were asked for alone (RFC 5182 2.1). */
-static void save(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
-    unsigned ends = search->returns & (RETURN_MIN | RETURN_MAX);
-    bool only_ends = ends && !(search->returns & (RETURN_ALL | RETURN_COUNT));
-    uid_set_clear(&session->saved);
-    for (size_t i = 0; i < result->count; i++) {
-        bool is_end = ((ends & RETURN_MIN) && i == 0) || ((ends & RETURN_MAX) && i == result->count - 1);
-        uint32_t uid = folder_uid(session->folder, result->sequences[i]);
-        if (!only_ends || is_end) uid_set_add(&session->saved, uid, uid);
-    }
-}
-
 static void say_set(struct imap_session *session, const char *name, const struct search_result *result, size_t from, size_t to) {
     struct uid_set set = {0};
     struct buf text = buf_make(0);
@@ -34,25 +22,13 @@ static void say_set(struct imap_session *session, const char *name, const struct
 
 /* PARTIAL 1:100, or -1:-100 from the end. */
 static void say_partial(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
-    int64_t first = search->partial_first, last = search->partial_last, count = (int64_t)result->count;
+    size_t from, to;
     imap_say(session, " PARTIAL (%d:%d ", search->partial_first, search->partial_last);
-    if (first < 0) {
-        first = count + 1 + first;
-        last = count + 1 + last;
-    }
-    if (first > last) {
-        int64_t other = first;
-        first = last;
-        last = other;
-    }
-    if (first < 1) first = 1;
-    if (last > count) last = count;
-    if (first > last)
-        imap_say(session, "NIL)");
-    else {
-        say_set(session, "", result, (size_t)first - 1, (size_t)last);
-        imap_say(session, ")");
-    }
+    if (imap_search_partial(search, result->count, &from, &to))
+        say_set(session, "", result, from, to);
+    else
+        imap_say(session, "NIL");
+    imap_say(session, ")");
 }
 
 static void say_extended(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
@@ -91,7 +67,7 @@ IMAP_COMMAND(cmd_search) {
         if (search.returns & RETURN_SAVE) uid_set_clear(&session->saved);
         return bad;
     }
-    if (search.returns & RETURN_SAVE) save(session, &search, &result);
+    imap_search_save(session, &search, &result);
     /* IMAP4rev2 answers ESEARCH always. */
     if (!search.extended && (session->features & FEATURE_REV2)) {
         search.extended = true;

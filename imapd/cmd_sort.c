@@ -104,6 +104,23 @@ static uint32_t number_of(const struct imap_session *session, uint32_t sequence)
     return session->uid_command ? folder_uid(session->folder, sequence) : sequence;
 }
 
+/* In the sorted order, one by one. */
+static void say_numbers(struct imap_session *session, const struct search_result *result, size_t from, size_t to) {
+    for (size_t i = from; i < to; i++)
+        imap_say(session, "%s%u", i == from ? "" : ",", number_of(session, result->sequences[i]));
+}
+
+/* PARTIAL of the sorted ones (RFC 5267 section 4.4, RFC 9394). */
+static void say_partial(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
+    size_t from, to;
+    imap_say(session, " PARTIAL (%d:%d ", search->partial_first, search->partial_last);
+    if (imap_search_partial(search, result->count, &from, &to))
+        say_numbers(session, result, from, to);
+    else
+        imap_say(session, "NIL");
+    imap_say(session, ")");
+}
+
 static void say_sorted(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
     if (!search->extended) {
         imap_say(session, "* SORT");
@@ -120,9 +137,11 @@ static void say_sorted(struct imap_session *session, const struct imap_search *s
     if (result->count > 0 && (search->returns & RETURN_MIN)) imap_say(session, " MIN %u", number_of(session, result->sequences[0]));
     if (result->count > 0 && (search->returns & RETURN_MAX)) imap_say(session, " MAX %u", number_of(session, result->sequences[result->count - 1]));
     if (search->returns & RETURN_COUNT) imap_say(session, " COUNT %zu", result->count);
-    /* In the sorted order: ranges that rise by themselves may be told as such, the rest one by one. */
-    for (size_t i = 0; (search->returns & RETURN_ALL) && i < result->count; i++)
-        imap_say(session, "%s%u", i == 0 ? " ALL " : ",", number_of(session, result->sequences[i]));
+    if (result->count > 0 && (search->returns & RETURN_ALL)) {
+        imap_say(session, " ALL ");
+        say_numbers(session, result, 0, result->count);
+    }
+    if (search->returns & RETURN_PARTIAL) say_partial(session, search, result);
     if (search->has_modseq && result->count > 0) imap_say(session, " MODSEQ %llu", (unsigned long long)result->highest_modseq);
     imap_say(session, "\r\n");
 }
@@ -134,9 +153,13 @@ IMAP_COMMAND(cmd_sort) {
     (void)uid;
     if (!imap_parse_sort(parser, &search)) return imap_bad(parser);
     if (search.has_modseq) imap_use_condstore(session);
-    if (!imap_search_run(session, &search, &result, &bad)) return bad;
+    if (!imap_search_run(session, &search, &result, &bad)) {
+        if (search.returns & RETURN_SAVE) uid_set_clear(&session->saved);
+        return bad;
+    }
     bool good = sort(session, &search, &result);
-    if (good) say_sorted(session, &search, &result);
+    if (good) imap_search_save(session, &search, &result);
+    if (good && search.returns != RETURN_SAVE) say_sorted(session, &search, &result);
     cache_flush(session->store);
     MEMORY_FREE(result.sequences);
     return good ? imap_ok("Done") : imap_no("LIMIT", "Too many messages to sort");

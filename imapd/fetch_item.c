@@ -205,6 +205,17 @@ static bool say_piece(void *context, struct str piece) {
     return !session->connection_lost;
 }
 
+/* The same in a literal, which cannot hold NUL. */
+static bool say_shown(void *context, struct str piece) {
+    static const char shown[] = {IMAP_NUL_SHOWN};
+    struct str before, after;
+    while (str_cut(piece, '\0', &before, &after)) {
+        if (!say_piece(context, before) || !say_piece(context, str_make(shown, 1))) return false;
+        piece = after;
+    }
+    return say_piece(context, piece);
+}
+
 /* What of `size` octets a partial asks for. */
 static void cut(const struct imap_fetch_section *section, uint64_t size, uint64_t *offset, uint64_t *length) {
     *offset = 0;
@@ -225,7 +236,7 @@ static void say_text(struct imap_session *session, struct str text, const struct
     uint64_t offset, length;
     cut(section, text.length, &offset, &length);
     imap_say(session, "{%llu}\r\n", (unsigned long long)length);
-    imap_say_bytes(session, str_slice(text, offset, offset + length));
+    (void)!say_shown(session, str_slice(text, offset, offset + length));
 }
 
 /* ---- sections */

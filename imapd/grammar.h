@@ -220,6 +220,12 @@ bool imap_line_literal(struct str line, struct imap_literal *literal);
 
 /* ---- answers */
 
+/* No literal may hold a NUL octet (RFC 3501 section 9; ~{...} may): a message's is shown as this one, as by other servers,
+ * so that sizes stay true. */
+#define IMAP_NUL_SHOWN ((char)0x80)
+/* Replaces NULs from an offset on. */
+void imap_hide_nuls(struct buf *text, size_t from);
+
 /* Appends a string as quoted, or as a literal where it cannot be. nstring: NIL for an empty one if nil_if_empty. */
 void imap_append_string(struct buf *text, struct str string, bool utf8);
 /* A mailbox's name: modified UTF-7 unless utf8; atom or quoted. */

@@ -16,7 +16,7 @@ static bool take_word(struct imap_parser *parser, struct str word) {
 
 /* ---- keys with one argument, and those with none, as data */
 
-enum argument { ARGUMENT_NONE, ARGUMENT_FLAG, ARGUMENT_TEXT, ARGUMENT_FIELD_TEXT, ARGUMENT_NUMBER, ARGUMENT_DAY, ARGUMENT_KEYWORD,
+enum argument { ARGUMENT_NONE, ARGUMENT_FLAG, ARGUMENT_TEXT, ARGUMENT_FIELD_TEXT, ARGUMENT_NUMBER, ARGUMENT_SECONDS, ARGUMENT_DAY, ARGUMENT_KEYWORD,
                 ARGUMENT_SEQUENCE, ARGUMENT_MODSEQ, ARGUMENT_WORD };
 
 static const struct key_row {
@@ -43,7 +43,7 @@ static const struct key_row {
     {STR_INIT("MODSEQ"), KEY_MODSEQ, ARGUMENT_MODSEQ, 0, STR_INIT("")},
     {STR_INIT("NEW"), KEY_NEW, ARGUMENT_NONE, 0, STR_INIT("")},
     {STR_INIT("OLD"), KEY_OLD, ARGUMENT_NONE, 0, STR_INIT("")},
-    {STR_INIT("OLDER"), KEY_OLDER, ARGUMENT_NUMBER, 0, STR_INIT("")},
+    {STR_INIT("OLDER"), KEY_OLDER, ARGUMENT_SECONDS, 0, STR_INIT("")},
     {STR_INIT("ON"), KEY_ON, ARGUMENT_DAY, 0, STR_INIT("")},
     {STR_INIT("RECENT"), KEY_FLAG, ARGUMENT_FLAG, FLAG_RECENT, STR_INIT("")},
     {STR_INIT("SAVEDATESUPPORTED"), KEY_SAVE_DATE_SUPPORTED, ARGUMENT_NONE, 0, STR_INIT("")},
@@ -67,7 +67,7 @@ static const struct key_row {
     {STR_INIT("UNFLAGGED"), KEY_NO_FLAG, ARGUMENT_FLAG, FLAG_FLAGGED, STR_INIT("")},
     {STR_INIT("UNKEYWORD"), KEY_NO_FLAG, ARGUMENT_KEYWORD, 0, STR_INIT("")},
     {STR_INIT("UNSEEN"), KEY_NO_FLAG, ARGUMENT_FLAG, FLAG_SEEN, STR_INIT("")},
-    {STR_INIT("YOUNGER"), KEY_YOUNGER, ARGUMENT_NUMBER, 0, STR_INIT("")},
+    {STR_INIT("YOUNGER"), KEY_YOUNGER, ARGUMENT_SECONDS, 0, STR_INIT("")},
 };
 
 static const struct key_row *find_row(struct str name) {
@@ -110,6 +110,8 @@ static bool take_argument(struct imap_parser *parser, const struct key_row *row,
         return imap_take_astring(parser, &key->field) && imap_take_space(parser) && imap_take_astring(parser, &key->text);
     case ARGUMENT_NUMBER:
         return imap_take_number(parser, INT64_MAX, &key->number);
+    case ARGUMENT_SECONDS: /* an nz-number (RFC 5032) */
+        return imap_take_number(parser, INT64_MAX, &key->number) && (key->number > 0 || expected(parser, "Number of seconds expected"));
     case ARGUMENT_DAY:
         return take_day(parser, &key->day);
     case ARGUMENT_KEYWORD:
@@ -249,6 +251,9 @@ static bool take_returns(struct imap_parser *parser, struct imap_search *search)
         for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
             if (str_equal_nocase(word, words[i].name)) bit = words[i].bit;
         if (!bit) return expected(parser, "Unknown search return option");
+        /* One list of what was found at most (RFC 9394 section 3.1). */
+        if ((bit == RETURN_PARTIAL && (search->returns & (RETURN_ALL | RETURN_PARTIAL))) || (bit == RETURN_ALL && (search->returns & RETURN_PARTIAL)))
+            return expected(parser, "Either ALL or one PARTIAL");
         search->returns |= bit;
         if (bit == RETURN_PARTIAL && (!imap_take_space(parser) || !imap_take_partial(parser, &search->partial_first, &search->partial_last))) return false;
         if (imap_peek_char(parser, ' ') && !imap_take_space(parser)) return false;
@@ -303,6 +308,6 @@ bool imap_parse_sort(struct imap_parser *parser, struct imap_search *search) {
 
 bool imap_parse_thread(struct imap_parser *parser, struct imap_search *search) {
     *search = (struct imap_search){.charset = STR_EMPTY};
-    return take_returns(parser, search) && imap_take_atom(parser, &search->algorithm) && imap_take_space(parser) &&
+    return imap_take_atom(parser, &search->algorithm) && imap_take_space(parser) &&
            imap_take_astring(parser, &search->charset) && imap_take_space(parser) && take_all_keys(parser, search);
 }

@@ -3,6 +3,7 @@
 
 #include "internal_date.h"
 #include "mutf7.h"
+#include "utf8.h"
 
 static bool expected(struct imap_parser *parser, const char *what) {
     if (!parser->error) parser->error = what;
@@ -187,7 +188,7 @@ static bool decode_mailbox(struct imap_parser *parser, struct str raw, struct st
     struct buf text = buf_make(4 * STORE_NAME_MAX);
     bool good = raw.length <= 4 * STORE_NAME_MAX;
     if (good && (parser->utf8 || !str_is_ascii(raw)))
-        good = buf_append(&text, raw) && str_is_utf8(raw);
+        good = buf_append(&text, raw) && utf8_is_text(raw);
     else
         good = good && mutf7_decode(&text, raw);
     if (good && (is_inbox(buf_str(&text)) || (text.length > 6 && is_inbox(str_slice(buf_str(&text), 0, 5)) && text.data[5] == '/')))
@@ -200,7 +201,11 @@ static bool decode_mailbox(struct imap_parser *parser, struct str raw, struct st
 bool imap_take_mailbox_or_empty(struct imap_parser *parser, struct str *mailbox) {
     struct imap_parser before = *parser;
     struct str raw;
-    if (!imap_take_astring(parser, &raw)) return expected(parser, "Mailbox name expected");
+    bool plain = !imap_peek_char(parser, '"') && !imap_peek_char(parser, '{');
+    if (!imap_take_astring(parser, &raw)) {
+        if (plain) parser->error = "Mailbox name expected";
+        return false;
+    }
     if (decode_mailbox(parser, raw, mailbox)) return true;
     *parser = (struct imap_parser){before.rest, before.arena, before.utf8, parser->error};
     return false;
@@ -352,10 +357,18 @@ static bool fits_quoted(struct str string, bool utf8) {
     return !utf8 || str_is_utf8(string);
 }
 
+void imap_hide_nuls(struct buf *text, size_t from) {
+    if (buf_overflowed(text)) return;
+    for (char *at; from < text->length && (at = memchr(text->data + from, '\0', text->length - from)); from = (size_t)(at - text->data) + 1)
+        *at = IMAP_NUL_SHOWN;
+}
+
 void imap_append_string(struct buf *text, struct str string, bool utf8) {
     if (!fits_quoted(string, utf8)) {
         buf_printf(text, "{%zu}\r\n", string.length);
+        size_t begin = text->length;
         buf_append(text, string);
+        imap_hide_nuls(text, begin);
         return;
     }
     buf_append_char(text, '"');

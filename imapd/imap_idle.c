@@ -28,7 +28,7 @@ bool idle_state_parse(struct str text, struct idle_state *state) {
     uint64_t numbers[9];
     static const uint64_t limits[9] = {2, UINT32_MAX, 1, 1, UINT32_MAX, UINT32_MAX, UINT64_MAX, UINT32_MAX, UINT32_MAX};
     struct idle_state read = {.tag = STR_EMPTY};
-    if (!str_cut(text, '\n', &line, &text)) return false;
+    if (str_find(text, '\0') != STR_NONE || !str_cut(text, '\n', &line, &text)) return false;
     for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++)
         if (!take_number(&line, limits[i], &numbers[i])) return false;
     read.features = (unsigned)numbers[1];

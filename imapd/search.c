@@ -389,3 +389,35 @@ bool imap_search_run(struct imap_session *session, const struct imap_search *sea
     cache_flush(session->store);
     return ready != NULL;
 }
+
+bool imap_search_partial(const struct imap_search *search, size_t count, size_t *from, size_t *to) {
+    int64_t first = search->partial_first, last = search->partial_last, all = (int64_t)count;
+    if (first < 0) {
+        first = all + 1 + first;
+        last = all + 1 + last;
+    }
+    if (first > last) {
+        int64_t other = first;
+        first = last;
+        last = other;
+    }
+    if (first < 1) first = 1;
+    if (last > all) last = all;
+    if (first > last) return false;
+    *from = (size_t)first - 1;
+    *to = (size_t)last;
+    return true;
+}
+
+void imap_search_save(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
+    size_t from = 0, to = 0;
+    if (!(search->returns & RETURN_SAVE)) return;
+    uid_set_clear(&session->saved);
+    bool some = (search->returns & (RETURN_MIN | RETURN_MAX | RETURN_PARTIAL)) && !(search->returns & (RETURN_ALL | RETURN_COUNT));
+    if ((search->returns & RETURN_PARTIAL) && !imap_search_partial(search, result->count, &from, &to)) from = to = 0;
+    for (size_t i = 0; i < result->count; i++) {
+        bool is_end = ((search->returns & RETURN_MIN) && i == 0) || ((search->returns & RETURN_MAX) && i == result->count - 1);
+        uint32_t uid = folder_uid(session->folder, result->sequences[i]);
+        if (!some || is_end || (i >= from && i < to)) uid_set_add(&session->saved, uid, uid);
+    }
+}

@@ -14,6 +14,14 @@ struct search_result {
 MUST_USE bool imap_search_run(struct imap_session *session, const struct imap_search *search, struct search_result *result,
                               struct imap_outcome *bad);
 
+/* Which of `count` results PARTIAL asks for, negative numbers counting from the end: from *from up to but without *to,
+ * in the order of the results. False: none. */
+MUST_USE bool imap_search_partial(const struct imap_search *search, size_t count, size_t *from, size_t *to);
+
+/* What RETURN (SAVE) remembers as "$", if it was given: all, or what was asked for alone of the ends and the part
+ * (RFC 5182 section 2.1, RFC 9394 section 3.2). */
+void imap_search_save(struct imap_session *session, const struct imap_search *search, const struct search_result *result);
+
 /* The value of a header field among fields (or in a header), unfolded bytes as they stand; data NULL if there is none. */
 struct str search_field(struct str header, struct str name);
 /* The same, and an empty value for a field that is not there. */

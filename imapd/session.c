@@ -48,11 +48,22 @@ void imap_say_bytes(struct imap_session *session, struct str bytes) {
     write_piece(session);
 }
 
+/* A literal cannot hold NUL (RFC 3501 section 9). */
+static void show_nuls(struct buf *text, size_t from) {
+    for (char *at = text->data + from, *end = text->data + text->length; from < text->length; at++) {
+        at = memchr(at, '\0', (size_t)(end - at));
+        if (!at) return;
+        *at = IMAP_NUL_SHOWN;
+    }
+}
+
 void imap_say_view(struct imap_session *session, struct str bytes, uint64_t offset, uint64_t length) {
     struct crlf_cursor cursor = {0};
     while (length > 0 && !session->connection_lost) {
         uint64_t piece = length < OUT_PIECE ? length : OUT_PIECE;
+        size_t before = session->out.length;
         (void)!crlf_view_append(&session->out, bytes, offset, piece, &cursor);
+        show_nuls(&session->out, before);
         offset += piece;
         length -= piece;
         write_piece(session);
@@ -234,7 +245,8 @@ static struct imap_outcome run(struct imap_session *session, struct imap_parser 
         return refuse(state == IMAP_SELECTED ? "Command not allowed now" : "No mailbox selected");
     if (parser->rest.length > 0 && !imap_take_space(parser)) return refuse("Space expected");
     struct imap_outcome outcome = command->run(session, parser, session->uid_command);
-    tell_changes(session, command);
+    /* Nothing may be told of expunged messages between commands (RFC 9051 7.5.1). */
+    if (outcome.answer != ANSWER_SAID) tell_changes(session, command);
     return outcome;
 }
 
@@ -304,6 +316,7 @@ struct imap_outcome imap_store_trouble(enum store_result result, const struct fa
         [STORE_LIMIT] = {"LIMIT", "Too many"},
         [STORE_FULL] = {"UNAVAILABLE", "No room on the server's disk, try again later"},
         [STORE_BROKEN] = {"UNAVAILABLE", "Server trouble, try again later"},
+        [STORE_GONE] = {"EXPUNGEISSUED", "Some of the messages are gone"},
     };
     if (result == STORE_FULL || result == STORE_BROKEN) log_warning("mailbox trouble: %s", failure->text);
     return (struct imap_outcome){.answer = ANSWER_NO, .code = words[result].code, .text = str_from(words[result].text)};

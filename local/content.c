@@ -26,10 +26,10 @@ static void append_line(struct buf *out, const char *name, const char *open, str
     buf_append_char(out, '\n');
 }
 
-/* A virtual mailbox always has it, as with Postfix. */
+/* A virtual mailbox, and an account's, always has it, as with Postfix. */
 static bool wants_delivered_to(const struct config *config, uint64_t step) {
     struct str rest = config->prepend_delivered_header, word;
-    if (step == STEP_VIRTUAL) return true;
+    if (step == STEP_VIRTUAL || step == STEP_ACCOUNT) return true;
     while (str_next_word(&rest, ", \t", &word))
         if (str_equal(word, step == STEP_COMMAND ? STR("command") : STR("file"))) return true;
     return false;

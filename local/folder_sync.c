@@ -65,7 +65,7 @@ static void sync_for_all(struct waited *waited, int directory) {
     pthread_cond_broadcast(&waited->changed);
 }
 
-bool folder_sync(int directory, const struct stat *identity, int *error_number) {
+bool directory_sync(int directory, const struct stat *identity, int *error_number) {
     pthread_mutex_lock(&mutex);
     struct waited *waited = take(identity);
     uint64_t ticket = ++waited->entered;

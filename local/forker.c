@@ -191,6 +191,7 @@ static bool can_become(const struct ipc_local_work *work, struct step_answer *an
 }
 
 static bool may_ask_again(const struct ipc_local_work *work) {
+    if (work->step == STEP_ACCOUNT || work->step == STEP_QUOTA) return true;
     return (work->step == STEP_VIRTUAL || work->step == STEP_FILE) && str_ends(work->target, STR("/"));
 }
 

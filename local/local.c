@@ -10,8 +10,12 @@
  *
  * The same program serves the services local and virtual; what a recipient is, lookup
  * says. Without root (a private instance) it delivers as its own user only. */
+#include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <unistd.h>
+
+#include <openssl/crypto.h>
 
 #include "delivery_log.h"
 #include "local.h"
@@ -90,9 +94,33 @@ static void deliver(struct ipc_request *request, struct local *local) {
     buf_free(&rows);
 }
 
+/* Whether an account's mailbox takes more. The worker wants a file, and gets none worth reading. */
+static void tell_quota(struct ipc_request *request, struct local *local) {
+    const struct ipc_local_quota *question = request->message;
+    struct ipc_local_work work = {.step = STEP_QUOTA, .uid = question->uid, .gid = question->gid, .user = STR_EMPTY,
+                                  .home = STR_EMPTY, .target = question->root, .queue_id = STR_EMPTY, .sender = STR_EMPTY,
+                                  .recipient = STR_EMPTY, .original = STR_EMPTY, .local = STR_EMPTY, .domain = STR_EMPTY,
+                                  .extension = STR_EMPTY, .content_length = question->size,
+                                  .quota_storage = question->quota_storage, .quota_messages = question->quota_messages};
+    struct step_answer step = {.action = DELIVERY_DEFERRED};
+    if (!str_equal(ipc_peer_service(request->peer), STR("lookup"))) {
+        ipc_answer_failed(request, 550, "5.7.1", "only lookup may ask");
+        return;
+    }
+    forker_step(local->forker, &work, local->nothing, request->arena, &step);
+    bool full = step.action != DELIVERY_DELIVERED && str_ends(step.status, STR(".2.2"));
+    struct ipc_lookup_quota_found answer = {.full = full, .status = step.status, .text = str_slice(step.text, 0, 300)};
+    if (step.action != DELIVERY_DELIVERED && !full)
+        ipc_answer_failed(request, 451, "4.3.0", "%.*s", STR_ARGS(str_slice(step.text, 0, 200)));
+    else
+        (void)ipc_answer(request, IPC_LOOKUP_QUOTA_FOUND, &answer, -1);
+}
+
 static void dispatch(struct ipc_request *request, void *context) {
     if (request->type == IPC_DELIVER)
         deliver(request, context);
+    else if (request->type == IPC_LOCAL_QUOTA)
+        tell_quota(request, context);
     else
         ipc_answer_failed(request, 451, "4.3.0", "local does not serve %s", ipc_type_name(request->type));
 }
@@ -119,6 +147,9 @@ static bool prepare(struct service *service, struct failure *failure) {
     service_set_context(service, local);
     local->service = service;
     local->config = service_config(service);
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL); /* workers make digests, and open no files of it */
+    local->nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (local->nothing < 0) return failure_set_errno(failure, errno, "cannot open /dev/null");
     return find_default_user(local, failure) && commands_prepare(local->config, &local->commands, failure);
 }
 

@@ -19,6 +19,7 @@ struct local {
     struct commands *commands;
     uint32_t default_uid, default_gid; /* of default_privs */
     char *default_user;
+    int nothing; /* /dev/null: the file of a step that needs none */
 };
 
 /* What a step came to, in the asker's arena. */

@@ -115,7 +115,7 @@ static enum look look_for_earlier(const struct maildir *maildir) {
 
 static bool sync_new(struct maildir *maildir) {
     int error_number = 0;
-    if (folder_sync(maildir->new, &maildir->status, &error_number)) return true;
+    if (directory_sync(maildir->new, &maildir->status, &error_number)) return true;
     return worked_errno(maildir->worked, error_number, "maildir delivery failed: cannot sync new");
 }
 

@@ -548,6 +548,15 @@ static void deliver_virtual(struct walk *walk, struct str address, const struct 
     if (first_time(walk, "virtual", found->mailbox)) run_end(walk, address, &work);
 }
 
+static void deliver_account(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found) {
+    struct owner owner = {(uint32_t)found->uid, (uint32_t)found->gid, STR_EMPTY, STR_EMPTY};
+    if (walk->request->probe) return probe_end(walk, address, STR("delivers to mailbox"));
+    struct ipc_local_work work = make_work(walk, STEP_ACCOUNT, address, found->extension, &owner, found->mailbox);
+    work.quota_storage = found->quota_storage;
+    work.quota_messages = found->quota_messages;
+    if (first_time(walk, "account", found->mailbox)) run_end(walk, address, &work);
+}
+
 static void deliver_address(struct walk *walk, struct str address, bool mailbox_only, const struct way *way,
                             struct str sender, bool owned) {
     struct ipc_lookup_local_found found;
@@ -569,6 +578,8 @@ static void deliver_address(struct walk *walk, struct str address, bool mailbox_
         return deliver_user(walk, address, &found, mailbox_only, way, sender, owned);
     case LOCAL_VIRTUAL:
         return deliver_virtual(walk, address, &found);
+    case LOCAL_ACCOUNT:
+        return deliver_account(walk, address, &found);
     }
     defer(walk, address, "4.3.0", "lookup says what local does not know", NULL);
 }

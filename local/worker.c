@@ -158,6 +158,12 @@ void worker_step(const struct config *config, const struct ipc_local_work *work,
     case STEP_FILE:
         deliver_file(config, work, file, worked);
         break;
+    case STEP_ACCOUNT:
+        account_deliver(config, work, file, worked);
+        break;
+    case STEP_QUOTA:
+        account_has_room(config, work, worked);
+        break;
     case STEP_INCLUDE:
         include_read(work, worked);
         break;

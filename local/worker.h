@@ -27,6 +27,8 @@ enum local_step {
     STEP_FILE = 4,    /* the file, or Maildir if it ends in /, target */
     STEP_INCLUDE = 5, /* read the list target */
     STEP_CHECK = 6,   /* only look for a loop */
+    STEP_ACCOUNT = 8, /* the mailbox of an account, whose Maildir is target */
+    STEP_QUOTA = 9,   /* whether content_length octets more fit there */
     STEP_COMMAND = 7, /* the command target; by the command forker only */
 };
 
@@ -109,6 +111,38 @@ bool maildir_deliver(const struct config *config, const struct ipc_local_work *w
 void maildir_name(const struct ipc_local_work *work, struct str host, struct buf *name);
 bool mbox_deliver(const struct config *config, const struct ipc_local_work *work, int file, int base, struct str path,
                   struct str locks, int64_t size_limit, const char *what, struct worked *worked);
+
+/* ---- account.c: the mailbox of an account, in lib/store's terms */
+bool account_deliver(const struct config *config, const struct ipc_local_work *work, int file, struct worked *worked);
+/* Whether it is full: delivered means that there is room. */
+bool account_has_room(const struct config *config, const struct ipc_local_work *work, struct worked *worked);
+/* ---- account_quota.c: what the mailboxes of this process's user have, counted now and then */
+struct store;
+struct quota_claim {
+    uint64_t octets; /* that were claimed */
+    uint64_t octets_before, messages_before;
+    bool made;
+};
+/* Claims room for a message (messages 0: only asks). False: worked says why. */
+bool quota_claim(const struct config *config, const struct ipc_local_work *work, struct store *store, uint64_t octets,
+                 unsigned messages, struct quota_claim *claim, struct worked *worked);
+/* The message did not come to lie there. */
+void quota_release(const struct ipc_local_work *work, const struct quota_claim *claim);
+/* It did: says it where that crosses one of mail_quota_warnings. */
+void quota_warn(const struct config *config, const struct ipc_local_work *work, struct store *store,
+                const struct quota_claim *claim);
+
+/* ---- account_seen.c: what a mailbox has got lately, in its file tern-delivered */
+struct seen {
+    int file; /* locked until seen_end; -1: nothing is remembered */
+    uint8_t digest[16];
+};
+/* True if the message is one of them. Others wait with theirs until seen_end, so that of two at the same time one is
+ * stored. */
+bool seen_before(const struct config *config, const struct ipc_local_work *work, int file, int directory, struct seen *seen);
+/* Remembers it. That it cannot is no reason to do anything. */
+void seen_note(const struct seen *seen);
+void seen_end(struct seen *seen);
 
 /* ---- forward.c */
 enum forward_result {

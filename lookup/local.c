@@ -192,8 +192,10 @@ static bool find_local(struct lookup *lookup, const struct subject *subject, boo
         .lookup = lookup, .subject = subject, .arena = arena, .answer = answer, .value = buf_make(LOOKUP_VALUE_MAX)};
     enum table_result result = no_alias ? TABLE_ABSENT : find_alias(&search, failure);
     bool good = result == TABLE_FOUND    ? answer_alias(&search, failure)
-                : result == TABLE_ABSENT ? answer_account(lookup, subject, arena, answer, failure)
+                : result == TABLE_ABSENT ? lookup_account(lookup, subject, arena, answer, failure)
                                          : false;
+    if (good && result == TABLE_ABSENT && answer->kind == LOCAL_UNKNOWN)
+        good = answer_account(lookup, subject, arena, answer, failure);
     buf_free(&search.value);
     return good;
 }
@@ -204,7 +206,8 @@ static bool find_any(struct lookup *lookup, const struct subject *subject, bool 
                      struct ipc_lookup_local_found *answer, struct failure *failure) {
     enum address_class class;
     if (!lookup_classify(lookup, subject->domain, &class, failure)) return false;
-    if (class != CLASS_LOCAL && maps_are_set(lookup->virtual_mailbox_maps) &&
+    if (class != CLASS_LOCAL && !lookup_account(lookup, subject, arena, answer, failure)) return false;
+    if (class != CLASS_LOCAL && answer->kind == LOCAL_UNKNOWN && maps_are_set(lookup->virtual_mailbox_maps) &&
         !lookup_mailbox(lookup, subject, arena, answer, failure))
         return false;
     if (class == CLASS_VIRTUAL_MAILBOX || answer->kind != LOCAL_UNKNOWN) return true;

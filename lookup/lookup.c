@@ -4,6 +4,7 @@
  *                   route.c     its transport and next hop
  *   LOOKUP_EXPAND   expand.c    virtual aliases
  *   LOOKUP_LOCAL    local.c     aliases and accounts; mailbox.c virtual mailboxes
+ *   LOOKUP_QUOTA    mail_account.c  accounts of auth_sources as mailboxes
  *   LOOKUP_MATCH    match.c     a key in a table or list of the configuration
  *   LOOKUP_CREDENTIALS credentials.c  accounts at other servers, for smtp alone
  *   LOOKUP_NAME     names.c     the verified name of a client
@@ -108,6 +109,10 @@ static void serve(struct ipc_request *request, struct lookup *lookup) {
         struct ipc_lookup_local_found answer;
         bool good = lookup_local(lookup, question->address, question->no_alias, arena, &answer, &failure);
         answer_or_fail(request, good, IPC_LOOKUP_LOCAL_FOUND, &answer, &failure);
+    } else if (request->type == IPC_LOOKUP_QUOTA) {
+        struct ipc_lookup_quota_found answer;
+        bool good = lookup_quota(lookup, request->message, arena, &answer, &failure);
+        answer_or_fail(request, good, IPC_LOOKUP_QUOTA_FOUND, &answer, &failure);
     } else if (request->type == IPC_LOOKUP_MATCH) {
         serve_match(request, lookup);
     } else if (request->type == IPC_LOOKUP_CREDENTIALS) {
@@ -158,8 +163,14 @@ static bool prepare(struct service *service, struct failure *failure) {
 }
 
 static bool start(struct service *service, struct failure *failure) {
+    struct lookup *lookup = service_context(service);
     (void)failure;
-    lookup_open_tables(service_context(service));
+    if (lookup->config->mail_account_domains.length) {
+        lookup->auth = service_client(service, "auth", NULL, NULL);
+        lookup->local = service_client(service, "local", NULL, NULL);
+        lookup->virtual = service_client(service, "virtual", NULL, NULL);
+    }
+    lookup_open_tables(lookup);
     return true;
 }
 

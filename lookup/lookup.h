@@ -34,6 +34,7 @@
     MAP(virtual_uid_maps)
 /* The lists of domains that make the address classes. */
 #define LOOKUP_LISTS(LIST)                                                                                             \
+    LIST(mail_account_domains)                                                                                         \
     LIST(mydestination)                                                                                                \
     LIST(relay_domains)                                                                                                \
     LIST(virtual_alias_domains)                                                                                        \
@@ -57,6 +58,7 @@ struct lookup {
     struct endpoint *interfaces; /* this machine's addresses */
     size_t interface_count;
     bool refreshing;
+    struct ipc_client *auth, *local, *virtual; /* of mail_account.c; NULL in tests */
 #define MEMBER(name) struct table_maps *name;
     LOOKUP_MAPS(MEMBER)
 #undef MEMBER
@@ -98,6 +100,16 @@ MUST_USE bool lookup_local(struct lookup *lookup, struct str address, bool no_al
                            struct ipc_lookup_local_found *answer, struct failure *failure);
 MUST_USE bool lookup_mailbox(struct lookup *lookup, const struct subject *subject, struct arena *arena,
                              struct ipc_lookup_local_found *answer, struct failure *failure);
+
+/* mail_account.c */
+/* Whether addresses of that domain may be accounts of auth_sources. */
+MUST_USE bool lookup_has_accounts(struct lookup *lookup, struct str domain, bool *has, struct failure *failure);
+/* The account whose address this is: kind LOCAL_ACCOUNT, or the answer stays as it is. Suspends. */
+MUST_USE bool lookup_account(struct lookup *lookup, const struct subject *subject, struct arena *arena,
+                             struct ipc_lookup_local_found *answer, struct failure *failure);
+/* Whether an account's mailbox takes so much more: asks local. Suspends. */
+MUST_USE bool lookup_quota(struct lookup *lookup, const struct ipc_lookup_quota *question, struct arena *arena,
+                           struct ipc_lookup_quota_found *answer, struct failure *failure);
 
 /* match.c */
 enum match_answer { MATCH_ANSWERED, MATCH_TABLE_FAILED, MATCH_NOT_PERMITTED };

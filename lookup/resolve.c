@@ -24,6 +24,7 @@ bool lookup_classify(struct lookup *lookup, struct str domain, enum address_clas
     const struct class_list lists[] = {{lookup->mydestination, CLASS_LOCAL},
                                        {lookup->virtual_alias_domains, CLASS_VIRTUAL_ALIAS},
                                        {lookup->virtual_mailbox_domains, CLASS_VIRTUAL_MAILBOX},
+                                       {lookup->mail_account_domains, CLASS_VIRTUAL_MAILBOX},
                                        {lookup->relay_domains, CLASS_RELAY}};
     if (domain.length > 0 && domain.data[0] == '[') {
         *class = lookup_is_own_address(lookup, domain_literal_address(domain)) ? CLASS_LOCAL : CLASS_DEFAULT;
@@ -110,14 +111,29 @@ static bool is_always_there(const struct config *config, const struct subject *s
     return class == CLASS_LOCAL && str_equal_nocase(subject->local, config->double_bounce_sender);
 }
 
+static bool check_account(struct lookup *lookup, const struct subject *subject, struct arena *arena,
+                          struct ipc_lookup_resolved *answer, struct failure *failure) {
+    struct ipc_lookup_local_found found = {.kind = LOCAL_UNKNOWN};
+    if (!lookup_account(lookup, subject, arena, &found, failure)) return false;
+    answer->account = found.kind == LOCAL_ACCOUNT;
+    answer->quota = answer->account && (found.quota_storage || found.quota_messages);
+    return true;
+}
+
 static bool check_known(struct lookup *lookup, const struct subject *subject, struct arena *arena,
                         struct ipc_lookup_resolved *answer, struct failure *failure) {
     enum address_class class = (enum address_class)answer->address_class;
     struct recipient_tables tables = tables_of_class(lookup, class);
     answer->known = true;
     if (class == CLASS_DEFAULT || is_always_there(lookup->config, subject, class)) return true;
-    if (class != CLASS_VIRTUAL_ALIAS && !maps_are_set(tables.maps)) return true;
+    bool has_accounts = false;
+    if ((class == CLASS_LOCAL || class == CLASS_VIRTUAL_MAILBOX) &&
+        !lookup_has_accounts(lookup, subject->domain, &has_accounts, failure))
+        return false;
+    if (class != CLASS_VIRTUAL_ALIAS && !has_accounts && !maps_are_set(tables.maps)) return true;
     enum table_result result = is_rewritten(lookup, subject, failure);
+    if (result == TABLE_ABSENT && has_accounts && !check_account(lookup, subject, arena, answer, failure)) return false;
+    if (answer->account || (class == CLASS_LOCAL && !maps_are_set(tables.maps))) return result != TABLE_RETRY;
     if (result == TABLE_ABSENT && tables.maps) result = subject_is_in(lookup, tables.maps, subject, KEY_ALL, failure);
     if (result != TABLE_ABSENT) return result == TABLE_FOUND;
     struct buf text = {0};

@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "pop3_line.h"
 #include "sandbox.h"
 #include "task.h"
 
@@ -34,6 +35,7 @@ static struct account *account_make(const struct ipc_mailbox_admit *admit) {
     account->gid = (uint32_t)admit->gid;
     account->quota_storage = admit->quota_storage;
     account->quota_messages = admit->quota_messages;
+    account->begun = clock_date() / CLOCK_SECOND;
     account->expires = deadline_in(TICKET_TIME);
     bool good = arena_copy(account->arena, admit->protocol, &account->protocol) &&
                 arena_copy(account->arena, admit->login, &account->login) && arena_copy(account->arena, admit->root, &account->root) &&
@@ -89,8 +91,8 @@ static void expire_tickets(struct mailbox *mailbox) {
 
 /* The account goes with the state, so that waking needs no question to auth: packed before what the session says. */
 static void pack_account(const struct account *account, struct buf *text) {
-    buf_printf(text, "%u %u %llu %llu %.*s\n%.*s\n%.*s\n%.*s\n", account->uid, account->gid, (unsigned long long)account->quota_storage,
-               (unsigned long long)account->quota_messages, STR_ARGS(account->protocol), STR_ARGS(account->root), STR_ARGS(account->cache),
+    buf_printf(text, "%u %u %llu %llu %lld %.*s\n%.*s\n%.*s\n%.*s\n", account->uid, account->gid, (unsigned long long)account->quota_storage,
+               (unsigned long long)account->quota_messages, (long long)account->begun, STR_ARGS(account->protocol), STR_ARGS(account->root), STR_ARGS(account->cache),
                STR_ARGS(account->client_address));
 }
 
@@ -105,14 +107,16 @@ static bool take_number(struct str *line, uint64_t maximum, uint64_t *number) {
 
 static struct account *unpack_account(struct str login, struct str *state) {
     struct str line, root, cache, address, protocol;
-    uint64_t uid, gid, storage, messages;
+    uint64_t uid, gid, storage, messages, begun;
     if (!take_line(state, &line) || !take_number(&line, UINT32_MAX - 1, &uid) || !take_number(&line, UINT32_MAX - 1, &gid) ||
-        !take_number(&line, UINT64_MAX, &storage) || !take_number(&line, UINT64_MAX, &messages) || !str_next_word(&line, " ", &protocol) ||
+        !take_number(&line, UINT64_MAX, &storage) || !take_number(&line, UINT64_MAX, &messages) || !take_number(&line, INT64_MAX, &begun) || !str_next_word(&line, " ", &protocol) ||
         !take_line(state, &root) || !take_line(state, &cache) || !take_line(state, &address))
         return NULL;
     struct ipc_mailbox_admit admitted = {.protocol = protocol, .login = login, .uid = uid, .gid = gid, .root = root, .cache = cache,
                                          .client_address = address, .quota_storage = storage, .quota_messages = messages, .ticket = STR("0123456789abcdef")};
-    return account_make(&admitted);
+    struct account *account = account_make(&admitted);
+    if (account) account->begun = (int64_t)begun;
+    return account;
 }
 
 /* ---- sessions */
@@ -134,12 +138,12 @@ static void session_ended(int descriptor, void *argument) {
     MEMORY_FREE(session);
 }
 
-static void note_session(struct mailbox *mailbox, struct account *account, pid_t process) {
+static void note_session(struct mailbox *mailbox, struct account *account, const uint8_t nonce[16], pid_t process) {
     struct live_session *session = MEMORY_NEW(struct live_session);
     session->mailbox = mailbox;
     session->account = *account; /* takes its arena over */
     session->process = process;
-    session->begun = clock_date() / CLOCK_SECOND;
+    memcpy(session->nonce, nonce, sizeof session->nonce);
     session->watched = (int)syscall(SYS_pidfd_open, process, 0);
     session->next = mailbox->sessions;
     session->link = &mailbox->sessions;
@@ -153,17 +157,22 @@ static void note_session(struct mailbox *mailbox, struct account *account, pid_t
 static size_t sessions_of(const struct mailbox *mailbox, const struct account *account) {
     size_t count = 0;
     for (const struct live_session *session = mailbox->sessions; session; session = session->next)
-        count += str_equal(session->account.login, account->login) && str_equal(session->account.client_address, account->client_address);
+        count += !session->leaving && str_equal(session->account.login, account->login) && str_equal(session->account.client_address, account->client_address);
+    for (const struct idle_session *session = mailbox->idle; session; session = session->next)
+        count += str_equal(session->login, account->login) && str_equal(session->client_address, account->client_address);
     return count;
 }
 
 /* Starts a session for an account; takes the account over. */
-static void start(struct ipc_request *request, struct mailbox *mailbox, struct account *account, const uint8_t nonce[16], struct str state) {
+static void start(struct ipc_request *request, struct mailbox *mailbox, struct account *account, bool is_login, const uint8_t nonce[16], struct str state) {
     const struct config *config = mailbox->config;
     struct ipc_done done = {.empty_ = {}};
-    if (mailbox->session_count >= (size_t)config->mailbox_session_limit ||
-        (config->mail_max_userip_connections > 0 && sessions_of(mailbox, account) >= (size_t)config->mail_max_userip_connections)) {
-        ipc_answer_failed(request, 451, "4.3.2", "too many sessions%s", mailbox->session_count >= (size_t)config->mailbox_session_limit ? "" : " of this account from there");
+    /* Who is in already is not kept out for being woken. */
+    bool too_many = is_login && config->mail_max_userip_connections > 0 && sessions_of(mailbox, account) >= (size_t)config->mail_max_userip_connections;
+    if (too_many)
+        log_warning("%.*s from %.*s: too many sessions (mail_max_userip_connections)", STR_ARGS(account->login), STR_ARGS(account->client_address));
+    if (too_many || mailbox->session_count >= (size_t)config->mailbox_session_limit) {
+        ipc_answer_failed(request, 451, "4.3.2", "too many sessions%s", too_many ? " of this account from there" : "");
         account_free(&account);
         return;
     }
@@ -175,7 +184,7 @@ static void start(struct ipc_request *request, struct mailbox *mailbox, struct a
         account_free(&account);
         return;
     }
-    note_session(mailbox, account, child);
+    note_session(mailbox, account, nonce, child);
     ipc_answer(request, IPC_DONE, &done, -1);
 }
 
@@ -189,47 +198,82 @@ static void open_session(struct ipc_request *request, struct mailbox *mailbox) {
         if (account && deadline_left(account->expires) <= 0) account_free(&account);
         if (account && getrandom(nonce, sizeof nonce, 0) != (ssize_t)sizeof nonce) account_free(&account);
     } else if (session_unseal(mailbox->seal_master, message->state, &login, nonce, &state)) {
-        account = unpack_account(login, &state);
+        struct idle_session *idle = idle_find(mailbox, nonce);
+        if (!idle || !idle->kicked) account = unpack_account(login, &state);
+        if (account && idle) idle_end(mailbox, &idle);
     }
     if (account)
-        start(request, mailbox, account, nonce, state);
+        start(request, mailbox, account, message->ticket.length > 0, nonce, state);
     else
         ipc_answer_failed(request, 550, "5.7.1", "no such ticket or state");
 }
 
+static void waits(struct ipc_request *request, struct mailbox *mailbox) {
+    const struct ipc_session_waits *message = request->message;
+    uint8_t nonce[16];
+    struct str login, state;
+    struct account *account = NULL;
+    if (session_unseal(mailbox->seal_master, message->state, &login, nonce, &state)) account = unpack_account(login, &state);
+    for (struct live_session *session = mailbox->sessions; account && session; session = session->next)
+        if (memcmp(session->nonce, nonce, sizeof nonce) == 0) session->leaving = true;
+    if (account) idle_begin(request, mailbox, account, nonce);
+    if (account) account_free(&account);
+}
+
 /* ---- operators */
 
+struct listing {
+    struct ipc_session_listed listed;
+    struct buf rows;
+    uint64_t after, at;
+};
+
+/* False: there is no more room. */
+static bool list_one(struct listing *listing, struct str login, struct str protocol, struct str client_address, pid_t process,
+                     int64_t begun, const uint8_t nonce[16]) {
+    char number[40];
+    if (listing->listed.more) return false;
+    if (listing->at++ < listing->after) return true;
+    session_number(nonce, number);
+    struct ipc_session_row row = {.login = login, .protocol = protocol, .client_address = client_address, .process = (uint64_t)process,
+                                  .begun = (uint64_t)begun, .session = str_from(number)};
+    if (ipc_list_add(IPC_ROW_SESSION_ROW, &row, &listing->rows, &listing->listed.sessions.count)) return true;
+    listing->listed.more = true;
+    listing->at--;
+    return false;
+}
+
 static void list_sessions(struct ipc_request *request, struct mailbox *mailbox) {
-    struct buf rows = buf_make(60000), cursor = buf_make(0);
-    struct ipc_session_listed listed = {.cursor = STR_EMPTY};
+    struct listing listing = {.listed = {.cursor = STR_EMPTY}, .rows = buf_make(60000)};
+    struct buf cursor = buf_make(0);
     const struct ipc_session_list *list = request->message;
-    uint64_t after = 0, at = 0;
-    if (!str_to_u64(list->after, UINT64_MAX, &after)) after = 0;
-    for (const struct live_session *session = mailbox->sessions; session; session = session->next) {
-        if (at++ < after) continue;
-        struct ipc_session_row row = {.login = session->account.login, .protocol = session->account.protocol,
-                                      .client_address = session->account.client_address, .process = (uint64_t)session->process,
-                                      .begun = (uint64_t)session->begun};
-        if (!ipc_list_add(IPC_ROW_SESSION_ROW, &row, &rows, &listed.sessions.count)) {
-            listed.more = true;
-            at--;
-            break;
-        }
-    }
-    buf_printf(&cursor, "%llu", (unsigned long long)at);
-    listed.cursor = buf_str(&cursor);
-    listed.sessions.packed = buf_str(&rows);
-    ipc_answer(request, IPC_SESSION_LISTED, &listed, -1);
-    buf_free(&rows);
+    bool room = true;
+    if (!str_to_u64(list->after, UINT64_MAX, &listing.after)) listing.after = 0;
+    for (const struct live_session *session = mailbox->sessions; room && session; session = session->next)
+        room = session->leaving ||
+               list_one(&listing, session->account.login, session->account.protocol, session->account.client_address, session->process,
+                        session->account.begun, session->nonce);
+    for (const struct idle_session *session = mailbox->idle; room && session; session = session->next)
+        room = list_one(&listing, session->login, session->protocol, session->client_address, 0, session->begun, session->nonce);
+    buf_printf(&cursor, "%llu", (unsigned long long)listing.at);
+    listing.listed.cursor = buf_str(&cursor);
+    listing.listed.sessions.packed = buf_str(&listing.rows);
+    ipc_answer(request, IPC_SESSION_LISTED, &listing.listed, -1);
+    buf_free(&listing.rows);
     buf_free(&cursor);
 }
 
 static void kick(struct ipc_request *request, struct mailbox *mailbox) {
     const struct ipc_session_kick *message = request->message;
     struct ipc_session_kicked kicked = {0};
-    for (const struct live_session *session = mailbox->sessions; session; session = session->next)
-        if (message->login.length == 0 || str_equal(message->login, session->account.login))
+    for (const struct live_session *session = mailbox->sessions; session; session = session->next) {
+        char number[40];
+        session_number(session->nonce, number);
+        if (!session->leaving && (message->login.length == 0 || str_equal(message->login, session->account.login)) &&
+            (message->session.length == 0 || str_equal(message->session, str_from(number))))
             kicked.count += kill(session->process, SIGTERM) == 0;
+    }
+    kicked.count += idle_kick(mailbox, message->login, message->session);
     ipc_answer(request, IPC_SESSION_KICKED, &kicked, -1);
 }
 
@@ -244,6 +288,10 @@ static void handle(struct ipc_request *request, void *context) {
         admit(request, mailbox);
     else if (request->type == IPC_MAILBOX_OPEN)
         open_session(request, mailbox);
+    else if (request->type == IPC_SESSION_WAITS && ipc_peer_service(request->peer).length > 0)
+        waits(request, mailbox);
+    else if (request->type == IPC_SESSION_GONE)
+        idle_gone(request, mailbox);
     else if (request->type == IPC_SESSION_LIST && is_operator(request))
         list_sessions(request, mailbox);
     else if (request->type == IPC_SESSION_KICK && is_operator(request))
@@ -290,7 +338,11 @@ static bool prepare(struct service *service, struct failure *failure) {
     mailbox->service = service;
     mailbox->config = service_config(service);
     mailbox->tickets = map_create();
+    mailbox->idle_by_nonce = map_create();
     read_boot(mailbox);
+    if (!pop3_uidl_is_valid(mailbox->config->pop3_uidl_format))
+        return failure_set(failure, "pop3_uidl_format = %.*s: there must be %%u or %%f, and of other words only %%v and %%%%",
+                           STR_ARGS(mailbox->config->pop3_uidl_format));
     session_prepare();
     return load_master(mailbox, failure) && seccomp_make(RIGHT_FILES | RIGHT_MAP_FILES, &mailbox->filter, failure);
 }

@@ -20,6 +20,7 @@ struct account {
     struct str protocol, login, root, cache, client_address;
     uint32_t uid, gid;
     uint64_t quota_storage, quota_messages;
+    int64_t begun; /* date of the login, seconds */
     deadline expires; /* of a ticket */
 };
 
@@ -27,10 +28,22 @@ struct live_session {
     struct live_session *next, **link;
     struct mailbox *mailbox;
     struct account account;
+    uint8_t nonce[16]; /* of the login: the session's number, also after an IDLE */
     pid_t process;
+    bool leaving; /* its client idles already: the process is about to end */
     int watched; /* pidfd */
     struct loop_watch *watch;
-    int64_t begun; /* seconds */
+};
+
+/* A client that idles in a front: only what operators and limits need. */
+struct idle_session {
+    struct idle_session *next, **link;
+    struct ipc_peer *front;
+    struct str login, protocol, client_address; /* in texts */
+    char *texts;
+    uint8_t nonce[16];
+    int64_t begun;
+    bool kicked;
 };
 
 struct mailbox {
@@ -39,6 +52,8 @@ struct mailbox {
     struct map *tickets; /* struct account by ticket */
     struct live_session *sessions;
     size_t session_count;
+    struct idle_session *idle;
+    struct map *idle_by_nonce;
     uint8_t seal_master[32];
     struct sock_fprog filter; /* of sessions */
     char boot[64];            /* the boot's identity */
@@ -47,11 +62,24 @@ struct mailbox {
 /* The account as it stands before a session's own state. */
 void mailbox_pack_state(const struct account *account, struct str state, struct buf *text);
 
+/* idle.c */
+/* SESSION_WAITS, SESSION_GONE. */
+void idle_begin(struct ipc_request *request, struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16]);
+void idle_gone(struct ipc_request *request, struct mailbox *mailbox);
+struct idle_session *idle_find(const struct mailbox *mailbox, const uint8_t nonce[16]);
+void idle_end(struct mailbox *mailbox, struct idle_session **session);
+/* Has the fronts end those of an account (empty: all), or one; how many. Suspends. */
+uint64_t idle_kick(struct mailbox *mailbox, struct str login, struct str session);
+/* The session's number as operators see it. */
+void session_number(const uint8_t nonce[16], char text[40]);
+
 /* session.c: never returns. control: the channel to the front. */
 NO_RETURN void session_process(const struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16], int control,
                                struct str state);
 /* imap_process.c */
 void imap_process(const struct session_settings *settings, struct session_channel *channel, const struct session_attachment *attachment);
+/* pop3_process.c */
+void pop3_process(const struct session_settings *settings, struct session_channel *channel, const struct session_attachment *attachment);
 /* Loads what a session's sandbox keeps it from loading: character set converters. */
 void session_prepare(void);
 

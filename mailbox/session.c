@@ -112,6 +112,8 @@ static void fill_settings(const struct mailbox *mailbox, const struct account *a
         .auto_folders = config->mail_auto_folders,
         .idle_timeout = config->mail_idle_timeout * 1000,
         .line_limit = (unsigned)config->imap_max_line_length,
+        .pop3_uidl_format = config->pop3_uidl_format,
+        .pop3_login_delay = (unsigned)config->pop3_login_delay,
     };
     session_seal_key(mailbox->seal_master, account->login, nonce, settings->seal);
     memcpy(settings->nonce, nonce, sizeof settings->nonce);
@@ -137,7 +139,10 @@ NO_RETURN void session_process(const struct mailbox *mailbox, const struct accou
         _exit(1);
     }
     settings.state_prefix = prefix;
-    imap_process(&settings, channel, &attachment);
+    if (str_equal(account->protocol, STR("imap")))
+        imap_process(&settings, channel, &attachment);
+    else
+        pop3_process(&settings, channel, &attachment);
     session_channel_free(&channel);
     _exit(0);
 }

@@ -2,7 +2,7 @@
 # ternmap, ternalias, table types
 dist_man_MANS += man/ternmap.1 man/tern-tables.5
 # tern, master, log
-dist_man_MANS += man/tern.8 man/tern-master.8 man/tern-log.8 man/tern-tls-probe.1
+dist_man_MANS += man/tern.8 man/tern-master.8 man/tern-log.8 man/tern-tls-probe.1 man/tern-dovecot.7
 # ternconf; the manual of parameters and the default file come from the table
 dist_man_MANS += man/ternconf.1 man/tern-master.cf.5
 # the queue
@@ -31,8 +31,8 @@ dist_man_MANS += man/sendmail.1 man/ternqueue.1 man/ternsuper.1 man/terncat.1 ma
 dist_man_MANS += man/tern-cleanup.8 man/tern-qmgr.8 man/tern-bounce.8 man/tern-pickup.8 man/tern-keys.8
 # sources of accounts; PAM
 dist_man_MANS += man/tern-auth-sources.5 man/tern-pam.8
-# IMAP
-dist_man_MANS += man/tern-imapd.8 man/tern-mailbox.8
+# IMAP, POP3
+dist_man_MANS += man/tern-pop3d.8 man/tern-imapd.8 man/tern-mailbox.8 man/tern-folder.5
 # smtp
 dist_man_MANS += man/tern-smtp.8
 # Commands that are described on another's page

@@ -41,6 +41,7 @@ static const struct program {
     {STR_INIT("keys"), SCOPE_KEYS, PLAN_STOP_LOOKUP, false, false, false},
     {STR_INIT("mailbox"), SCOPE_MAILBOX, PLAN_STOP_AGENTS, false, false, false},
     {STR_INIT("imapd"), SCOPE_IMAPD, PLAN_STOP_INTAKE, false, false, true},
+    {STR_INIT("pop3d"), SCOPE_POP3D, PLAN_STOP_INTAKE, false, false, true},
     {STR_INIT("pam"), SCOPE_PAM, PLAN_STOP_LOOKUP, false, false, false},
     {STR_INIT("log"), SCOPE_LOG, PLAN_STOP_LOG, true, false, false},
 };

@@ -20,6 +20,9 @@ struct direct {
     enum { RUNNING, OVER, STORING, ABANDONED, ADOPTED } state;
     struct ipc_peer *peer; /* held until the file is there, or is not to come */
     uint32_t envelope_crc; /* of the file that is waited for */
+    bool each_recipient;   /* who fails is told by the client */
+    struct buf refused;    /* rows of those */
+    uint32_t refused_count;
     bool finished;         /* everything that was begun is answered */
     bool watched;          /* control_direct has it, and frees it if it is loose by then */
     bool loose;            /* its message has let go of it */
@@ -39,6 +42,23 @@ static bool is_done(const struct message *message) {
     return true;
 }
 
+/* Failures that an LMTP client is told of itself need no notice; that is so if nothing else has to wait. False: the
+ * notices are owed as ever. */
+static bool refuse_each(struct message *message) {
+    struct direct *direct = message->direct;
+    if (!direct->each_recipient || message_owes_report(message)) return false;
+    for (size_t i = 0; i < message->envelope.recipient_count; i++) {
+        const struct queue_recipient *recipient = &message->envelope.recipients[i];
+        if (recipient->state == QUEUE_RECIPIENT_DONE && recipient->action != DELIVERY_FAILED) continue;
+        if (recipient->state != QUEUE_RECIPIENT_FAILED && recipient->state != QUEUE_RECIPIENT_DONE) return false;
+        struct ipc_refused row = {.index = i, .status = recipient->status, .text = str_slice(recipient->reason, 0, 300)};
+        if (!ipc_list_add(IPC_ROW_REFUSED, &row, &direct->refused, &direct->refused_count)) return false;
+    }
+    for (size_t i = 0; i < message->envelope.recipient_count; i++)
+        message->envelope.recipients[i].state = QUEUE_RECIPIENT_DONE;
+    return true;
+}
+
 static void enter(struct direct *direct, unsigned state) {
     direct->state = state;
     task_queue_wake_all(&direct->change);
@@ -49,6 +69,11 @@ static void release_peer(struct direct *direct) {
     direct->peer = NULL;
 }
 
+static void free_direct(struct direct **direct) {
+    buf_free(&(*direct)->refused);
+    MEMORY_FREE(*direct);
+}
+
 /* Takes the record from its message. */
 static void detach(struct message *message, unsigned state) {
     struct direct *direct = message->direct;
@@ -56,7 +81,7 @@ static void detach(struct message *message, unsigned state) {
     release_peer(direct);
     direct->loose = true;
     enter(direct, state);
-    if (!direct->watched) MEMORY_FREE(direct);
+    if (!direct->watched) free_direct(&direct);
 }
 
 /* ---- the end of what was begun */
@@ -66,7 +91,7 @@ void direct_finish(struct message *message) {
     direct->finished = true;
     switch (direct->state) {
     case RUNNING:
-        enter(direct, is_done(message) ? OVER : STORING);
+        enter(direct, refuse_each(message) || is_done(message) ? OVER : STORING);
         break;
     case ABANDONED:
         incoming_again(message->qmgr, 1000); /* if its file is there all the same */
@@ -155,6 +180,8 @@ static struct message *take_up(struct ipc_request *request, struct qmgr *qmgr, s
     message->header.content_length = asked->content_length;
     message->header.content_lines = asked->content_lines;
     message->direct = MEMORY_NEW(struct direct);
+    message->direct->each_recipient = asked->each_recipient;
+    message->direct->refused = buf_make(30000);
     message->direct->peer = request->peer;
     message->direct->envelope_crc = crc32c(0, asked->envelope.data, asked->envelope.length);
     message->direct->watched = true;
@@ -186,16 +213,24 @@ void control_direct(struct ipc_request *request, struct qmgr *qmgr) {
     enum wait_result waited = WAIT_READY;
     while (direct->state == RUNNING && waited == WAIT_READY) waited = task_queue_wait(&direct->change, until);
     if (direct->state == RUNNING) enter(direct, STORING);
-    struct ipc_qmgr_direct_ended answer = {.store = direct->state != OVER};
+    bool over = direct->state == OVER;
+    struct buf refused = {0};
+    struct ipc_qmgr_direct_ended answer = {.store = !over};
+    if (over) {
+        answer.refused.count = direct->refused_count;
+        buf_append(&refused, buf_str(&direct->refused));
+        answer.refused.packed = buf_str(&refused);
+    }
     direct->watched = false;
-    if (direct->state == OVER) {
+    if (over) {
         log_message(str_from(message->queue_id), "removed");
         detach(message, OVER);
         message_free(&message);
     } else if (direct->loose) {
-        MEMORY_FREE(direct);
+        free_direct(&direct);
     }
     ipc_answer(request, IPC_QMGR_DIRECT_ENDED, &answer, -1);
+    buf_free(&refused);
 }
 
 /* ---- the file */

@@ -339,7 +339,7 @@ static bool may_be_accepted(struct session *session, struct content *content, st
     return false;
 }
 
-static bool commit(struct session *session, struct content *content, struct refusal *refusal) {
+static bool commit(struct session *session, struct content *content, struct intake_refusal *refusals, struct refusal *refusal) {
     const struct transaction *transaction = session->transaction;
     const struct forwarded *forwarded = session->forwarded;
     const struct client *client = &session->client;
@@ -369,6 +369,7 @@ static bool commit(struct session *session, struct content *content, struct refu
         .wish = wish,
         .recipients = transaction->recipients,
         .recipient_count = transaction->recipient_count,
+        .refusals = refusals,
     };
     if (intake_commit(&content->intake, &envelope, deadline_in(SMTPD_COMMIT_TIME), &failure)) return true;
     refusal_set(refusal, failure.reply_code, failure.status, "%s", failure.text);
@@ -386,15 +387,24 @@ static bool say_accepted(struct session *session, const char *who) {
     return reply(session, 250, "2.0.0", "%sOk: queued as %s", who, queue_id);
 }
 
-/* One reply; in LMTP one for each recipient (RFC 2033 4.2), the same for all. */
-static bool answer(struct session *session, bool accepted, const struct refusal *refusal) {
+/* The final reply to one recipient in LMTP. A notice text may have what no reply has room for. */
+static void say_refused(struct session *session, struct str address, const struct intake_refusal *refusal) {
+    bool full = str_ends(str_from(refusal->status), STR(".2.2"));
+    reply(session, full ? 552 : 550, refusal->status, "<%.*s> %s", STR_ARGS(str_slice(address, 0, 200)), refusal->text);
+}
+
+/* One reply; in LMTP one for each recipient (RFC 2033 4.2): what is known of it by now. Who is delivered to later
+ * counts as accepted. */
+static bool answer(struct session *session, bool accepted, const struct intake_refusal *refusals, const struct refusal *refusal) {
     const struct transaction *transaction = session->transaction;
     if (!session->smtpd->lmtp) return accepted ? say_accepted(session, "") : reply_refusal(session, refusal);
     for (size_t i = 0; i < transaction->recipient_count; i++) {
         struct str address = transaction->recipients[i].address;
         char who[SMTPD_TEXT_MAX];
         snprintf(who, sizeof who, "<%.*s> ", STR_ARGS(str_slice(address, 0, SMTPD_TEXT_MAX - 10)));
-        if (accepted)
+        if (accepted && refusals && refusals[i].refused)
+            say_refused(session, address, &refusals[i]);
+        else if (accepted)
             say_accepted(session, who);
         else
             reply(session, refusal->code, refusal->status, "<%.*s> %s", STR_ARGS(address), refusal->text);
@@ -405,9 +415,12 @@ static bool answer(struct session *session, bool accepted, const struct refusal 
 bool content_finish(struct session *session) {
     struct content *content = session->transaction->content;
     struct refusal refusal = {0};
+    struct intake_refusal *refusals =
+        session->smtpd->lmtp ? memory_allocate(session->transaction->recipient_count + 1, sizeof *refusals) : NULL;
     session->where = "END-OF-MESSAGE";
     if (!end_lines(session, content)) {
         content_refuse_newline(session, true);
+        MEMORY_FREE(refusals);
         return false;
     }
     if (content->header.place != HEADER_IN_BODY && !content->too_big) add_missing_fields(session, content);
@@ -416,7 +429,9 @@ bool content_finish(struct session *session) {
     if (!accepted || session->transaction->discard)
         give_up(content);
     else
-        accepted = commit(session, content, &refusal);
+        accepted = commit(session, content, refusals, &refusal);
     if (accepted) session->errors = session->junk = 0;
-    return answer(session, accepted, &refusal);
+    bool good = answer(session, accepted, refusals, &refusal);
+    MEMORY_FREE(refusals);
+    return good;
 }

@@ -1,6 +1,9 @@
 /* See front.h: TLS, login, the loan. */
 #include "front.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -12,6 +15,7 @@
 #define COMPLAINT_TIME 60000
 #define WAKE_TRIES     8    /* mailbox may be restarting */
 #define WAKE_PAUSE     500  /* ms between them */
+#define TELL_TIME      5000
 #define LOOK_EVERY     30000 /* ms: mailboxes that could not be watched */
 
 /* ---- the process */
@@ -48,9 +52,31 @@ bool front_prepare(struct front *front, struct service *service, struct str prot
                           &front->tls_options.suite, failure);
 }
 
+/* An operator ends a client that idles. */
+static void on_notify(struct ipc_request *request, void *context) {
+    struct front *front = context;
+    if (request->type != IPC_SESSION_END) return;
+    const struct ipc_session_end *end = request->message;
+    for (struct front_client *client = front->clients; client; client = client->next) {
+        if (end->session.length == 0 || !str_equal(client->session, end->session)) continue;
+        client->kicked = true;
+        task_queue_wake_one(&client->idle);
+    }
+}
+
+/* Mailbox is another process now: it learns again who idles here, each from its own task. */
+static void on_loss(void *context) {
+    struct front *front = context;
+    for (struct front_client *client = front->clients; client; client = client->next) {
+        client->untold = true;
+        task_queue_wake_one(&client->idle);
+    }
+}
+
 void front_start(struct front *front) {
     front->auth = auth_client_create(front->service);
-    front->mailbox = service_client(front->service, "mailbox", NULL, NULL);
+    front->mailbox = service_client(front->service, "mailbox", on_notify, front);
+    if (front->mailbox) ipc_client_on_loss(front->mailbox, on_loss, front);
     if (front->tls != FRONT_TLS_NONE && has_certificate(front->config)) front->keys = keys_pool_create(front->service, &front->tls_options);
 }
 
@@ -74,6 +100,13 @@ static void stop_waiting(struct front_client *client) {
     if (client->next) client->next->link = client->link;
 }
 
+/* The end of a long answer must not wait for the client's acknowledgement of what went before (40 ms): streams gather
+ * answers by themselves. The sessions' descriptor is of the same socket. */
+static void send_at_once(int connection) {
+    static const int on = 1;
+    (void)setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 struct front_client *front_accept(struct front *front, int connection, size_t line_limit) {
     struct front_client *client = MEMORY_NEW(struct front_client);
     client->front = front;
@@ -84,6 +117,7 @@ struct front_client *front_accept(struct front *front, int connection, size_t li
         front_client_free(&client);
         return NULL;
     }
+    if (!endpoint_is_local(&client->peer)) send_at_once(connection);
     client->local = endpoint_is_local(&client->peer) || endpoint_is_loopback(&client->peer);
     if (endpoint_is_local(&client->peer))
         buf_append(&client->address, STR("127.0.0.1"));
@@ -294,6 +328,17 @@ static int64_t next_wait(const struct front_client *client, bool unwatched, stru
     return wait;
 }
 
+static void tell_waits(struct front_client *client) {
+    struct ipc_session_waits waits = {.state = client->state};
+    client->untold = ipc_tell(client->front->mailbox, IPC_SESSION_WAITS, &waits, deadline_in(TELL_TIME), NULL) != IPC_OK;
+}
+
+static void tell_gone(struct front_client *client) {
+    struct ipc_session_gone gone = {.session = client->session};
+    enum ipc_result ignored = ipc_tell(client->front->mailbox, IPC_SESSION_GONE, &gone, deadline_in(TELL_TIME), NULL);
+    (void)ignored;
+}
+
 /* Waits for the client, the mailbox or the time. False: it is over (the client is gone, everything stops). */
 static bool wait_idle(struct front_client *client, int inotify, bool unwatched, struct str still_here, enum session_wake *reason) {
     deadline ends = deadline_in(client->front->config->mail_idle_timeout * 1000);
@@ -304,9 +349,12 @@ static bool wait_idle(struct front_client *client, int inotify, bool unwatched, 
     input = client->input ? NULL : loop_watch_readable(stream_descriptor(client->stream), client_speaks, client);
     if (inotify >= 0) events = loop_watch_readable(inotify, mailbox_changes, client);
     start_waiting(client);
+    client->kicked = false;
+    tell_waits(client);
     while (going && !client->input && !client->event) {
         enum wait_result result = task_queue_wait(&client->idle, deadline_in(next_wait(client, unwatched, still_here, ends)));
-        if (result == WAIT_CANCELLED || deadline_left(ends) == 0) going = false;
+        if (result == WAIT_CANCELLED || client->kicked || deadline_left(ends) == 0) going = false;
+        if (going && client->untold) tell_waits(client);
         if (result != WAIT_TIMEOUT || !going) continue;
         if (unwatched) client->event = true;
         if (still_here.length > 0) going = say(client, still_here);
@@ -314,6 +362,8 @@ static bool wait_idle(struct front_client *client, int inotify, bool unwatched, 
     stop_waiting(client);
     if (input) loop_watch_stop(&input);
     if (events) loop_watch_stop(&events);
+    if (client->kicked) going = false;
+    if (!going) tell_gone(client);
     *reason = client->input ? WAKE_INPUT : WAKE_EVENT;
     return going;
 }
@@ -342,6 +392,8 @@ void front_serve_session(struct front_client *client, struct str tag, struct str
     while (end == FRONT_IDLE) {
         bool going = true;
         loan.reason = WAKE_INPUT;
+        client->state = loan.new_state;
+        client->session = session_state_number(loan.new_state);
         if (loan.new_input.length == 0) going = wait_idle(client, loan.inotify, loan.unwatched, still_here, &loan.reason);
         if (loan.inotify >= 0) close(loan.inotify);
         loan.inotify = -1;

@@ -43,7 +43,10 @@ struct front_client {
     deadline login_until;
     /* idle.c */
     struct task_queue idle;
-    bool input, event;
+    bool input, event, kicked;
+    struct str session; /* its number, while it idles: borrowed */
+    struct str state;
+    bool untold;        /* mailbox does not know that it idles */
 };
 
 /* Before the sandbox, and in the loop. */

@@ -177,13 +177,19 @@ enum front_end front_session_run(struct ipc_client *mailbox, struct front_loan *
     buf_append(&pending, loan->input);
     struct str ahead = stream_peek(loan->connection);
     buf_append(&pending, ahead);
-    stream_consume(loan->connection, ahead.length);
     message.input = buf_str(&pending);
     if (!open_control(&lent, mailbox, loan->ticket, loan->state, failure)) {
         buf_free(&pending);
-        return FRONT_LOST;
+        return FRONT_LOST; /* what was read ahead is still there for another try */
     }
-    if (attach(&lent, &message, failure)) see_through(&lent);
+    bool attached = attach(&lent, &message, failure);
+    if (attached) {
+        stream_consume(loan->connection, ahead.length);
+        see_through(&lent);
+    }
+    /* A failure's text says that no session has had the client: another may be tried (front.c). One that has had it knew
+     * things that the saved state does not. */
+    if (attached || lent.encrypted) *failure = (struct failure){0};
     if (lent.encrypted && lent.pump.plain) pump_end(&lent.pump, &left);
     ipc_socket_close(&lent.control);
     if (lent.end == FRONT_IDLE) {

@@ -306,6 +306,19 @@ static uint64_t age_of(const struct intake *intake) {
     return age > 0 ? (uint64_t)age : 0; /* the clock may have been set back */
 }
 
+static void tell_refusals(const struct intake_envelope *envelope, const struct ipc_cleanup_committed *committed) {
+    struct ipc_refused row;
+    size_t offset = 0;
+    bool bad = false;
+    while (ipc_list_next(committed->refused, IPC_ROW_REFUSED, &offset, &row, &bad)) {
+        if (row.index >= envelope->recipient_count) continue;
+        struct intake_refusal *refusal = &envelope->refusals[row.index];
+        refusal->refused = true;
+        snprintf(refusal->status, sizeof refusal->status, "%.*s", STR_ARGS(row.status));
+        snprintf(refusal->text, sizeof refusal->text, "%.*s", STR_ARGS(row.text));
+    }
+}
+
 static bool commit(struct intake *intake, const struct intake_envelope *envelope, deadline until,
                    struct intake_failure *failure) {
     struct arena *arena = arena_create(0);
@@ -340,11 +353,13 @@ static bool commit(struct intake *intake, const struct intake_envelope *envelope
             .by_trace = envelope->wish.by_trace,
             .priority = priority_to_number(envelope->wish.priority),
             .tls = envelope->wish.tls,
+            .each_recipient = envelope->refusals != NULL,
         };
         result = ipc_ask(intake->source->cleanup, IPC_CLEANUP_COMMIT, &request, intake->file, IPC_CLEANUP_COMMITTED,
                          until, arena, &reply, NULL);
     }
     if (result != IPC_OK) refuse_result(failure, result, &reply);
+    if (result == IPC_OK && envelope->refusals) tell_refusals(envelope, reply.message);
     buf_free(&rows);
     arena_destroy(&arena);
     return result == IPC_OK;

@@ -30,6 +30,13 @@ struct intake_failure {
     char text[400];
 };
 
+/* What became of one recipient, where that is known at once. */
+struct intake_refusal {
+    bool refused;
+    char status[12];
+    char text[301];
+};
+
 /* Everything but the content; texts are borrowed until intake_commit returns. */
 struct intake_envelope {
     struct str sender, envelope_id;
@@ -43,6 +50,8 @@ struct intake_envelope {
     struct envelope_wish wish;
     const struct ipc_recipient *recipients;
     size_t recipient_count;
+    /* One for each recipient, zeroed: who has been refused is told here, and gets no notice. NULL: notices are sent. */
+    struct intake_refusal *refusals;
 };
 
 /* A process's way into the queue: the connection to cleanup (borrowed), the queue IDs in reserve, the

@@ -4,6 +4,7 @@
 #include "hash.h"
 
 #define CACHE_SECONDS 100
+#define ACCOUNT_SECONDS 5 /* what other programs keep: nobody tells of changes */
 #define CACHE_ENTRIES ((size_t)4096)
 #define CACHE_ANSWER_LIMIT                                                                                             \
     ((size_t)8192) /* a large expansion is asked for each time: the cache is bounded in bytes too */
@@ -67,6 +68,13 @@ void resolve_destroy(struct resolve **resolve) {
     MEMORY_FREE(*resolve);
 }
 
+/* ms that an answer is good for. */
+static int64_t lifetime(enum ipc_type type, const void *answer) {
+    bool account = (type == IPC_LOOKUP_RESOLVED && ((const struct ipc_lookup_resolved *)answer)->account) ||
+                   (type == IPC_LOOKUP_LOCAL_FOUND && ((const struct ipc_lookup_local_found *)answer)->kind == LOCAL_ACCOUNT);
+    return (account ? ACCOUNT_SECONDS : CACHE_SECONDS) * 1000;
+}
+
 static void remember(struct resolve *resolve, struct str key, enum ipc_type type, const void *message) {
     struct buf packet = buf_make(CACHE_ANSWER_LIMIT);
     /* A key with a NUL could not be found again by forget_all; addresses have none. */
@@ -82,7 +90,7 @@ static void remember(struct resolve *resolve, struct str key, enum ipc_type type
     struct cached *cached = memory_allocate(1, sizeof *cached + key.length + 1);
     memcpy(cached->key, key.data, key.length);
     cached->packet = str_make(memory_copy_string(buf_str(&packet)), packet.length);
-    cached->expires = deadline_in(CACHE_SECONDS * 1000);
+    cached->expires = deadline_in(lifetime(type, message));
     cached->older = resolve->newest;
     if (resolve->newest)
         resolve->newest->newer = cached;
@@ -185,6 +193,13 @@ enum resolve_result resolve_match(struct resolve *resolve, struct str table, str
         *value = answer.value;
     }
     return result;
+}
+
+enum resolve_result resolve_quota(struct resolve *resolve, struct str address, uint64_t size, deadline until,
+                                  struct arena *arena, struct ipc_lookup_quota_found *answer, struct failure *failure) {
+    struct ipc_lookup_quota question = {.address = address, .size = size};
+    return ask(resolve, STR_EMPTY, IPC_LOOKUP_QUOTA, &question, IPC_LOOKUP_QUOTA_FOUND, until, arena, answer, sizeof *answer,
+               failure);
 }
 
 enum resolve_result resolve_client_name(struct resolve *resolve, struct str address, deadline until,

@@ -30,6 +30,10 @@ MUST_USE enum resolve_result resolve_local(struct resolve *resolve, struct str a
 MUST_USE enum resolve_result resolve_match(struct resolve *resolve, struct str table, struct str key, deadline until,
                                            struct arena *arena, bool *found, struct str *value,
                                            struct failure *failure);
+/* Whether the mailbox of an account is full, before size octets more come. Not cached. */
+MUST_USE enum resolve_result resolve_quota(struct resolve *resolve, struct str address, uint64_t size, deadline until,
+                                           struct arena *arena, struct ipc_lookup_quota_found *answer,
+                                           struct failure *failure);
 /* The verified name of a client address; empty when there is none. Not cached here (lookup's DNS cache does). */
 MUST_USE enum resolve_result resolve_client_name(struct resolve *resolve, struct str address, deadline until,
                                                  struct arena *arena, struct str *name, struct str *unverified,

@@ -43,6 +43,11 @@ void session_seal(const struct session_settings *settings, struct str state, str
     buf_append(sealed, state);
 }
 
+struct str session_state_number(struct str sealed) {
+    size_t length = sealed.length ? (unsigned char)sealed.data[0] : 0;
+    return sealed.length < 1 + length + NONCE_SIZE + MAC_SIZE ? STR_EMPTY : str_slice(sealed, 1 + length, 1 + length + NONCE_SIZE);
+}
+
 bool session_unseal(const uint8_t master[32], struct str sealed, struct str *login, uint8_t nonce[16], struct str *state) {
     if (sealed.length < 1) return false;
     size_t length = (unsigned char)sealed.data[0];

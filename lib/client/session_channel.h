@@ -25,6 +25,8 @@ struct session_settings {
     struct str auto_folders;
     int64_t idle_timeout; /* ms without a command */
     unsigned line_limit;
+    struct str pop3_uidl_format;
+    unsigned pop3_login_delay; /* seconds */
     struct str state_prefix; /* what stands before the session's own state: mailbox's */
     uint8_t seal[32]; /* HMAC key of this login alone: a state sealed with it can be opened for this login only */
     uint8_t nonce[16];
@@ -50,6 +52,8 @@ void session_channel_free(struct session_channel **channel);
 /* Sealed state: login, nonce, MAC, state. Opening needs the key of all seals, from which that of a login is made. */
 void session_seal(const struct session_settings *settings, struct str state, struct buf *sealed);
 void session_seal_key(const uint8_t master[32], struct str login, const uint8_t nonce[16], uint8_t key[32]);
+/* The number of the session in a sealed state, borrowed; empty if it has none. Anybody can read it. */
+struct str session_state_number(struct str sealed);
 /* False: it was not sealed by us, or altered. Texts borrow from sealed. */
 MUST_USE bool session_unseal(const uint8_t master[32], struct str sealed, struct str *login, uint8_t nonce[16],
                              struct str *state);
@@ -71,7 +75,7 @@ struct front_loan {
     bool unwatched;
 };
 /* Opens a session for a client and sees it through until it ends or idles. A service that lends encrypted connections
- * has RIGHT_PAIRS. Task context. */
+ * has RIGHT_PAIRS. FRONT_LOST with a failure: no session has had the client, and another may be tried. Task context. */
 enum front_end front_session_run(struct ipc_client *mailbox, struct front_loan *loan, struct arena *arena, struct failure *failure);
 
 #endif

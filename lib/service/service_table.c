@@ -16,6 +16,7 @@
 #define USER_AUTH "auth"
 #define USER_PAM "pam"
 #define USER_IMAPD "imapd"
+#define USER_POP3D "pop3d"
 
 #define SERVICE(NAME, program, user, root, rights, peers, descriptors, memory_mib, job)                                \
     {#program, USER_##user, ROOT_##root, rights, peers, descriptors, memory_mib, job},

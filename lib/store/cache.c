@@ -53,22 +53,29 @@ static bool open_database(struct cache *cache) {
     return false;
 }
 
+static bool open_environment(struct cache *cache, const struct store_options *options) {
+    uint64_t limit = options->cache_limit ? options->cache_limit : CACHE_DEFAULT;
+    return mdb_env_create(&cache->environment) == 0 && mdb_env_set_mapsize(cache->environment, (size_t)limit) == 0 &&
+           mdb_env_open(cache->environment, options->cache.data, MDB_NOSYNC | MDB_NOTLS | MDB_NORDAHEAD, 0600) == 0 &&
+           open_database(cache);
+}
+
+/* What LMDB does not take for its own is thrown away, and a new one is made. */
 static struct cache *cache_open(const struct store_options *options) {
     struct cache *cache = MEMORY_NEW(struct cache);
     const char *path = options->cache.data;
-    if (mkdir(path, 0700) < 0 && errno != EEXIST) goto failed;
-    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    bool ours = directory >= 0 && claim_directory(directory, options->boot);
+    bool good = mkdir(path, 0700) == 0 || errno == EEXIST;
+    int directory = good ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    good = directory >= 0 && claim_directory(directory, options->boot);
+    for (int attempt = 0; good && attempt < 2; attempt++) {
+        if (open_environment(cache, options)) break;
+        if (cache->environment) mdb_env_close(cache->environment);
+        cache->environment = NULL;
+        good = attempt == 0 && unlinkat(directory, "data.mdb", 0) == 0;
+    }
     if (directory >= 0) close(directory);
-    if (!ours || mdb_env_create(&cache->environment) != 0) goto failed;
-    uint64_t limit = options->cache_limit ? options->cache_limit : CACHE_DEFAULT;
-    if (mdb_env_set_mapsize(cache->environment, (size_t)limit) != 0 ||
-        mdb_env_open(cache->environment, path, MDB_NOSYNC | MDB_NOTLS | MDB_NORDAHEAD, 0600) != 0 || !open_database(cache))
-        goto failed;
+    if (!good) cache_close(&cache);
     return cache;
-failed:
-    cache_close(&cache);
-    return NULL;
 }
 
 static void end_reading(struct cache *cache) {

@@ -329,14 +329,28 @@ bool folder_restore_view(struct folder *folder, uint32_t uid_validity, uint32_t 
 
 /* ---- opening */
 
+/* An octet in tern-lock says that the folder has had a tern-mailbox: if that is lost, the UIDs that another program's old
+ * files know may have gone to other messages meanwhile. Without the octet no more than that is lost. */
+static bool was_ours(const struct folder *folder) {
+    struct stat status;
+    return fstat(folder->lock, &status) == 0 && status.st_size > 0;
+}
+
+static void mark_ours(const struct folder *folder) {
+    (void)!pwrite(folder->lock, "\n", 1, 0);
+}
+
 /* The file of a folder that tern opens for the first time, or whose file is damaged: UIDs begin anew then. */
 static bool make_file(struct folder *folder, bool damaged, struct failure *failure) {
     struct folder_import import = {0};
     uint32_t validity = 0;
-    bool good = damaged || folder_import_read(folder->directory, &import, failure);
-    if (good && !import.found) good = store_next_validity(folder->store, &validity, failure);
+    bool good = damaged || was_ours(folder) || folder_import_read(folder->directory, &import, failure);
+    if (good)
+        good = import.found ? store_note_validity(folder->store, import.uid_validity, failure)
+                            : store_next_validity(folder->store, &validity, failure);
     good = good && folder_make_file(folder->directory, import.found ? &import : NULL, validity, failure);
     folder_import_free(&import);
+    if (good) mark_ours(folder);
     return good;
 }
 

@@ -4,9 +4,9 @@
  * folder_sync, which tells what has changed since; so a session needs no locks
  * and no copies of its own.
  *
- * Truth is in the folder's own directory: the files of messages, tern-mailbox
- * (a snapshot, mapped) and tern-journal (what has changed since the snapshot,
- * appended under the lock). Flags are written to the journal first and then into
+ * Truth is in the folder's own directory: the files of messages, and tern-mailbox:
+ * a snapshot, mapped, and behind it the journal, what has changed since, appended
+ * under the lock. Flags are written to the journal first and then into
  * the file's name; a name that says something else than what we last gave it was
  * changed by another program, and counts. Opening reads the snapshot's header
  * and the journal; it reads a directory only if its date says that somebody
@@ -76,6 +76,8 @@ unsigned folder_keyword_count(const struct folder *folder);
 MUST_USE bool folder_expunged_since(const struct folder *folder, uint64_t modseq, struct uid_set *uids);
 /* The open file of a message, read-only, or -1: *result STORE_MISSING if another program has removed it. */
 int folder_message_file(struct folder *folder, uint32_t sequence, enum store_result *result, struct failure *failure);
+/* Appends the name of a message's file, without folder and flags. */
+void folder_file_name(const struct folder *folder, uint32_t sequence, struct buf *name);
 /* Counts the CR LF size if it is not known, and remembers it. */
 MUST_USE bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *size, struct failure *failure);
 /* The same size, where the caller has counted it for other reasons: it is remembered. */
@@ -107,6 +109,8 @@ struct folder_changes {
 MUST_USE enum store_result folder_sync(struct folder *folder, bool keep_expunged, struct folder_changes *changes,
                                        struct failure *failure);
 void folder_changes_free(struct folder_changes *changes);
+/* Reads the directories again whatever their dates say. UIDs, flags and keywords stay. */
+MUST_USE enum store_result folder_read_again(struct folder *folder, struct failure *failure);
 /* inotify: adds what has to be watched for this folder; any event means "call folder_sync". */
 MUST_USE bool folder_watch(struct folder *folder, int inotify, struct failure *failure);
 
@@ -131,6 +135,10 @@ MUST_USE enum store_result folder_store(struct folder *folder, const struct uid_
 /* Expunges the \Deleted ones among uids (NULL: all). They leave the view at the next folder_sync. */
 MUST_USE enum store_result folder_expunge(struct folder *folder, const struct uid_set *uids, struct failure *failure);
 
+/* Expunges these, whatever their flags, by one entry of the journal. They leave the view at the next folder_sync; those
+ * that are gone already do not matter. */
+MUST_USE enum store_result folder_remove(struct folder *folder, const struct uid_set *uids, struct failure *failure);
+
 /* Saving: begin, write, then commit one or several together: all are there whole and durable, with UIDs, or none is. */
 struct folder_saving;
 /* internal_date 0: now. The target folder need not be open: name. */
@@ -147,7 +155,8 @@ MUST_USE enum store_result folder_save_commit(struct folder_saving **saving, uin
                                               struct uid_set *uids, struct failure *failure);
 void folder_save_abandon(struct folder_saving **saving);
 /* Copies messages of a view (by hard links; flags, keywords and dates go along). COPYUID: *from in the order of
- * *to. move: they leave the source as if expunged; no message is ever in neither. */
+ * *to. move: they leave the source as if expunged; no message is ever in neither. What is expunged already, though the
+ * view still shows it, is not moved; copying all of them or none, STORE_GONE. */
 MUST_USE enum store_result folder_copy(struct folder *folder, const struct uid_set *uids, struct str target, bool move,
                                        uint32_t *uid_validity, struct uid_set *from, struct uid_set *to,
                                        struct failure *failure);

@@ -184,7 +184,7 @@ uint32_t folder_record_uid(const uint8_t bytes[FOLDER_RECORD_SIZE]) {
     return get_u32(bytes);
 }
 
-/* ---- journal: each entry is sum (4), type (2), 0 (2), length (4), payload */
+/* ---- journal: each entry is sum of the rest (4), type (4), length (4), payload */
 
 #define ENTRY_HEAD 12
 
@@ -350,6 +350,15 @@ bool journal_next(struct str bytes, size_t *offset, struct journal_entry *entry)
     *entry = read;
     *offset += ENTRY_HEAD + length;
     return true;
+}
+
+bool journal_goes_on(struct str bytes, size_t offset) {
+    struct journal_entry entry;
+    for (size_t at = offset; at < bytes.length && bytes.length - at > ENTRY_HEAD; at++) {
+        size_t behind = at;
+        if (journal_next(bytes, &behind, &entry)) return true;
+    }
+    return false;
 }
 
 bool journal_range(struct str ranges, size_t *offset, struct uid_range *range) {

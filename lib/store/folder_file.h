@@ -107,6 +107,9 @@ void journal_append(struct buf *bytes, const struct journal_entry *entry, const 
 void journal_append_size(struct buf *rows, uint32_t uid, uint64_t virtual_size);
 /* The next entry at *offset; false at the end or at an entry that is torn or unknown (*offset stands before it). */
 MUST_USE bool journal_next(struct str bytes, size_t *offset, struct journal_entry *entry);
+/* Whether an entry is to be found anywhere behind an offset at which there is none: then what stands there is not the end
+ * that a writer left who died, but damage, and what comes behind it was promised. */
+MUST_USE bool journal_goes_on(struct str bytes, size_t offset);
 /* Iteration over ranges and sizes. */
 bool journal_range(struct str ranges, size_t *offset, struct uid_range *range);
 bool journal_size(struct str sizes, size_t *offset, uint32_t *uid, uint64_t *virtual_size);

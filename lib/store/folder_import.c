@@ -86,7 +86,7 @@ static void read_row(struct str line, bool extended, struct folder_import *impor
     if (folder_name_split(name, &base, &info)) map_put(import->uids, base, (void *)(uintptr_t)uid);
 }
 
-static bool read_uids(struct str text, struct folder_import *import) {
+bool folder_import_list(struct str text, struct folder_import *import) {
     struct str line;
     bool extended;
     if (!next_line(&text, &line) || !read_head(line, import, &extended)) return false;
@@ -96,12 +96,19 @@ static bool read_uids(struct str text, struct folder_import *import) {
     return true;
 }
 
-static void read_keywords(struct str text, struct folder_import *import) {
+/* A flag-keyword of IMAP: an atom. */
+static bool is_keyword(struct str name) {
+    for (size_t i = 0; i < name.length; i++)
+        if (name.data[i] <= ' ' || name.data[i] > '~' || memchr("(){%*\"\\]", name.data[i], 9)) return false;
+    return name.length > 0 && name.length <= FOLDER_KEYWORD_LENGTH;
+}
+
+void folder_import_keywords(struct str text, struct folder_import *import) {
     struct str line, number, name;
     uint64_t letter;
     while (next_line(&text, &line))
-        if (str_cut(line, ' ', &number, &name) && str_to_u64(number, 25, &letter) && name.length > 0 &&
-            name.length <= FOLDER_KEYWORD_LENGTH && !arena_copy(import->texts, name, &import->keywords[letter]))
+        if (str_cut(line, ' ', &number, &name) && str_to_u64(number, 25, &letter) && is_keyword(name) &&
+            !arena_copy(import->texts, name, &import->keywords[letter]))
             return;
 }
 
@@ -113,11 +120,11 @@ bool folder_import_read(int directory, struct folder_import *import, struct fail
     for (size_t i = 0; good && !found && i < ARRAY_LENGTH(lists); i++) {
         buf_clear(&text);
         good = read_file(directory, lists[i], &text, &found, failure);
-        import->found = good && found && read_uids(buf_str(&text), import);
+        import->found = good && found && folder_import_list(buf_str(&text), import);
     }
     buf_clear(&text);
     if (good && import->found && (good = read_file(directory, "dovecot-keywords", &text, &found, failure)))
-        read_keywords(buf_str(&text), import);
+        folder_import_keywords(buf_str(&text), import);
     buf_free(&text);
     return good;
 }

@@ -125,6 +125,9 @@ struct folder_import {
 };
 /* Reads them if they are there; found says so. False: they are there and cannot be read. */
 MUST_USE bool folder_import_read(int directory, struct folder_import *import, struct failure *failure);
+/* The texts of the two files, pure: texts is there, uids is made. False: it is no such list. */
+MUST_USE bool folder_import_list(struct str text, struct folder_import *import);
+void folder_import_keywords(struct str text, struct folder_import *import);
 void folder_import_free(struct folder_import *import);
 
 #endif

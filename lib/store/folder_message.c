@@ -27,6 +27,14 @@ enum store_result folder_find_again(struct folder *folder, struct failure *failu
     return result;
 }
 
+void folder_file_name(const struct folder *folder, uint32_t sequence, struct buf *name) {
+    struct folder_record record;
+    struct str flags;
+    folder_state_get(&folder->state, folder_slot(folder, sequence), &record);
+    if (!str_cut(record.name, '\0', &record.name, &flags)) flags = STR_EMPTY;
+    buf_append(name, record.name);
+}
+
 int folder_message_file(struct folder *folder, uint32_t sequence, enum store_result *result, struct failure *failure) {
     uint32_t uid = folder_uid(folder, sequence);
     struct state_watcher watcher = folder_watcher(folder);

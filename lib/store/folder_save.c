@@ -258,6 +258,10 @@ static enum store_result note_messages(struct folder *target, struct saved *mess
     uint32_t uid = target->state.header.uid_next;
     uint64_t modseq = target->state.header.highest_modseq + 1;
     enum store_result result = STORE_OK;
+    if (count > UINT32_MAX - uid) {
+        failure_set(failure, "the mailbox has no UIDs left");
+        result = STORE_LIMIT;
+    }
     for (size_t i = 0; result == STORE_OK && i < count; i++) {
         struct journal_entry add = {.type = JOURNAL_ADD, .record = messages[i].record};
         result = folder_keyword_bits(target, messages[i].keywords, messages[i].keyword_count, true, &entries,
@@ -314,6 +318,7 @@ struct copying {
     struct uid_set *from;
     struct arena *arena;
     bool lost; /* a file was not where it should be */
+    bool move, gone; /* gone: one is expunged */
 };
 
 static bool copy_bytes(int from, int to, uint64_t size) {
@@ -388,6 +393,11 @@ static bool link_all(struct copying *copying, const struct uid_set *uids, struct
         for (; sequence <= folder_count(copying->source); sequence++) {
             uint32_t uid = folder_uid(copying->source, sequence);
             if (uid > uids->ranges[i].last) break;
+            if (slot_set_has(&copying->source->state.gone, folder_slot(copying->source, sequence))) {
+                if (copying->move) continue;
+                copying->gone = true;
+                return failure_set(failure, "a message is gone");
+            }
             struct saved *saved = &copying->messages[copying->count];
             if (!describe_copy(copying, sequence, saved, failure) || !link_message(copying, sequence, saved, failure))
                 return false;
@@ -404,7 +414,7 @@ static enum store_result copy_locked(struct copying *copying, const struct uid_s
     folder_own_change_begin(copying->target, &own);
     enum store_result result = STORE_OK;
     if (!link_all(copying, uids, failure) || (copying->count > 0 && !sync_place(copying->target->directory, "cur", failure)))
-        result = folder_trouble(failure);
+        result = copying->gone ? STORE_GONE : folder_trouble(failure);
     if (result == STORE_OK) result = note_messages(copying->target, copying->messages, copying->count, &own, to, failure);
     for (size_t i = 0; result != STORE_OK && i < copying->count; i++)
         unlinkat(copying->target->directory, copying->messages[i].path, 0);
@@ -434,7 +444,13 @@ static enum store_result copy_all(struct copying *copying, const struct uid_set 
 enum store_result folder_copy(struct folder *folder, const struct uid_set *uids, struct str target, bool move,
                               uint32_t *uid_validity, struct uid_set *from, struct uid_set *to, struct failure *failure) {
     enum store_result result;
-    struct copying copying = {.source = folder, .from = from, .arena = arena_create(0)};
+    struct copying copying = {.source = folder, .from = from, .arena = arena_create(0), .move = move};
+    /* Flags that other sessions have set meanwhile go along. */
+    if (!folder_lock(folder, failure)) {
+        arena_destroy(&copying.arena);
+        return folder_trouble(failure);
+    }
+    folder_unlock(folder);
     copying.target = folder_open(folder->store, target, FOLDER_READ_ONLY, &result, failure);
     if (copying.target) {
         copying.messages = memory_allocate((size_t)folder_count(folder) + 1, sizeof *copying.messages);

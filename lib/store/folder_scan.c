@@ -64,7 +64,8 @@ struct candidate {
     struct str name; /* base, or base NUL info */
     uint32_t uid;    /* from an import; else UINT32_MAX */
     int64_t date;
-    uint8_t place, flags;
+    uint8_t place, flags; /* flags: of the name */
+    uint8_t system;       /* those, and what is a flag here and a keyword elsewhere */
     uint64_t keywords;
 };
 
@@ -160,11 +161,23 @@ static void meet_known(struct scan *scan, uint32_t slot, uint8_t place, struct s
     mend_name(scan, directory, file_name, base_of(record.name), place, flags);
 }
 
+static void import_keywords(const struct folder_import *import, struct str info, struct candidate *candidate) {
+    for (size_t i = 3; str_starts(info, STR(":2,")) && i < info.length; i++) {
+        unsigned letter = (unsigned)(unsigned char)info.data[i] - 'a';
+        if (letter >= ARRAY_LENGTH(import->keywords) || import->keywords[letter].length == 0) continue;
+        if (str_equal_nocase(import->keywords[letter], STR("$Forwarded"))) /* Maildir's P here */
+            candidate->system |= FLAG_FORWARDED;
+        else
+            candidate->keywords |= (uint64_t)1 << letter;
+    }
+}
+
 static void add_candidate(struct scan *scan, struct str base, struct str info, uint8_t place) {
     struct candidate candidate = {.place = place, .uid = UINT32_MAX, .date = folder_name_date(base)};
     struct buf name = buf_make(FOLDER_NAME_MAX);
     bool canonical;
     folder_info_parse(info, &candidate.flags, &canonical);
+    candidate.system = candidate.flags;
     buf_append(&name, base);
     if (place == PLACE_NEW ? info.length > 0 : !canonical) {
         buf_append_char(&name, '\0');
@@ -173,9 +186,7 @@ static void add_candidate(struct scan *scan, struct str base, struct str info, u
     if (scan->import) {
         void *uid = map_get(scan->import->uids, base);
         if (uid) candidate.uid = (uint32_t)(uintptr_t)uid;
-        for (size_t i = 3; str_starts(info, STR(":2,")) && i < info.length; i++)
-            if (info.data[i] >= 'a' && info.data[i] <= 'z' && scan->import->keywords[info.data[i] - 'a'].length)
-                candidate.keywords |= (uint64_t)1 << (info.data[i] - 'a');
+        import_keywords(scan->import, info, &candidate);
     }
     if (!buf_overflowed(&name) && arena_copy(scan->arena, buf_str(&name), &candidate.name)) {
         if (scan->candidate_count == scan->candidate_room) {
@@ -291,7 +302,7 @@ static int compare_candidates(const void *a, const void *b) {
 static bool fill_record(const struct scan *scan, const struct candidate *candidate, struct folder_record *record) {
     struct buf path = buf_make(0);
     struct stat status;
-    *record = (struct folder_record){.system = candidate->flags,
+    *record = (struct folder_record){.system = candidate->system,
                                      .name_flags = candidate->flags,
                                      .place = candidate->place,
                                      .keywords = candidate->keywords,
@@ -386,5 +397,13 @@ enum store_result folder_scan(struct folder *folder, struct failure *failure) {
     MEMORY_FREE(scan.candidates);
     MEMORY_FREE(scan.table.slots);
     arena_destroy(&scan.arena);
+    return result;
+}
+
+enum store_result folder_read_again(struct folder *folder, struct failure *failure) {
+    if (!folder_lock(folder, failure)) return folder_trouble(failure);
+    folder->read_all = true;
+    enum store_result result = folder_scan(folder, failure);
+    folder_unlock(folder);
     return result;
 }

@@ -228,7 +228,8 @@ bool folder_make_file(int directory, const struct folder_import *import, uint32_
     else if (getrandom(header.id, sizeof header.id, 0) != (ssize_t)sizeof header.id)
         return failure_set(failure, "no random numbers");
     for (unsigned bit = 0; import && bit < ARRAY_LENGTH(keywords); bit++) {
-        keywords[bit] = import->keywords[bit].length ? import->keywords[bit] : STR_EMPTY;
+        bool is_flag = str_equal_nocase(import->keywords[bit], STR("$Forwarded"));
+        keywords[bit] = import->keywords[bit].length && !is_flag ? import->keywords[bit] : STR_EMPTY;
         header.keywords_length += keywords[bit].length + 1;
         count = bit + 1;
     }

@@ -257,7 +257,8 @@ void folder_state_apply(struct folder_state *state, const struct journal_entry *
 
 /* ---- reading the file */
 
-bool folder_state_read(struct folder_state *state, const struct state_watcher *watcher, struct failure *failure) {
+/* whole: all that the file has is read, so that damage can be told from a torn end. */
+static bool read_journal(struct folder_state *state, const struct state_watcher *watcher, bool whole, struct failure *failure) {
     struct stat status;
     struct journal_entry entry;
     if (fstat(state->file, &status) < 0) return failure_set_errno(failure, errno, "cannot look at tern-mailbox");
@@ -276,8 +277,13 @@ bool folder_state_read(struct folder_state *state, const struct state_watcher *w
     while (journal_next(str_make(bytes, have), &offset, &entry))
         folder_state_apply(state, &entry, watcher);
     state->position += offset;
+    bool damaged = whole && offset < have && journal_goes_on(str_make(bytes, have), offset);
     MEMORY_FREE(bytes);
-    return true;
+    return !damaged || failure_set(failure, "tern-mailbox is damaged");
+}
+
+bool folder_state_read(struct folder_state *state, const struct state_watcher *watcher, struct failure *failure) {
+    return read_journal(state, watcher, false, failure);
 }
 
 static void read_keywords(struct folder_state *state) {
@@ -324,7 +330,7 @@ bool folder_state_load(int file, struct folder_state *state, struct failure *fai
         return false;
     }
     find_sections(&loaded);
-    if (!folder_state_read(&loaded, NULL, failure)) {
+    if (!read_journal(&loaded, NULL, true, failure)) {
         folder_state_free(&loaded);
         return false;
     }

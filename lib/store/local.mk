@@ -20,5 +20,6 @@ lib_store_libstore_a_SOURCES += \
 	lib/store/store.c lib/store/store.h lib/store/store_internal.h \
 	lib/store/store_name.c lib/store/store_name.h \
 	lib/store/store_tree.c \
+	lib/store/store_import.c \
 	lib/store/store_quota.c \
 	lib/store/cache.c

@@ -68,20 +68,31 @@ int store_lock(const struct store *store, struct failure *failure) {
     return -1;
 }
 
-bool store_next_validity(struct store *store, uint32_t *validity, struct failure *failure) {
+/* least 0: the next one, else one that is at least this. *validity: what the file says now. */
+static bool raise_validity(struct store *store, uint32_t least, uint32_t *validity, struct failure *failure) {
     struct buf text = buf_make(0);
     uint64_t last = 0, now = (uint64_t)time(NULL);
     int lock = store_lock(store, failure);
     bool good = lock >= 0 && store_read_file(store, "tern-uidvalidity", &text, failure);
     if (good && !str_to_u64(str_trim(buf_str(&text)), UINT32_MAX - 1, &last)) last = 0;
-    uint64_t next = now > last ? now : last + 1;
+    uint64_t next = least > 0 ? (least > last ? least : last) : now > last ? now : last + 1;
     buf_clear(&text);
     buf_printf(&text, "%llu\n", (unsigned long long)next);
-    good = good && store_write_file(store, "tern-uidvalidity", buf_str(&text), failure);
+    if (next != last) good = good && store_write_file(store, "tern-uidvalidity", buf_str(&text), failure);
     if (lock >= 0) close(lock);
     buf_free(&text);
     if (good) *validity = (uint32_t)next;
     return good;
+}
+
+bool store_next_validity(struct store *store, uint32_t *validity, struct failure *failure) {
+    return raise_validity(store, 0, validity, failure);
+}
+
+bool store_note_validity(struct store *store, uint32_t validity, struct failure *failure) {
+    uint32_t ignored;
+    /* The highest that there is leaves no room above it. */
+    return validity == UINT32_MAX || raise_validity(store, validity, &ignored, failure);
 }
 
 /* ---- opening */
@@ -140,7 +151,8 @@ struct store *store_open(const struct store_options *options, struct failure *fa
     bool made;
     store->root = -1;
     store->texts = arena_create(0);
-    if (copy_options(store, options) && open_root(store, &made, failure) && (!made || make_auto_folders(store, failure)))
+    if (copy_options(store, options) && open_root(store, &made, failure) && (!made || make_auto_folders(store, failure)) &&
+        (!store_is_foreign(store) || store_take_over(store, failure)))
         return store;
     store_close(&store);
     return NULL;

@@ -1,16 +1,17 @@
 /* store: one user's mailboxes: a Maildir++ tree.
  *
  *   ROOT/                    the INBOX: cur/ new/ tmp/, and of tern's files
- *     tern-mailbox           the folder's truth: UIDs, keywords, modseqs (snapshot.h)
- *     tern-journal           what has changed since (journal.h)
+ *     tern-mailbox           the folder's truth: UIDs, keywords, modseqs, what has changed since (folder_file.h)
  *     tern-lock              who changes something holds it (flock)
+ *     tern-pop3              a POP3 session holds it; the date of the last login, if there is pop3_login_delay
  *   ROOT/.Name.Sub/          the same for the folder Name/Sub, and an empty file maildirfolder
  *   ROOT/subscriptions       names, one a line, as Dovecot 2.x writes it
  *   ROOT/tern-special-use    "\Sent Name" a line
+ *   ROOT/tern-uidvalidity    the highest that was given
  *   CACHE/                   LMDB, of no importance: may be deleted at any time
  *
  * Names of mailboxes here are UTF-8 (NFC is not enforced), '/' parts levels, INBOX is INBOX in any
- * case; on disk '.' parts levels and what a directory's name cannot hold is written %XX.
+ * case; on disk '.' parts levels and what a directory's name cannot hold is written %XX. tern-folder(5) describes all.
  *
  * Everything blocks on disk: a store is used by processes of its user, not in front of strangers. */
 #ifndef TERN_STORE_H
@@ -49,6 +50,7 @@ enum store_result {
     STORE_LIMIT,     /* too many folders, keywords, ... */
     STORE_FULL,      /* ENOSPC, EDQUOT of the disk */
     STORE_BROKEN,    /* any other local fault; nothing was promised */
+    STORE_GONE,      /* messages that were to be copied are expunged */
 };
 
 /* options' texts are copied. NULL: failure says why. */

@@ -19,6 +19,8 @@ struct store {
 
 /* A UIDVALIDITY that no folder of this store has had. */
 MUST_USE bool store_next_validity(struct store *store, uint32_t *validity, struct failure *failure);
+/* A folder has this UIDVALIDITY, from another program: later ones are higher. */
+MUST_USE bool store_note_validity(struct store *store, uint32_t validity, struct failure *failure);
 /* cur/, new/, tmp/ and what else a folder's directory has, in a directory that exists. is_root: the INBOX. */
 MUST_USE bool store_make_folder(int directory, bool is_root, struct failure *failure);
 /* The whole of a small file beneath the root; an absent one is empty. */
@@ -31,6 +33,11 @@ MUST_USE int store_lock(const struct store *store, struct failure *failure);
 unsigned store_special_from(struct str word);
 /* Sets the special use of a mailbox; 0 takes it away. Lock held. */
 MUST_USE bool store_set_special(struct store *store, struct str name, unsigned special, struct failure *failure);
+
+/* store_import.c */
+/* Whether Dovecot had this tree and tern has not been here yet; and taking it over: names of mailboxes and subscriptions. */
+bool store_is_foreign(const struct store *store);
+MUST_USE bool store_take_over(struct store *store, struct failure *failure);
 
 /* A name for a message's file that no other has. */
 void store_unique_name(struct store *store, struct buf *name);

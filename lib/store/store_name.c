@@ -2,6 +2,7 @@
 #include "store_name.h"
 
 #include "store.h"
+#include "utf8.h"
 
 #define DIRECTORY_MAX 250 /* octets that a file system takes as one name */
 #define LEVELS_MAX    60
@@ -14,12 +15,11 @@ static bool level_is_valid(struct str level) {
     return level.length > 0 && !(level.data[0] == '~' && level.length == 1);
 }
 
+/* No control characters, those beyond ASCII neither (RFC 6855 section 3): modified UTF-7 cannot say them. */
 bool store_name_is_valid(struct str name) {
     struct str rest = name, level;
     unsigned levels = 0;
-    if (name.length == 0 || name.length > STORE_NAME_MAX || !str_is_utf8(name)) return false;
-    for (size_t i = 0; i < name.length; i++)
-        if ((unsigned char)name.data[i] < ' ' || name.data[i] == 0x7f) return false;
+    if (name.length == 0 || name.length > STORE_NAME_MAX || !utf8_is_text(name)) return false;
     for (bool more = true; more; levels++) {
         level = rest;
         more = str_cut(rest, '/', &level, &rest);
@@ -56,7 +56,7 @@ static int hexadecimal(char c) {
 
 bool store_name_from_directory(struct str directory, struct buf *name) {
     size_t before = name->length;
-    bool good = directory.length > 1 && directory.data[0] == '.' && directory.data[1] != '.';
+    bool good = directory.length > 1 && directory.data[0] == '.' && directory.data[1] != '.' && str_find(directory, '/') == STR_NONE;
     for (size_t i = 1; good && i < directory.length; i++) {
         char c = directory.data[i];
         if (c == '%') {

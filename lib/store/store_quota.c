@@ -27,8 +27,9 @@ enum store_result store_quota_allows(struct store *store, uint64_t octets, uint6
     struct store_usage usage;
     if (store->options.quota_storage == 0 && store->options.quota_messages == 0) return STORE_OK;
     if (!store_usage(store, &usage, failure)) return folder_trouble(failure);
-    bool fits = (usage.octets_limit == 0 || usage.octets + octets <= usage.octets_limit) &&
-                (usage.messages_limit == 0 || usage.messages + messages <= usage.messages_limit);
+    bool fits = (usage.octets_limit == 0 || (usage.octets <= usage.octets_limit && octets <= usage.octets_limit - usage.octets)) &&
+                (usage.messages_limit == 0 ||
+                 (usage.messages <= usage.messages_limit && messages <= usage.messages_limit - usage.messages));
     if (fits) return STORE_OK;
     failure_set(failure, "the mailbox is full");
     return STORE_OVER_QUOTA;

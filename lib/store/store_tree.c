@@ -25,10 +25,18 @@ unsigned store_special_from(struct str word) {
     return 0;
 }
 
+/* The last line may lack its end: another program has written it. */
+static bool next_line(struct str *text, struct str *line) {
+    if (text->length == 0) return false;
+    *line = *text;
+    if (!str_cut(*text, '\n', line, text)) *text = STR_EMPTY;
+    return true;
+}
+
 /* The text without the lines of a name; or, to not empty, with them under another name. */
 static void rewrite_special(struct str text, struct str name, struct str to, struct buf *written) {
     struct str line, word, of;
-    while (str_cut(text, '\n', &line, &text)) {
+    while (next_line(&text, &line)) {
         bool ours = str_cut(line, ' ', &word, &of) && str_equal(of, name);
         if (ours && to.length == 0) continue;
         if (ours)
@@ -68,9 +76,7 @@ static bool rename_special(struct store *store, struct str from, struct str to, 
 static bool next_subscription(struct str *text, bool tabs, struct buf *name) {
     struct str line;
     buf_clear(name);
-    while (text->length > 0) {
-        line = *text;
-        if (!str_cut(*text, '\n', &line, text)) *text = STR_EMPTY;
+    while (next_line(text, &line)) {
         if (line.length == 0 || line.length > STORE_NAME_MAX) continue;
         buf_append(name, line);
         for (size_t i = 0; tabs && i < name->length; i++)
@@ -211,7 +217,7 @@ static bool read_marks(struct listing *listing, struct failure *failure) {
     good = good && store_read_file(listing->store, "tern-special-use", &text, failure);
     struct str line, word, of;
     rest = buf_str(&text);
-    while (good && str_cut(rest, '\n', &line, &rest)) {
+    while (good && next_line(&rest, &line)) {
         struct store_entry *entry = str_cut(line, ' ', &word, &of) ? map_get(listing->names, of) : NULL;
         if (entry) entry->attributes |= store_special_from(word) << STORE_SPECIAL_SHIFT;
     }
@@ -332,6 +338,28 @@ static bool remove_tree(int parent, const char *name, int levels, struct failure
     return good && unlinkat(parent, name, AT_REMOVEDIR) == 0;
 }
 
+/* To a name that no mailbox has. A process of our number that died may have left some there. */
+static bool move_aside(struct store *store, const char *directory, char *aside, size_t room) {
+    for (int attempt = 0; attempt < 100; attempt++) {
+        snprintf(aside, room, "..tern-deleted.%d.%llu", (int)getpid(), (unsigned long long)++store->unique);
+        if (renameat2(store->root, directory, store->root, aside, RENAME_NOREPLACE) == 0) return true;
+        if (errno != EEXIST) return false;
+    }
+    return false;
+}
+
+/* What is left of mailboxes that were deleted, by us or by processes that died on the way. */
+static void remove_deleted(struct store *store) {
+    struct failure ignored = {0};
+    int copy = openat(store->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = copy < 0 ? NULL : fdopendir(copy);
+    if (!directory && copy >= 0) close(copy);
+    for (struct dirent *entry; directory && (entry = readdir(directory));)
+        if (str_starts(str_from(entry->d_name), STR("..tern-deleted.")))
+            (void)!remove_tree(store->root, entry->d_name, 2, &ignored); /* the next deletion tries again */
+    if (directory) closedir(directory);
+}
+
 enum store_result store_delete(struct store *store, struct str name, struct failure *failure) {
     struct buf directory = buf_make(0);
     char aside[64];
@@ -339,8 +367,7 @@ enum store_result store_delete(struct store *store, struct str name, struct fail
     if (!store_name_to_directory(name, &directory)) return refuse(failure, STORE_MISSING, "there is no such mailbox");
     enum store_result result = STORE_OK;
     /* Gone at once, whatever becomes of the files. */
-    snprintf(aside, sizeof aside, "..tern-deleted.%d.%llu", (int)getpid(), (unsigned long long)++store->unique);
-    if (renameat(store->root, buf_string(&directory), store->root, aside) < 0) {
+    if (!move_aside(store, buf_string(&directory), aside, sizeof aside)) {
         failure_set_errno(failure, errno, "cannot delete the mailbox");
         result = failure->error_number == ENOENT ? STORE_MISSING : folder_trouble(failure);
     } else if (fsync(store->root) < 0) {
@@ -351,8 +378,7 @@ enum store_result store_delete(struct store *store, struct str name, struct fail
         int lock = store_lock(store, failure);
         if (lock < 0 || !store_set_special(store, name, 0, failure)) result = folder_trouble(failure);
         if (lock >= 0) close(lock);
-        struct failure ignored = {0};
-        if (!remove_tree(store->root, aside, 2, &ignored)) failure_set(failure, "files of the mailbox are left in %s", aside);
+        remove_deleted(store);
     }
     buf_free(&directory);
     return result;
@@ -362,12 +388,14 @@ enum store_result store_delete(struct store *store, struct str name, struct fail
 
 struct rename_plan {
     struct str from, to;
+    const struct store_entry *entries; /* all that there are */
+    size_t count;
 };
 
-static enum store_result rename_one(struct store *store, const struct rename_plan *plan, struct failure *failure) {
+static enum store_result rename_one(struct store *store, struct str old_name, struct str new_name, struct failure *failure) {
     struct buf from = buf_make(0), to = buf_make(0);
     enum store_result result = STORE_OK;
-    if (!store_name_to_directory(plan->from, &from) || !store_name_to_directory(plan->to, &to)) {
+    if (!store_name_to_directory(old_name, &from) || !store_name_to_directory(new_name, &to)) {
         result = refuse(failure, STORE_REFUSED, "no mailbox can have that name");
     } else if (renameat2(store->root, buf_string(&from), store->root, buf_string(&to), RENAME_NOREPLACE) < 0) {
         failure_set_errno(failure, errno, "cannot rename the mailbox");
@@ -375,7 +403,7 @@ static enum store_result rename_one(struct store *store, const struct rename_pla
     }
     buf_free(&from);
     buf_free(&to);
-    if (result == STORE_OK && !rename_special(store, plan->from, plan->to, failure)) result = folder_trouble(failure);
+    if (result == STORE_OK && !rename_special(store, old_name, new_name, failure)) result = folder_trouble(failure);
     return result;
 }
 
@@ -400,6 +428,59 @@ static bool is_below(struct str name, struct str above) {
     return name.length > above.length && str_starts(name, above) && name.data[above.length] == '/';
 }
 
+static bool moves(const struct rename_plan *plan, const struct store_entry *entry) {
+    return !(entry->attributes & STORE_NO_SELECT) && (str_equal(entry->name, plan->from) || is_below(entry->name, plan->from));
+}
+
+/* Whether a mailbox still bears the name when it is an entry's turn. */
+static bool is_taken(const struct rename_plan *plan, struct str name, size_t turn) {
+    for (size_t i = 0; i < plan->count; i++)
+        if (str_equal(plan->entries[i].name, name))
+            return !(plan->entries[i].attributes & STORE_NO_SELECT) && !(i < turn && moves(plan, &plan->entries[i]));
+    return false;
+}
+
+/* Whether an entry moves, and how it is called then. */
+static bool moves_to(const struct rename_plan *plan, const struct store_entry *entry, struct buf *name) {
+    if (!moves(plan, entry)) return false;
+    buf_clear(name);
+    buf_append(name, plan->to);
+    buf_append(name, str_from_offset(entry->name, plan->from.length));
+    return true;
+}
+
+/* All move or none does: every new name must be one, and free. Lock held. */
+static enum store_result check_rename(const struct rename_plan *plan, struct failure *failure) {
+    struct buf name = buf_make(0), directory = buf_make(0);
+    enum store_result result = STORE_MISSING;
+    for (size_t i = 0; i < plan->count && (result == STORE_MISSING || result == STORE_OK); i++) {
+        if (!moves_to(plan, &plan->entries[i], &name)) continue;
+        result = STORE_OK;
+        buf_clear(&directory);
+        if (!store_name_to_directory(buf_str(&name), &directory))
+            result = refuse(failure, STORE_REFUSED, "no mailbox can have that name");
+        else if (is_taken(plan, buf_str(&name), i))
+            result = refuse(failure, STORE_EXISTS, "there is such a mailbox");
+    }
+    buf_free(&name);
+    buf_free(&directory);
+    if (result == STORE_OK && is_taken(plan, plan->to, 0)) return refuse(failure, STORE_EXISTS, "there is such a mailbox");
+    return result == STORE_MISSING ? refuse(failure, STORE_MISSING, "there is no such mailbox") : result;
+}
+
+static enum store_result rename_all(struct store *store, const struct rename_plan *plan, struct failure *failure) {
+    struct buf name = buf_make(0);
+    enum store_result result = STORE_OK;
+    for (size_t i = 0; result == STORE_OK && i < plan->count; i++)
+        if (moves_to(plan, &plan->entries[i], &name)) result = rename_one(store, plan->entries[i].name, buf_str(&name), failure);
+    if (fsync(store->root) < 0 && result == STORE_OK) {
+        failure_set_errno(failure, errno, "cannot sync the mailboxes");
+        result = STORE_BROKEN;
+    }
+    buf_free(&name);
+    return result;
+}
+
 enum store_result store_rename(struct store *store, struct str from, struct str to, struct failure *failure) {
     if (!store_name_is_valid(to)) return refuse(failure, STORE_REFUSED, "no mailbox can have that name");
     if (store_name_is_inbox(to)) return refuse(failure, STORE_EXISTS, "INBOX is always there");
@@ -408,26 +489,12 @@ enum store_result store_rename(struct store *store, struct str from, struct str 
     struct arena *arena = arena_create(0);
     struct store_entry *entries = NULL;
     size_t count = 0;
-    bool met = false;
     int lock = store_lock(store, failure);
-    enum store_result result = lock >= 0 && store_list(store, arena, &entries, &count, failure) ? STORE_OK : STORE_BROKEN;
-    for (size_t i = 0; result == STORE_OK && i < count; i++)
-        if (str_equal(entries[i].name, to) && !(entries[i].attributes & STORE_NO_SELECT))
-            result = refuse(failure, STORE_EXISTS, "there is such a mailbox");
-    for (size_t i = 0; result == STORE_OK && i < count; i++) {
-        bool self = str_equal(entries[i].name, from);
-        if ((entries[i].attributes & STORE_NO_SELECT) || (!self && !is_below(entries[i].name, from))) continue;
-        struct buf target = buf_make(0);
-        buf_append(&target, to);
-        buf_append(&target, str_from_offset(entries[i].name, from.length));
-        struct rename_plan plan = {entries[i].name, buf_str(&target)};
-        result = rename_one(store, &plan, failure);
-        met = met || result == STORE_OK;
-        buf_free(&target);
-    }
-    if (met && fsync(store->root) < 0) result = STORE_BROKEN;
+    enum store_result result = lock >= 0 && store_list(store, arena, &entries, &count, failure) ? STORE_OK : folder_trouble(failure);
+    struct rename_plan plan = {from, to, entries, count};
+    if (result == STORE_OK) result = check_rename(&plan, failure);
+    if (result == STORE_OK) result = rename_all(store, &plan, failure);
     if (lock >= 0) close(lock);
     arena_destroy(&arena);
-    if (result == STORE_OK && !met) return refuse(failure, STORE_MISSING, "there is no such mailbox");
     return result;
 }

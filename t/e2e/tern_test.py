@@ -27,7 +27,7 @@ import time
 BUILD = pathlib.Path(os.environ.get("TERN_BUILD", ".")).resolve()
 PREFIX = pathlib.Path(os.environ["TERN_PREFIX"]).resolve() if os.environ.get("TERN_PREFIX") else None
 DAEMONS = ["master", "smtpd", "cleanup", "qmgr", "smtp", "local", "bounce", "pickup", "lookup", "keys", "fetch", "tlsrpt",
-           "auth", "pam", "imapd", "mailbox", "log", "drop"]
+           "auth", "pam", "imapd", "pop3d", "mailbox", "log", "drop"]
 COMMANDS = ["tern", "ternconf", "ternmap", "ternalias", "ternqueue", "ternsuper", "terncat", "sendmail"]
 
 _count = 0

@@ -92,7 +92,8 @@ def test_malformed():
                 "FETCH 1 BODY[HEADER.FIELDS ()]", "FETCH 1 BODY[MIME]", "FETCH 1 FLAGS (VANISHED)", "UID FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)",
                 "STORE 1", "STORE 1 FLAGS", "STORE 1 FLAGS (\\Recent)", "STORE 1 +FLAGS (", "STORE 1 FOO (\\Seen)", "COPY 1", "COPY 9 INBOX",
                 "SEARCH", "SEARCH FOO", "SEARCH OR ALL", "SEARCH NOT", "SEARCH (ALL", "SEARCH ON 32-Jan-2023", "SEARCH ON 1-Foo-2023",
-                "SEARCH RETURN (FOO) ALL", "SEARCH LARGER x", "FETCH 1 UID (PARTIAL 1:2)", "UID FETCH 1 UID (PARTIAL 0:2)", "UID FETCH 1 UID (PARTIAL 1:-2)", "SORT (SUBJECT) ALL", "SORT () UTF-8 ALL",
+                "SEARCH RETURN (FOO) ALL", "SEARCH RETURN (ALL PARTIAL 1:2) ALL", "SEARCH RETURN (PARTIAL 1:2 PARTIAL 3:4) ALL", "SEARCH LARGER x",
+                "SEARCH OLDER 0", "SEARCH YOUNGER 0", "THREAD RETURN (COUNT) REFERENCES UTF-8 ALL", "FETCH 1 UID (PARTIAL 1:2)", "UID FETCH 1 UID (PARTIAL 0:2)", "UID FETCH 1 UID (PARTIAL 1:-2)", "SORT (SUBJECT) ALL", "SORT () UTF-8 ALL",
                 "SORT (REVERSE) UTF-8 ALL", "THREAD FOO UTF-8 ALL", "THREAD REFERENCES UTF-8", "UID EXPUNGE", "EXPUNGE 1",
                 "SEARCH " + "NOT " * 1000 + "ALL", "SEARCH " + "(" * 1000 + "ALL" + ")" * 1000, "FETCH 1 (" + "FLAGS " * 5000 + "FLAGS)"]
     with Stand() as stand:
@@ -186,6 +187,16 @@ def test_fetch():
         t.is_(client.command("UID FETCH 50:60 UID")[1], [], "UIDs that are not there are nothing")
         has(client.command("UID FETCH 1:* UID (PARTIAL 1:2)"), b"* 2 FETCH (UID 2)", "FETCH PARTIAL")
         t.is_(client.command("UID FETCH 1:* UID (PARTIAL -1:-1)")[1], [b"* 3 FETCH (UID 3)"], "FETCH PARTIAL from the end")
+        nul = b"From: a\0b@example.test\r\nSubject: s\0\r\n\r\nx\0\0y\0\r\n"
+        starts(client.command(b"APPEND INBOX (\\Seen) ~{%d+}\r\n%s" % (len(nul), nul)), b"OK", "APPEND of NUL octets")
+        shown = nul.replace(b"\0", b"\x80")
+        header, body = shown[:shown.index(b"x\x80")], shown[shown.index(b"x\x80"):]
+        for item, answer in (("BODY.PEEK[]", shown), ("RFC822", shown), ("BODY.PEEK[HEADER]", header), ("BODY.PEEK[TEXT]", body), ("BODY.PEEK[1]", body),
+                             ("BODY.PEEK[HEADER.FIELDS (Subject)]", b"Subject: s\x80\r\n\r\n"), ("BODY.PEEK[TEXT]<2.3>", body[2:5])):
+            result = client.command(f"FETCH 4 {item}")
+            t.ok(find(result, rb"\{%d\}\r\n%s\)$" % (len(answer), re.escape(answer))), f"a literal holds no NUL: {item}", result)
+        t.ok(all(b"\0" not in answer for item in ("ENVELOPE", "BODYSTRUCTURE", "PREVIEW") for answer in client.command(f"FETCH 4 {item}")[1]), "nor other answers")
+        t.ok(find(client.command("FETCH 4 BINARY.PEEK[1]"), rb"~\{7\}\r\nx\0\0y\0\r\n\)"), "BINARY has it")
         client.command("EXAMINE INBOX")
         client.command("FETCH 2 BODY[]")
         t.ok(not find(client.command("FETCH 2 FLAGS"), rb"\\Seen"), "EXAMINE: BODY[] marks nothing")
@@ -261,6 +272,14 @@ def test_sort_thread():
         has(client.command("UID SORT (DATE) US-ASCII 1:2"), b"* SORT 1 2", "UID SORT")
         starts(client.command("SORT (DATE) FOO ALL"), b"NO [BADCHARSET", "an unknown charset")
         t.ok(find(client.command("SORT RETURN (MIN MAX COUNT ALL) (DATE) UTF-8 ALL"), rb" MIN 3 MAX 2 COUNT 3 ALL 3,1(,2|:2)$"), "ESORT")
+        for asked, answer in (("1:2", b"3,1"), ("2:9", b"1,2"), ("-1:-1", b"2"), ("-2:-3", b"3,1"), ("4:5", b"NIL")):
+            result = client.command(f"SORT RETURN (COUNT PARTIAL {asked}) (DATE) UTF-8 ALL")
+            t.ok(find(result, rb"^\* ESEARCH \(TAG \S+\) COUNT 3 PARTIAL \(%s %s\)$" % (asked.encode(), answer)), f"SORT PARTIAL {asked}", result)
+        for returns, saved in (("SAVE", b" 1 2 3"), ("SAVE MIN", b" 3"), ("SAVE MAX PARTIAL 1:1", b" 2 3"), ("SAVE PARTIAL 2:2", b" 1"), ("SAVE COUNT PARTIAL 2:2", b" 1 2 3"),
+                               ("SAVE PARTIAL 9:9", b"")):
+            result = client.command(f"SORT RETURN ({returns}) (DATE) UTF-8 ALL")
+            t.ok(bool(result[1]) == (returns != "SAVE"), f"SORT {returns}: an answer if more is asked", result)
+            has(client.command("SEARCH $"), b"* SEARCH" + saved, f"SORT {returns}: $")
         has(client.command("THREAD REFERENCES UTF-8 ALL"), b"* THREAD (3)(1 2)", "THREAD=REFERENCES")
         t.ok(find(client.command("THREAD REFS UTF-8 ALL"), rb"^\* THREAD (\(3\)\(1 2\)|\(1 2\)\(3\))$"), "THREAD=REFS")
         has(client.command("THREAD ORDEREDSUBJECT UTF-8 ALL"), b"* THREAD (3)(1 2)", "THREAD=ORDEREDSUBJECT")
@@ -494,7 +513,11 @@ def test_two_sessions():
         result = two.command("FETCH 1:3 (UID FLAGS)")
         t.is_([answer.split(b" FETCH")[0] for answer in result[1] if b"EXPUNGE" in answer], [], "FETCH tells no expunge")
         t.ok(find(result, rb"^\* 2 FETCH \(UID 2"), "numbers are those of before", result)
-        has(two.command("NOOP"), b"* 1 EXPUNGE", "NOOP tells it")
+        one.command("CREATE other")
+        result = two.command("COPY 1:2 other")
+        starts(result, b"NO [EXPUNGEISSUED]", "COPY of one that is expunged")
+        t.ok(b"* 1 EXPUNGE" in result[1], "and it tells that", result)
+        has(one.command("STATUS other (MESSAGES)"), b"* STATUS other (MESSAGES 0)", "has copied none")
         has(two.command("UID SEARCH ALL"), b"* SEARCH 2 3", "numbers are the new ones")
         path = os.path.join(stand.mail, "new", "1700000000.foreign.example")
         with open(path + ".part", "wb") as file:

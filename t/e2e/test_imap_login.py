@@ -73,12 +73,15 @@ def dialogue(tern, encrypted):
 
 
 def sessions():
-    """Processes of sessions that are there."""
+    """Processes of sessions that are there, of this instance."""
     found = []
+    ours = {str(instance.libexec / "mailbox") for instance in t.Instance.alive}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
+            if os.readlink(f"/proc/{pid}/exe") not in ours:
+                continue
             with open(f"/proc/{pid}/comm") as file:
-                if file.read().strip() == "imap-session":
+                if file.read().strip() == "imap-session" and os.readlink(f"/proc/{pid}/exe").startswith(str(tern.libexec)):
                     found.append(pid)
         except OSError:
             pass
@@ -285,6 +288,39 @@ def kills(tern):
         t.ok(t.wait_for(lambda: not sessions()), f"{name} killed: no session is left behind", sessions())
 
 
+def woken_and_killed(tern):
+    """A session that goes on after an IDLE and is killed then is lost: no other may begin again where that IDLE began."""
+    client = raw(tern)
+    client.command("SELECT INBOX")
+    begin_idle(client)
+    t.ok(t.wait_for(lambda: not sessions()), "woken: idle")
+    end_idle(client)
+    t.ok(client.command("STORE 1 +FLAGS ($woken)")[0].startswith(b"OK") and len(sessions()) == 1, "woken: a session is at work")
+    os.kill(int(sessions()[0]), signal.SIGKILL)
+    said = client.at_end()
+    t.ok(said is not None and b"* BYE" in said, "woken, then killed: the client hears BYE", said)
+    client.close()
+
+
+def nothing_between(tern):
+    """What others expunge is told within a command, never behind its tagged answer."""
+    client, other = raw(tern), raw(tern)
+    for one in (client, other):
+        one.command("SELECT INBOX")
+    for command in ("COPY 1 Trash", b"APPEND INBOX {%d+}\r\n%s" % (len(MESSAGE % b"x"), MESSAGE % b"x")):
+        other.command(b"APPEND INBOX (\\Deleted) {%d+}\r\n%s" % (len(MESSAGE % b"gone"), MESSAGE % b"gone"))
+        client.command("NOOP")
+        other.command("EXPUNGE")
+        result, answers = client.command(command)
+        told = [answer for answer in answers if b"EXPUNGE" in answer]
+        client.send(b"q NOOP\r\n")
+        late = [answer for answer in client.wait(b"q")[1] if b"EXPUNGE" in answer]
+        t.ok(result.startswith(b"OK") and told and not late, f"{command[:6]}: an expunge is told before its answer", (result, answers, late))
+    client.close()
+    other.close()
+    t.wait_for(lambda: not sessions())
+
+
 with t.Instance(tls=True, settings=["auth_failure_delay=0", "auth_ban_exceptions=127.0.0.0/8"]) as tern:
     tern.add_user("ada")
     (tern.etc / "users.passwd").write_text("ada@example.test:{PLAIN}secret\n")  # SCRAM is offered where it can work for all
@@ -295,6 +331,8 @@ with t.Instance(tls=True, settings=["auth_failure_delay=0", "auth_ban_exceptions
     tls(tern)
     idle_keeps(tern, False)
     idle_keeps(tern, True)
+    nothing_between(tern)
+    woken_and_killed(tern)
     kills(tern)
     log = tern.log()
     t.ok("login: user=<ada@example.test>, method=PLAIN, rip=127.0.0.1, TLS" in log, "the log says who came, and how")

@@ -4,6 +4,7 @@ what it may, and where its root directory is."""
 
 import imaplib
 import os
+import poplib
 import subprocess
 
 import tern_test as t
@@ -33,6 +34,7 @@ ROLES = {
     "pam": ("pam", "empty", True),
     "pam-checker": (None, "/", False),
     "imapd": ("imapd", "empty", True),
+    "pop3d": ("pop3d", "empty", True),
     "mailbox": (None, "/", True),
     "log": ("log", None, True),
 }
@@ -114,25 +116,34 @@ def make_certificate(tern):
     tern.set("smtpd_tls_security_level = may")
 
 
-def check_session(tern):
-    """A session of IMAP; its mailbox is its business, so it is looked at by itself, and gone before the others are."""
+def check_session(tern, name, leave):
+    """A session of IMAP or POP3; its mailbox is its business, so it is looked at by itself, and gone before the others are."""
+    pids = processes(tern).get(name, [])
+    t.is_(len(pids), 1, f"{name}: one process")
+    for pid in pids:
+        fields = status(pid)
+        t.is_([int(uid) for uid in fields["Uid"]], [account("mail")] * 4, f"{name}: it runs as the mailbox's owner, and cannot change back")
+        t.ok("0" not in fields["Groups"] + fields["Gid"], f"{name}: not in root's group", (fields["Groups"], fields["Gid"]))
+        for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+            t.is_(int(fields[kind][0], 16), 0, f"{name}: {kind} is empty")
+        t.is_((fields["NoNewPrivs"], fields["Seccomp"]), (["1"], ["2"]), f"{name}: no new privileges, a system call filter")
+        paths = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        strange = [path for path in paths if path.startswith("/") and not path.startswith((str(tern.mail / "example.test" / "anna"), "/dev/"))]
+        t.is_(strange, [], f"{name}: no open file but of its mailbox")
+    leave()
+    t.ok(t.wait_for(lambda: name not in processes(tern)), f"{name}: it ends with its client")
+
+
+def check_sessions(tern):
     client = imaplib.IMAP4("127.0.0.1", tern.port_base + 143, timeout=30)
     client.login("anna@example.test", "secret")
     client.select()
-    pids = processes(tern).get("imap-session", [])
-    t.is_(len(pids), 1, "imap-session: one process")
-    for pid in pids:
-        fields = status(pid)
-        t.is_([int(uid) for uid in fields["Uid"]], [account("mail")] * 4, "imap-session: it runs as the mailbox's owner, and cannot change back")
-        t.ok("0" not in fields["Groups"] + fields["Gid"], "imap-session: not in root's group", (fields["Groups"], fields["Gid"]))
-        for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
-            t.is_(int(fields[kind][0], 16), 0, f"imap-session: {kind} is empty")
-        t.is_((fields["NoNewPrivs"], fields["Seccomp"]), (["1"], ["2"]), "imap-session: no new privileges, a system call filter")
-        paths = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-        strange = [path for path in paths if path.startswith("/") and not path.startswith((str(tern.mail / "example.test" / "anna"), "/dev/"))]
-        t.is_(strange, [], "imap-session: no open file but of its mailbox")
-    client.logout()
-    t.ok(t.wait_for(lambda: "imap-session" not in processes(tern)), "imap-session: it ends with its client")
+    check_session(tern, "imap-session", client.logout)
+    client = poplib.POP3("127.0.0.1", tern.port_base + 110, timeout=30)
+    client.user("anna@example.test")
+    client.pass_("secret")
+    client.stat()
+    check_session(tern, "pop3-session", client.quit)
 
 
 def main():
@@ -158,7 +169,7 @@ def main():
         subprocess.run([t.BUILD / "t" / "e2e" / "fetch_probe", tern.spool / "private" / "fetch", "", "policy", "localhost"],
                        stdout=subprocess.DEVNULL, timeout=60, check=True)
         tern.run("auth", "test", "nobody", input="x\n")  # who is in no file is asked of PAM
-        check_session(tern)
+        check_sessions(tern)
         found = processes(tern)
         t.is_(sorted(set(found) - set(ROLES)), [], "no process of an unknown kind")
         t.is_(sorted(set(ROLES) - set(found)), [], "every kind of process runs")

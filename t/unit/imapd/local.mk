@@ -5,3 +5,7 @@ noinst_PROGRAMS += t/e2e/imap_stand
 t_e2e_imap_stand_SOURCES = t/e2e/imap_stand.c
 t_e2e_imap_stand_CPPFLAGS = $(AM_CPPFLAGS) $(IMAP_INCLUDE)
 t_e2e_imap_stand_LDADD = $(IMAP_LINK)
+UNIT_TESTS += t/unit/imapd/test_grammar
+t_unit_imapd_test_grammar_SOURCES = t/unit/imapd/test_grammar.c
+t_unit_imapd_test_grammar_CPPFLAGS = $(AM_CPPFLAGS) $(IMAP_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_imapd_test_grammar_LDADD = $(IMAP_LINK) $(CMOCKA_LIBS)

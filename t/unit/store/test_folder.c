@@ -352,6 +352,30 @@ static void test_expunge(void **state) {
     folder_close(&folder);
 }
 
+/* As POP3 does it: without flags, and whatever else has gone meanwhile. */
+static void test_remove(void **state) {
+    (void)state;
+    save_some(INBOX, 4);
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE), *other = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct uid_set some = uids_of("2:3,9"), two = uids_of("1:2");
+    struct buf name = buf_make(0);
+    store_flags(other, "1", FLAGS_ADD, FLAG_SEEN, NULL);
+    assert_ok(folder_remove(other, &some, &setup.failure));
+    assert_int_equal(count_files("mail/cur"), 2);
+    assert_ok(folder_remove(folder, &two, &setup.failure));
+    assert_int_equal(count_files("mail/cur"), 1);
+    assert_ok(folder_remove(folder, &two, &setup.failure));
+    assert_int_equal(folder_count(folder), 4); /* the view stays until it is synchronised */
+    assert_string_equal(fresh_view(INBOX), "4");
+    folder_file_name(folder, 4, &name);
+    assert_true(name.length > 0 && str_find(buf_str(&name), ':') == STR_NONE && str_find(buf_str(&name), '/') == STR_NONE);
+    buf_free(&name);
+    uid_set_free(&some);
+    uid_set_free(&two);
+    folder_close(&other);
+    folder_close(&folder);
+}
+
 static const char *expunged_since(const struct folder *folder, uint64_t modseq) {
     static char text[200];
     struct uid_set uids = {0};
@@ -450,7 +474,9 @@ static void test_move(void **state) {
     assert_ok(store_create(setup.store, STR("Archive"), 0, NULL, &setup.failure));
     save_some(INBOX, 3);
     struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
-    store_flags(folder, "3", FLAGS_ADD, FLAG_SEEN, "k");
+    struct folder *other = open_folder(INBOX, FOLDER_READ_WRITE);
+    store_flags(other, "3", FLAGS_ADD, FLAG_SEEN, "k"); /* goes along, though nobody has told this session yet */
+    folder_close(&other);
     copy(folder, "2:3", STR("Archive"), true, "2:3 1:2");
     assert_string_equal(sync_text(folder, false), "-3 -2");
     assert_string_equal(fresh_view(INBOX), "1");
@@ -606,7 +632,7 @@ int main(void) {
         FOLDER_TEST(test_recent),
         FOLDER_TEST(test_first_unseen),
         FOLDER_TEST(test_status),
-        FOLDER_TEST(test_expunge),
+        FOLDER_TEST(test_expunge), FOLDER_TEST(test_remove),
         FOLDER_TEST(test_expunged_since),
         FOLDER_TEST(test_copy),
         FOLDER_TEST(test_move),

@@ -1,0 +1,21 @@
+# Fuzz targets of lib/store and of IMAP's grammar.
+FUZZ_TARGETS += fuzz/fuzz_folder_file
+fuzz_fuzz_folder_file_SOURCES = fuzz/fuzz_folder_file.c fuzz/replay_main.c
+fuzz_fuzz_folder_file_CPPFLAGS = $(AM_CPPFLAGS) $(STORE_INCLUDE)
+fuzz_fuzz_folder_file_LDADD = $(STORE_LINK)
+FUZZ_TARGETS += fuzz/fuzz_folder_import
+fuzz_fuzz_folder_import_SOURCES = fuzz/fuzz_folder_import.c fuzz/replay_main.c
+fuzz_fuzz_folder_import_CPPFLAGS = $(AM_CPPFLAGS) $(STORE_INCLUDE)
+fuzz_fuzz_folder_import_LDADD = $(STORE_LINK)
+FUZZ_TARGETS += fuzz/fuzz_store_name
+fuzz_fuzz_store_name_SOURCES = fuzz/fuzz_store_name.c fuzz/replay_main.c
+fuzz_fuzz_store_name_CPPFLAGS = $(AM_CPPFLAGS) $(STORE_INCLUDE)
+fuzz_fuzz_store_name_LDADD = $(STORE_LINK)
+FUZZ_TARGETS += fuzz/fuzz_imap_grammar
+fuzz_fuzz_imap_grammar_SOURCES = fuzz/fuzz_imap_grammar.c fuzz/replay_main.c
+fuzz_fuzz_imap_grammar_CPPFLAGS = $(AM_CPPFLAGS) $(IMAP_INCLUDE)
+fuzz_fuzz_imap_grammar_LDADD = $(IMAP_LINK)
+FUZZ_TARGETS += fuzz/fuzz_idle_state
+fuzz_fuzz_idle_state_SOURCES = fuzz/fuzz_idle_state.c fuzz/replay_main.c
+fuzz_fuzz_idle_state_CPPFLAGS = $(AM_CPPFLAGS) $(IMAP_INCLUDE)
+fuzz_fuzz_idle_state_LDADD = $(IMAP_LINK)

@@ -1,0 +1,151 @@
+"""tern mailbox, tern user quota, tern who and tern kick; and the limit of an account's sessions from one address."""
+
+import imaplib
+import json
+
+import tern_test as t
+
+t.need("tern", "master", "auth", "imapd", "mailbox", "local", "lookup", "smtpd", "log")
+MESSAGE = b"From: ann@example.test\r\nSubject: %s\r\n\r\nsome words\r\n"
+
+
+def log_in(tern, user="ada"):
+    client = imaplib.IMAP4("127.0.0.1", tern.port_base + 143, timeout=30)
+    client.login(f"{user}@example.test", "secret")
+    return client
+
+
+def shown(tern, *words):
+    ran = tern.run(words[0], "--json", *words[1:])
+    return json.loads(ran.stdout) if ran.returncode == 0 else ran.stderr
+
+
+def mailboxes(tern):
+    client = log_in(tern)
+    client.append("INBOX", "(\\Seen $Work)", None, MESSAGE % b"one")
+    client.append("INBOX", None, None, MESSAGE % b"two")
+    run = lambda *words: tern.run("mailbox", *words)
+    t.is_(run("create", "ada@example.test", "Lists/tern").returncode, 0, "create")
+    t.ok(run("create", "ada@example.test", "Lists/tern").returncode != 0, "create: there is one")
+    t.ok(run("create", "ada@example.test", "../x//y").returncode != 0, "create: no mailbox can be called so")
+    names = run("list", "ada@example.test").stdout.split("\n")
+    t.ok("INBOX" in names and "Lists/tern" in names, "list", names)
+    rows = {row["name"]: row for row in shown(tern, "mailbox", "list", "ada@example.test")}
+    t.ok(rows["Lists/tern"]["subscribed"] and rows["Lists/tern"]["selectable"], "list --json", rows)
+    t.ok(b"Lists/tern" in b" ".join(client.list()[1]), "IMAP has it")
+    t.is_(run("rename", "ada@example.test", "Lists/tern", "Lists/eider").returncode, 0, "rename")
+    t.is_(run("delete", "ada@example.test", "Lists/eider").returncode, 0, "delete")
+    t.ok("Lists/eider" not in run("list", "ada@example.test").stdout, "it is gone")
+    t.ok(run("delete", "ada@example.test", "Lists/eider").returncode != 0, "delete: there is none")
+    t.ok(run("delete", "ada@example.test", "INBOX").returncode != 0, "delete: INBOX stays")
+    t.ok("no account" in tern.run("mailbox", "list", "who@example.test").stderr, "no such account")
+    t.is_(tern.run("mailbox", "list").returncode, 64, "usage")
+
+    before = shown(tern, "mailbox", "status", "ada@example.test", "INBOX")[0]
+    t.is_((before["messages"], before["unseen"], before["uid_next"]), (2, 1, 3), "status")
+    client.select()
+    client.close()
+    client.select()  # nothing is recent now
+    flags = client.fetch("1:*", "(UID FLAGS)")[1]
+    maildir = tern.mail / "example.test" / "ada" / "Maildir"
+    cache = maildir / "tern-cache"
+    old = {path.name: path.stat().st_ino for path in cache.iterdir()} if cache.exists() else {}
+    t.is_(run("rebuild", "ada@example.test").returncode, 0, "rebuild")
+    left = {path.name: path.stat().st_ino for path in cache.iterdir()} if cache.exists() else {}
+    t.ok(not set(old.items()) & set(left.items()), "the cache is another", (old, left))
+    other = log_in(tern)
+    other.select()
+    t.is_(other.fetch("1:*", "(UID FLAGS)")[1], flags, "UIDs and flags are the same")
+    after = shown(tern, "mailbox", "status", "ada@example.test", "INBOX")[0]
+    t.is_(after["uid_validity"], before["uid_validity"], "UIDVALIDITY too")
+    odd = [path for path in maildir.rglob("*") if path.stat().st_uid != maildir.stat().st_uid]
+    t.is_(odd, [], "everything belongs to the mailbox's owner")
+    quota = shown(tern, "user", "quota", "ada@example.test")
+    t.ok(quota["messages"] == 2 and quota["storage"] == sum(path.stat().st_size for path in maildir.glob("*/*:2,*")), "user quota", quota)
+    other.logout()
+    client.logout()
+
+
+def idle(tern, user="ada"):
+    client = log_in(tern, user)
+    client.select()
+    client.send(b"i1 IDLE\r\n")
+    client.readline()
+    return client
+
+
+def is_closed(client):
+    try:
+        while client.sock.recv(1000):
+            pass
+    except OSError:
+        return False
+    return True
+
+
+def sessions(tern):
+    working, waiting = log_in(tern), idle(tern, "bob")
+    rows = t.wait_for(lambda: (rows := shown(tern, "who")) and len(rows) == 2 and any(row["idle"] for row in rows) and rows)
+    rows = {row["user"]: row for row in rows or []}
+    t.ok(rows and rows["ada@example.test"]["pid"] > 0 and rows["bob@example.test"]["idle"], "who: one works, one idles", rows)
+    t.ok(rows["ada@example.test"]["address"] == "127.0.0.1" and rows["ada@example.test"]["protocol"] == "imap", "who: from where")
+    text = tern.run("who").stdout
+    t.ok("ada@example.test" in text and " idle " in text, "who: in words", text)
+    t.is_(len(shown(tern, "who", "bob@example.test")), 1, "who USER")
+    tern.run("reload")
+    t.ok(t.wait_for(lambda: [row for row in shown(tern, "who") if row["user"] == "bob@example.test" and row["idle"]]),
+         "after a reload the idle one is still known")
+    waiting.send(b"DONE\r\n")
+    waiting.readline()
+    row = t.wait_for(lambda: [row for row in shown(tern, "who", "bob@example.test") if row["pid"]])
+    t.is_(row and row[0]["session"], rows["bob@example.test"]["session"], "it is the same session when it works again")
+    waiting.send(b"i2 IDLE\r\n")
+    waiting.readline()
+    t.wait_for(lambda: [row for row in shown(tern, "who", "bob@example.test") if row["idle"]])
+    t.is_(shown(tern, "kick", rows["bob@example.test"]["session"]), {"kicked": 1}, "kick SESSION: one that idles")
+    t.ok(is_closed(waiting), "its connection ends")
+    t.ok(t.wait_for(lambda: shown(tern, "who", "bob@example.test") == []), "it is not there any more")
+    t.is_(tern.run("kick", "bob@example.test").returncode, 1, "kick: nobody is there")
+    others = [log_in(tern, "bob"), idle(tern, "bob")]
+    t.wait_for(lambda: len(shown(tern, "who", "bob@example.test")) == 2
+               and any(row["idle"] for row in shown(tern, "who", "bob@example.test")))
+    t.is_(tern.run("kick", "bob@example.test").stdout.strip(), "2", "kick USER: both kinds")
+    t.ok(all(is_closed(client) for client in others), "their connections end")
+    waiting = idle(tern, "bob")
+    t.wait_for(lambda: shown(tern, "who", "bob@example.test"))
+    waiting.shutdown()
+    t.ok(t.wait_for(lambda: shown(tern, "who", "bob@example.test") == []), "a client that goes while it idles is gone")
+    working.shutdown()
+
+
+def refused(tern, user="ada"):
+    try:
+        log_in(tern, user)
+    except (imaplib.IMAP4.error, OSError):
+        return True
+    return False
+
+
+def limits(tern):
+    t.wait_for(lambda: shown(tern, "who") == [])
+    clients = [idle(tern), idle(tern), log_in(tern)]
+    t.wait_for(lambda: len([row for row in shown(tern, "who") if row["idle"]]) == 2)
+    t.ok(refused(tern), "one more than mail_max_userip_connections is refused")
+    t.ok(not refused(tern, "bob"), "another account is not")
+    clients[2].append("INBOX", None, None, MESSAGE % b"wake")
+    for client in clients[:2]:
+        t.ok(b"EXISTS" in client.readline(), "those that are in are woken all the same")
+    clients[0].shutdown()
+    t.ok(t.wait_for(lambda: not refused(tern)), "when one has gone another may come")
+    for client in clients[1:]:
+        client.shutdown()
+
+
+with t.Instance(settings=["mail_max_userip_connections=3"]) as tern:
+    tern.add_user("ada")
+    tern.add_user("bob")
+    tern.start()
+    mailboxes(tern)
+    sessions(tern)
+    limits(tern)
+t.done()
