@@ -1,5 +1,5 @@
 # bench: what the SMTP benchmark's harness needs to drive tern
-EXTRA_DIST += bench/RESULTS.md bench/scale
+EXTRA_DIST += bench/RESULTS.md bench/RESULTS-imap.md bench/scale
 EXTRA_DIST += bench/adapters bench/plots
 
 # Fills a queue for bench/scale.
