@@ -43,7 +43,7 @@ void control_flush(struct ipc_request *request, struct qmgr *qmgr) {
         qmgr->flush_position = 0;
         qmgr->flush_id[0] = '\0';
         qmgr->flush_rounds = 0;
-        qmgr->flush_next = DEADLINE_NEVER;
+        qmgr->flush_waits = false;
         snprintf(qmgr->flush_site, sizeof qmgr->flush_site, "%.*s", STR_ARGS(flush->site));
         incoming_again(qmgr, 0);
         task_queue_wake_one(&qmgr->deferred_wait);

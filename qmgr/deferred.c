@@ -267,7 +267,7 @@ static void walk_again(struct qmgr *qmgr) {
     qmgr->flush_all = true;
     qmgr->flush_position = 0;
     qmgr->flush_id[0] = '\0';
-    qmgr->flush_next = DEADLINE_NEVER;
+    qmgr->flush_waits = false;
 }
 
 /* The walk has come to its end. What a draining predecessor had locked, or what the index did not have yet, is looked
@@ -275,13 +275,14 @@ static void walk_again(struct qmgr *qmgr) {
 static void end_walk(struct qmgr *qmgr) {
     bool again = qmgr->rebuilding || qmgr->flush_locked_met;
     qmgr->flush_all = qmgr->flush_locked_met = false;
-    if (again && qmgr->flush_rounds++ < FLUSH_ROUNDS) qmgr->flush_next = deadline_in(FLUSH_PAUSE);
+    qmgr->flush_waits = again && qmgr->flush_rounds++ < FLUSH_ROUNDS;
+    qmgr->flush_next = deadline_in(FLUSH_PAUSE);
 }
 
 /* Walks the whole index once from the flush position, taking up what was not tried since the flush began. */
 static void run_flush(struct qmgr *qmgr) {
     struct str sites;
-    if (deadline_left(qmgr->flush_next) == 0) walk_again(qmgr);
+    if (qmgr->flush_waits && deadline_left(qmgr->flush_next) == 0) walk_again(qmgr);
     while (qmgr->flush_all && qmgr->schedule && qmgr_has_room(qmgr, true)) {
         if (!schedule_next(qmgr->schedule, &qmgr->flush_position, qmgr->flush_id, &sites)) {
             end_walk(qmgr);
@@ -354,7 +355,7 @@ void deferred_task(void *argument) {
         run_misdated(qmgr);
         /* Taking up may have waited, and the successor have the index meanwhile. */
         if (qmgr->schedule && !schedule_commit(qmgr->schedule, &failure)) note_trouble(qmgr, &failure);
-        int64_t wait = qmgr->flush_all || qmgr->flush_next != DEADLINE_NEVER || qmgr->index_broken
+        int64_t wait = qmgr->flush_all || qmgr->flush_waits || qmgr->index_broken
                            ? 1000
                            : (qmgr->due_at - clock_date() / CLOCK_SECOND) * 1000;
         enum wait_result ignored = task_queue_wait(&qmgr->deferred_wait, deadline_in(wait > 0 ? wait : 1));

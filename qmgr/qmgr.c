@@ -115,7 +115,6 @@ static bool start(struct service *service, struct failure *failure) {
     qmgr->config = service_config(service);
     qmgr->queue = service_directory(service);
     qmgr->index_lock = -1;
-    qmgr->flush_next = DEADLINE_NEVER;
     qmgr->started = clock_date() / CLOCK_SECOND;
     qmgr->active = map_create();
     qmgr->leaving = map_create();

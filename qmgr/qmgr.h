@@ -150,7 +150,8 @@ struct qmgr {
     char flush_id[24];
     bool flush_all;
     unsigned flush_rounds; /* walks over the index that met something locked */
-    deadline flush_next;   /* when the next of them is due; DEADLINE_NEVER: none */
+    bool flush_waits;      /* for the next of them */
+    deadline flush_next;   /* when it is due */
     int64_t flush_started; /* microseconds */
     char flush_site[256];
     /* removals gather for one helper call */
