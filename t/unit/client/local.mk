@@ -15,3 +15,7 @@ UNIT_TESTS += t/unit/client/test_tls_suite
 t_unit_client_test_tls_suite_SOURCES = t/unit/client/test_tls_suite.c
 t_unit_client_test_tls_suite_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_client_test_tls_suite_LDADD = $(CLIENT_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/client/test_session_seal
+t_unit_client_test_session_seal_SOURCES = t/unit/client/test_session_seal.c
+t_unit_client_test_session_seal_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_client_test_session_seal_LDADD = $(CLIENT_LINK) $(CMOCKA_LIBS)
