@@ -19,3 +19,7 @@ UNIT_TESTS += t/unit/client/test_session_seal
 t_unit_client_test_session_seal_SOURCES = t/unit/client/test_session_seal.c
 t_unit_client_test_session_seal_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_client_test_session_seal_LDADD = $(CLIENT_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/client/test_front_limits
+t_unit_client_test_front_limits_SOURCES = t/unit/client/test_front_limits.c
+t_unit_client_test_front_limits_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_client_test_front_limits_LDADD = $(CLIENT_LINK) $(CMOCKA_LIBS)
