@@ -14,7 +14,7 @@ static const struct mechanism *const mechanisms[] = {
     &mechanism_scram_sha_256_plus, &mechanism_scram_sha_256, &mechanism_scram_sha_1_plus,
     &mechanism_scram_sha_1,        &mechanism_plain,         &mechanism_login,
     &mechanism_oauthbearer,        &mechanism_xoauth2,       &mechanism_external,
-    &mechanism_anonymous,
+    &mechanism_anonymous,          &mechanism_cram_md5,
 };
 
 /* What a connection of a daemon has under way. */
