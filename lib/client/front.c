@@ -121,8 +121,8 @@ static bool enter(struct front_client *client) {
     }
     if (front->tls == FRONT_TLS_IMPLICIT) return false;
     stream_set_deadline(client->stream, deadline_in(CROWD_TIME));
-    enum stream_result ignored = stream_write(client->stream, front->refusal);
-    if (ignored == STREAM_OK) ignored = stream_flush(client->stream);
+    if (stream_write(client->stream, front->refusal) == STREAM_OK && stream_flush(client->stream) != STREAM_OK)
+        log_info("%s did not hear that it has too many connections", buf_string(&client->address));
     return false;
 }
 
