@@ -19,7 +19,7 @@ static void greet(struct imap_session *session, struct str tag) {
 
 void imap_process(const struct session_settings *settings, struct session_channel *channel, const struct session_attachment *attachment) {
     struct failure failure = {0};
-    struct imap_session session = {.settings = settings, .channel = channel};
+    struct imap_session session = {.settings = settings, .channel = channel, .inotify = attachment->inotify};
     bool goes_on = true;
     session.stream = stream_create(attachment->connection, settings->line_limit);
     stream_push_back(session.stream, attachment->input);

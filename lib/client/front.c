@@ -416,8 +416,6 @@ void front_serve_session(struct front_client *client, struct str tag, struct str
         client->state = loan.new_state;
         client->session = session_state_number(loan.new_state);
         if (loan.new_input.length == 0) going = wait_idle(client, loan.inotify, loan.unwatched, still_here, &loan.reason);
-        if (loan.inotify >= 0) close(loan.inotify);
-        loan.inotify = -1;
         if (!going) {
             say(client, STR("* BYE Disconnected\r\n"));
             break;
@@ -430,6 +428,7 @@ void front_serve_session(struct front_client *client, struct str tag, struct str
         arena_destroy(&arena);
         arena = next;
     }
+    if (loan.inotify >= 0) close(loan.inotify);
     if (end == FRONT_LOST) {
         log_warning("session of %s from %s is lost: %s", buf_string(&client->user), buf_string(&client->address),
                     failure.text[0] ? failure.text : "its process ended");

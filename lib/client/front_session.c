@@ -150,14 +150,22 @@ static bool open_control(struct lent *lent, struct ipc_client *mailbox, struct s
     return good;
 }
 
-static bool attach(struct lent *lent, const struct ipc_session_attach *message, struct failure *failure) {
+/* The inotify instance goes along: whoever closes the last descriptor of one waits for the kernel, 10 ms and more, and a
+ * front has other clients. */
+static bool attach(struct lent *lent, struct front_loan *loan, const struct ipc_session_attach *message, struct failure *failure) {
     int descriptor = stream_descriptor(lent->connection);
+    struct ipc_session_watched watched = {.empty_ = {}};
     if (lent->encrypted) {
         if (!pump_begin(&lent->pump, lent->connection, failure)) return false;
         descriptor = lent->pump.session_side;
     }
-    return ipc_socket_send(&lent->control, IPC_SESSION_ATTACH, 0, message, descriptor, deadline_in(SEND_TIME)) == IPC_TRANSFER_DONE ||
-           failure_set(failure, "the session is gone");
+    bool good = loan->inotify < 0 || ipc_socket_send(&lent->control, IPC_SESSION_WATCHED, 0, &watched, loan->inotify,
+                                                     deadline_in(SEND_TIME)) == IPC_TRANSFER_DONE;
+    good = good && ipc_socket_send(&lent->control, IPC_SESSION_ATTACH, 0, message, descriptor, deadline_in(SEND_TIME)) == IPC_TRANSFER_DONE;
+    if (!good) return failure_set(failure, "the session is gone");
+    if (loan->inotify >= 0) close(loan->inotify);
+    loan->inotify = -1;
+    return true;
 }
 
 static void see_through(struct lent *lent) {
@@ -182,7 +190,7 @@ enum front_end front_session_run(struct ipc_client *mailbox, struct front_loan *
         buf_free(&pending);
         return FRONT_LOST; /* what was read ahead is still there for another try */
     }
-    bool attached = attach(&lent, &message, failure);
+    bool attached = attach(&lent, loan, &message, failure);
     if (attached) {
         stream_consume(loan->connection, ahead.length);
         see_through(&lent);

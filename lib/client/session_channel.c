@@ -106,17 +106,26 @@ struct session_channel *session_channel_accept(int descriptor, struct str state,
                                                struct session_attachment *attachment, struct failure *failure) {
     struct session_channel *channel = MEMORY_NEW(struct session_channel);
     struct ipc_packet packet = {.descriptor = -1};
+    int inotify = -1;
     ipc_socket_open(&channel->socket, descriptor);
     const struct ipc_session_attach *attach = NULL;
-    if (receive(channel, &packet) && packet.type == IPC_SESSION_ATTACH && packet.descriptor >= 0)
+    bool received = receive(channel, &packet);
+    if (received && packet.type == IPC_SESSION_WATCHED) {
+        inotify = packet.descriptor;
+        packet.descriptor = -1;
+        received = receive(channel, &packet);
+    }
+    if (received && packet.type == IPC_SESSION_ATTACH && packet.descriptor >= 0)
         attach = ipc_packet_decode(&packet, arena);
     if (!attach) {
         if (packet.descriptor >= 0) close(packet.descriptor);
+        if (inotify >= 0) close(inotify);
         failure_set(failure, "the front brought no client");
         session_channel_free(&channel);
         return NULL;
     }
     *attachment = (struct session_attachment){.connection = packet.descriptor,
+                                              .inotify = inotify,
                                               .reason = (enum session_wake)attach->reason,
                                               .encrypted = attach->encrypted,
                                               .tag = attach->tag,

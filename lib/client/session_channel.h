@@ -36,6 +36,7 @@ struct session_channel;
 
 struct session_attachment {
     int connection;
+    int inotify; /* what the session before gave the front, now this one's to close; -1: none */
     enum session_wake reason;
     bool encrypted;
     struct str tag, input, state; /* state: what the session before has saved, without the seal; empty after a login */
@@ -74,7 +75,7 @@ struct front_loan {
     enum session_wake reason;
     /* out, on FRONT_IDLE; in the arena */
     struct str new_state, new_input;
-    int inotify; /* the caller's to close; -1: none */
+    int inotify; /* the caller's to close; -1: none. In: the session gets it, and the caller's is closed, when attached */
     bool unwatched;
 };
 /* Opens a session for a client and sees it through until it ends or idles. A service that lends encrypted connections

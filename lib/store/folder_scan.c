@@ -356,13 +356,18 @@ static void note_removed(struct scan *scan) {
     uid_set_free(&uids);
 }
 
+/* Dates are noted only if a later look can trust them, where it could not trust those that are noted: within a step of
+ * the clock after a change it could not, and nothing is written that would wake whoever watches the journal. */
 static void note_dates(struct scan *scan, const struct folder_date *cur, const struct folder_date *new_date) {
+    const struct folder_header *header = &scan->folder->state.header;
     struct journal_entry dates = {.type = JOURNAL_DATES,
                                   .cur = scan->read_cur ? *cur : scan->folder->state.header.cur,
                                   .new = *new_date,
                                   .read_whole = scan->folder->state.header.read_whole};
     if (scan->read_cur) dates.read_whole = cur->read_at / CLOCK_SECOND;
-    journal_append(&scan->entries, &dates, NULL);
+    bool helps = header->cur.read_at == 0 || (scan->read_cur && folder_date_holds(cur, cur)) ||
+                 (folder_date_holds(new_date, new_date) && !folder_date_holds(&header->new, new_date));
+    if (helps) journal_append(&scan->entries, &dates, NULL);
 }
 
 static enum store_result run(struct scan *scan, struct failure *failure) {

@@ -12,7 +12,7 @@
 static void serve(int connection, const struct store_options *options) {
     struct failure failure = {0};
     struct session_settings settings = {.protocol = STR("imap"), .login = STR("stand"), .append_limit = 64 << 20, .idle_timeout = 60000, .line_limit = 65536};
-    struct imap_session session = {.settings = &settings};
+    struct imap_session session = {.settings = &settings, .inotify = -1};
     session.store = store_open(options, &failure);
     session.stream = stream_create(connection, settings.line_limit);
     if (!session.store) {
