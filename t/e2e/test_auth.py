@@ -524,7 +524,9 @@ def changes():
                           "auth_master_users=root@example.test", "auth_mechanisms=plain"]
     with t.Instance(settings=settings) as tern:
         tern.start()
-        t.is_(login(tern, ANNA, "secret"), 454, "without its file the answer is temporary")
+        t.is_(login(tern, ANNA, "secret"), 535, "tern init's file has nobody in it yet")
+        os.remove(tern.etc / "users.passwd")
+        t.ok(t.wait_for(lambda: login(tern, ANNA, "secret") == 454, 5), "without its file the answer is temporary")
         tern.add_user("anna")
         t.ok(t.wait_for(lambda: login(tern, ANNA, "secret") == 235, 3), "a new account is there within seconds")
         t.is_(login(tern, "anna", "secret"), 235, "auth_default_realm completes names")
