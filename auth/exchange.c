@@ -14,7 +14,7 @@ static const struct mechanism *const mechanisms[] = {
     &mechanism_scram_sha_256_plus, &mechanism_scram_sha_256, &mechanism_scram_sha_1_plus,
     &mechanism_scram_sha_1,        &mechanism_plain,         &mechanism_login,
     &mechanism_oauthbearer,        &mechanism_xoauth2,       &mechanism_external,
-    &mechanism_anonymous,
+    &mechanism_anonymous,          &mechanism_cram_md5,
 };
 
 /* What a connection of a daemon has under way. */
@@ -120,6 +120,11 @@ static void forget(struct exchange *exchange) {
 
 /* ---- beginning */
 
+/* A mailbox is not opened on a front's word alone: imapd and pop3d ask for no certificates, so one is an attacker's. */
+static struct str certificate_of(const struct ipc_auth_begin *begin) {
+    return admit_is_wanted(begin->protocol) ? STR_EMPTY : begin->certificate;
+}
+
 static bool copy_subject(struct exchange *exchange, const struct ipc_auth_begin *begin) {
     struct buf key = buf_make(100);
     struct arena *arena = exchange->arena;
@@ -131,7 +136,7 @@ static bool copy_subject(struct exchange *exchange, const struct ipc_auth_begin 
                 arena_copy(arena, begin->realm, &exchange->realm) &&
                 arena_copy(arena, begin->exporter, &exchange->exporter) &&
                 arena_copy(arena, begin->end_point, &exchange->end_point) &&
-                arena_copy(arena, begin->certificate, &exchange->certificate) &&
+                arena_copy(arena, certificate_of(begin), &exchange->certificate) &&
                 (!failures_address_key(begin->client_address, &key) ||
                  arena_copy(arena, buf_str(&key), &exchange->address_key));
     buf_free(&key);
@@ -326,7 +331,7 @@ void exchange_begin(struct ipc_request *request, struct auth *auth) {
     struct ipc_auth_mechanisms client = {.protocol = begin->protocol,
                                          .encrypted = begin->encrypted,
                                          .binding = begin->exporter.length || begin->end_point.length,
-                                         .certificate = begin->certificate.length > 0};
+                                         .certificate = certificate_of(begin).length > 0};
     struct map *by_number = peer_of(request->peer)->by_number;
     bool relays = relay_takes(auth, begin->protocol);
     if (map_get(by_number, key_of(&begin->exchange))) {

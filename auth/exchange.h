@@ -71,7 +71,7 @@ bool mechanism_is_available(const struct auth *auth, const struct mechanism *mec
 
 /* ---- mechanism_*.c */
 extern const struct mechanism mechanism_plain, mechanism_login, mechanism_external, mechanism_anonymous,
-    mechanism_oauthbearer, mechanism_xoauth2, mechanism_scram_sha_1, mechanism_scram_sha_1_plus,
+    mechanism_cram_md5, mechanism_oauthbearer, mechanism_xoauth2, mechanism_scram_sha_1, mechanism_scram_sha_1_plus,
     mechanism_scram_sha_256, mechanism_scram_sha_256_plus;
 
 #endif

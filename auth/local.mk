@@ -11,7 +11,7 @@ AUTH_LINK = auth/libauth.a $(CLIENT_LINK) $(CRYPT_LIBS) $(ARGON2_LIBS) $(IDN_LIB
 
 tern_PROGRAMS += auth/auth
 auth_auth_SOURCES = auth/auth.c auth/auth_daemon.h auth/admit.c auth/bans.c auth/exchange.c auth/exchange.h auth/login.c auth/mechanism_plain.c \
-	auth/mechanism_external.c auth/mechanism_oauth.c auth/mechanism_scram.c auth/relay.c auth/relay.h
+	auth/mechanism_external.c auth/mechanism_cram_md5.c auth/mechanism_oauth.c auth/mechanism_scram.c auth/relay.c auth/relay.h
 auth_auth_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE)
 auth_auth_LDADD = $(AUTH_LINK) $(FAULT_LINK)
 dist_man_MANS += man/tern-auth.8

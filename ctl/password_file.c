@@ -105,8 +105,27 @@ bool password_file_next_app(struct str line, size_t *offset, struct str *label) 
     return false;
 }
 
-bool password_file_set_app(struct buf *content, struct str user, struct str label, struct str secret) {
-    struct str line, word, known;
+/* Whether a word is the field of that name; then its value. */
+static bool is_field(struct str word, struct str name, struct str *value) {
+    struct str key;
+    if (str_cut(word, '=', &key, value)) return str_equal(key, name);
+    *value = STR_EMPTY;
+    return str_equal(word, name);
+}
+
+bool password_file_field(struct str line, struct str name, struct str *value) {
+    size_t colons;
+    struct str extra = split_extra(line, &colons), word, found;
+    while (str_next_word(&extra, " \t", &word)) {
+        if (!is_field(word, name, &found)) continue;
+        *value = found;
+        return true;
+    }
+    return false;
+}
+
+bool password_file_set_field(struct buf *content, struct str user, struct str name, struct str value) {
+    struct str line, word, ignored;
     struct buf changed = buf_make(0);
     size_t colons;
     bool had = false;
@@ -117,15 +136,23 @@ bool password_file_set_app(struct buf *content, struct str user, struct str labe
         buf_append_char(&changed, ':');
     const char *blank = "";
     while (str_next_word(&extra, " \t", &word)) {
-        if (app_label(word, &known) && str_equal(known, label)) {
+        if (is_field(word, name, &ignored)) {
             had = true;
             continue;
         }
         buf_printf(&changed, "%s%.*s", blank, STR_ARGS(word));
         blank = " ";
     }
-    if (secret.length) buf_printf(&changed, "%sapp_%.*s=%.*s", blank, STR_ARGS(label), STR_ARGS(secret));
-    bool good = (secret.length || had) && replace(content, user, buf_str(&changed));
+    if (value.length) buf_printf(&changed, "%s%.*s=%.*s", blank, STR_ARGS(name), STR_ARGS(value));
+    bool good = (value.length || had) && replace(content, user, buf_str(&changed));
     buf_free_secret(&changed);
+    return good;
+}
+
+bool password_file_set_app(struct buf *content, struct str user, struct str label, struct str secret) {
+    struct buf name = buf_make(PASSWORD_FILE_LABEL_MAX + 10);
+    buf_printf(&name, "app_%.*s", STR_ARGS(label));
+    bool good = !buf_overflowed(&name) && password_file_set_field(content, user, buf_str(&name), secret);
+    buf_free(&name);
     return good;
 }

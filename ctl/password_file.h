@@ -13,6 +13,10 @@ MUST_USE bool password_file_find(struct str content, struct str user, struct str
 void password_file_set(struct buf *content, struct str user, struct str secret);
 /* Takes the user's lines out; false if there is none. */
 MUST_USE bool password_file_remove(struct buf *content, struct str user);
+/* The value of an extra field: "name=value", or a name alone (empty). */
+MUST_USE bool password_file_field(struct str line, struct str name, struct str *value);
+/* Sets one, or takes it away (empty value). False: no such user, or (taking away) no such field. */
+MUST_USE bool password_file_set_field(struct buf *content, struct str user, struct str name, struct str value);
 /* A further password with a name; an empty secret takes it away. False: no such user, or (taking away) no such label.
  */
 MUST_USE bool password_file_set_app(struct buf *content, struct str user, struct str label, struct str secret);

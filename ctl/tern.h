@@ -35,8 +35,8 @@ int tern_auth(const struct tern *tern);
 int tern_mailbox(const struct tern *tern);
 int tern_who(const struct tern *tern);
 int tern_kick(const struct tern *tern);
-/* tern user quota, whose words it still has. */
-int tern_user_quota(const struct tern *tern);
+/* tern user quota: what an account takes, and may. */
+int tern_user_quota(const struct tern *tern, const char *name, bool json);
 
 /* ---- tern_check.c */
 /* Everything that can be wrong with the configuration, a line each on standard error.

@@ -112,7 +112,8 @@ static void write_defaults(const struct plan *plan, struct buf *out) {
                    "smtpd_tls_chain_files = %s/etc/tls/chain.pem\n"
                    "smtpd_tls_security_level = may\n",
                    d);
-    if (plan->mail_user < 500 && plan->mail_user > 0) buf_printf(out, "first_valid_uid = %u\n", (unsigned)plan->mail_user);
+    if (plan->mail_user < 500 && plan->mail_user > 0)
+        buf_printf(out, "first_valid_uid = %u\n", (unsigned)plan->mail_user);
     if (plan->mail_user < 100 && plan->mail_user > 0)
         buf_printf(out, "virtual_minimum_uid = %u\n", (unsigned)plan->mail_user);
 }
@@ -278,6 +279,20 @@ static bool write_certificate(const struct plan *plan, struct failure *failure) 
     return good;
 }
 
+/* auth reads it from the first mail on, to see whose mailbox an address is. */
+static bool write_passwords(const struct plan *plan, struct failure *failure) {
+    uid_t ignored;
+    gid_t group;
+    struct buf path = buf_make(4096);
+    buf_printf(&path, "%s/etc/users.passwd", plan->directory);
+    bool good = access(buf_string(&path), F_OK) == 0 ? failure_set(failure, "%s exists already", buf_string(&path))
+                : accounts_find(plan->owner, "auth", &ignored, &group)
+                    ? files_replace_for(buf_string(&path), STR_EMPTY, group, failure)
+                    : failure_set(failure, "nobody could read the passwords");
+    buf_free(&path);
+    return good;
+}
+
 static bool write_configuration(const struct plan *plan, struct failure *failure) {
     struct buf main_cf = buf_make(FILE_LIMIT);
     struct buf master_cf = buf_make(FILE_LIMIT);
@@ -288,8 +303,7 @@ static bool write_configuration(const struct plan *plan, struct failure *failure
     bool good = write_file(plan, "main.cf", buf_str(&main_cf), 0644, failure) &&
                 write_file(plan, "master.cf", buf_str(&master_cf), 0644, failure) &&
                 write_file(plan, "aliases", buf_str(&aliases), 0644, failure) && build_aliases(plan, failure) &&
-                write_file(plan, "users", str_from(users_text), 0644, failure) &&
-                write_file(plan, "users.passwd", STR_EMPTY, 0600, failure) &&
+                write_file(plan, "users", str_from(users_text), 0644, failure) && write_passwords(plan, failure) &&
                 (!plan->tls || write_certificate(plan, failure));
     buf_free(&main_cf);
     buf_free(&master_cf);
@@ -368,8 +382,8 @@ static bool make_absolute(struct plan *plan, const char *directory, struct failu
 
 static void say_made(const struct plan *plan, const char *configuration) {
     unsigned long long base = plan->port_base;
-    printf("made %s: SMTP on port %llu, LMTP on port %llu, IMAP on port %llu\n", plan->directory, base + PORT_SMTP, base + PORT_LMTP,
-           base + PORT_IMAP);
+    printf("made %s: SMTP on port %llu, LMTP on port %llu, IMAP on port %llu\n", plan->directory, base + PORT_SMTP,
+           base + PORT_LMTP, base + PORT_IMAP);
     if (plan->tls)
         printf("submission on port %llu, with TLS from the start on port %llu; clients trust %s/tls/certificate.pem\n",
                base + PORT_SUBMISSION, base + PORT_SMTPS, configuration);

@@ -260,11 +260,9 @@ int tern_mailbox(const struct tern *tern) {
     return usage();
 }
 
-int tern_user_quota(const struct tern *tern) {
-    char **words = tern->arguments;
-    int count = tern->argument_count;
-    bool json = take_json(&words, &count);
-    if (count == 2) return run(tern, &quota_verb, words + 1, 1, json);
-    tern_complain("usage: tern user [--json] quota NAME@DOMAIN");
-    return 64;
+int tern_user_quota(const struct tern *tern, const char *name, bool json) {
+    char *words[] = {memory_copy_string(str_from(name)), NULL};
+    int status = run(tern, &quota_verb, words, 1, json);
+    MEMORY_FREE(words[0]);
+    return status;
 }

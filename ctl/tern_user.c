@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <openssl/rand.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -21,6 +22,8 @@
 #define PASSWORD_LIMIT 500
 #define NAME_LIMIT 255
 #define SCHEME "CRYPT"     /* yescrypt */
+#define QUOTA_STORAGE  "userdb_quota_storage" /* extra fields of users.passwd */
+#define QUOTA_MESSAGES "userdb_quota_messages"
 #define APP_PASSWORD_LETTERS 20 /* of 32 kinds: 100 bits */
 
 struct user_files {
@@ -248,14 +251,93 @@ static bool user_password(struct user_files *files, struct str address, const ch
     return set_password(&files->passwords, address, scheme, failure) && write_passwords(files, failure);
 }
 
-static void user_list(const struct user_files *files) {
-    struct str rest = buf_str(&files->map);
-    struct str line;
+static json_t *text_of(struct str text) {
+    json_t *value = json_stringn(text.data, text.length);
+    return value ? value : json_null(); /* no UTF-8 */
+}
+
+static void list_number(json_t *row, struct str line, const char *name, const char *field) {
+    struct str value;
+    uint64_t number;
+    if (password_file_field(line, str_from(field), &value) && str_to_u64(value, INT64_MAX, &number))
+        json_object_set_new(row, name, json_integer((json_int_t)number));
+}
+
+/* map: the user's line in users; password: that in users.passwd; empty where there is none. */
+static void list_user(struct str user, struct str map, struct str password, json_t *array) {
+    struct str path, label;
+    size_t offset = 0;
+    if (!array) {
+        printf("%.*s\n", STR_ARGS(user));
+        return;
+    }
+    json_t *row = json_object(), *labels = json_array();
+    path = str_trim(str_from_offset(map, map.length ? user.length : 0));
+    json_object_set_new(row, "user", text_of(user));
+    json_object_set_new(row, "mailbox", path.length ? text_of(path) : json_null());
+    json_object_set_new(row, "password", json_boolean(password.length > 0));
+    while (password_file_next_app(password, &offset, &label))
+        json_array_append_new(labels, text_of(label));
+    json_object_set_new(row, "app_passwords", labels);
+    list_number(row, password, "quota_storage", QUOTA_STORAGE);
+    list_number(row, password, "quota_messages", QUOTA_MESSAGES);
+    json_array_append_new(array, row);
+}
+
+/* Those of users first, then whoever has only a password. */
+static void user_list(const struct user_files *files, json_t *array) {
+    struct str rest = buf_str(&files->map), line, password;
     while (next_line(&rest, &line)) {
         struct str key = line_key(line);
-        if (key.length > 0)
-            printf("%.*s\n", STR_ARGS(key));
+        if (key.length == 0) continue;
+        if (!password_file_find(buf_str(&files->passwords), key, &password)) password = STR_EMPTY;
+        list_user(key, line, password, array);
     }
+    rest = buf_str(&files->passwords);
+    while (next_line(&rest, &line)) {
+        struct str key = line_key(line);
+        if (key.length > 0 && !has_key(buf_str(&files->map), key)) list_user(key, STR_EMPTY, line, array);
+    }
+}
+
+/* ---- quotas of single accounts */
+
+/* A number, perhaps with K, M or G behind it; "none" is an empty value: what main.cf says. */
+static bool read_limit(struct str text, bool octets, char value[24]) {
+    static const char letters[] = "KMG";
+    unsigned shift = 0;
+    uint64_t number;
+    value[0] = '\0';
+    if (str_equal(text, STR("none"))) return true;
+    const char *letter = octets && text.length > 1 ? strchr(letters, ascii_upper(text.data[text.length - 1])) : NULL;
+    if (letter && *letter) {
+        shift = 10 * (unsigned)(letter - letters + 1);
+        text.length--;
+    }
+    if (!str_to_u64(text, (uint64_t)INT64_MAX >> shift, &number)) return false;
+    snprintf(value, 24, "%llu", (unsigned long long)(number << shift));
+    return true;
+}
+
+static bool set_limit(struct user_files *files, struct str address, struct str word, struct failure *failure) {
+    struct str name, text, ignored, line;
+    char value[24];
+    bool octets = str_starts(word, STR("storage="));
+    if (!str_cut(word, '=', &name, &text) || (!octets && !str_equal(name, STR("messages"))) ||
+        !read_limit(text, octets, value))
+        return failure_set(failure, "%.*s: storage=OCTETS (with K, M or G), messages=NUMBER, or none for the number",
+                           STR_ARGS(word));
+    struct str field = str_from(octets ? QUOTA_STORAGE : QUOTA_MESSAGES);
+    if (!password_file_find(buf_str(&files->passwords), address, &line)) return no_user(address, failure);
+    if (value[0] == '\0' && !password_file_field(line, field, &ignored)) return true;
+    return password_file_set_field(&files->passwords, address, field, str_from(value)) || no_user(address, failure);
+}
+
+static bool user_set_quota(struct user_files *files, struct str address, char *const *words, int count,
+                           struct failure *failure) {
+    for (int i = 0; i < count; i++)
+        if (!set_limit(files, address, str_from(words[i]), failure)) return false;
+    return write_passwords(files, failure);
 }
 
 /* ---- app passwords */
@@ -274,14 +356,17 @@ static bool make_app_password(struct buf *password, struct failure *failure) {
     return true;
 }
 
-static bool app_add(struct user_files *files, struct str address, struct str label, const char *scheme,
+static bool app_add(struct user_files *files, struct str address, struct str label, const char *scheme, json_t *answer,
                     struct failure *failure) {
     struct buf password = buf_make(0), secret = buf_make(0);
     bool good = make_app_password(&password, failure) && hash_password(scheme, buf_str(&password), &secret, failure);
     if (good && !password_file_set_app(&files->passwords, address, label, buf_str(&secret)))
         good = no_user(address, failure);
     good = good && write_passwords(files, failure);
-    if (good) printf("%s\n", buf_string(&password));
+    if (good && answer)
+        json_object_set_new(answer, "password", text_of(buf_str(&password)));
+    else if (good)
+        printf("%s\n", buf_string(&password));
     buf_free_secret(&password);
     buf_free_secret(&secret);
     return good;
@@ -293,92 +378,137 @@ static bool app_delete(struct user_files *files, struct str address, struct str 
     return write_passwords(files, failure);
 }
 
-static bool app_list(const struct user_files *files, struct str address, struct failure *failure) {
+static bool app_list(const struct user_files *files, struct str address, json_t *array, struct failure *failure) {
     struct str line, label;
     size_t offset = 0;
     if (!password_file_find(buf_str(&files->passwords), address, &line)) return no_user(address, failure);
-    while (password_file_next_app(line, &offset, &label)) printf("%.*s\n", STR_ARGS(label));
+    while (password_file_next_app(line, &offset, &label)) {
+        if (array)
+            json_array_append_new(array, text_of(label));
+        else
+            printf("%.*s\n", STR_ARGS(label));
+    }
     return true;
 }
 
 /* ---- the command line */
 
 static int usage(void) {
-    tern_complain("usage: tern user [--scheme NAME] add|del|passwd NAME@DOMAIN | list | "
-                  "app NAME@DOMAIN [add|del LABEL] | [--json] quota NAME@DOMAIN");
+    tern_complain("usage: tern user [--json] [--scheme NAME] add|del|passwd NAME@DOMAIN | list | "
+                  "app NAME@DOMAIN [add|del LABEL] | quota NAME@DOMAIN [storage=OCTETS|none] [messages=NUMBER|none]");
     return 64;
 }
 
 struct wish {
+    bool json;
     const char *scheme, *verb, *app_verb;
     const char *address, *label; /* NULL: none */
+    char **words;                /* of quota */
+    int count;
 };
 
 static bool is_one_of(const char *word, const char *one, const char *other, const char *third) {
     return strcmp(word, one) == 0 || strcmp(word, other) == 0 || strcmp(word, third) == 0;
 }
 
+static void take_options(struct wish *wish, char ***words, int *count) {
+    for (;;) {
+        int taken = *count >= 1 && strcmp((*words)[0], "--json") == 0     ? 1
+                    : *count >= 2 && strcmp((*words)[0], "--scheme") == 0 ? 2
+                                                                          : 0;
+        if (taken == 0) return;
+        wish->json = wish->json || taken == 1;
+        if (taken == 2) wish->scheme = (*words)[1];
+        *words += taken;
+        *count -= taken;
+    }
+}
+
 static bool read_wish(const struct tern *tern, struct wish *wish) {
     int count = tern->argument_count;
     char **words = tern->arguments;
     *wish = (struct wish){.scheme = SCHEME};
-    if (count >= 2 && strcmp(words[0], "--scheme") == 0) {
-        wish->scheme = words[1];
-        words += 2;
-        count -= 2;
-    }
+    take_options(wish, &words, &count);
     if (count < 1) return false;
     wish->verb = words[0];
     if (strcmp(wish->verb, "list") == 0) return count == 1;
     if (count < 2) return false;
     wish->address = words[1];
+    wish->words = words + 2;
+    wish->count = count - 2;
     if (is_one_of(wish->verb, "add", "del", "passwd")) return count == 2;
+    if (strcmp(wish->verb, "quota") == 0) return count <= 4;
     if (strcmp(wish->verb, "app") != 0 || (count != 2 && count != 4)) return false;
     wish->app_verb = count == 2 ? "list" : words[2];
     wish->label = count == 2 ? NULL : words[3];
     return count == 2 || is_one_of(wish->app_verb, "add", "del", "del");
 }
 
-static bool do_wish(const struct config *config, struct user_files *files, const struct wish *wish, struct str address,
-                    struct failure *failure) {
+static bool do_app(struct user_files *files, const struct wish *wish, struct str address, json_t *answer,
+                   struct failure *failure) {
     struct str label = str_from(wish->label);
+    if (answer && wish->label) json_object_set_new(answer, "label", text_of(label));
+    if (!password_file_is_label(label))
+        return failure_set(failure, "a label has up to %zu letters, digits and - _ .", PASSWORD_FILE_LABEL_MAX);
+    if (strcmp(wish->app_verb, "add") == 0) return app_add(files, address, label, wish->scheme, answer, failure);
+    return app_delete(files, address, label, failure);
+}
+
+/* answer: what --json prints, an array for lists, else an object; NULL: words. */
+static bool do_wish(const struct config *config, struct user_files *files, const struct wish *wish, struct str address,
+                    json_t *answer, struct failure *failure) {
     if (strcmp(wish->verb, "list") == 0) {
-        user_list(files);
+        user_list(files, answer);
         return true;
+    }
+    if (strcmp(wish->verb, "app") == 0 && !wish->label) return app_list(files, address, answer, failure);
+    if (answer) {
+        json_object_set_new(answer, "user", text_of(address));
+        json_object_set_new(answer, "done", json_string(wish->label ? wish->app_verb : wish->verb));
     }
     if (strcmp(wish->verb, "add") == 0) return user_add(config, files, address, wish->scheme, failure);
     if (strcmp(wish->verb, "del") == 0) return user_delete(files, address, failure);
     if (strcmp(wish->verb, "passwd") == 0) return user_password(files, address, wish->scheme, failure);
-    if (!wish->label) return app_list(files, address, failure);
-    if (!password_file_is_label(label))
-        return failure_set(failure, "a label has up to %zu letters, digits and - _ .", PASSWORD_FILE_LABEL_MAX);
-    if (strcmp(wish->app_verb, "add") == 0) return app_add(files, address, label, wish->scheme, failure);
-    return app_delete(files, address, label, failure);
+    if (strcmp(wish->verb, "quota") == 0) return user_set_quota(files, address, wish->words, wish->count, failure);
+    return do_app(files, wish, address, answer, failure);
+}
+
+static bool answers_with_list(const struct wish *wish) {
+    return strcmp(wish->verb, "list") == 0 || (strcmp(wish->verb, "app") == 0 && !wish->label);
+}
+
+static int run(const struct tern *tern, const struct wish *wish, struct str address) {
+    struct failure failure = {0};
+    struct user_files files;
+    struct config *config = tern_load(tern);
+    if (config == NULL)
+        return EXIT_FAILURE;
+    json_t *answer = !wish->json ? NULL : answers_with_list(wish) ? json_array() : json_object();
+    bool good = open_files(tern, config, &files, &failure) &&
+                do_wish(config, &files, wish, address, answer, &failure);
+    if (!good) {
+        tern_complain("%s", failure.text);
+    } else if (answer) {
+        json_dumpf(answer, stdout, JSON_INDENT(2));
+        putchar('\n');
+    }
+    json_decref(answer);
+    close_files(&files);
+    config_free(&config);
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int tern_user(const struct tern *tern) {
     char address[NAME_LIMIT + 2] = "";
     struct str user = STR_EMPTY;
     struct str domain = STR_EMPTY;
-    struct failure failure = {0};
-    struct user_files files;
     struct wish wish;
-    int json = tern->argument_count > 0 && strcmp(tern->arguments[0], "--json") == 0;
-    if (tern->argument_count > json && strcmp(tern->arguments[json], "quota") == 0) return tern_user_quota(tern);
     if (!read_wish(tern, &wish))
         return usage();
+    if (strcmp(wish.verb, "quota") == 0 && wish.count == 0) return tern_user_quota(tern, wish.address, wish.json);
     if (wish.address && !read_address(wish.address, address, sizeof address, &user, &domain)) {
         tern_complain("%s is no NAME@DOMAIN of letters, digits and . - _ + =", wish.address);
         return 65;
     }
-    struct config *config = tern_load(tern);
-    if (config == NULL)
-        return EXIT_FAILURE;
-    bool good = open_files(tern, config, &files, &failure) &&
-                do_wish(config, &files, &wish, str_from(address), &failure);
-    if (!good)
-        tern_complain("%s", failure.text);
-    close_files(&files);
-    config_free(&config);
-    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run(tern, &wish, str_from(address));
 }

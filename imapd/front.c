@@ -319,6 +319,7 @@ static void serve(struct service *service, int connection, unsigned listener) {
 static bool prepare(struct service *service, struct failure *failure) {
     struct front *front = MEMORY_NEW(struct front);
     service_set_context(service, front);
+    front->refusal = STR("* BYE Too many connections from your address\r\n");
     return front_prepare(front, service, STR("imap"), failure);
 }
 

@@ -47,15 +47,18 @@ static struct store *open_store(const struct account *account, struct failure *f
     return store_open(&options, failure);
 }
 
-/* True if the mailbox is there. */
-static bool find_root(struct account *account) {
+/* *found: the mailbox is there. False with errno: that cannot be seen, so none is made. */
+static bool find_root(struct account *account, bool *found) {
     char *path = memory_copy_string(account->work->target);
     account->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     MEMORY_FREE(path);
-    if (account->root >= 0 && faccessat(account->root, "cur", F_OK, AT_SYMLINK_NOFOLLOW) == 0) return true;
+    *found = account->root >= 0 && faccessat(account->root, "cur", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    if (*found) return true;
+    int reason = errno;
     if (account->root >= 0) close(account->root);
     account->root = -1;
-    return false;
+    errno = reason;
+    return reason == ENOENT || reason == ENOTDIR;
 }
 
 static bool has_quota(const struct account *account) {
@@ -67,14 +70,14 @@ static bool open_mailbox(struct account *account, struct worked *worked) {
     struct failure failure = {0};
     if (account->work->target.length < 2 || account->work->target.data[0] != '/')
         return worked_set(worked, DELIVERY_DEFERRED, "4.3.5", "the mailbox has no absolute path");
-    bool found = find_root(account), good = true;
-    if (!found) {
+    bool found, good = find_root(account, &found);
+    if (good && !found) {
         pthread_mutex_lock(&making);
         make_parents(account->work->target);
         account->store = open_store(account, &failure);
         pthread_mutex_unlock(&making);
-        good = account->store && find_root(account);
-    } else if (has_quota(account)) {
+        good = account->store && find_root(account, &found) && found;
+    } else if (good && has_quota(account)) {
         account->store = open_store(account, &failure);
         good = account->store != NULL;
     }
@@ -164,7 +167,8 @@ bool account_deliver(const struct config *config, const struct ipc_local_work *w
 bool account_has_room(const struct config *config, const struct ipc_local_work *work, struct worked *worked) {
     struct account account = {.config = config, .work = work, .root = -1};
     struct quota_claim claim = {0};
-    bool found = has_quota(&account) && find_root(&account);
+    bool found = false, seen = !has_quota(&account) || find_root(&account, &found);
+    if (!seen) return worked_errno(worked, errno, "cannot look for the mailbox");
     if (found) close(account.root);
     account.root = -1;
     /* What has no mailbox yet is not full, and is made by a delivery. */

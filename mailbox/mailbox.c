@@ -89,7 +89,8 @@ static void expire_tickets(struct mailbox *mailbox) {
 
 /* ---- states: what stands before a session's own is ours */
 
-/* The account goes with the state, so that waking needs no question to auth: packed before what the session says. */
+/* The account goes with the state, so that waking needs no question to auth: packed before what the session says, in
+ * SESSION_ACCOUNT_LINES lines, to which the session's key is bound. */
 static void pack_account(const struct account *account, struct buf *text) {
     buf_printf(text, "%u %u %llu %llu %lld %.*s\n%.*s\n%.*s\n%.*s\n", account->uid, account->gid, (unsigned long long)account->quota_storage,
                (unsigned long long)account->quota_messages, (long long)account->begun, STR_ARGS(account->protocol), STR_ARGS(account->root), STR_ARGS(account->cache),
@@ -110,7 +111,8 @@ static struct account *unpack_account(struct str login, struct str *state) {
     uint64_t uid, gid, storage, messages, begun;
     if (!take_line(state, &line) || !take_number(&line, UINT32_MAX - 1, &uid) || !take_number(&line, UINT32_MAX - 1, &gid) ||
         !take_number(&line, UINT64_MAX, &storage) || !take_number(&line, UINT64_MAX, &messages) || !take_number(&line, INT64_MAX, &begun) || !str_next_word(&line, " ", &protocol) ||
-        !take_line(state, &root) || !take_line(state, &cache) || !take_line(state, &address))
+        !take_line(state, &root) || !take_line(state, &cache) || !take_line(state, &address) || uid == 0 || root.length == 0 ||
+        root.data[0] != '/')
         return NULL;
     struct ipc_mailbox_admit admitted = {.protocol = protocol, .login = login, .uid = uid, .gid = gid, .root = root, .cache = cache,
                                          .client_address = address, .quota_storage = storage, .quota_messages = messages, .ticket = STR("0123456789abcdef")};
@@ -277,9 +279,10 @@ static void kick(struct ipc_request *request, struct mailbox *mailbox) {
     ipc_answer(request, IPC_SESSION_KICKED, &kicked, -1);
 }
 
+/* Connections that master made, for fronts and auth, look like root's: those are no operators. */
 static bool is_operator(const struct ipc_request *request) {
     uint32_t uid = ipc_peer_uid(request->peer);
-    return uid == 0 || uid == geteuid();
+    return ipc_peer_service(request->peer).length == 0 && (uid == 0 || uid == geteuid());
 }
 
 static void handle(struct ipc_request *request, void *context) {

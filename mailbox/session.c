@@ -31,7 +31,7 @@ void session_prepare(void) {
     /* The first HMAC of a process looks for its algorithms: not in each child. */
     static const uint8_t zero[32];
     uint8_t ignored_key[32];
-    session_seal_key(zero, STR("nobody"), zero, ignored_key);
+    session_seal_key(zero, STR("nobody"), zero, STR_EMPTY, ignored_key);
     for (size_t i = 0; i < ARRAY_LENGTH(charsets); i++) {
         iconv_t ignored = iconv_open("UTF-8", charsets[i]); /* never closed */
         (void)ignored;
@@ -96,7 +96,8 @@ static bool lock_in(const struct mailbox *mailbox, const struct account *account
     return good;
 }
 
-static void fill_settings(const struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16], struct session_settings *settings) {
+static void fill_settings(const struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16], struct str packed,
+                          struct session_settings *settings) {
     const struct config *config = mailbox->config;
     *settings = (struct session_settings){
         .protocol = account->protocol,
@@ -115,7 +116,7 @@ static void fill_settings(const struct mailbox *mailbox, const struct account *a
         .pop3_uidl_format = config->pop3_uidl_format,
         .pop3_login_delay = (unsigned)config->pop3_login_delay,
     };
-    session_seal_key(mailbox->seal_master, account->login, nonce, settings->seal);
+    session_seal_key(mailbox->seal_master, account->login, nonce, packed, settings->seal);
     memcpy(settings->nonce, nonce, sizeof settings->nonce);
 }
 
@@ -127,8 +128,8 @@ NO_RETURN void session_process(const struct mailbox *mailbox, const struct accou
     struct arena *arena = arena_create(0);
     struct str kept = STR_EMPTY, prefix;
     struct buf account_text = buf_make(0);
-    fill_settings(mailbox, account, nonce, &settings);
     mailbox_pack_state(account, STR_EMPTY, &account_text);
+    fill_settings(mailbox, account, nonce, buf_str(&account_text), &settings);
     bool good = arena_copy(arena, state, &kept) && arena_copy(arena, buf_str(&account_text), &prefix) &&
                 leave_forker(control, account, &failure) && become_user(account->uid, account->gid, "", &failure) &&
                 lock_in(mailbox, account, &failure);

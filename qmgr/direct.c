@@ -42,15 +42,25 @@ static bool is_done(const struct message *message) {
     return true;
 }
 
-/* Failures that an LMTP client is told of itself need no notice; that is so if nothing else has to wait. False: the
- * notices are owed as ever. */
+/* Whether its agent has said that it has to wait: RFC 2033 leaves it to the client then. Not so where the agent itself
+ * was in trouble (4.3.0), which may have delivered: the next attempt from the queue finds that, another message would
+ * be a second copy. */
+static bool is_put_off(const struct queue_recipient *recipient) {
+    return recipient->state == QUEUE_RECIPIENT_WAITING && recipient->last_attempt != 0 &&
+           str_starts(recipient->status, STR("4.")) && !str_equal(recipient->status, STR("4.3.0"));
+}
+
+/* What an LMTP client is told of each recipient itself needs neither notice nor queue; that is so if every recipient
+ * has an answer. False: notices and attempts are owed as ever. */
 static bool refuse_each(struct message *message) {
     struct direct *direct = message->direct;
-    if (!direct->each_recipient || message_owes_report(message)) return false;
+    if (!direct->each_recipient || message->perhaps_delivered || message_owes_report(message)) return false;
     for (size_t i = 0; i < message->envelope.recipient_count; i++) {
         const struct queue_recipient *recipient = &message->envelope.recipients[i];
         if (recipient->state == QUEUE_RECIPIENT_DONE && recipient->action != DELIVERY_FAILED) continue;
-        if (recipient->state != QUEUE_RECIPIENT_FAILED && recipient->state != QUEUE_RECIPIENT_DONE) return false;
+        if (recipient->state != QUEUE_RECIPIENT_FAILED && recipient->state != QUEUE_RECIPIENT_DONE &&
+            !is_put_off(recipient))
+            return false;
         struct ipc_refused row = {.index = i, .status = recipient->status, .text = str_slice(recipient->reason, 0, 300)};
         if (!ipc_list_add(IPC_ROW_REFUSED, &row, &direct->refused, &direct->refused_count)) return false;
     }

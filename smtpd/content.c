@@ -389,8 +389,10 @@ static bool say_accepted(struct session *session, const char *who) {
 
 /* The final reply to one recipient in LMTP. A notice text may have what no reply has room for. */
 static void say_refused(struct session *session, struct str address, const struct intake_refusal *refusal) {
-    bool full = str_ends(str_from(refusal->status), STR(".2.2"));
-    reply(session, full ? 552 : 550, refusal->status, "<%.*s> %s", STR_ARGS(str_slice(address, 0, 200)), refusal->text);
+    struct str status = str_from(refusal->status);
+    bool later = str_starts(status, STR("4."));
+    bool full = str_ends(status, STR(".2.2")) || str_equal(status, STR("4.3.1"));
+    reply(session, later ? (full ? 452 : 451) : full ? 552 : 550, refusal->status, "<%.*s> %s", STR_ARGS(str_slice(address, 0, 200)), refusal->text);
 }
 
 /* One reply; in LMTP one for each recipient (RFC 2033 4.2): what is known of it by now. Who is delivered to later

@@ -13,6 +13,7 @@
 #define KEYS_TIME      30000
 #define AUTH_TIME      100000
 #define COMPLAINT_TIME 60000
+#define CROWD_TIME     1000 /* between two log lines on too many connections */
 #define WAKE_TRIES     8    /* mailbox may be restarting */
 #define WAKE_PAUSE     500  /* ms between them */
 #define TELL_TIME      5000
@@ -43,6 +44,7 @@ bool front_prepare(struct front *front, struct service *service, struct str prot
     front->config = config;
     front->protocol = protocol;
     front->arena = arena_create(0);
+    if (!front_limits_create(config->login_connection_limit, config->login_connection_exceptions, &front->limits, failure)) return false;
     front->tls = configured_tls(config);
     front->tls_options = (struct tls_server_options){.fingerprint_digest = STR("sha256"), .session_context = protocol, .alpn = protocol, .tickets = true,
                                                      .session_lifetime = config->smtpd_tls_session_cache_timeout};
@@ -107,6 +109,23 @@ static void send_at_once(int connection) {
     (void)setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
+/* Counts the client among those that have not logged in. With TLS from the first byte nothing can be said yet. */
+static bool enter(struct front_client *client) {
+    struct front *front = client->front;
+    uint64_t count = 0;
+    if (front_limits_enter(front->limits, buf_str(&client->address), &client->key, &count)) return true;
+    if (deadline_left(front->crowd_complaint) == 0) {
+        log_warning("Connection concurrency limit exceeded: %llu without a login from %s for service %.*s", (unsigned long long)count,
+                    buf_string(&client->address), STR_ARGS(service_name(front->service)));
+        front->crowd_complaint = deadline_in(CROWD_TIME);
+    }
+    if (front->tls == FRONT_TLS_IMPLICIT) return false;
+    stream_set_deadline(client->stream, deadline_in(CROWD_TIME));
+    if (stream_write(client->stream, front->refusal) == STREAM_OK && stream_flush(client->stream) != STREAM_OK)
+        log_info("%s did not hear that it has too many connections", buf_string(&client->address));
+    return false;
+}
+
 struct front_client *front_accept(struct front *front, int connection, size_t line_limit) {
     struct front_client *client = MEMORY_NEW(struct front_client);
     client->front = front;
@@ -123,11 +142,12 @@ struct front_client *front_accept(struct front *front, int connection, size_t li
         buf_append(&client->address, STR("127.0.0.1"));
     else
         endpoint_format_ip(&client->peer, &client->address);
-    if (front->tls == FRONT_TLS_IMPLICIT && !front_begin_tls(client)) front_client_free(&client);
+    if (!enter(client) || (front->tls == FRONT_TLS_IMPLICIT && !front_begin_tls(client))) front_client_free(&client);
     return client;
 }
 
 void front_client_free(struct front_client **client) {
+    front_limits_leave((*client)->front->limits, &(*client)->key);
     stream_destroy(&(*client)->stream);
     buf_free(&(*client)->address);
     buf_free(&(*client)->user);
@@ -388,6 +408,7 @@ void front_serve_session(struct front_client *client, struct str tag, struct str
                               .tag = tag, .ticket = ticket, .state = STR_EMPTY, .input = STR_EMPTY, .reason = WAKE_LOGIN, .inotify = -1};
     struct arena *arena = arena_create(0);
     struct failure failure = {0};
+    front_limits_leave(client->front->limits, &client->key);
     enum front_end end = run_session(client, &loan, arena, &failure);
     while (end == FRONT_IDLE) {
         bool going = true;

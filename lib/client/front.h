@@ -8,6 +8,7 @@
 #include "auth.h"
 #include "buf.h"
 #include "endpoint.h"
+#include "front_limits.h"
 #include "keys.h"
 #include "session_channel.h"
 #include "stream.h"
@@ -18,13 +19,15 @@ struct front {
     struct service *service;
     const struct config *config;
     struct str protocol; /* "imap", "pop3" */
+    struct str refusal; /* said to a client with too many connections; set before front_prepare */
     enum front_tls tls;
     struct tls_server_options tls_options;
     struct arena *arena;
     struct keys_pool *keys;
     struct auth_client *auth;
     struct ipc_client *mailbox;
-    deadline complaint;
+    deadline complaint, crowd_complaint;
+    struct front_limits *limits;
     struct front_client *clients; /* those that wait: to be ended when everything stops */
 };
 
@@ -41,6 +44,7 @@ struct front_client {
     struct buf user;     /* who tries to log in, made safe for logs */
     unsigned wrong;      /* logins */
     deadline login_until;
+    struct front_client_key key; /* while it has not logged in */
     /* idle.c */
     struct task_queue idle;
     bool input, event, kicked;
@@ -55,7 +59,7 @@ void front_start(struct front *front);
 /* Everything stops: those that wait for their clients are woken. */
 void front_stop(struct front *front);
 
-/* A connection; NULL if its other end cannot be told. For implicit TLS the handshake has been made. */
+/* A connection; NULL if its other end cannot be told, or has too many already. For implicit TLS the handshake has been made. */
 struct front_client *front_accept(struct front *front, int connection, size_t line_limit);
 void front_client_free(struct front_client **client);
 /* Whether TLS can be begun now, and whether a login has to wait for it. */

@@ -19,11 +19,13 @@ struct session_channel {
 
 /* ---- the seal: length of login (1), login, nonce (16), MAC (32), state */
 
-void session_seal_key(const uint8_t master[32], struct str login, const uint8_t nonce[16], uint8_t key[32]) {
+void session_seal_key(const uint8_t master[32], struct str login, const uint8_t nonce[16], struct str account, uint8_t key[32]) {
     struct buf text = buf_make(0);
     unsigned length = 32;
     buf_append_bytes(&text, nonce, NONCE_SIZE);
+    buf_append_char(&text, (char)login.length); /* nothing moves from the one to the other */
     buf_append(&text, login);
+    buf_append(&text, account);
     HMAC(EVP_sha256(), master, 32, (const unsigned char *)text.data, text.length, key, &length);
     buf_free(&text);
 }
@@ -48,6 +50,15 @@ struct str session_state_number(struct str sealed) {
     return sealed.length < 1 + length + NONCE_SIZE + MAC_SIZE ? STR_EMPTY : str_slice(sealed, 1 + length, 1 + length + NONCE_SIZE);
 }
 
+/* What mailbox has written before the session's own state. */
+static bool find_account(struct str state, struct str *account) {
+    size_t lines = 0, length = 0;
+    while (lines < SESSION_ACCOUNT_LINES && length < state.length)
+        lines += state.data[length++] == '\n';
+    *account = str_slice(state, 0, length);
+    return lines == SESSION_ACCOUNT_LINES;
+}
+
 bool session_unseal(const uint8_t master[32], struct str sealed, struct str *login, uint8_t nonce[16], struct str *state) {
     if (sealed.length < 1) return false;
     size_t length = (unsigned char)sealed.data[0];
@@ -57,7 +68,9 @@ bool session_unseal(const uint8_t master[32], struct str sealed, struct str *log
     uint8_t found[NONCE_SIZE], key[32], mac[MAC_SIZE];
     memcpy(found, rest.data, NONCE_SIZE);
     struct str inner = str_from_offset(rest, NONCE_SIZE + MAC_SIZE);
-    session_seal_key(master, name, found, key);
+    struct str account;
+    if (!find_account(inner, &account)) return false;
+    session_seal_key(master, name, found, account, key);
     make_mac(key, inner, mac);
     bool good = memory_equal_secret(mac, rest.data + NONCE_SIZE, MAC_SIZE);
     memory_wipe(key, sizeof key);

@@ -50,9 +50,12 @@ bool session_channel_idle(struct session_channel *channel, const struct session_
 void session_channel_end(struct session_channel *channel, struct str reason, uint64_t bytes_in, uint64_t bytes_out);
 void session_channel_free(struct session_channel **channel);
 
-/* Sealed state: login, nonce, MAC, state. Opening needs the key of all seals, from which that of a login is made. */
+/* Sealed state: login, nonce, MAC, state. The state begins with the account, as mailbox writes it: so many lines that
+ * each end in LF. Opening needs the key of all seals, from which that of a login is made: of its nonce, name and
+ * account, so that no session can seal for another one, or as another user. */
+#define SESSION_ACCOUNT_LINES 4
 void session_seal(const struct session_settings *settings, struct str state, struct buf *sealed);
-void session_seal_key(const uint8_t master[32], struct str login, const uint8_t nonce[16], uint8_t key[32]);
+void session_seal_key(const uint8_t master[32], struct str login, const uint8_t nonce[16], struct str account, uint8_t key[32]);
 /* The number of the session in a sealed state, borrowed; empty if it has none. Anybody can read it. */
 struct str session_state_number(struct str sealed);
 /* False: it was not sealed by us, or altered. Texts borrow from sealed. */

@@ -8,6 +8,7 @@ import hmac
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import smtplib
@@ -454,6 +455,35 @@ def consequences():
     sink.close()
 
 
+# ---- CRAM-MD5, for old programs
+
+def cram_md5():
+    with t.Instance(settings=AUTH_ON + ["auth_mechanisms=plain, cram-md5"]) as tern:
+        tern.add_user("anna")
+        with open(tern.etc / "users.passwd", "a", encoding="utf-8") as accounts:
+            accounts.write("plain:{PLAIN}secret\nwith blank:{PLAIN}secret\n")
+        tern.start()
+        with tern.smtp() as session:
+            session.ehlo()
+            t.is_(session.esmtp_features.get("auth", "").split(), ["PLAIN", "CRAM-MD5"], "CRAM-MD5 is offered where it is listed")
+        challenges = set()
+        for name, password, code, what in (("plain", "secret", 235, "a right password"), ("plain", "Secret", 535, "a wrong one"),
+                                           ("plain", "", 535, "none"), ("with blank", "secret", 235, "a name with a blank"),
+                                           ("nobody", "secret", 535, "no account"), (ANNA, "secret", 535, "an account with a hash")):
+            with tern.smtp() as session:
+                challenge = base64.b64decode(session.docmd("AUTH", "CRAM-MD5")[1])
+                challenges.add(challenge)
+                answer = b64(name.encode() + b" " + hmac.new(password.encode() or b"\0", challenge, "md5").hexdigest().encode())
+                t.is_(session.docmd(answer)[0], code, f"CRAM-MD5: {what}: {code}")
+        t.ok(len(challenges) == 6 and all(re.fullmatch(rb"<[0-9a-f]{32}\.\d+@[^<>@]+>", one) for one in challenges), "each challenge is another", challenges)
+        with tern.smtp() as session:
+            t.is_(session.docmd("AUTH", "CRAM-MD5 " + b64("plain " + "0" * 32))[0], 501, "CRAM-MD5: the server begins")
+            for bad in ("", "x", "0" * 32, " " + "0" * 32, "plain " + "0" * 31, "plain" + "0" * 33, "n" * 600 + " " + "0" * 32):
+                session.docmd("AUTH", "CRAM-MD5")
+                code = session.docmd(b64(bad))[0]
+                t.is_(code, 501, f"CRAM-MD5: malformed: {bad[:10]!r}")
+
+
 # ---- other people's clients
 
 def clients(tern):
@@ -769,6 +799,7 @@ def main():
             t.is_(client.salt, salt, "and stays so over a restart")
     if tls.OPENSSL:
         encrypted()
+    cram_md5()
     consequences()
     changes()
     address_bans()

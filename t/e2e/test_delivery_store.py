@@ -1,7 +1,9 @@
 """Delivery into the mailboxes of accounts: what tern user makes gets mail that IMAP shows, subaddresses, quotas,
 messages that a mailbox has already, and how soon an idle client hears of it."""
 
+import fcntl
 import imaplib
+import os
 import smtplib
 import statistics
 import threading
@@ -196,6 +198,53 @@ def quota():
         t.ok(code and b"4.2.2" in code[1], "mail_quota_full_tempfail: later", code)
 
 
+def put_off():
+    """RFC 2033: what has to wait for one recipient waits at the client."""
+    settings = ["mail_quota_full_tempfail=yes", "deliver_lock_attempts=1", "direct_delivery_milliseconds=20000"]
+    with t.Instance(settings=INIT + settings) as tern:
+        for name in ("ada", "bob"):
+            tern.add_user(name)
+        only_password(tern, "small", "userdb_quota_storage=20000")
+        box = tern.mail / "example.test" / "box"
+        with open(tern.etc / "users", "a", encoding="ascii") as table:
+            table.write("box@example.test example.test/box\n")
+        tern.start()
+        give(tern, "ada@example.test", letter("first"))
+        big = letter("big", body=("y" * 70 + "\r\n") * 400)
+        _, ends = lmtp(tern, ["small@example.test", "ada@example.test"], big)
+        t.is_([code for code, _ in ends], [452, 250], "too large for now: that recipient is told to come again")
+        t.ok(b"4.2.2" in ends[0][1], "with 4.2.2", ends)
+        t.is_(tern.queued(), [], "and nothing is queued")
+        t.is_(subjects(tern), ["first", "big"], "the other one has it once")
+
+        tmp = tern.mail / "example.test" / "ada" / "Maildir" / "tmp"
+        tmp.rmdir()
+        tmp.write_text("in the way")
+        _, ends = lmtp(tern, ["bob@example.test", "ada@example.test", "small@example.test"], letter("blocked"))
+        t.is_([code for code, _ in ends], [250, 451, 250], "a mailbox that cannot be written")
+        t.is_(tern.queued(), [], "again nothing is queued")
+        tern.send("ann@peer.test", ["ada@example.test"], letter("by SMTP").replace(b"\r\n", b"\n"))
+        t.ok(t.wait_for(lambda: len(tern.queued("cur")) == 1), "who sends by SMTP leaves it to the queue")
+        tmp.unlink()
+        tmp.mkdir(mode=0o700)
+        owner = tmp.parent.stat()
+        os.chown(tmp, owner.st_uid, owner.st_gid)
+        t.is_(give(tern, "ada@example.test", letter("blocked"))[0], 250, "the client's second attempt")
+        tern.command("ternqueue", "-f")
+        tern.wait_empty()
+        t.is_(sorted(subjects(tern)), ["big", "blocked", "by SMTP", "first"], "everything once")
+        t.is_(subjects(tern, "bob"), ["blocked"], "for the others too")
+
+        t.is_(give(tern, "box@example.test", letter("one"))[0], 250, "a mailbox in one file")
+        with open(box, "rb+") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            code, text = give(tern, "box@example.test", letter("two"))
+            t.ok(code == 451 and text.count(b"4.2.0"), "that is locked: later", (code, text))
+        t.is_(tern.queued(), [], "and nothing is queued")
+        t.is_(box.read_bytes().count(b"Subject:"), 1, "nor written")
+
+
 def duplicates():
     with t.Instance(settings=INIT + ["mail_duplicate_window=1d"]) as tern:
         tern.add_user("ada")
@@ -219,5 +268,6 @@ def duplicates():
 plain()
 idle()
 quota()
+put_off()
 duplicates()
 t.done()

@@ -71,13 +71,25 @@ def full(tern, disk, leave, refused):
     answers["COPY"] = client.command("COPY 1:* Other")[0]
     answers["CREATE"] = client.command(f"CREATE New{leave}")[0]
     # The journal's last page has some room: keywords until it has none.
-    stored = []
+    stored, has, unsure = [], set(), set()
     for number in range(400):
-        result = client.command(f"STORE 1:* {'+-'[number % 2]}FLAGS.SILENT (fill{number % 20})")[0]
+        word = rb"fill%d" % (number % 20)
+        result = client.command(b"STORE 1:* %sFLAGS.SILENT (%s)" % (b"+-"[number % 2:][:1], word))[0]
         stored.append(result)
         if not result.startswith(b"OK"):
+            unsure.add(word)
             break
+        (has.discard if number % 2 else has.add)(word)
     answers["STORE"] = stored[-1]
+    # Flags with letters are in the name, which needs no room in a file.
+    for number, flag in ((2, b"\\Flagged"), (3, b"\\Answered"), (4, b"\\Seen")):
+        if client.command(b"STORE %d +FLAGS.SILENT (%s)" % (number, flag))[0].startswith(b"OK"):
+            has.add((number, flag))
+    kept = everything(tern)["INBOX"]
+    lost = [(uid, word) for number, (uid, (flags, _)) in enumerate(sorted(kept.items()), 1) for word in has
+            if (word not in flags if isinstance(word, bytes) else word[0] == number and word[1] not in flags)]
+    grown = [(uid, flags) for uid, (flags, _) in kept.items() if {flag for flag in flags if flag.startswith(b"fill")} - has - unsure]
+    t.ok(not lost and not grown and len(has) > 2, f"{kind}: the {len(stored)} STOREs answered OK are kept, for another session too", (lost, grown, has))
     client.command("STORE 1:* -FLAGS.SILENT (" + " ".join(f"fill{number}" for number in range(20)) + ")")
     # What needs no room (a link, the rest of a page) may be done.
     for command, result in answers.items():

@@ -189,7 +189,7 @@ def users(tern):
     passwords = (tern.etc / "users.passwd").read_text()
     t.ok(passwords.startswith("anna@example.test:{CRYPT}$y$"), "its password is hashed by yescrypt", passwords)
     t.is_(oct((tern.etc / "users.passwd").stat().st_mode & 0o777), "0o640", "nobody else reads the hashes")
-    t.ok((tern.mail / "example.test" / "anna" / "Maildir" / "cur").is_dir(), "it has a Maildir")
+    t.ok((tern.mail / "example.test" / "anna").is_dir(), "its mailboxes have a place")
     t.ok(tern.run("user", "add", "anna@example.test", input="x\n").returncode != 0, "twice is once too often")
     t.is_(tern.run("user", "passwd", "anna@example.test", input="other\n").returncode, 0, "user passwd")
     t.ok((tern.etc / "users.passwd").read_text() != passwords, "changes the hash")

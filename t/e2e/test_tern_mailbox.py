@@ -9,9 +9,9 @@ t.need("tern", "master", "auth", "imapd", "mailbox", "local", "lookup", "smtpd",
 MESSAGE = b"From: ann@example.test\r\nSubject: %s\r\n\r\nsome words\r\n"
 
 
-def log_in(tern, user="ada"):
+def log_in(tern, user="ada", password="secret"):
     client = imaplib.IMAP4("127.0.0.1", tern.port_base + 143, timeout=30)
-    client.login(f"{user}@example.test", "secret")
+    client.login(f"{user}@example.test", password)
     return client
 
 
@@ -66,6 +66,44 @@ def mailboxes(tern):
     client.logout()
 
 
+def users(tern):
+    """tern user: what it says as JSON, and quotas of single accounts."""
+    run = lambda *words, password="secret": tern.run("user", *words, input=password + "\n")
+    carl, path = "carl@example.test", tern.etc / "users.passwd"
+    t.is_(json.loads(run("--json", "add", carl).stdout), {"user": carl, "done": "add"}, "user --json add")
+    t.is_(json.loads(run("--json", "app", carl, "add", "tv").stdout)["label"], "tv", "app add")
+    t.is_(json.loads(run("--json", "app", carl).stdout), ["tv"], "app")
+    t.is_(json.loads(run("--scheme", "SSHA256", "--json", "passwd", carl, password="other").stdout)["done"], "passwd", "passwd")
+    t.ok(f"\n{carl}:{{SSHA256}}" in path.read_text(), "by the scheme that was asked for")
+    t.ok(t.wait_for(lambda: tern.run("auth", "test", carl, input="other\n").returncode == 0), "it counts")
+    path.write_text(path.read_text() + "dora@example.test:{PLAIN}secret::::::\n")
+    t.is_(run("--json", "quota", carl, "storage=2M", "messages=10").returncode, 0, "quota: both limits")
+    rows = {row["user"]: row for row in shown(tern, "user", "list")}
+    t.is_(rows[carl], {"user": carl, "mailbox": "example.test/carl/Maildir/", "password": True, "app_passwords": ["tv"],
+                       "quota_storage": 2 << 20, "quota_messages": 10}, "list --json")
+    t.ok(rows["dora@example.test"]["mailbox"] is None, "who is only in the password file is listed too")
+    t.is_(run("list").stdout.split(), list(rows), "in lines the same")
+    t.ok(t.wait_for(lambda: not refused(tern, "carl", "other")), "carl has logged in")
+    limits = lambda: (shown(tern, "user", "quota", carl)["storage_limit"], shown(tern, "user", "quota", carl)["messages_limit"])
+    t.ok(t.wait_for(lambda: not refused(tern, "dora")), "and may log in")
+    t.ok(isinstance(shown(tern, "user", "quota", "dora@example.test"), dict), "an account that only auth knows has a quota to show")
+    t.ok(t.wait_for(lambda: limits() == (2 << 20, 10)), "auth knows the limits", limits())
+    carl_in = log_in(tern, "carl", "other")
+    t.ok(b" 2048 " in carl_in.getquotaroot("INBOX")[1][1][0], "IMAP says it")
+    carl_in.logout()
+    t.is_(run("quota", carl, "storage=none").returncode, 0, "none")
+    t.ok(t.wait_for(lambda: limits() == (0, 10)), "takes one back", limits())
+    for words in (["storage=x"], ["size=5"], ["storage=-1"], ["storage=99999999999G"], ["messages=5K"]):
+        t.ok(run("quota", carl, *words).returncode != 0, f"quota: {words[0]} is refused")
+    t.ok(run("quota", "who@example.test", "messages=5").returncode != 0, "quota: nobody")
+    t.is_(limits(), (0, 10), "nothing has changed")
+    t.is_(json.loads(run("--json", "del", carl).stdout), {"user": carl, "done": "del"}, "del")
+    t.ok(carl not in path.read_text() and run("--json", "del", carl).returncode != 0, "it is gone")
+    t.ok(t.wait_for(lambda: "no account" in tern.run("user", "quota", carl).stderr), "for auth too")
+    run("del", "dora@example.test")
+    t.ok("dora" not in path.read_text(), "del: who has only a password")
+
+
 def idle(tern, user="ada"):
     client = log_in(tern, user)
     client.select()
@@ -118,9 +156,9 @@ def sessions(tern):
     working.shutdown()
 
 
-def refused(tern, user="ada"):
+def refused(tern, user="ada", password="secret"):
     try:
-        log_in(tern, user)
+        log_in(tern, user, password)
     except (imaplib.IMAP4.error, OSError):
         return True
     return False
@@ -141,11 +179,29 @@ def limits(tern):
         client.shutdown()
 
 
+def lmdb_accounts():
+    with t.Instance() as tern:
+        source = tern.etc / "accounts"
+        source.write_text("eve@example.test {PLAIN}secret::::::userdb_quota_messages=7\n")
+        made = tern.command("ternmap", f"lmdb:{source}")
+        t.ok(made.returncode == 0, "accounts in LMDB", made.stderr)
+        tern.set(f"auth_sources = lmdb:{source}")
+        tern.start()
+        log_in(tern, "eve").append("INBOX", None, None, MESSAGE % b"one")
+        quota = shown(tern, "user", "quota", "eve@example.test")
+        t.ok(quota["messages"] == 1 and quota["messages_limit"] == 7, "user quota knows them", quota)
+        source.write_text("eve@example.test {PLAIN}secret::::::userdb_quota_messages=8\n")
+        tern.command("ternmap", f"lmdb:{source}")
+        t.ok(t.wait_for(lambda: shown(tern, "user", "quota", "eve@example.test")["messages_limit"] == 8), "a change counts")
+
+
+lmdb_accounts()
 with t.Instance(settings=["mail_max_userip_connections=3"]) as tern:
     tern.add_user("ada")
     tern.add_user("bob")
     tern.start()
     mailboxes(tern)
+    users(tern)
     sessions(tern)
     limits(tern)
 t.done()

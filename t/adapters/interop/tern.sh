@@ -26,7 +26,8 @@ start() {
   mkdir -p "$DIR"; chmod 755 "$DIR"
   if [ ! -d "$E" ]; then
     "$S/tern" init "$T" --domain "$DOMAIN" --port-base "$B" --tls > "$DIR/init.log" 2>&1 || { cat "$DIR/init.log"; return 1; }
-    settings "myhostname=$MYHOSTNAME" auth_failure_delay=0 auth_ban_exceptions=127.0.0.0/8 minimal_backoff_time=5s maximal_backoff_time=20s \
+    settings "myhostname=$MYHOSTNAME" auth_failure_delay=0 \
+      auth_mechanisms=scram-sha-256-plus,scram-sha-256,scram-sha-1-plus,scram-sha-1,plain,login,cram-md5 auth_ban_exceptions=127.0.0.0/8 minimal_backoff_time=5s maximal_backoff_time=20s \
       queue_run_delay=5s smtpd_client_connection_rate_limit=0 mail_max_userip_connections=200
     for i in 1 2 3 4 5 6 7 8 9; do echo "secret$i" | "$S/tern" -c "$E" user add "user$i@$DOMAIN" >/dev/null || return 1; done
     # In clear, so that SCRAM and CRAM-MD5 can work for all.

@@ -44,6 +44,22 @@ static void test_remove(void **state) {
     expect(&content, "# kept\n\nodd line\nbert@x:b\n");
 }
 
+static void test_fields(void **state) {
+    struct buf content = text("a:s\nb:t:1:2::::nologin quota=5 app_x=1\n");
+    struct str line, value;
+    (void)state;
+    assert_true(password_file_set_field(&content, STR("a"), STR("quota"), STR("7")));
+    assert_true(password_file_set_field(&content, STR("B"), STR("quota"), STR("6")));
+    assert_false(password_file_set_field(&content, STR("c"), STR("quota"), STR("6")));
+    assert_false(password_file_set_field(&content, STR("a"), STR("quot"), STR_EMPTY));
+    assert_true(password_file_find(buf_str(&content), STR("b"), &line));
+    assert_true(password_file_field(line, STR("quota"), &value) && str_equal(value, STR("6")));
+    assert_true(password_file_field(line, STR("nologin"), &value) && value.length == 0);
+    assert_false(password_file_field(line, STR("quot"), &value));
+    assert_true(password_file_set_field(&content, STR("b"), STR("nologin"), STR_EMPTY));
+    expect(&content, "a:s::::::quota=7\nb:t:1:2::::app_x=1 quota=6\n");
+}
+
 static void test_apps(void **state) {
     struct buf content = text("a:s\nb:t:1:2:::: app_x=1 quota=5 \n");
     struct str line, label;
@@ -73,6 +89,6 @@ static void test_labels(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_set), cmocka_unit_test(test_remove),
-                                       cmocka_unit_test(test_apps), cmocka_unit_test(test_labels)};
+                                       cmocka_unit_test(test_fields), cmocka_unit_test(test_apps), cmocka_unit_test(test_labels)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
