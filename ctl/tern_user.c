@@ -315,7 +315,8 @@ static bool read_limit(struct str text, bool octets, char value[24]) {
         text.length--;
     }
     if (!str_to_u64(text, (uint64_t)INT64_MAX >> shift, &number)) return false;
-    snprintf(value, 24, "%llu", (unsigned long long)(number << shift));
+    number <<= shift;
+    snprintf(value, 24, "%llu", (unsigned long long)number);
     return true;
 }
 
@@ -450,7 +451,7 @@ static bool do_app(struct user_files *files, const struct wish *wish, struct str
     if (answer && wish->label) json_object_set_new(answer, "label", text_of(label));
     if (!password_file_is_label(label))
         return failure_set(failure, "a label has up to %zu letters, digits and - _ .", PASSWORD_FILE_LABEL_MAX);
-    if (strcmp(wish->app_verb, "add") == 0) return app_add(files, address, label, wish->scheme, answer, failure);
+    if (wish->app_verb && strcmp(wish->app_verb, "add") == 0) return app_add(files, address, label, wish->scheme, answer, failure);
     return app_delete(files, address, label, failure);
 }
 
