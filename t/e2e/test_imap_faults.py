@@ -46,13 +46,17 @@ def processes(tern, name):
 class Killer(threading.Thread):
     def __init__(self, tern, over):
         super().__init__(daemon=True)
-        self.tern, self.over, self.killed = tern, over, {}
+        self.tern, self.over, self.killed, self.next = tern, over, {}, []
         self.chance = random.Random(f"{SEED} killer")
 
     def run(self):
         while not self.over.wait(0.2 + self.chance.random()):
-            name = self.chance.choice(KILLED)
+            if not self.next:  # all of them, in whatever order, before any comes again
+                self.next = self.chance.sample(KILLED, len(KILLED))
+            name = self.next.pop()
             pids = processes(self.tern, name)
+            if not pids:
+                self.next.insert(0, name)  # it has not begun yet: later
             for pid in self.chance.sample(pids, min(len(pids), self.chance.choice((1, 1, 5)))) if name == "session" else pids:
                 try:
                     os.kill(pid, signal.SIGKILL)
