@@ -11,6 +11,7 @@ build directory in TERN_BUILD (default: the current directory), uninstalled: the
 daemons are copied into one directory of the instance. Only the standard library;
 only loopback."""
 
+import fcntl
 import os
 import pathlib
 import pwd
@@ -120,12 +121,28 @@ def accepts(port, host="127.0.0.1"):
         return False
 
 
+_claims = []  # open files whose locks say whose a base is, while this process lives
+
+
+def _claim(base):
+    """True if no other test has this base, or is about to take it."""
+    try:
+        file = open(pathlib.Path(tempfile.gettempdir()) / f"tern-test-ports-{base}-{os.getuid()}", "w")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    _claims.append(file)
+    return True
+
+
 def free_port_base():
-    """A base B such that B+24 and B+25 (and a few more) are free, and B+143, B+465, B+587 and B+993."""
+    """A base B such that B+24 and B+25 (and a few more) are free, and those of IMAP, POP3, submission; no other test gets it."""
     start = 20000 + os.getpid() * 50 % 20000
     for base in list(range(start, 40000, 50)) + list(range(20000, start, 50)):
+        if not _claim(base):
+            continue
         try:
-            for offset in (*range(24, 36), 143, 465, 587, 993):
+            for offset in (*range(24, 36), 110, 143, 465, 587, 993, 995):
                 with socket.socket() as probe:
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     probe.bind(("127.0.0.1", base + offset))
