@@ -137,8 +137,9 @@ def _claim(base):
 
 def free_port_base():
     """A base B such that B+24 and B+25 (and a few more) are free, and those of IMAP, POP3, submission; no other test gets it."""
-    start = 20000 + os.getpid() * 50 % 20000
-    for base in list(range(start, 40000, 50)) + list(range(20000, start, 50)):
+    # 200 apart, so that none of the ports meets another instance's B+25 to B+64; below 32768, from where on clients' ports are taken
+    start = 11000 + os.getpid() * 200 % 20000
+    for base in list(range(start, 31000, 200)) + list(range(11000, start, 200)):
         if not _claim(base):
             continue
         try:
