@@ -186,8 +186,9 @@ def main():
             t.is_([fault for fault in box.faults if fault not in flags][:20], [],
                   f"{user}: {len(box.promised)} messages are as promised, no number was wrong")
             print("".join(f"# {fault}\n" for fault in flags[:5]), end="")
-            t.todo(not flags, f"{user}: so are {len(box.flags) + len(box.own)} flags",
-                   "a STORE between the copy and the expunge of another session's MOVE is lost")
+            t.ok(len(flags) <= 2, f"{user}: of {len(box.flags) + len(box.own)} flags hardly any is lost", "\n".join(flags[:20]))
+            t.todo(not flags, f"{user}: none is lost",
+                   "one is now and then; folder_copy loses a STORE between the copy and the expunge of another session's MOVE")
         t.ok(compared > 0, "QRESYNC was compared")
         without_caches(tern)
         said = [line for line in tern.log().splitlines() if "panic:" in line or "fatal:" in line or "Sanitizer" in line or "runtime error" in line]
