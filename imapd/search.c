@@ -43,12 +43,32 @@ struct str search_value(struct str header, struct str name) {
     return value.data ? value : STR_EMPTY;
 }
 
+int64_t search_sent(struct str fields, const struct folder_message *facts) {
+    return sent_date_of(search_field(fields, STR("Date")), facts->internal_date, 0).seconds;
+}
+
+int64_t search_sent_date(struct imap_session *session, struct rows_reader *reader, uint32_t sequence) {
+    struct fetch_message message;
+    struct str fields;
+    fetch_message_begin(&message, session, sequence);
+    if (fetch_message_fields(&message, &fields))
+        rows_learn(reader, message.facts.uid, fields);
+    else
+        fields = STR_EMPTY;
+    int64_t sent = search_sent(fields, &message.facts);
+    fetch_message_end(&message);
+    return sent;
+}
+
 /* ---- a key made ready */
 
 struct ready_key {
     const struct imap_key *key;
     struct casemap_search search; /* of keys with text */
     struct uid_set numbers;       /* KEY_SEQUENCE, KEY_UID: UIDs */
+    enum message_row_column column;          /* KEY_HEADER: what of a row is searched; ROW_COLUMNS: nothing */
+    uint64_t hits[MESSAGE_ROWS_MAX / 64];    /* of the block of rows at hand: where the text was found */
+    uint64_t hits_serial;                    /* which block that is */
     int keyword_bit;
     struct ready_key *first, *next;
     unsigned cost; /* 0 record, 1 header, 2 body */
@@ -56,6 +76,7 @@ struct ready_key {
 
 struct search_run {
     struct imap_session *session;
+    struct rows_reader rows;
     struct fetch_message message;
     bool message_open;
     int64_t now;
@@ -138,6 +159,8 @@ static struct ready_key *make_ready(struct imap_session *session, const struct i
     } else if (key->kind == KEY_HEADER || key->kind == KEY_BODY || key->kind == KEY_TEXT) {
         if (!convert_text(session, converter, key->text, &text)) text = key->text;
         casemap_search_begin(&ready->search, text);
+        ready->column = key->kind == KEY_HEADER ? message_row_searched_column(key->field) : ROW_COLUMNS;
+        if (str_find(buf_str(&ready->search.key), '\0') != STR_NONE) ready->column = ROW_COLUMNS; /* it ends texts there */
     } else if ((key->kind == KEY_FLAG || key->kind == KEY_NO_FLAG) && !key->flag) {
         ready->keyword_bit = folder_keyword_bit(session->folder, key->keyword);
     }
@@ -180,14 +203,29 @@ static struct str whole_header(struct search_run *run) {
     return str_slice(message->bytes, message->parts[0].header_offset, message->parts[0].header_offset + message->parts[0].header_length);
 }
 
+/* Whether a row answers, and how. A block's texts are searched at once. */
+static bool match_in_row(struct search_run *run, struct ready_key *ready, uint32_t uid, bool *found) {
+    uint32_t place;
+    if (ready->column == ROW_COLUMNS || !rows_find(&run->rows, uid, &place)) return false;
+    if (ready->hits_serial != run->rows.serial) {
+        if (!message_rows_search(&run->rows.rows, ready->column, buf_str(&ready->search.key), ready->hits)) return false;
+        ready->hits_serial = run->rows.serial;
+    }
+    *found = ready->hits[place / 64] >> (place % 64) & 1;
+    return true;
+}
+
 /* Every field of that name; an empty text asks whether there is one. */
-static bool match_header(struct search_run *run, struct ready_key *ready, uint32_t sequence) {
+static bool match_header(struct search_run *run, struct ready_key *ready, uint32_t sequence, uint32_t uid) {
     struct str fields, value;
+    bool found;
+    if (match_in_row(run, ready, uid, &found)) return found;
     open_message(run, sequence);
     if (!fetch_field_is_kept(ready->key->field))
         fields = whole_header(run);
     else if (!fetch_message_fields(&run->message, &fields))
         return false;
+    if (ready->column != ROW_COLUMNS) rows_learn(&run->rows, uid, fields);
     while ((value = search_field(fields, ready->key->field)).data) {
         if (contains_decoded(run, &ready->search, value)) return true;
         fields = str_from_offset(fields, (size_t)(value.data + value.length - fields.data));
@@ -263,12 +301,26 @@ static int64_t day_of(int64_t seconds) {
     return seconds >= 0 ? seconds / 86400 : (seconds - 86399) / 86400;
 }
 
-static bool match_sent(struct search_run *run, const struct ready_key *ready, uint32_t sequence) {
+/* The day in the sender's own zone; false: the message is gone. */
+static bool sent_day(struct search_run *run, uint32_t sequence, const struct folder_message *facts, int64_t *day) {
+    struct message_row row;
     struct str fields;
+    uint32_t place;
+    if (rows_find(&run->rows, facts->uid, &place) && message_rows_dates(&run->rows.rows, place, &row)) {
+        *day = day_of(row.dated ? row.sent + row.offset_minutes * 60 : facts->internal_date);
+        return true;
+    }
     open_message(run, sequence);
     if (!fetch_message_fields(&run->message, &fields)) return false;
-    struct sent_date sent = sent_date_of(search_field(fields, STR("Date")), run->message.facts.internal_date, 0);
-    int64_t day = day_of(sent.seconds + sent.offset_minutes * 60);
+    rows_learn(&run->rows, facts->uid, fields);
+    struct sent_date sent = sent_date_of(search_field(fields, STR("Date")), facts->internal_date, 0);
+    *day = day_of(sent.seconds + sent.offset_minutes * 60);
+    return true;
+}
+
+static bool match_sent(struct search_run *run, const struct ready_key *ready, uint32_t sequence, const struct folder_message *facts) {
+    int64_t day;
+    if (!sent_day(run, sequence, facts, &day)) return false;
     return ready->key->kind == KEY_SENT_BEFORE ? day < ready->key->day
            : ready->key->kind == KEY_SENT_ON   ? day == ready->key->day
                                                : day >= ready->key->day;
@@ -314,7 +366,7 @@ static bool match(struct search_run *run, struct ready_key *ready, uint32_t sequ
     case KEY_UID:
         return uid_set_has(&ready->numbers, facts->uid);
     case KEY_HEADER:
-        return match_header(run, ready, sequence);
+        return match_header(run, ready, sequence, facts->uid);
     case KEY_BODY:
     case KEY_TEXT:
         return match_body(run, ready, sequence, key->kind == KEY_TEXT);
@@ -330,7 +382,7 @@ static bool match(struct search_run *run, struct ready_key *ready, uint32_t sequ
     case KEY_SENT_BEFORE:
     case KEY_SENT_ON:
     case KEY_SENT_SINCE:
-        return match_sent(run, ready, sequence);
+        return match_sent(run, ready, sequence, facts);
     case KEY_SAVED_BEFORE:
         return day_of(facts->save_date) < key->day;
     case KEY_SAVED_ON:
@@ -382,7 +434,9 @@ bool imap_search_run(struct imap_session *session, const struct imap_search *sea
         return false;
     }
     struct ready_key *ready = make_ready(session, search->key, converter, bad);
+    rows_begin(&run.rows, session);
     if (ready) match_all(&run, ready, result);
+    rows_end(&run.rows);
     free_ready(ready);
     charset_close(&converter);
     buf_free(&run.text);

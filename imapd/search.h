@@ -2,7 +2,7 @@
 #ifndef TERN_IMAP_SEARCH_H
 #define TERN_IMAP_SEARCH_H
 
-#include "fetch_item.h"
+#include "rows.h"
 
 /* Sequence numbers of the messages that match, rising; in memory of their own, to be freed with MEMORY_FREE. False:
  * *bad has an answer that says why (a sequence number out of range, a charset that is not known). */
@@ -26,5 +26,10 @@ void imap_search_save(struct imap_session *session, const struct imap_search *se
 struct str search_field(struct str header, struct str name);
 /* The same, and an empty value for a field that is not there. */
 struct str search_value(struct str header, struct str name);
+
+/* When a message was sent: what its Date field says, or else when it was received. Seconds. */
+int64_t search_sent(struct str fields, const struct folder_message *facts);
+/* The same of a message that has no row. */
+int64_t search_sent_date(struct imap_session *session, struct rows_reader *reader, uint32_t sequence);
 
 #endif

@@ -48,6 +48,17 @@ void imap_say_bytes(struct imap_session *session, struct str bytes) {
     write_piece(session);
 }
 
+void imap_say_number(struct imap_session *session, char before, uint32_t number) {
+    char text[12];
+    size_t first = sizeof text;
+    do {
+        text[--first] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    if (before) text[--first] = before;
+    imap_say_bytes(session, str_make(text + first, sizeof text - first));
+}
+
 /* A literal cannot hold NUL (RFC 3501 section 9). */
 static void show_nuls(struct buf *text, size_t from) {
     for (char *at = text->data + from, *end = text->data + text->length; from < text->length; at++) {

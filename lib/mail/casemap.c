@@ -155,6 +155,11 @@ bool casemap_search_next(struct casemap_search *search, struct str block) {
     return str_find_str(buf_str(&search->window), key) != STR_NONE;
 }
 
+void casemap_append_searched(struct buf *out, struct str text) {
+    text.length -= cut_at_end(text);
+    casemap_append(out, text);
+}
+
 bool casemap_contains(struct casemap_search *search, struct str text) {
     casemap_search_restart(search);
     return casemap_search_next(search, text);

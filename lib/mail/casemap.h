@@ -30,6 +30,8 @@ MUST_USE bool casemap_search_next(struct casemap_search *search, struct str bloc
 /* Begins another text with the same key. */
 void casemap_search_restart(struct casemap_search *search);
 void casemap_search_free(struct casemap_search *search);
+/* Appends what casemap_contains would look for a key in: text folded, without a character that is cut at its end. */
+void casemap_append_searched(struct buf *out, struct str text);
 /* True if text holds key. */
 MUST_USE bool casemap_contains(struct casemap_search *search, struct str text);
 

@@ -11,6 +11,7 @@
 
 #define CACHE_DEFAULT ((uint64_t)1 << 30)
 #define KEY_SIZE      21
+#define BLOCK_KEY     25
 #define FLUSH_AT      ((size_t)4 << 20)
 #define VALUE_MAX     ((size_t)1 << 20)
 
@@ -19,7 +20,8 @@ struct cache {
     MDB_dbi database;
     MDB_txn *reading;
     MDB_cursor *cursor; /* of reading: neighbours are found from where it stands */
-    struct buf pending; /* key, length (4), value, ... */
+    uint64_t readings;  /* that have ended */
+    struct buf pending; /* key's length (1), key, length (4), value, ... */
 };
 
 static void make_key(uint8_t key[KEY_SIZE], const uint8_t folder_id[16], uint32_t uid, enum cache_kind kind) {
@@ -27,6 +29,13 @@ static void make_key(uint8_t key[KEY_SIZE], const uint8_t folder_id[16], uint32_
     for (int i = 0; i < 4; i++)
         key[16 + i] = (uint8_t)(uid >> (24 - 8 * i)); /* in the order of UIDs */
     key[20] = (uint8_t)kind;
+}
+
+/* No message has UID 0: blocks come before a folder's messages. */
+static void make_block_key(uint8_t key[BLOCK_KEY], const uint8_t folder_id[16], unsigned kind, uint32_t number) {
+    make_key(key, folder_id, 0, (enum cache_kind)kind);
+    for (int i = 0; i < 4; i++)
+        key[KEY_SIZE + i] = (uint8_t)(number >> (24 - 8 * i));
 }
 
 /* Whether the files in the directory are of this boot; if not they are removed. */
@@ -81,6 +90,7 @@ static struct cache *cache_open(const struct store_options *options) {
 static void end_reading(struct cache *cache) {
     if (cache->cursor) mdb_cursor_close(cache->cursor);
     if (cache->reading) mdb_txn_abort(cache->reading);
+    cache->readings += cache->reading != NULL;
     cache->cursor = NULL;
     cache->reading = NULL;
 }
@@ -113,47 +123,92 @@ static struct cache *cache_of(struct store *store) {
     return store->cache;
 }
 
-bool cache_get(struct store *store, const uint8_t folder_id[16], uint32_t uid, enum cache_kind kind, struct str *value) {
-    struct cache *cache = cache_of(store);
-    uint8_t bytes[KEY_SIZE];
-    if (!cache) return false;
-    if (!begin_reading(cache)) return false;
-    make_key(bytes, folder_id, uid, kind);
-    MDB_val key = {KEY_SIZE, bytes}, found;
-    if (mdb_cursor_get(cache->cursor, &key, &found, MDB_SET) != 0) return false;
+static bool find(struct cache *cache, struct str *key, MDB_cursor_op how, struct str *value) {
+    MDB_val wanted = {key->length, (void *)(uintptr_t)key->data}, found;
+    if (!cache || !begin_reading(cache) || mdb_cursor_get(cache->cursor, &wanted, &found, how) != 0) return false;
+    *key = str_make(wanted.mv_data, wanted.mv_size);
     *value = str_make(found.mv_data, found.mv_size);
     return true;
+}
+
+bool cache_get(struct store *store, const uint8_t folder_id[16], uint32_t uid, enum cache_kind kind, struct str *value) {
+    uint8_t bytes[KEY_SIZE];
+    make_key(bytes, folder_id, uid, kind);
+    struct str key = str_make((const char *)bytes, sizeof bytes);
+    return find(cache_of(store), &key, MDB_SET, value);
+}
+
+bool cache_get_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t number, struct str *value) {
+    uint8_t bytes[BLOCK_KEY];
+    make_block_key(bytes, folder_id, kind, number);
+    struct str key = str_make((const char *)bytes, sizeof bytes);
+    return find(cache_of(store), &key, MDB_SET, value);
+}
+
+bool cache_next_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t *number, struct str *value) {
+    uint8_t bytes[BLOCK_KEY];
+    make_block_key(bytes, folder_id, kind, *number);
+    struct str key = str_make((const char *)bytes, sizeof bytes), got;
+    if (!find(cache_of(store), &key, MDB_SET_RANGE, &got)) return false;
+    if (key.length != BLOCK_KEY || memcmp(key.data, bytes, KEY_SIZE) != 0) return false;
+    *number = 0;
+    for (size_t i = KEY_SIZE; i < BLOCK_KEY; i++)
+        *number = *number << 8 | (uint8_t)key.data[i];
+    *value = got;
+    return true;
+}
+
+uint64_t cache_reading(const struct store *store) {
+    return store->cache ? store->cache->readings : 0;
 }
 
 void cache_end(struct store *store) {
     if (store->cache) end_reading(store->cache);
 }
 
-void cache_put(struct store *store, const uint8_t folder_id[16], uint32_t uid, enum cache_kind kind, struct str value) {
-    struct cache *cache = cache_of(store);
-    uint8_t key[KEY_SIZE];
+static void remember(struct cache *cache, const uint8_t *key, uint8_t key_length, struct str value) {
     uint32_t length = (uint32_t)value.length;
     if (!cache || value.length > VALUE_MAX) return;
-    make_key(key, folder_id, uid, kind);
-    buf_append_bytes(&cache->pending, key, sizeof key);
+    buf_append_bytes(&cache->pending, &key_length, sizeof key_length);
+    buf_append_bytes(&cache->pending, key, key_length);
     buf_append_bytes(&cache->pending, &length, sizeof length);
     buf_append(&cache->pending, value);
+}
+
+void cache_put(struct store *store, const uint8_t folder_id[16], uint32_t uid, enum cache_kind kind, struct str value) {
+    uint8_t key[KEY_SIZE];
+    make_key(key, folder_id, uid, kind);
+    remember(cache_of(store), key, sizeof key, value);
+}
+
+void cache_put_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t number, struct str value) {
+    uint8_t key[BLOCK_KEY];
+    make_block_key(key, folder_id, kind, number);
+    remember(cache_of(store), key, sizeof key, value);
 }
 
 bool cache_is_heavy(const struct store *store) {
     return store->cache && store->cache->pending.length > FLUSH_AT;
 }
 
+static int write_one(struct cache *cache, MDB_txn *transaction, struct str key_bytes, struct str value_bytes) {
+    MDB_val key = {key_bytes.length, (void *)(uintptr_t)key_bytes.data};
+    MDB_val value = {value_bytes.length, (void *)(uintptr_t)value_bytes.data};
+    if (key.mv_size == KEY_SIZE || value.mv_size > 0) return mdb_put(transaction, cache->database, &key, &value, 0);
+    int trouble = mdb_del(transaction, cache->database, &key, NULL);
+    return trouble == MDB_NOTFOUND ? 0 : trouble;
+}
+
 static int write_pending(struct cache *cache, MDB_txn *transaction) {
     struct str rest = buf_str(&cache->pending);
     int trouble = 0;
-    while (trouble == 0 && rest.length > KEY_SIZE + 4) {
+    while (trouble == 0 && rest.length > 0) {
+        size_t key_length = (uint8_t)rest.data[0];
         uint32_t length;
-        memcpy(&length, rest.data + KEY_SIZE, sizeof length);
-        MDB_val key = {KEY_SIZE, (void *)(uintptr_t)rest.data},
-                value = {length, (void *)(uintptr_t)(rest.data + KEY_SIZE + 4)};
-        trouble = mdb_put(transaction, cache->database, &key, &value, 0);
-        rest = str_from_offset(rest, KEY_SIZE + 4 + (size_t)length);
+        memcpy(&length, rest.data + 1 + key_length, sizeof length);
+        struct str value = str_slice(rest, 5 + key_length, 5 + key_length + (size_t)length);
+        trouble = write_one(cache, transaction, str_slice(rest, 1, 1 + key_length), value);
+        rest = str_from_offset(rest, 5 + key_length + (size_t)length);
     }
     return trouble;
 }

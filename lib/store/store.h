@@ -117,6 +117,18 @@ void cache_end(struct store *store);
 /* Remembers bytes to be written at the next cache_flush. */
 void cache_put(struct store *store, const uint8_t folder_id[16], uint32_t uid, enum cache_kind kind, struct str value);
 void cache_forget(struct store *store, const uint8_t folder_id[16], uint32_t uid);
+/* Values of a folder's own, by kind and number: cache_block_kind and, for message_rows.h, what UIDs have in common. */
+enum cache_block_kind {
+    CACHE_ROWS = 64,  /* message_rows.h */
+    CACHE_RANKS = 65, /* text_ranks.h; + enum message_row_column */
+};
+bool cache_get_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t number, struct str *value);
+/* The first block of a kind from *number on, its number and its bytes. */
+bool cache_next_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t *number, struct str *value);
+/* As cache_put; an empty value: the block goes. */
+void cache_put_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t number, struct str value);
+/* Changes when what cache_get gave is of no use any more. */
+uint64_t cache_reading(const struct store *store);
 /* Writes what was remembered, and ends the reading: what cache_get gave is of no use after it. */
 void cache_flush(struct store *store);
 /* So much has gathered that it is time for cache_flush. */

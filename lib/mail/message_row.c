@@ -1,0 +1,163 @@
+/* message_row: a row worked out of a header: each field is found once, then decoded and folded as its columns want it. */
+#include "base_subject.h"
+#include "casemap.h"
+#include "encoded_word.h"
+#include "header.h"
+#include "internal_date.h"
+#include "message_rows.h"
+#include "sort_key.h"
+#include "thread.h"
+
+/* The fields that a row is made of; first value of each (search_field's: data NULL if there is none). */
+enum row_field { FIELD_FROM, FIELD_TO, FIELD_CC, FIELD_BCC, FIELD_SUBJECT, FIELD_MESSAGE_ID, FIELD_DATE, FIELD_REFERENCES, FIELD_IN_REPLY_TO, FIELDS };
+
+static const struct str field_names[FIELDS] = {
+    STR_INIT("From"),       STR_INIT("To"),   STR_INIT("Cc"),         STR_INIT("Bcc"),         STR_INIT("Subject"),
+    STR_INIT("Message-ID"), STR_INIT("Date"), STR_INIT("References"), STR_INIT("In-Reply-To"),
+};
+
+enum message_row_column message_row_searched_column(struct str field) {
+    for (int i = FIELD_FROM; i <= FIELD_MESSAGE_ID; i++)
+        if (str_equal_nocase(field, field_names[i])) return (enum message_row_column)(ROW_FROM + i);
+    return ROW_COLUMNS;
+}
+
+static int field_of(struct str name) {
+    for (int i = 0; i < FIELDS; i++)
+        if (str_equal_nocase(name, field_names[i])) return i;
+    return FIELDS;
+}
+
+void message_row_append_searched(struct buf *out, struct str value) {
+    struct buf decoded = {0};
+    if (encoded_word_is_needed(value) || memchr(value.data, '\n', value.length)) {
+        encoded_word_decode(value, &decoded);
+        value = buf_str(&decoded);
+    }
+    casemap_append_searched(out, value);
+    buf_append_char(out, '\0');
+    buf_free(&decoded);
+}
+
+/* ---- the fields, walked over once */
+
+struct made {
+    struct str fields[FIELDS]; /* the first of each name; data NULL: there is none */
+    struct buf searched[ROW_MESSAGE_ID + 1];
+};
+
+/* The next field, its value with all continuations and without the last line end. As search_field walks over them. */
+static bool next_field(struct str *header, struct str *name, struct str *value) {
+    while (header->length > 0) {
+        struct str line = *header;
+        if (!str_cut(*header, '\n', &line, header)) *header = STR_EMPTY;
+        enum header_line kind = header_line_kind(line);
+        if (kind == HEADER_LINE_EMPTY) return false;
+        if (kind != HEADER_LINE_FIELD || !header_line_split(line, name, value)) continue;
+        const char *end = line.data + line.length;
+        while (header->length > 0 && (header->data[0] == ' ' || header->data[0] == '\t')) {
+            if (!str_cut(*header, '\n', &line, header)) {
+                line = *header;
+                *header = STR_EMPTY;
+            }
+            end = line.data + line.length;
+        }
+        *value = str_make(value->data, (size_t)(end - value->data));
+        return true;
+    }
+    return false;
+}
+
+static void take_fields(struct made *made, struct str header) {
+    struct str name, value;
+    while (next_field(&header, &name, &value)) {
+        int field = field_of(name);
+        if (field == FIELDS) continue;
+        if (made->fields[field].data == NULL) made->fields[field] = value;
+        if (field <= FIELD_MESSAGE_ID) message_row_append_searched(&made->searched[field], value);
+    }
+}
+
+/* ---- the columns */
+
+static struct str value_of(const struct made *made, enum row_field field) {
+    return made->fields[field].data != NULL ? made->fields[field] : STR_EMPTY;
+}
+
+static void append_ids(const struct made *made, struct buf *out) {
+    uint64_t hashes[THREAD_REFERENCES_MAX];
+    uint64_t own = thread_id_hash(value_of(made, FIELD_MESSAGE_ID));
+    size_t count = thread_read_references(value_of(made, FIELD_REFERENCES), value_of(made, FIELD_IN_REPLY_TO), hashes);
+    buf_append_bytes(out, &own, sizeof own);
+    buf_append_bytes(out, hashes, count * sizeof hashes[0]);
+}
+
+static void append_column(const struct made *made, enum message_row_column column, struct message_row *row, struct buf *out) {
+    struct buf base = {0};
+    switch (column) {
+    case ROW_FROM:
+    case ROW_TO:
+    case ROW_CC:
+    case ROW_BCC:
+    case ROW_SUBJECT:
+    case ROW_MESSAGE_ID:
+        buf_append(out, buf_str(&made->searched[column]));
+        break;
+    case ROW_SORT_SUBJECT:
+        row->reply = base_subject_append(&base, value_of(made, FIELD_SUBJECT));
+        casemap_append(out, buf_str(&base));
+        buf_free(&base);
+        break;
+    case ROW_SORT_FROM:
+        sort_text_address(out, value_of(made, FIELD_FROM));
+        break;
+    case ROW_SORT_TO:
+        sort_text_address(out, value_of(made, FIELD_TO));
+        break;
+    case ROW_SORT_CC:
+        sort_text_address(out, value_of(made, FIELD_CC));
+        break;
+    case ROW_DISPLAY_FROM:
+        sort_text_display(out, value_of(made, FIELD_FROM));
+        break;
+    case ROW_DISPLAY_TO:
+        sort_text_display(out, value_of(made, FIELD_TO));
+        break;
+    case ROW_THREAD_IDS:
+        append_ids(made, out);
+        break;
+    case ROW_COLUMNS:
+        break;
+    }
+}
+
+static bool make_texts(const struct made *made, struct message_row *row, struct arena *arena) {
+    struct buf text = {0};
+    struct str all;
+    size_t ends[ROW_COLUMNS];
+    for (int column = 0; column < ROW_COLUMNS; column++) {
+        append_column(made, (enum message_row_column)column, row, &text);
+        ends[column] = text.length;
+    }
+    bool good = text.length <= MESSAGE_ROW_OCTETS && arena_copy(arena, buf_str(&text), &all);
+    for (int column = 0; good && column < ROW_COLUMNS; column++)
+        row->texts[column] = str_slice(all, column > 0 ? ends[column - 1] : 0, ends[column]);
+    buf_free(&text);
+    return good;
+}
+
+bool message_row_make(struct message_row *row, struct str header, struct arena *arena) {
+    struct made made = {0};
+    struct message_row got = {.dated = false};
+    take_fields(&made, header);
+    struct sent_date sent = sent_date_of(made.fields[FIELD_DATE], 0, 0);
+    got.dated = sent.from_header;
+    got.sent = sent.seconds;
+    got.offset_minutes = (int16_t)sent.offset_minutes;
+    bool good = make_texts(&made, &got, arena);
+    if (sent.offset_minutes != got.offset_minutes) good = false;
+    for (size_t i = 0; i < ARRAY_LENGTH(made.searched); i++)
+        buf_free(&made.searched[i]);
+    if (good) *row = got;
+    return good;
+}
