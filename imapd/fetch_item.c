@@ -12,6 +12,7 @@
 #include "preview.h"
 #include "transfer_reader.h"
 
+#define BEGINNING 8192            /* octets in which most headers end */
 #define READ_MAX ((size_t)262144) /* octets of a file from which on it is mapped */
 
 /* ---- what a message is shown from */
@@ -25,6 +26,7 @@ void fetch_message_begin(struct fetch_message *message, struct imap_session *ses
 void fetch_message_end(struct fetch_message *message) {
     if (message->mapped) munmap((void *)(uintptr_t)message->bytes.data, message->bytes.length);
     buf_free(&message->record);
+    buf_free(&message->fields);
     MEMORY_FREE(message->parts);
     if (cache_is_heavy(message->session->store)) cache_flush(message->session->store);
 }
@@ -103,25 +105,62 @@ bool fetch_field_is_kept(struct str name) {
     return false;
 }
 
-/* The header of a message's bytes, with its empty line. */
-static struct str header_of(struct fetch_message *message) {
-    if (!fetch_message_structure(message)) return STR_EMPTY;
-    if (!message->parts) message->parts = imap_structure_parts(&message->structure);
-    if (!message->parts) return STR_EMPTY;
-    return str_slice(message->bytes, message->parts[0].header_offset, message->parts[0].header_offset + message->parts[0].header_length);
+/* The end of the first empty line; 0: there is none. The header ends there, or before. */
+static size_t empty_line_end(struct str text) {
+    size_t at = 0;
+    while (at < text.length) {
+        if (text.data[at] == '\n') return at + 1;
+        if (text.data[at] == '\r' && at + 1 < text.length && text.data[at + 1] == '\n') return at + 2;
+        const char *end = memchr(text.data + at, '\n', text.length - at);
+        if (!end) break;
+        at = (size_t)(end - text.data) + 1;
+    }
+    return 0;
+}
+
+/* Reads the beginning of the file: most headers end there, and small messages are read whole. */
+static bool read_beginning(struct fetch_message *message, struct str *header) {
+    enum store_result result;
+    struct failure failure = {0};
+    struct buf *bytes = &message->session->file;
+    int file = folder_message_file(message->session->folder, message->sequence, &result, &failure);
+    if (file < 0) return false;
+    buf_clear(bytes);
+    char *to = buf_reserve(bytes, BEGINNING);
+    ssize_t got = to ? read(file, to, BEGINNING) : -1;
+    close(file);
+    if (got < 0) return false;
+    buf_commit(bytes, (size_t)got);
+    size_t end = empty_line_end(buf_str(bytes));
+    if (got == BEGINNING && end == 0) return false;
+    if (got < BEGINNING) {
+        message->bytes = buf_str(bytes);
+        message->file_tried = true;
+    }
+    *header = str_slice(buf_str(bytes), 0, end > 0 ? end : (size_t)got);
+    return true;
+}
+
+/* The header, perhaps with more behind it. */
+static bool find_header(struct fetch_message *message, struct str *header) {
+    if (!message->file_tried && read_beginning(message, header)) return true;
+    if (!fetch_message_bytes(message)) return false;
+    *header = message->bytes;
+    return true;
 }
 
 bool fetch_message_fields(struct fetch_message *message, struct str *fields) {
     struct imap_session *session = message->session;
     const uint8_t *id = folder_id(session->folder);
-    struct buf text = buf_make(0);
-    if (cache_get(session->store, id, message->facts.uid, CACHE_HEADER, fields)) return true;
-    if (!fetch_message_bytes(message)) return false;
-    imap_section_append_fields(&text, header_of(message), kept_fields, ARRAY_LENGTH(kept_fields), false);
-    cache_put(session->store, id, message->facts.uid, CACHE_HEADER, buf_str(&text));
-    bool good = arena_copy(session->arena, buf_str(&text), fields);
-    buf_free(&text);
-    return good;
+    struct str header;
+    if (message->fields.length == 0) {
+        if (cache_get(session->store, id, message->facts.uid, CACHE_HEADER, fields)) return true;
+        if (!find_header(message, &header)) return false;
+        imap_section_append_fields(&message->fields, header, kept_fields, ARRAY_LENGTH(kept_fields), false);
+        cache_put(session->store, id, message->facts.uid, CACHE_HEADER, buf_str(&message->fields));
+    }
+    *fields = buf_str(&message->fields);
+    return true;
 }
 
 static bool find_parts(struct fetch_message *message) {

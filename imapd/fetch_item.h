@@ -13,7 +13,7 @@ struct fetch_message {
     bool file_tried, structure_tried;
     struct str bytes; /* the file: in session->file, or mapped */
     bool mapped;
-    struct buf record;
+    struct buf record, fields;
     struct imap_structure structure;
     bool has_structure;
     struct imap_part *parts;
@@ -29,7 +29,7 @@ void fetch_item_say(struct fetch_message *message, const struct imap_fetch_item 
 /* The file's bytes, the structure; false if the message is gone. */
 MUST_USE bool fetch_message_bytes(struct fetch_message *message);
 MUST_USE bool fetch_message_structure(struct fetch_message *message);
-/* The header fields that the cache keeps, as they stand in the file. */
+/* The header fields that the cache keeps, as they stand in the file; until fetch_message_end or the cache's flush. */
 MUST_USE bool fetch_message_fields(struct fetch_message *message, struct str *fields);
 /* Whether EMAILID is this. */
 bool fetch_email_id_is(struct fetch_message *message, struct str id);

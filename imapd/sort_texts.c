@@ -67,6 +67,15 @@ static struct str text_of(struct sorting *s, uint32_t sequence) {
     return str_slice(str_slice(s->copied, from, to), 0, SORT_KEY_TEXT_MAX);
 }
 
+/* Compares where the text lies: one text of its block is wanted, not all. */
+static int compare_with(struct sorting *s, uint32_t sequence, struct str text) {
+    struct message_rows_texts texts;
+    uint32_t place;
+    if (!rows_find(s->reader, folder_uid(s->session->folder, sequence), &place) || !message_rows_texts(&s->reader->rows, s->column, &texts))
+        return str_compare(text_of_message(s, sequence), text);
+    return str_compare(str_slice(message_rows_text(&texts, place), 0, SORT_KEY_TEXT_MAX), text);
+}
+
 /* ---- ranks from the cache */
 
 static unsigned kind_of(const struct sorting *s) {
@@ -120,7 +129,7 @@ static uint64_t key_among(struct sorting *s, const uint32_t *ranked, struct str 
     size_t low = 0, high = s->ranked_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int compared = str_compare(text_of(s, s->sequences[ranked[middle]]), text);
+        int compared = compare_with(s, s->sequences[ranked[middle]], text);
         if (compared == 0) return s->keys[ranked[middle]];
         if (compared < 0)
             low = middle + 1;
