@@ -404,6 +404,21 @@ static bool match(struct search_run *run, struct ready_key *ready, uint32_t sequ
 
 /* ---- running */
 
+/* ALL, alone or with itself. */
+static bool is_all(const struct ready_key *ready) {
+    bool all = ready->key->kind == KEY_ALL || ready->key->kind == KEY_AND;
+    for (const struct ready_key *child = ready->first; all && child; child = child->next)
+        all = is_all(child);
+    return all;
+}
+
+static void take_all(const struct folder *folder, struct search_result *result) {
+    result->count = folder_count(folder);
+    result->sequences = memory_allocate((size_t)result->count + 1, sizeof *result->sequences);
+    for (uint32_t sequence = 1; sequence <= result->count; sequence++)
+        result->sequences[sequence - 1] = sequence;
+}
+
 static void match_all(struct search_run *run, struct ready_key *ready, struct search_result *result) {
     struct folder *folder = run->session->folder;
     uint32_t count = folder_count(folder);
@@ -435,7 +450,10 @@ bool imap_search_run(struct imap_session *session, const struct imap_search *sea
     }
     struct ready_key *ready = make_ready(session, search->key, converter, bad);
     rows_begin(&run.rows, session);
-    if (ready) match_all(&run, ready, result);
+    if (ready && !search->has_modseq && is_all(ready))
+        take_all(session->folder, result);
+    else if (ready)
+        match_all(&run, ready, result);
     rows_end(&run.rows);
     free_ready(ready);
     charset_close(&converter);

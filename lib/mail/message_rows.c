@@ -131,16 +131,17 @@ bool message_rows_open(struct message_rows *rows, struct str bytes, uint32_t uid
         rows->columns[column].length = head.columns[column].length;
         rows->columns[column].sum = head.columns[column].sum;
     }
+    for (uint32_t i = 0, place = 0; i < MESSAGE_ROWS_MAX; i++) {
+        rows->places[i] = (uint8_t)place;
+        place += get_bit(rows->present, i);
+    }
     return true;
 }
 
 bool message_rows_has(const struct message_rows *rows, uint32_t uid, uint32_t *place) {
     uint32_t at = uid % MESSAGE_ROWS_MAX;
     if (!get_bit(rows->present, at)) return false;
-    uint32_t before = (uint32_t)__builtin_popcountll(rows->present[at / 64] & ((UINT64_C(1) << (at % 64)) - 1));
-    for (uint32_t i = 0; i < at / 64; i++)
-        before += (uint32_t)__builtin_popcountll(rows->present[i]);
-    *place = before;
+    *place = rows->places[at];
     return true;
 }
 

@@ -69,7 +69,8 @@ void message_rows_write(struct buf *out, const struct message_rows_draft *draft)
 struct message_rows {
     struct str bytes;
     uint64_t present[MESSAGE_ROWS_MAX / 64], refused[MESSAGE_ROWS_MAX / 64];
-    uint32_t count; /* of rows that are present */
+    uint8_t places[MESSAGE_ROWS_MAX]; /* by the UID's last octet, of those that are present */
+    uint32_t count;
     struct {
         uint32_t offset, length, sum;
         signed char state; /* 0: not looked at yet, 1: whole, -1: damaged */

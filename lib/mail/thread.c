@@ -6,6 +6,7 @@
 #include "thread.h"
 #include "hash.h"
 #include "memory.h"
+#include "sort_order.h"
 #include "thread_tree.h"
 
 struct node {
@@ -49,32 +50,51 @@ struct dated {
     uint32_t node;
 };
 
-static int compare_dated(const void *a, const void *b) {
-    const struct dated *x = a, *y = b;
-    if (x->date != y->date) return x->date < y->date ? -1 : 1;
-    return x->node < y->node ? -1 : x->node > y->node;
-}
-
 static int64_t date_of(const struct threads *t, uint32_t node) {
     return message_of(t, node)->sent;
 }
 
+static bool comes_before(const struct dated *x, const struct dated *y) {
+    return x->date != y->date ? x->date < y->date : x->node < y->node;
+}
+
+/* By date, and what has the same date by its node. */
 static void sort_dated(struct dated *dated, size_t count) {
     size_t i = 1;
-    while (i < count && compare_dated(&dated[i - 1], &dated[i]) < 0)
-        i++;
-    if (i < count) qsort(dated, count, sizeof *dated, compare_dated);
+    bool nodes_rise = true;
+    for (; i < count && comes_before(&dated[i - 1], &dated[i]); i++)
+        nodes_rise = nodes_rise && dated[i - 1].node < dated[i].node;
+    if (i >= count) return;
+    for (; nodes_rise && i < count; i++)
+        nodes_rise = dated[i - 1].node < dated[i].node;
+    uint32_t *order = memory_allocate(count, sizeof *order);
+    uint64_t *keys = memory_allocate(count, sizeof *keys);
+    struct dated *sorted = memory_allocate(count, sizeof *sorted);
+    sort_order_begin(order, count);
+    for (size_t k = 0; k < count; k++)
+        keys[k] = dated[k].node;
+    if (!nodes_rise) sort_order_by_numbers(order, count, keys, false);
+    for (size_t k = 0; k < count; k++)
+        keys[k] = sort_order_key(dated[k].date);
+    sort_order_by_numbers(order, count, keys, false);
+    for (size_t k = 0; k < count; k++)
+        sorted[k] = dated[order[k]];
+    memcpy(dated, sorted, count * sizeof *sorted);
+    MEMORY_FREE(order);
+    MEMORY_FREE(keys);
+    MEMORY_FREE(sorted);
 }
 
 static void sort_messages(struct threads *t) {
-    struct dated *dated = memory_allocate(t->count, sizeof *dated);
-    for (size_t i = 0; i < t->count; i++)
-        dated[i] = (struct dated){date_of(t, (uint32_t)i + 1), (uint32_t)i + 1};
-    sort_dated(dated, t->count);
+    uint64_t *keys = memory_allocate(t->count, sizeof *keys);
     t->order = memory_allocate(t->count, sizeof *t->order);
+    sort_order_begin(t->order, t->count);
     for (size_t i = 0; i < t->count; i++)
-        t->order[i] = dated[i].node;
-    MEMORY_FREE(dated);
+        keys[i] = sort_order_key(date_of(t, (uint32_t)i + 1));
+    sort_order_by_numbers(t->order, t->count, keys, false);
+    for (size_t i = 0; i < t->count; i++)
+        t->order[i]++;
+    MEMORY_FREE(keys);
 }
 
 /* ---- message IDs to nodes: open addressing, under a factor that nobody knows */
