@@ -15,8 +15,8 @@ struct rows_head {
     struct {
         uint32_t offset, length, sum;
     } columns[ROW_COLUMNS + 1];
-    uint32_t unused;
 };
+_Static_assert(sizeof(struct rows_head) == 24 + MESSAGE_ROWS_MAX / 4 + (ROW_COLUMNS + 1) * 12, "a head without gaps");
 
 static uint32_t head_sum(const struct rows_head *head) {
     const size_t skipped = offsetof(struct rows_head, version);

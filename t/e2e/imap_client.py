@@ -88,16 +88,17 @@ class Client:
 
 
 class Stand:
-    """imap_stand on a Maildir of its own."""
+    """imap_stand on a Maildir of its own, or one that is there; cache_octets: what the cache may take."""
 
-    def __init__(self, quota=None):
+    def __init__(self, quota=None, mail=None, cache=None, cache_octets=None):
         program = t.BUILD / "t" / "e2e" / "imap_stand"
         if not os.access(program, os.X_OK):
             t.skip_all("not built: imap_stand")
         self.top = tempfile.mkdtemp(prefix="tern-imap-")
-        self.mail = os.path.join(self.top, "Maildir")
+        self.mail = mail or os.path.join(self.top, "Maildir")
+        self.cache = cache or os.path.join(self.top, "cache")
         self.errors = open(os.path.join(self.top, "errors"), "w+b")
-        words = [str(program), self.mail, os.path.join(self.top, "cache")] + ([str(quota)] if quota else [])
+        words = [str(program), self.mail, self.cache, str(quota or 0), str(cache_octets or 0)]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=self.errors)
         self.port = int(self.process.stdout.readline())
 

@@ -1,7 +1,7 @@
 /* imap_stand: the IMAP session alone, without front and login: each connection to the port that it prints is greeted
  * with PREAUTH and served by a process of its own. For tests of commands, and for measuring them.
  *
- *   imap_stand MAILDIR CACHE [QUOTA_OCTETS] */
+ *   imap_stand MAILDIR CACHE [QUOTA_OCTETS [CACHE_OCTETS]] */
 #include "imap.h"
 
 #include <arpa/inet.h>
@@ -35,13 +35,14 @@ static void serve(int connection, const struct store_options *options) {
 int main(int count, char **arguments) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t length = sizeof address;
-    uint64_t quota = 0;
-    if (count < 3 || (count > 3 && !str_to_u64(str_from(arguments[3]), UINT64_MAX, &quota))) {
-        fprintf(stderr, "usage: imap_stand MAILDIR CACHE [QUOTA_OCTETS]\n");
+    uint64_t quota = 0, cache = 0;
+    if (count < 3 || (count > 3 && !str_to_u64(str_from(arguments[3]), UINT64_MAX, &quota)) ||
+        (count > 4 && !str_to_u64(str_from(arguments[4]), UINT64_MAX, &cache))) {
+        fprintf(stderr, "usage: imap_stand MAILDIR CACHE [QUOTA_OCTETS [CACHE_OCTETS]]\n");
         return 64;
     }
     struct store_options options = {.root = str_from(arguments[1]), .cache = str_from(arguments[2]), .boot = STR("stand"), .host = STR("stand.test"),
-                                    .auto_folders = STR("Drafts:\\Drafts Sent:\\Sent Trash:\\Trash"), .quota_storage = quota, .create = true};
+                                    .auto_folders = STR("Drafts:\\Drafts Sent:\\Sent Trash:\\Trash"), .quota_storage = quota, .cache_limit = cache, .create = true};
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     signal(SIGCHLD, SIG_IGN);
     if (listener < 0 || bind(listener, (struct sockaddr *)&address, length) < 0 || listen(listener, 128) < 0 ||
