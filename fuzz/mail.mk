@@ -99,3 +99,7 @@ FUZZ_TARGETS += fuzz/fuzz_preview
 fuzz_fuzz_preview_SOURCES = fuzz/fuzz_preview.c fuzz/replay_main.c
 fuzz_fuzz_preview_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
 fuzz_fuzz_preview_LDADD = $(MAIL_LINK)
+FUZZ_TARGETS += fuzz/fuzz_message_rows
+fuzz_fuzz_message_rows_SOURCES = fuzz/fuzz_message_rows.c fuzz/replay_main.c
+fuzz_fuzz_message_rows_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE)
+fuzz_fuzz_message_rows_LDADD = $(MAIL_LINK)

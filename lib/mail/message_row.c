@@ -146,10 +146,10 @@ static bool make_texts(const struct made *made, struct message_row *row, struct 
     return good;
 }
 
-bool message_row_make(struct message_row *row, struct str header, struct arena *arena) {
+bool message_row_make(struct message_row *row, struct str fields, struct arena *arena) {
     struct made made = {0};
     struct message_row got = {.dated = false};
-    take_fields(&made, header);
+    take_fields(&made, fields);
     struct sent_date sent = sent_date_of(made.fields[FIELD_DATE], 0, 0);
     got.dated = sent.from_header;
     got.sent = sent.seconds;

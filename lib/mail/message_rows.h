@@ -47,9 +47,9 @@ struct message_row {
     struct str texts[ROW_COLUMNS];
 };
 
-/* Works a row out of a header, or of those of its fields that fetch_field_is_kept. Its texts
- * are in arena. False: they are too long, or the arena is full. */
-MUST_USE bool message_row_make(struct message_row *row, struct str header, struct arena *arena);
+/* Works a row out of header fields; there is no body behind them. Its texts are in arena. False: they are too long, or
+ * the arena is full. */
+MUST_USE bool message_row_make(struct message_row *row, struct str fields, struct arena *arena);
 /* What a field's value is searched in: folded, and ended by NUL. */
 void message_row_append_searched(struct buf *out, struct str value);
 /* The column that answers a search of the field of that name; ROW_COLUMNS: none. */
