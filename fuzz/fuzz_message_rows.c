@@ -1,6 +1,7 @@
-/* Fuzz target: a block of rows or ranks of any octets is read within its bounds, its sums right or not; what is made of a
+/* Fuzz target: a block of rows or ranks, or a piece of an answer, of any octets is read within its bounds, its sums right or not; what is made of a
  * header comes back from a block as it was. The first octet says which. */
 #include "hash.h"
+#include "kept_answer.h"
 #include "message_ranks.h"
 #include "message_rows.h"
 
@@ -55,6 +56,24 @@ static void read_ranks(struct str bytes) {
         (void)message_ranks_has(&ranks, uid, &rank);
 }
 
+static void read_answer(struct str bytes) {
+    struct buf copy = {0};
+    struct kept_answer answer;
+    struct str part;
+    buf_append(&copy, bytes);
+    if (copy.length >= 40) {
+        uint32_t sum = crc32c(0, copy.data + 8, copy.length - 8);
+        memcpy(copy.data + 4, &sum, 4);
+    }
+    if (kept_answer_open(&answer, buf_str(&copy), 1)) {
+        for (size_t i = 0; i < answer.ranges.length / sizeof(struct kept_range); i++)
+            (void)kept_answer_range(&answer, i);
+        check(answer.key.length + answer.ranges.length + answer.part.length <= copy.length);
+        check(!kept_answer_part(&answer, buf_str(&copy), 1, &part));
+    }
+    buf_free(&copy);
+}
+
 static void make_rows(struct str header) {
     struct arena *arena = arena_create(0);
     struct message_row row, got;
@@ -80,6 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct str rest = str_make((const char *)data + 1, size - 1);
     if (data[0] == 'h') make_rows(rest);
     if (data[0] == 'r') read_ranks(rest);
+    if (data[0] == 'a') read_answer(rest);
     if (data[0] == 'b') read_rows(rest, false);
     if (data[0] == 'm') read_rows(rest, true);
     return 0;

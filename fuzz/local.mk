@@ -44,7 +44,7 @@ PARSERS = lib/base/str.c \
 	lib/mail/casemap.c \
 	lib/mail/base_subject.c \
 	lib/mail/thread.c lib/mail/thread_id.c lib/mail/thread_tree.c \
-	lib/mail/sort_key.c lib/mail/message_rows.c lib/mail/message_row.c lib/mail/message_ranks.c \
+	lib/mail/sort_key.c lib/mail/message_rows.c lib/mail/message_row.c lib/mail/message_ranks.c lib/mail/kept_answer.c lib/mail/sort_order.c \
 	lib/mail/preview.c \
 	lib/mail/preview_html.c \
 	lib/mail/sts_policy.c \

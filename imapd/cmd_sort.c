@@ -1,5 +1,7 @@
 /* SORT (RFC 5256, 5957; ESORT: RFC 5267). */
+#include "answers.h"
 #include "commands.h"
+#include "hash.h"
 #include "search.h"
 #include "sort_order.h"
 #include "sort_texts.h"
@@ -82,8 +84,9 @@ static void make_keys(struct criterion *criterion, enum imap_sort_key kind) {
 
 /* ---- SORT */
 
-/* Puts the found ones in order: by the last criterion, then by the one before, which leaves what is equal as it is. */
-static void sort(struct imap_session *session, const struct imap_search *search, struct search_result *result) {
+/* Puts the found ones in order: by the last criterion, then by the one before, which leaves what is equal as it is. False:
+ * not all headers could be read. */
+static bool sort(struct imap_session *session, const struct imap_search *search, struct search_result *result) {
     struct rows_reader reader;
     struct criterion criterion = {.session = session, .reader = &reader, .found = result};
     uint32_t *order = memory_allocate(result->count + 1, sizeof *order);
@@ -102,6 +105,7 @@ static void sort(struct imap_session *session, const struct imap_search *search,
     result->sequences = sorted;
     MEMORY_FREE(criterion.keys);
     MEMORY_FREE(order);
+    return !reader.unread;
 }
 
 static uint32_t number_of(const struct imap_session *session, uint32_t sequence) {
@@ -123,6 +127,51 @@ static void say_partial(struct imap_session *session, const struct imap_search *
     else
         imap_say(session, "NIL");
     imap_say(session, ")");
+}
+
+/* What the answer depends on beside the messages; empty: on more than can be said. Sizes are counted when they are asked
+ * for, which may fail. */
+static void append_key(const struct imap_session *session, const struct imap_search *search, struct buf *key) {
+    buf_append_char(key, 'S');
+    buf_append_char(key, session->uid_command ? 'u' : 's');
+    for (size_t i = 0; i < search->sort_count; i++) {
+        buf_append_char(key, search->sort[i].reverse ? '-' : '+');
+        buf_append_char(key, (char)('a' + search->sort[i].key));
+        if (search->sort[i].key == SORT_SIZE) {
+            buf_clear(key);
+            return;
+        }
+    }
+}
+
+/* One criterion has a place of its own, several share the rest; THREAD has the first eight. */
+static unsigned slot_of(const struct imap_session *session, const struct imap_search *search, struct str key) {
+    unsigned criterion = (unsigned)search->sort[0].key * 4 + search->sort[0].reverse * 2U + session->uid_command;
+    return search->sort_count == 1 ? 8 + criterion : 48 + crc32c(0, key.data, key.length) % 16;
+}
+
+static void append_plain(const struct imap_session *session, const struct search_result *result, struct buf *answer) {
+    buf_append(answer, STR("* SORT"));
+    for (size_t i = 0; i < result->count; i++) {
+        buf_append_char(answer, ' ');
+        buf_append_u64(answer, number_of(session, result->sequences[i]));
+    }
+    buf_append(answer, STR("\r\n"));
+}
+
+/* SORT of all, without more: from the cache if it is there. */
+static void sort_all(struct imap_session *session, const struct imap_search *search, struct search_result *result) {
+    struct buf key = buf_make(0), answer = buf_make(0);
+    append_key(session, search, &key);
+    unsigned slot = slot_of(session, search, buf_str(&key));
+    if (key.length == 0 || !answers_say(session, slot, buf_str(&key))) {
+        bool known = sort(session, search, result);
+        append_plain(session, result, &answer);
+        if (known && key.length > 0) answers_keep(session, slot, buf_str(&key), buf_str(&answer));
+        imap_say_bytes(session, buf_str(&answer));
+    }
+    buf_free(&key);
+    buf_free(&answer);
 }
 
 static void say_sorted(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
@@ -161,9 +210,13 @@ IMAP_COMMAND(cmd_sort) {
         if (search.returns & RETURN_SAVE) uid_set_clear(&session->saved);
         return bad;
     }
-    sort(session, &search, &result);
-    imap_search_save(session, &search, &result);
-    if (search.returns != RETURN_SAVE) say_sorted(session, &search, &result);
+    if (result.all && !search.extended) {
+        sort_all(session, &search, &result);
+    } else {
+        (void)sort(session, &search, &result);
+        imap_search_save(session, &search, &result);
+        if (search.returns != RETURN_SAVE) say_sorted(session, &search, &result);
+    }
     cache_flush(session->store);
     MEMORY_FREE(result.sequences);
     return imap_ok("Done");

@@ -1,4 +1,5 @@
 /* THREAD (RFC 5256). */
+#include "answers.h"
 #include "base_subject.h"
 #include "casemap.h"
 #include "commands.h"
@@ -96,10 +97,7 @@ static bool take_message(struct gathering *g, uint32_t sequence, struct thread_m
     struct str fields;
     bool good = true;
     fetch_message_begin(&message, g->session, sequence);
-    if (fetch_message_fields(&message, &fields))
-        rows_learn(&g->reader, message.facts.uid, fields);
-    else
-        fields = STR_EMPTY;
+    rows_read_fields(&g->reader, &message, &fields);
     *row = (struct thread_message){.number = number_of(g->session, sequence), .sent = search_sent(fields, &message.facts), .subject = STR_EMPTY};
     if (g->algorithm != THREAD_ORDEREDSUBJECT) good = keep_ids(g, fields, row);
     if (g->algorithm != THREAD_REFS) good = good && keep_subject(g, fields, row);
@@ -109,7 +107,9 @@ static bool take_message(struct gathering *g, uint32_t sequence, struct thread_m
 
 /* ---- the command */
 
-static bool thread(struct imap_session *session, enum thread_algorithm algorithm, const struct search_result *result, struct buf *answer) {
+/* *unread: not all headers could be read. */
+static bool thread(struct imap_session *session, enum thread_algorithm algorithm, const struct search_result *result, struct buf *answer,
+                   bool *unread) {
     struct gathering g = {.session = session, .algorithm = algorithm, .arena = arena_create(0)};
     struct thread_message *rows = memory_allocate(result->count + 1, sizeof *rows);
     bool good = true;
@@ -117,11 +117,28 @@ static bool thread(struct imap_session *session, enum thread_algorithm algorithm
     for (size_t i = 0; good && i < result->count; i++)
         good = take_row(&g, result->sequences[i], &rows[i]) || take_message(&g, result->sequences[i], &rows[i]);
     rows_end(&g.reader);
+    *unread = g.reader.unread;
     good = good && thread_append(answer, algorithm, rows, result->count);
     cache_flush(session->store);
     buf_free(&g.text);
     arena_destroy(&g.arena);
     MEMORY_FREE(rows);
+    return good;
+}
+
+static bool say_threads(struct imap_session *session, enum thread_algorithm algorithm, const struct search_result *result) {
+    const char asked[] = {'T', session->uid_command ? 'u' : 's', (char)('0' + algorithm)};
+    struct str key = str_make(asked, sizeof asked);
+    unsigned slot = (unsigned)algorithm * 2 + session->uid_command;
+    struct buf answer = buf_make(0);
+    bool unread;
+    if (result->all && answers_say(session, slot, key)) return true;
+    buf_append(&answer, result->count > 0 ? STR("* THREAD ") : STR("* THREAD"));
+    bool good = thread(session, algorithm, result, &answer, &unread);
+    buf_append(&answer, STR("\r\n"));
+    if (good && result->all && !unread) answers_keep(session, slot, key, buf_str(&answer));
+    if (good) imap_say_bytes(session, buf_str(&answer));
+    buf_free(&answer);
     return good;
 }
 
@@ -141,14 +158,7 @@ IMAP_COMMAND(cmd_thread) {
     if (which == ARRAY_LENGTH(names)) return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("Unknown thread algorithm")};
     if (search.has_modseq) imap_use_condstore(session);
     if (!imap_search_run(session, &search, &result, &bad)) return bad;
-    struct buf answer = buf_make(0);
-    bool good = thread(session, names[which].algorithm, &result, &answer);
-    if (good) {
-        imap_say(session, "* THREAD%s", answer.length ? " " : "");
-        imap_say_bytes(session, buf_str(&answer));
-        imap_say(session, "\r\n");
-    }
-    buf_free(&answer);
+    bool good = say_threads(session, names[which].algorithm, &result);
     MEMORY_FREE(result.sequences);
     return good ? imap_ok("Done") : imap_no("LIMIT", "Too many messages");
 }

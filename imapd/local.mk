@@ -7,7 +7,7 @@ imapd_libimap_a_SOURCES = imapd/imap.h imapd/commands.c imapd/commands.h imapd/s
 	imapd/cmd_copy.c imapd/imap_idle.c imapd/imap_idle.h imapd/cmd_quota.c imapd/cmd_compress.c imapd/compress.c imapd/compress.h \
 	imapd/cmd_fetch.c imapd/fetch_item.c imapd/fetch_item.h \
 	imapd/search.c imapd/search.h imapd/cmd_search.c imapd/cmd_sort.c imapd/cmd_thread.c \
-	imapd/rows.c imapd/rows.h imapd/sort_texts.c imapd/sort_texts.h
+	imapd/answers.c imapd/answers.h imapd/rows.c imapd/rows.h imapd/sort_texts.c imapd/sort_texts.h
 
 tern_PROGRAMS += imapd/imapd
 imapd_imapd_SOURCES = imapd/front.c

@@ -120,6 +120,15 @@ void rows_learn(struct rows_reader *reader, uint32_t uid, struct str fields) {
     learned->count++;
 }
 
+void rows_read_fields(struct rows_reader *reader, struct fetch_message *message, struct str *fields) {
+    if (fetch_message_fields(message, fields)) {
+        rows_learn(reader, message->facts.uid, *fields);
+        return;
+    }
+    reader->unread = true;
+    *fields = STR_EMPTY;
+}
+
 void rows_end(struct rows_reader *reader) {
     if (!reader->learned) return;
     write_learned(reader);

@@ -18,6 +18,7 @@ struct rows_reader {
     uint64_t serial;          /* counts blocks that were looked at; 0: none yet */
     struct message_rows rows; /* the block at hand */
     unsigned misses;
+    bool unread; /* a header could not be read: nothing that was made of it is to be kept */
     struct rows_learned *learned; /* NULL: nothing yet */
 };
 
@@ -27,6 +28,8 @@ void rows_begin(struct rows_reader *reader, struct imap_session *session);
 bool rows_find(struct rows_reader *reader, uint32_t uid, uint32_t *place);
 /* The fields (fetch_message_fields) of a message for which there was no row, or a damaged one. */
 void rows_learn(struct rows_reader *reader, uint32_t uid, struct str fields);
+/* The fields of a message for which there was no row: learned, or empty. */
+void rows_read_fields(struct rows_reader *reader, struct fetch_message *message, struct str *fields);
 /* Remembers in the cache what was learned; the caller flushes. */
 void rows_end(struct rows_reader *reader);
 

@@ -51,10 +51,7 @@ int64_t search_sent_date(struct imap_session *session, struct rows_reader *reade
     struct fetch_message message;
     struct str fields;
     fetch_message_begin(&message, session, sequence);
-    if (fetch_message_fields(&message, &fields))
-        rows_learn(reader, message.facts.uid, fields);
-    else
-        fields = STR_EMPTY;
+    rows_read_fields(reader, &message, &fields);
     int64_t sent = search_sent(fields, &message.facts);
     fetch_message_end(&message);
     return sent;
@@ -413,6 +410,7 @@ static bool is_all(const struct ready_key *ready) {
 }
 
 static void take_all(const struct folder *folder, struct search_result *result) {
+    result->all = true;
     result->count = folder_count(folder);
     result->sequences = memory_allocate((size_t)result->count + 1, sizeof *result->sequences);
     for (uint32_t sequence = 1; sequence <= result->count; sequence++)

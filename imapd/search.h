@@ -10,6 +10,7 @@ struct search_result {
     uint32_t *sequences;
     size_t count;
     uint64_t highest_modseq; /* of those found */
+    bool all;                /* the key was ALL: whatever else changes, the same are found as long as the folder has them */
 };
 MUST_USE bool imap_search_run(struct imap_session *session, const struct imap_search *search, struct search_result *result,
                               struct imap_outcome *bad);

@@ -43,10 +43,8 @@ static struct str text_of_message(struct sorting *s, uint32_t sequence) {
     struct str fields, copy = STR_EMPTY;
     struct buf text = buf_make(0);
     fetch_message_begin(&message, s->session, sequence);
-    if (fetch_message_fields(&message, &fields)) {
-        text_of_fields(&text, fields, s->column);
-        rows_learn(s->reader, message.facts.uid, fields);
-    }
+    rows_read_fields(s->reader, &message, &fields);
+    text_of_fields(&text, fields, s->column);
     (void)!arena_copy(s->texts, str_slice(buf_str(&text), 0, SORT_KEY_TEXT_MAX), &copy);
     fetch_message_end(&message);
     buf_free(&text);
@@ -189,7 +187,7 @@ static void rank_all(struct sorting *s) {
         texts[i] = text_of(s, s->sequences[i]);
     sort_order_rank_texts(texts, s->count, s->keys);
     MEMORY_FREE(texts);
-    if (s->count == folder_count(s->session->folder) && s->count >= RANKED_LEAST) keep_ranks(s);
+    if (s->count == folder_count(s->session->folder) && s->count >= RANKED_LEAST && !s->reader->unread) keep_ranks(s);
 }
 
 void sort_texts_keys(struct rows_reader *reader, enum message_row_column column, const uint32_t *sequences, size_t count, uint64_t *keys) {

@@ -50,3 +50,4 @@ lib_mail_libmail_a_SOURCES += lib/mail/message_search.c lib/mail/message_search.
 lib_mail_libmail_a_SOURCES += lib/mail/message_rows.c lib/mail/message_row.c lib/mail/message_rows.h
 lib_mail_libmail_a_SOURCES += lib/mail/sort_order.c lib/mail/sort_order.h
 lib_mail_libmail_a_SOURCES += lib/mail/message_ranks.c lib/mail/message_ranks.h
+lib_mail_libmail_a_SOURCES += lib/mail/kept_answer.c lib/mail/kept_answer.h

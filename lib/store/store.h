@@ -120,7 +120,8 @@ void cache_forget(struct store *store, const uint8_t folder_id[16], uint32_t uid
 /* Values of a folder's own, by kind and number: cache_block_kind and, for message_rows.h, what UIDs have in common. */
 enum cache_block_kind {
     CACHE_ROWS = 64,  /* message_rows.h */
-    CACHE_RANKS = 65, /* text_ranks.h; + enum message_row_column */
+    CACHE_RANKS = 65, /* message_ranks.h; + enum message_row_column */
+    CACHE_ANSWERS = 96, /* kept_answer.h */
 };
 bool cache_get_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t number, struct str *value);
 /* The first block of a kind from *number on, its number and its bytes. */

@@ -16,8 +16,8 @@ import threading
 import tern_test as t
 from imap_client import Client, Stand
 
-MESSAGES = 700
-ROWS, RANKS, HEAD = b"rows", b"rank", 24 + 2 * 32
+MESSAGES = 1250 # answers are kept from 1,000 on
+ROWS, RANKS, ANSWERS, HEAD = b"rows", b"rank", b"anwr", 24 + 2 * 32
 COLUMNS = 14
 
 SUBJECTS = [
@@ -112,16 +112,16 @@ def answers(stand, folder="INBOX", asked=None):
     return told
 
 
-def same(stand, name, folder="INBOX", share=0.25):
+def same(stand, name, folder="INBOX", share=0.12):
     """Twice with the cache, and once without; a share of all commands, another each time."""
     asked = [command for command in ASKED if random.random() < share]
     wanted = answers(PLAIN, folder, asked)
     for turn in ("at first", "again"):
         told = answers(stand, folder, asked)
         wrong = [command for command in asked if normal(told[command]) != normal(wanted[command])]
-        fine = folder != "INBOX" or all(answer[0].startswith(b"OK") for answer in wanted.values())
-        t.ok(not wrong and fine, f"{name}, {turn}: as without a cache",
-             "".join(f"{command!r}\n  {told[command]}\n  {wanted[command]}\n" for command in wrong)[:3000])
+        refused = [(command, answer[0]) for command, answer in wanted.items() if folder == "INBOX" and not answer[0].startswith(b"OK")]
+        t.ok(not wrong and not refused, f"{name}, {turn}: as without a cache",
+             "".join(f"{command!r}\n  {told[command]}\n  {wanted[command]}\n" for command in wrong)[:3000] + str(refused))
 
 
 def normal(answer):
@@ -197,16 +197,16 @@ def believed(stand):
 def damaged(stand, random_):
     answers(stand)
     whole = read_cache(stand)
-    for what in ("heads", "columns", "all columns", "ranks"):
+    for what in ("heads", "columns", "all columns", "ranks", "answers"):
         data = bytearray(whole)
         for at, columns in blocks(whole):
             if what == "heads":
                 data[at + random_.randrange(8, HEAD)] ^= 1 << random_.randrange(8)
-            for offset, length in columns if what != "heads" and what != "ranks" else ():
+            for offset, length in columns if "columns" in what else ():
                 if what == "all columns" or random_.random() < 0.3:
                     data[offset + random_.randrange(length)] ^= 1 << random_.randrange(8)
         at = -1
-        while what == "ranks" and (at := whole.find(RANKS, at + 1)) >= 0:
+        while what in ("ranks", "answers") and (at := whole.find(RANKS if what == "ranks" else ANSWERS, at + 1)) >= 0:
             data[at + random_.randrange(8, 72)] ^= 1 << random_.randrange(8)
         write_cache(stand, data)
         same(stand, f"damaged {what}")
@@ -304,13 +304,14 @@ def full_disk(mail):
         with Stand(mail=mail, cache=place + "/cache") as stand:
             same(stand, "a cache on a full disk")
     finally:
-        subprocess.run(["umount", place], check=False)
-        os.rmdir(place)
+        subprocess.run(["umount", "-l", place], check=False)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def made(stand):
     data = read_cache(stand)
-    t.ok(len(blocks(data)) >= MESSAGES // 256 and data.count(RANKS) > MESSAGES // 256, "rows and ranks were made", f"{len(blocks(data))} {data.count(RANKS)}")
+    counts = len(blocks(data)), data.count(RANKS), data.count(ANSWERS)
+    t.ok(counts[0] >= MESSAGES // 256 and counts[1] > MESSAGES // 256 and counts[2] > 10, "rows, ranks and answers were made", str(counts))
 
 
 seed = int(os.environ.get("TERN_SEED", "0")) or random.randrange(1, 1 << 30)

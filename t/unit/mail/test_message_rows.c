@@ -1,5 +1,6 @@
-/* Unit table of lib/mail/message_rows, message_row and message_ranks. */
+/* Unit table of lib/mail/message_rows, message_row, message_ranks and kept_answer. */
 #include "expect.h"
+#include "kept_answer.h"
 #include "message_ranks.h"
 #include "message_rows.h"
 
@@ -216,10 +217,48 @@ static void test_ranks(void **state) {
     buf_free(&bytes);
 }
 
+static void test_answer(void **state) {
+    (void)state;
+    static const struct kept_range ranges[] = {{1, 5}, {7, 7}, {9, UINT32_MAX}};
+    struct buf answer = {0}, pieces[3] = {{0}};
+    struct kept_answer kept = {.uid_validity = 3, .generation = 9, .key = STR("key")}, got;
+    struct str part;
+    while (answer.length < 2 * KEPT_ANSWER_PIECE + 10)
+        buf_append(&answer, STR("* THREAD (1)(2 3)"));
+    kept.part = buf_str(&answer);
+    kept.ranges = str_make((const char *)ranges, sizeof ranges);
+    kept.pieces = kept_answer_pieces(kept.part);
+    assert_int_equal(kept.pieces, 3);
+    for (uint32_t i = 0; i < 3; i++)
+        kept_answer_write(&pieces[i], &kept, i);
+    assert_false(kept_answer_open(&got, buf_str(&pieces[0]), 4));
+    assert_false(kept_answer_open(&got, buf_str(&pieces[1]), 3));
+    assert_true(kept_answer_open(&got, buf_str(&pieces[0]), 3));
+    assert_true(str_equal(got.key, STR("key")) && str_equal(got.ranges, kept.ranges));
+    assert_int_equal(kept_answer_range(&got, 2).first, 9);
+    assert_true(str_equal(got.part, str_slice(kept.part, 0, KEPT_ANSWER_PIECE)));
+    assert_false(kept_answer_part(&got, buf_str(&pieces[2]), 1, &part));
+    assert_true(kept_answer_part(&got, buf_str(&pieces[2]), 2, &part));
+    assert_true(str_equal(part, str_from_offset(kept.part, 2 * KEPT_ANSWER_PIECE)));
+    got.generation++;
+    assert_false(kept_answer_part(&got, buf_str(&pieces[2]), 2, &part));
+    for (size_t at = 0; at < 80; at++) {
+        pieces[0].data[at] ^= 4;
+        assert_false(kept_answer_open(&got, buf_str(&pieces[0]), 3));
+        pieces[0].data[at] ^= 4;
+        assert_false(kept_answer_open(&got, str_make(pieces[0].data, at), 3));
+    }
+    assert_int_equal(kept_answer_pieces(str_make(answer.data, KEPT_ANSWER_PIECE * KEPT_ANSWER_PIECES)), 0);
+    for (uint32_t i = 0; i < 3; i++)
+        buf_free(&pieces[i]);
+    buf_free(&answer);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_row),    cmocka_unit_test(test_bare_row), cmocka_unit_test(test_columns), cmocka_unit_test(test_block),
         cmocka_unit_test(test_search), cmocka_unit_test(test_damage),   cmocka_unit_test(test_full),    cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

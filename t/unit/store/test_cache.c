@@ -46,6 +46,37 @@ static void test_put_get(void **state) {
     assert_cached(UINT32_MAX, CACHE_STRUCTURE, "structure");
 }
 
+static void test_blocks(void **state) {
+    (void)state;
+    struct str value;
+    uint32_t number = 0;
+    cache_put_block(setup.store, box, CACHE_ROWS, 3, STR("three"));
+    cache_put_block(setup.store, box, CACHE_ROWS, 70000, STR("many"));
+    cache_put_block(setup.store, box, CACHE_RANKS, 1, STR("rank"));
+    cache_put_block(setup.store, other_box, CACHE_ROWS, 5, STR("five"));
+    put(3, CACHE_HEADER, "header");
+    cache_flush(setup.store);
+    uint64_t reading = cache_reading(setup.store);
+    assert_true(cache_get_block(setup.store, box, CACHE_ROWS, 3, &value));
+    assert_text(value, "three");
+    assert_false(cache_get_block(setup.store, box, CACHE_ROWS, 1, &value));
+    assert_false(cache_get_block(setup.store, box, CACHE_RANKS, 3, &value));
+    assert_true(cache_next_block(setup.store, box, CACHE_ROWS, &number, &value));
+    assert_int_equal(number++, 3);
+    assert_true(cache_next_block(setup.store, box, CACHE_ROWS, &number, &value));
+    assert_int_equal(number++, 70000);
+    assert_text(value, "many");
+    assert_false(cache_next_block(setup.store, box, CACHE_ROWS, &number, &value));
+    assert_int_equal(cache_reading(setup.store), reading);
+    cache_put_block(setup.store, box, CACHE_ROWS, 3, STR_EMPTY);
+    cache_put_block(setup.store, box, CACHE_ROWS, 4, STR_EMPTY);
+    cache_flush(setup.store);
+    assert_true(cache_reading(setup.store) != reading);
+    assert_false(cache_get_block(setup.store, box, CACHE_ROWS, 3, &value));
+    cache_end(setup.store);
+    assert_cached(3, CACHE_HEADER, "header");
+}
+
 static void test_heavy(void **state) {
     (void)state;
     struct str value;
@@ -171,7 +202,7 @@ static void test_damaged(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FOLDER_TEST(test_put_get),    FOLDER_TEST(test_heavy), FOLDER_TEST(test_two),
+        FOLDER_TEST(test_put_get),    FOLDER_TEST(test_heavy), FOLDER_TEST(test_two), FOLDER_TEST(test_blocks),
         FOLDER_TEST(test_other_boot), FOLDER_TEST(test_limit), FOLDER_TEST(test_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
