@@ -1,5 +1,5 @@
-/* Fuzz target: a block of rows or ranks, or a piece of an answer, of any octets is read within its bounds, its sums right or not; what is made of a
- * header comes back from a block as it was. The first octet says which. */
+/* Fuzz target: a block of rows or ranks, or a piece of an answer, of any octets is read within its bounds, its sums
+ * right or not; what is made of a header comes back from a block as it was. The first octet says which. */
 #include "hash.h"
 #include "kept_answer.h"
 #include "message_ranks.h"
@@ -86,7 +86,8 @@ static void make_rows(struct str header) {
         message_rows_write(&bytes, &draft);
         check(message_rows_open(&rows, buf_str(&bytes), 1, 0) && rows.count == 2);
         look_at_all(&rows);
-        check(message_rows_get(&rows, 1, &got) && got.sent == row.sent && got.reply == row.reply && got.dated == row.dated);
+        check(message_rows_get(&rows, 1, &got) && got.sent == row.sent && got.reply == row.reply &&
+              got.dated == row.dated);
         for (int column = 0; column < ROW_COLUMNS; column++)
             check(str_equal(got.texts[column], row.texts[column]));
     }

@@ -29,7 +29,8 @@ static bool has_same_messages(const struct folder *folder, const struct kept_ans
 }
 
 /* All pieces are looked at before any is said. */
-static bool find_parts(struct imap_session *session, uint32_t first, const struct kept_answer *answer, struct str parts[KEPT_ANSWER_PIECES]) {
+static bool find_parts(struct imap_session *session, uint32_t first, const struct kept_answer *answer,
+                       struct str parts[KEPT_ANSWER_PIECES]) {
     struct str bytes;
     parts[0] = answer->part;
     for (uint32_t i = 1; i < answer->pieces; i++)
@@ -42,7 +43,8 @@ bool answers_say(struct imap_session *session, unsigned slot, struct str key) {
     struct str bytes, parts[KEPT_ANSWER_PIECES];
     uint32_t first = first_block(slot);
     if (folder_count(session->folder) < MESSAGES_LEAST || !get_piece(session, first, &bytes)) return false;
-    if (!kept_answer_open(&answer, bytes, folder_uid_validity(session->folder)) || !str_equal(answer.key, key)) return false;
+    if (!kept_answer_open(&answer, bytes, folder_uid_validity(session->folder)) || !str_equal(answer.key, key))
+        return false;
     if (!has_same_messages(session->folder, &answer) || !find_parts(session, first, &answer, parts)) return false;
     for (uint32_t i = 0; i < answer.pieces; i++)
         imap_say_bytes(session, parts[i]);
@@ -78,7 +80,8 @@ void answers_keep(struct imap_session *session, unsigned slot, struct str key, s
         for (uint32_t piece = 0; piece < kept.pieces; piece++) {
             buf_clear(&bytes);
             kept_answer_write(&bytes, &kept, piece);
-            cache_put_block(session->store, folder_id(session->folder), CACHE_ANSWERS, first_block(slot) + piece, buf_str(&bytes));
+            cache_put_block(session->store, folder_id(session->folder), CACHE_ANSWERS, first_block(slot) + piece,
+                            buf_str(&bytes));
         }
         cache_flush(session->store);
     }

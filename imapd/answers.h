@@ -1,5 +1,5 @@
-/* answers: what SORT and THREAD said of all of a large folder, kept in the cache for the next time: a client that shows a
- * list asks again for each page of it. */
+/* answers: what SORT and THREAD said of all of a large folder, kept in the cache for the next time: a client that shows
+ * a list asks again for each page of it. */
 #ifndef TERN_IMAP_ANSWERS_H
 #define TERN_IMAP_ANSWERS_H
 

@@ -1,8 +1,9 @@
 /* See rows.h. */
 #include "rows.h"
 
-#define MISSES_FEW  64 /* messages without rows that a command may meet before it makes any */
-#define LEARNED_FEW 8  /* fewer new rows than these are not worth writing their block again, unless it is complete then */
+#define MISSES_FEW 64 /* messages without rows that a command may meet before it makes any */
+#define LEARNED_FEW                                                                                                    \
+    8 /* fewer new rows than these are not worth writing their block again, unless it is complete then */
 
 struct rows_learned {
     uint32_t block;
@@ -35,7 +36,8 @@ static void look(struct rows_reader *reader, uint32_t block) {
 
 bool rows_find(struct rows_reader *reader, uint32_t uid, uint32_t *place) {
     uint32_t block = uid >> MESSAGE_ROWS_BITS;
-    if (!reader->looked || block != reader->block || reader->reading != cache_reading(reader->session->store)) look(reader, block);
+    if (!reader->looked || block != reader->block || reader->reading != cache_reading(reader->session->store))
+        look(reader, block);
     return reader->has_rows && message_rows_has(&reader->rows, uid, place);
 }
 
@@ -88,7 +90,8 @@ static void write_learned(struct rows_reader *reader) {
     if (learned->count >= LEARNED_FEW || known >= messages_in(session->folder, learned->block)) {
         buf_clear(&learned->bytes);
         message_rows_write(&learned->bytes, &learned->draft);
-        cache_put_block(session->store, folder_id(session->folder), CACHE_ROWS, learned->block, buf_str(&learned->bytes));
+        cache_put_block(session->store, folder_id(session->folder), CACHE_ROWS, learned->block,
+                        buf_str(&learned->bytes));
     }
     learned->count = 0;
     memset(learned->known, 0, sizeof learned->known);
@@ -142,6 +145,8 @@ void rows_drop_dead(struct imap_session *session, unsigned kind) {
     const struct folder *folder = session->folder;
     struct str bytes;
     uint32_t last_block = folder_uid_next(folder) >> MESSAGE_ROWS_BITS; /* may yet get messages */
-    for (uint32_t block = 0; block < last_block && cache_next_block(session->store, folder_id(folder), kind, &block, &bytes); block++)
-        if (block < last_block && messages_in(folder, block) == 0) cache_put_block(session->store, folder_id(folder), kind, block, STR_EMPTY);
+    for (uint32_t block = 0;
+         block < last_block && cache_next_block(session->store, folder_id(folder), kind, &block, &bytes); block++)
+        if (block < last_block && messages_in(folder, block) == 0)
+            cache_put_block(session->store, folder_id(folder), kind, block, STR_EMPTY);
 }

@@ -18,7 +18,7 @@ struct rows_reader {
     uint64_t serial;          /* counts blocks that were looked at; 0: none yet */
     struct message_rows rows; /* the block at hand */
     unsigned misses;
-    bool unread; /* a header could not be read: nothing that was made of it is to be kept */
+    bool unread;                  /* a header could not be read: nothing that was made of it is to be kept */
     struct rows_learned *learned; /* NULL: nothing yet */
 };
 

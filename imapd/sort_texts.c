@@ -55,7 +55,8 @@ static struct str text_of_message(struct sorting *s, uint32_t sequence) {
 static struct str text_of(struct sorting *s, uint32_t sequence) {
     struct message_rows_texts texts;
     uint32_t place;
-    if (!rows_find(s->reader, folder_uid(s->session->folder, sequence), &place) || !message_rows_texts(&s->reader->rows, s->column, &texts))
+    if (!rows_find(s->reader, folder_uid(s->session->folder, sequence), &place) ||
+        !message_rows_texts(&s->reader->rows, s->column, &texts))
         return text_of_message(s, sequence);
     if (s->copied_serial != s->reader->serial) {
         if (!arena_copy(s->texts, texts.all, &s->copied)) return STR_EMPTY;
@@ -69,7 +70,8 @@ static struct str text_of(struct sorting *s, uint32_t sequence) {
 static int compare_with(struct sorting *s, uint32_t sequence, struct str text) {
     struct message_rows_texts texts;
     uint32_t place;
-    if (!rows_find(s->reader, folder_uid(s->session->folder, sequence), &place) || !message_rows_texts(&s->reader->rows, s->column, &texts))
+    if (!rows_find(s->reader, folder_uid(s->session->folder, sequence), &place) ||
+        !message_rows_texts(&s->reader->rows, s->column, &texts))
         return str_compare(text_of_message(s, sequence), text);
     return str_compare(str_slice(message_rows_text(&texts, place), 0, SORT_KEY_TEXT_MAX), text);
 }
@@ -121,8 +123,8 @@ static uint32_t *list_ranked(const struct sorting *s) {
     return list;
 }
 
-/* The key of one that has no rank: that of the ranked ones with the same text, or what is between two of them; in the low
- * half its own rank among those without. */
+/* The key of one that has no rank: that of the ranked ones with the same text, or what is between two of them; in the
+ * low half its own rank among those without. */
 static uint64_t key_among(struct sorting *s, const uint32_t *ranked, struct str text, uint64_t own) {
     size_t low = 0, high = s->ranked_count;
     while (low < high) {
@@ -190,8 +192,14 @@ static void rank_all(struct sorting *s) {
     if (s->count == folder_count(s->session->folder) && s->count >= RANKED_LEAST && !s->reader->unread) keep_ranks(s);
 }
 
-void sort_texts_keys(struct rows_reader *reader, enum message_row_column column, const uint32_t *sequences, size_t count, uint64_t *keys) {
-    struct sorting s = {.reader = reader, .session = reader->session, .column = column, .sequences = sequences, .count = count, .keys = keys};
+void sort_texts_keys(struct rows_reader *reader, enum message_row_column column, const uint32_t *sequences,
+                     size_t count, uint64_t *keys) {
+    struct sorting s = {.reader = reader,
+                        .session = reader->session,
+                        .column = column,
+                        .sequences = sequences,
+                        .count = count,
+                        .keys = keys};
     s.ranked = memory_allocate(count + 1, sizeof *s.ranked);
     s.texts = arena_create(0);
     if (folder_count(s.session->folder) >= RANKED_LEAST) take_ranks(&s);

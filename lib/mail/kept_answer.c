@@ -20,8 +20,12 @@ uint32_t kept_answer_pieces(struct str answer) {
 }
 
 void kept_answer_write(struct buf *out, const struct kept_answer *answer, uint32_t piece) {
-    struct piece_head head = {.magic = PIECE_MAGIC, .version = MESSAGE_ROWS_VERSION, .uid_validity = answer->uid_validity,
-                              .generation = answer->generation, .piece = piece, .pieces = answer->pieces};
+    struct piece_head head = {.magic = PIECE_MAGIC,
+                              .version = MESSAGE_ROWS_VERSION,
+                              .uid_validity = answer->uid_validity,
+                              .generation = answer->generation,
+                              .piece = piece,
+                              .pieces = answer->pieces};
     size_t begin = out->length;
     if (piece == 0) {
         head.key_length = (uint32_t)answer->key.length;
@@ -37,10 +41,12 @@ void kept_answer_write(struct buf *out, const struct kept_answer *answer, uint32
     memcpy(out->data + begin, &head, sizeof head);
 }
 
-static bool open_piece(struct piece_head *head, struct str *rest, struct str bytes, uint32_t uid_validity, uint32_t piece) {
+static bool open_piece(struct piece_head *head, struct str *rest, struct str bytes, uint32_t uid_validity,
+                       uint32_t piece) {
     if (bytes.length < sizeof *head) return false;
     memcpy(head, bytes.data, sizeof *head);
-    if (head->magic != PIECE_MAGIC || head->version != MESSAGE_ROWS_VERSION || head->uid_validity != uid_validity || head->piece != piece)
+    if (head->magic != PIECE_MAGIC || head->version != MESSAGE_ROWS_VERSION || head->uid_validity != uid_validity ||
+        head->piece != piece)
         return false;
     if (head->sum != crc32c(0, bytes.data + SUM_FROM, bytes.length - SUM_FROM)) return false;
     *rest = str_from_offset(bytes, sizeof *head);
@@ -52,7 +58,8 @@ bool kept_answer_open(struct kept_answer *answer, struct str bytes, uint32_t uid
     struct str rest;
     if (!open_piece(&head, &rest, bytes, uid_validity, 0)) return false;
     if (head.key_length > rest.length || head.ranges_length > rest.length - head.key_length) return false;
-    if (head.ranges_length % sizeof(struct kept_range) != 0 || head.pieces == 0 || head.pieces > KEPT_ANSWER_PIECES) return false;
+    if (head.ranges_length % sizeof(struct kept_range) != 0 || head.pieces == 0 || head.pieces > KEPT_ANSWER_PIECES)
+        return false;
     *answer = (struct kept_answer){.uid_validity = uid_validity, .generation = head.generation, .pieces = head.pieces};
     answer->key = str_slice(rest, 0, head.key_length);
     answer->ranges = str_slice(rest, head.key_length, (size_t)head.key_length + head.ranges_length);

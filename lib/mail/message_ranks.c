@@ -15,8 +15,12 @@ struct ranks_head {
 
 void message_ranks_write(struct buf *out, const struct message_ranks *ranks, uint32_t uid_validity, uint32_t block,
                          enum message_row_column column) {
-    struct ranks_head head = {.magic = RANKS_MAGIC, .version = MESSAGE_ROWS_VERSION, .uid_validity = uid_validity, .block = block,
-                              .column = (uint32_t)column, .generation = ranks->generation};
+    struct ranks_head head = {.magic = RANKS_MAGIC,
+                              .version = MESSAGE_ROWS_VERSION,
+                              .uid_validity = uid_validity,
+                              .block = block,
+                              .column = (uint32_t)column,
+                              .generation = ranks->generation};
     size_t begin = out->length;
     uint32_t rank;
     memcpy(head.present, ranks->present, sizeof head.present);
@@ -33,8 +37,8 @@ bool message_ranks_open(struct message_ranks *ranks, struct str bytes, uint32_t 
     uint32_t count = 0;
     if (bytes.length < sizeof head) return false;
     memcpy(&head, bytes.data, sizeof head);
-    if (head.magic != RANKS_MAGIC || head.version != MESSAGE_ROWS_VERSION || head.uid_validity != uid_validity || head.block != block ||
-        head.column != (uint32_t)column)
+    if (head.magic != RANKS_MAGIC || head.version != MESSAGE_ROWS_VERSION || head.uid_validity != uid_validity ||
+        head.block != block || head.column != (uint32_t)column)
         return false;
     for (size_t i = 0; i < ARRAY_LENGTH(head.present); i++)
         count += (uint32_t)__builtin_popcountll(head.present[i]);

@@ -1,4 +1,5 @@
-/* message_row: a row worked out of a header: each field is found once, then decoded and folded as its columns want it. */
+/* message_row: a row worked out of a header: each field is found once, then decoded and folded as its columns want it.
+ */
 #include "base_subject.h"
 #include "casemap.h"
 #include "encoded_word.h"
@@ -9,7 +10,18 @@
 #include "thread.h"
 
 /* The fields that a row is made of; first value of each (search_field's: data NULL if there is none). */
-enum row_field { FIELD_FROM, FIELD_TO, FIELD_CC, FIELD_BCC, FIELD_SUBJECT, FIELD_MESSAGE_ID, FIELD_DATE, FIELD_REFERENCES, FIELD_IN_REPLY_TO, FIELDS };
+enum row_field {
+    FIELD_FROM,
+    FIELD_TO,
+    FIELD_CC,
+    FIELD_BCC,
+    FIELD_SUBJECT,
+    FIELD_MESSAGE_ID,
+    FIELD_DATE,
+    FIELD_REFERENCES,
+    FIELD_IN_REPLY_TO,
+    FIELDS
+};
 
 static const struct str field_names[FIELDS] = {
     STR_INIT("From"),       STR_INIT("To"),   STR_INIT("Cc"),         STR_INIT("Bcc"),         STR_INIT("Subject"),
@@ -92,7 +104,8 @@ static void append_ids(const struct made *made, struct buf *out) {
     buf_append_bytes(out, hashes, count * sizeof hashes[0]);
 }
 
-static void append_column(const struct made *made, enum message_row_column column, struct message_row *row, struct buf *out) {
+static void append_column(const struct made *made, enum message_row_column column, struct message_row *row,
+                          struct buf *out) {
     struct buf base = {0};
     switch (column) {
     case ROW_FROM:

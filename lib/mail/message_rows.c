@@ -2,9 +2,9 @@
 #include "message_rows.h"
 #include "hash.h"
 
-#define ROWS_MAGIC   UINT32_C(0x73776f72)
-#define DATES        ROW_COLUMNS
-#define DATE_OCTETS  11 /* seconds 8, zone 2, bits 1 */
+#define ROWS_MAGIC  UINT32_C(0x73776f72)
+#define DATES       ROW_COLUMNS
+#define DATE_OCTETS 11 /* seconds 8, zone 2, bits 1 */
 
 enum date_bit { DATE_IS_DATED = 1, DATE_IS_REPLY = 2 };
 
@@ -56,7 +56,8 @@ static void choose_rows(const struct message_rows_draft *draft, struct rows_head
     }
 }
 
-static void write_texts(struct buf *out, const struct message_rows_draft *draft, const struct rows_head *head, int column) {
+static void write_texts(struct buf *out, const struct message_rows_draft *draft, const struct rows_head *head,
+                        int column) {
     uint32_t offset = 0;
     buf_append_bytes(out, &offset, sizeof offset);
     for (uint32_t i = 0; i < MESSAGE_ROWS_MAX; i++) {
@@ -83,7 +84,10 @@ static void write_dates(struct buf *out, const struct message_rows_draft *draft,
 }
 
 void message_rows_write(struct buf *out, const struct message_rows_draft *draft) {
-    struct rows_head head = {.magic = ROWS_MAGIC, .version = MESSAGE_ROWS_VERSION, .uid_validity = draft->uid_validity, .block = draft->block};
+    struct rows_head head = {.magic = ROWS_MAGIC,
+                             .version = MESSAGE_ROWS_VERSION,
+                             .uid_validity = draft->uid_validity,
+                             .block = draft->block};
     size_t begin = out->length;
     choose_rows(draft, &head);
     buf_append_bytes(out, &head, sizeof head);
@@ -111,7 +115,9 @@ static bool head_is_sound(const struct rows_head *head, size_t length) {
     }
     for (int column = 0; column <= DATES; column++) {
         uint32_t least = column == DATES ? count * DATE_OCTETS : (count + 1) * 4;
-        if (head->columns[column].offset > length || head->columns[column].length > length - head->columns[column].offset) return false;
+        if (head->columns[column].offset > length ||
+            head->columns[column].length > length - head->columns[column].offset)
+            return false;
         if (head->columns[column].length < least) return false;
     }
     return count == head->count;
@@ -121,7 +127,9 @@ bool message_rows_open(struct message_rows *rows, struct str bytes, uint32_t uid
     struct rows_head head;
     if (bytes.length < sizeof head) return false;
     memcpy(&head, bytes.data, sizeof head);
-    if (head.magic != ROWS_MAGIC || head.version != MESSAGE_ROWS_VERSION || head.uid_validity != uid_validity || head.block != block) return false;
+    if (head.magic != ROWS_MAGIC || head.version != MESSAGE_ROWS_VERSION || head.uid_validity != uid_validity ||
+        head.block != block)
+        return false;
     if (head.sum != head_sum(&head) || !head_is_sound(&head, bytes.length)) return false;
     *rows = (struct message_rows){.bytes = bytes, .count = head.count};
     memcpy(rows->present, head.present, sizeof rows->present);
@@ -173,7 +181,8 @@ static bool column_bytes(struct message_rows *rows, int column, struct str *byte
     if (rows->columns[column].state == 0) {
         bool good = crc32c(0, got.data, got.length) == rows->columns[column].sum;
         if (good && column == DATES) good = got.length == (size_t)rows->count * DATE_OCTETS;
-        if (good && column != DATES) good = offsets_are_sound(got.data, rows->count, got.length - ((size_t)rows->count + 1) * 4);
+        if (good && column != DATES)
+            good = offsets_are_sound(got.data, rows->count, got.length - ((size_t)rows->count + 1) * 4);
         rows->columns[column].state = good ? 1 : -1;
     }
     *bytes = got;
@@ -183,7 +192,8 @@ static bool column_bytes(struct message_rows *rows, int column, struct str *byte
 bool message_rows_texts(struct message_rows *rows, enum message_row_column column, struct message_rows_texts *texts) {
     struct str bytes;
     if (!column_bytes(rows, (int)column, &bytes)) return false;
-    *texts = (struct message_rows_texts){.offsets = bytes.data, .count = rows->count, .all = str_from_offset(bytes, ((size_t)rows->count + 1) * 4)};
+    *texts = (struct message_rows_texts){
+        .offsets = bytes.data, .count = rows->count, .all = str_from_offset(bytes, ((size_t)rows->count + 1) * 4)};
     return true;
 }
 

@@ -14,10 +14,10 @@
 #include "str.h"
 
 #define MESSAGE_ROWS_VERSION 1 /* to be raised when any text, number or rank would come out otherwise */
-#define MESSAGE_ROWS_BITS  8 /* of a UID, within a block */
-#define MESSAGE_ROWS_MAX   (1U << MESSAGE_ROWS_BITS)
-#define MESSAGE_ROW_OCTETS 8192                 /* all texts of a row */
-#define MESSAGE_ROWS_OCTETS ((size_t)512 * 1024) /* of a block */
+#define MESSAGE_ROWS_BITS    8 /* of a UID, within a block */
+#define MESSAGE_ROWS_MAX     (1U << MESSAGE_ROWS_BITS)
+#define MESSAGE_ROW_OCTETS   8192                 /* all texts of a row */
+#define MESSAGE_ROWS_OCTETS  ((size_t)512 * 1024) /* of a block */
 
 enum message_row_column {
     /* Folded by casemap as SEARCH compares, each field of the name ended by NUL: no text, no such field. */
@@ -73,7 +73,7 @@ struct message_rows {
     uint32_t count;
     struct {
         uint32_t offset, length, sum;
-        signed char state; /* 0: not looked at yet, 1: whole, -1: damaged */
+        signed char state;      /* 0: not looked at yet, 1: whole, -1: damaged */
     } columns[ROW_COLUMNS + 1]; /* the last: dates */
 };
 /* Looks at the head alone. False: it is no block of these, or damaged. */
@@ -90,7 +90,8 @@ struct message_rows_texts {
     struct str all;
 };
 /* Each is checked when it is first asked for. False: it is damaged. */
-MUST_USE bool message_rows_texts(struct message_rows *rows, enum message_row_column column, struct message_rows_texts *texts);
+MUST_USE bool message_rows_texts(struct message_rows *rows, enum message_row_column column,
+                                 struct message_rows_texts *texts);
 /* Where in `all` a row's text begins; place count: the end of all. */
 uint32_t message_rows_text_offset(const struct message_rows_texts *texts, uint32_t place);
 struct str message_rows_text(const struct message_rows_texts *texts, uint32_t place);

@@ -109,14 +109,14 @@ static void add_run(struct text_sort *sort, struct text_run run) {
     sort->waiting[sort->waiting_count++] = run;
 }
 
-/* Where a text ends within the eight octets from an offset on; 8: not before their end. What ends comes first: "A" before
- * "A" and NUL, whose octets are the same. */
+/* Where a text ends within the eight octets from an offset on; 8: not before their end. What ends comes first: "A"
+ * before "A" and NUL, whose octets are the same. */
 static uint64_t end_of(struct str text, size_t offset) {
     return text.length >= offset + 8 ? 8 : text.length > offset ? text.length - offset : 0;
 }
 
-/* Of a run in which the octets at its offset are the same too: sorts it by where the texts end. Those that end at the same
- * place are the same; those that go on are a run of their own. */
+/* Of a run in which the octets at its offset are the same too: sorts it by where the texts end. Those that end at the
+ * same place are the same; those that go on are a run of their own. */
 static void sort_ends(struct text_sort *sort, struct text_run run) {
     struct keyed *keyed = sort->keyed + run.from;
     for (size_t i = 0; i < run.count; i++)

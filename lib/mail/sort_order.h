@@ -10,8 +10,8 @@
 
 /* The order in which things stand. */
 void sort_order_begin(uint32_t *order, size_t count);
-/* Sorts an order by the things' keys (keys[0] is thing 0's), the lowest first; reverse: the highest first, and things with
- * the same key stay as they were. */
+/* Sorts an order by the things' keys (keys[0] is thing 0's), the lowest first; reverse: the highest first, and things
+ * with the same key stay as they were. */
 void sort_order_by_numbers(uint32_t *order, size_t count, const uint64_t *keys, bool reverse);
 /* A key that compares as the number does. */
 uint64_t sort_order_key(int64_t number);

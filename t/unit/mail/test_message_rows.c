@@ -4,10 +4,10 @@
 #include "message_ranks.h"
 #include "message_rows.h"
 
-#define CHECK_TEXT(got, wanted)                                                            \
-    do {                                                                                   \
-        assert_int_equal((got).length, sizeof(wanted) - 1);                                \
-        if ((got).length > 0) assert_memory_equal((got).data, wanted, sizeof(wanted) - 1); \
+#define CHECK_TEXT(got, wanted)                                                                                        \
+    do {                                                                                                               \
+        assert_int_equal((got).length, sizeof(wanted) - 1);                                                            \
+        if ((got).length > 0) assert_memory_equal((got).data, wanted, sizeof(wanted) - 1);                             \
     } while (0)
 
 static void make(struct message_row *row, const char *header, struct arena *arena) {
@@ -20,8 +20,10 @@ static void test_row(void **state) {
     struct arena *arena = arena_create(0);
     struct message_row row;
     make(&row,
-         "Subject: Re: =?utf-8?Q?B=C3=BCdget?= [x]\r\nfrom: \"Doe, Jo\" <Jo@a.test>\r\nTo: a@b.test,\r\n c@d.test\r\nSubject: second\r\n"
-         "Cc:\r\nBcc: friends: x@y.test;\r\nDate: Mon, 01 Jan 2024 10:00:00 -0130\r\nMessage-ID: <1@x.test>\r\nReferences: <2@x.test>\r\n"
+         "Subject: Re: =?utf-8?Q?B=C3=BCdget?= [x]\r\nfrom: \"Doe, Jo\" <Jo@a.test>\r\nTo: a@b.test,\r\n "
+         "c@d.test\r\nSubject: second\r\n"
+         "Cc:\r\nBcc: friends: x@y.test;\r\nDate: Mon, 01 Jan 2024 10:00:00 -0130\r\nMessage-ID: "
+         "<1@x.test>\r\nReferences: <2@x.test>\r\n"
          " <3@x.test>\r\nIn-Reply-To: <4@x.test>\r\n\r\n",
          arena);
     CHECK_TEXT(row.texts[ROW_SUBJECT], "RE: BU\314\210DGET [X]\0 SECOND\r\0");
@@ -128,10 +130,12 @@ static void test_search(void **state) {
         struct str text;
         uint64_t hits;
     } table[] = {
-        {ROW_SUBJECT, STR_INIT("ONE"), 3},    {ROW_SUBJECT, STR_INIT("THREE"), 2}, {ROW_SUBJECT, STR_INIT("T"), 10},
-        {ROW_SUBJECT, STR_INIT("one"), 0},    {ROW_SUBJECT, STR_INIT(""), 11},     {ROW_SUBJECT, STR_INIT("ONE\r"), 3},
-        {ROW_FROM, STR_INIT(""), 4},          {ROW_FROM, STR_INIT("ANN@"), 4},     {ROW_BCC, STR_INIT(""), 0},
-        {ROW_MESSAGE_ID, STR_INIT("9@X"), 8}, {ROW_SUBJECT, STR_INIT("LAST"), 8},  {ROW_SUBJECT, STR_INIT("THE LAST AND MORE"), 0},
+        {ROW_SUBJECT, STR_INIT("ONE"), 3},  {ROW_SUBJECT, STR_INIT("THREE"), 2},
+        {ROW_SUBJECT, STR_INIT("T"), 10},   {ROW_SUBJECT, STR_INIT("one"), 0},
+        {ROW_SUBJECT, STR_INIT(""), 11},    {ROW_SUBJECT, STR_INIT("ONE\r"), 3},
+        {ROW_FROM, STR_INIT(""), 4},        {ROW_FROM, STR_INIT("ANN@"), 4},
+        {ROW_BCC, STR_INIT(""), 0},         {ROW_MESSAGE_ID, STR_INIT("9@X"), 8},
+        {ROW_SUBJECT, STR_INIT("LAST"), 8}, {ROW_SUBJECT, STR_INIT("THE LAST AND MORE"), 0},
     };
     struct arena *arena = arena_create(0);
     struct buf bytes = {0};
@@ -256,9 +260,9 @@ static void test_answer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_row),    cmocka_unit_test(test_bare_row), cmocka_unit_test(test_columns), cmocka_unit_test(test_block),
-        cmocka_unit_test(test_search), cmocka_unit_test(test_damage),   cmocka_unit_test(test_full),    cmocka_unit_test(test_ranks),
-        cmocka_unit_test(test_answer),
+        cmocka_unit_test(test_row),   cmocka_unit_test(test_bare_row), cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_block), cmocka_unit_test(test_search),   cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_full),  cmocka_unit_test(test_ranks),    cmocka_unit_test(test_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
