@@ -143,7 +143,7 @@ static uint64_t key_among(struct sorting *s, const uint32_t *ranked, struct str 
 static void rank_few(struct sorting *s) {
     size_t few = s->count - s->ranked_count, at = 0;
     uint32_t *ranked = list_ranked(s);
-    struct str texts[UNRANKED_FEW];
+    struct str texts[UNRANKED_FEW] = {STR_INIT("")};
     uint64_t own[UNRANKED_FEW];
     for (size_t i = 0; i < s->count; i++) {
         s->keys[i] <<= 32;

@@ -99,40 +99,38 @@ static void sort_messages(struct threads *t) {
 
 /* ---- message IDs to nodes: open addressing, under a factor that nobody knows */
 
+struct id_entry {
+    uint64_t id; /* 0: free */
+    uint32_t node;
+};
+
 struct id_table {
-    uint64_t *ids; /* 0: free */
-    uint32_t *nodes;
+    struct id_entry *entries;
     size_t room, used; /* room is a power of two */
     uint64_t factor;
 };
 
-static size_t id_place(const struct id_table *table, uint64_t id) {
+static struct id_entry *id_place(const struct id_table *table, uint64_t id) {
     size_t at = (size_t)((id * table->factor) >> 32) & (table->room - 1);
-    while (table->ids[at] != 0 && table->ids[at] != id)
+    while (table->entries[at].id != 0 && table->entries[at].id != id)
         at = (at + 1) & (table->room - 1);
-    return at;
+    return &table->entries[at];
 }
 
 static void id_table_make(struct id_table *table, size_t room) {
     *table = (struct id_table){.room = room, .factor = hash_keyed(STR("thread")) | 1};
-    table->ids = memory_allocate(room, sizeof *table->ids);
-    table->nodes = memory_allocate(room, sizeof *table->nodes);
+    table->entries = memory_allocate(room, sizeof *table->entries);
 }
 
 static void id_table_free(struct id_table *table) {
-    MEMORY_FREE(table->ids);
-    MEMORY_FREE(table->nodes);
+    MEMORY_FREE(table->entries);
 }
 
 static void id_table_grow(struct id_table *table) {
     struct id_table larger;
     id_table_make(&larger, table->room * 2);
-    for (size_t i = 0; i < table->room; i++) {
-        if (table->ids[i] == 0) continue;
-        size_t at = id_place(&larger, table->ids[i]);
-        larger.ids[at] = table->ids[i];
-        larger.nodes[at] = table->nodes[i];
-    }
+    for (size_t i = 0; i < table->room; i++)
+        if (table->entries[i].id != 0) *id_place(&larger, table->entries[i].id) = table->entries[i];
     larger.used = table->used;
     id_table_free(table);
     *table = larger;
@@ -141,12 +139,10 @@ static void id_table_grow(struct id_table *table) {
 /* The node's place in the table, made if it is new: its value is 0 then, to be set by the caller. */
 static uint32_t *id_node(struct id_table *table, uint64_t id) {
     if (table->used * 2 >= table->room) id_table_grow(table);
-    size_t at = id_place(table, id);
-    if (table->ids[at] == 0) {
-        table->ids[at] = id;
-        table->used++;
-    }
-    return &table->nodes[at];
+    struct id_entry *entry = id_place(table, id);
+    table->used += entry->id == 0;
+    entry->id = id;
+    return &entry->node;
 }
 
 /* ---- step 1: the tree by references */
@@ -321,9 +317,13 @@ static struct dated *list_top(const struct threads *t, size_t *count) {
 
 /* ---- step 5: threads of one subject */
 
+struct subject_entry {
+    uint64_t hash;
+    uint32_t node; /* 0: free */
+};
+
 struct subject_table {
-    uint32_t *nodes; /* 0: free */
-    uint64_t *hashes;
+    struct subject_entry *entries;
     size_t room;
 };
 
@@ -335,10 +335,13 @@ static struct str subject_of(const struct threads *t, uint32_t node) {
 static uint32_t *subject_place(const struct threads *t, const struct subject_table *table, struct str subject,
                                uint64_t hash) {
     size_t at = (size_t)hash & (table->room - 1);
-    while (table->nodes[at] != 0 && (table->hashes[at] != hash || !str_equal(subject_of(t, table->nodes[at]), subject)))
+    struct subject_entry *entry = &table->entries[at];
+    while (entry->node != 0 && (entry->hash != hash || !str_equal(subject_of(t, entry->node), subject))) {
         at = (at + 1) & (table->room - 1);
-    table->hashes[at] = hash;
-    return &table->nodes[at];
+        entry = &table->entries[at];
+    }
+    entry->hash = hash;
+    return &entry->node;
 }
 
 static bool is_reply(const struct threads *t, uint32_t node) {
@@ -385,8 +388,7 @@ static void merge_subjects(struct threads *t) {
     struct subject_table table = {.room = 16};
     while (table.room < count * 2)
         table.room *= 2;
-    table.nodes = memory_allocate(table.room, sizeof *table.nodes);
-    table.hashes = memory_allocate(table.room, sizeof *table.hashes);
+    table.entries = memory_allocate(table.room, sizeof *table.entries);
     uint64_t *hashes = memory_allocate(count, sizeof *hashes);
     for (size_t i = 0; i < count; i++) {
         struct str subject = subject_of(t, top[i].node);
@@ -403,8 +405,7 @@ static void merge_subjects(struct threads *t) {
         if (*known != node) merge(t, known, node);
     }
     MEMORY_FREE(hashes);
-    MEMORY_FREE(table.nodes);
-    MEMORY_FREE(table.hashes);
+    MEMORY_FREE(table.entries);
     MEMORY_FREE(top);
 }
 
@@ -468,8 +469,7 @@ static void thread_by_subject(struct threads *t, struct buf *out) {
     struct subject_table table = {.room = 16};
     while (table.room < t->count * 2)
         table.room *= 2;
-    table.nodes = memory_allocate(table.room, sizeof *table.nodes);
-    table.hashes = memory_allocate(table.room, sizeof *table.hashes);
+    table.entries = memory_allocate(table.room, sizeof *table.entries);
     sort_messages(t);
     for (size_t i = 0; i < t->count; i++) {
         uint32_t node = t->order[i];
@@ -484,8 +484,7 @@ static void thread_by_subject(struct threads *t, struct buf *out) {
     for (size_t i = 0; i < count && !buf_overflowed(out); i++)
         write_thread(t, top[i].node, out);
     MEMORY_FREE(top);
-    MEMORY_FREE(table.nodes);
-    MEMORY_FREE(table.hashes);
+    MEMORY_FREE(table.entries);
 }
 
 bool thread_append(struct buf *out, enum thread_algorithm algorithm, const struct thread_message *messages,
