@@ -96,6 +96,7 @@ static bool sort(struct imap_session *session, const struct imap_search *search,
     sort_order_begin(order, result->count);
     for (size_t i = search->sort_count; i-- > 0;) {
         make_keys(&criterion, search->sort[i].key);
+        rows_flush(&reader);
         sort_order_by_numbers(order, result->count, criterion.keys, search->sort[i].reverse);
     }
     rows_end(&reader);

@@ -149,6 +149,10 @@ static bool find_header(struct fetch_message *message, struct str *header) {
     return true;
 }
 
+void fetch_message_keep_fields(struct imap_session *session, uint32_t uid, struct str fields) {
+    cache_put(session->store, folder_id(session->folder), uid, CACHE_HEADER, fields);
+}
+
 bool fetch_message_fields(struct fetch_message *message, struct str *fields) {
     struct imap_session *session = message->session;
     const uint8_t *id = folder_id(session->folder);
@@ -157,7 +161,7 @@ bool fetch_message_fields(struct fetch_message *message, struct str *fields) {
         if (cache_get(session->store, id, message->facts.uid, CACHE_HEADER, fields)) return true;
         if (!find_header(message, &header)) return false;
         imap_section_append_fields(&message->fields, header, kept_fields, ARRAY_LENGTH(kept_fields), false);
-        cache_put(session->store, id, message->facts.uid, CACHE_HEADER, buf_str(&message->fields));
+        if (!message->fields_held) fetch_message_keep_fields(session, message->facts.uid, buf_str(&message->fields));
     }
     *fields = buf_str(&message->fields);
     return true;

@@ -13,7 +13,8 @@ struct fetch_message {
     bool file_tried, structure_tried;
     struct str bytes; /* the file: in session->file, or mapped */
     bool mapped;
-    struct buf record, fields;
+    struct buf record, fields; /* fields: read from the file */
+    bool fields_held;          /* the cache is not to keep them: whoever set it does, or has a row of them */
     struct imap_structure structure;
     bool has_structure;
     struct imap_part *parts;
@@ -31,6 +32,8 @@ MUST_USE bool fetch_message_bytes(struct fetch_message *message);
 MUST_USE bool fetch_message_structure(struct fetch_message *message);
 /* The header fields that the cache keeps, as they stand in the file; until fetch_message_end or the cache's flush. */
 MUST_USE bool fetch_message_fields(struct fetch_message *message, struct str *fields);
+/* The cache shall keep them. */
+void fetch_message_keep_fields(struct imap_session *session, uint32_t uid, struct str fields);
 /* Whether EMAILID is this. */
 bool fetch_email_id_is(struct fetch_message *message, struct str id);
 /* Whether the cache keeps a field of that name. */

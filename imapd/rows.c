@@ -11,6 +11,7 @@ struct rows_learned {
     struct arena *texts;
     bool known[MESSAGE_ROWS_MAX], refused[MESSAGE_ROWS_MAX];
     struct message_row rows[MESSAGE_ROWS_MAX], kept[MESSAGE_ROWS_MAX];
+    struct str fields[MESSAGE_ROWS_MAX]; /* of those whose fields are not in the cache; else empty */
     struct message_rows_draft draft;
     struct buf bytes;
 };
@@ -82,20 +83,31 @@ static uint32_t make_draft(struct rows_reader *reader) {
     return known;
 }
 
+/* Those that get no row keep their fields. */
+static void keep_fields(struct rows_reader *reader, bool written) {
+    struct rows_learned *learned = reader->learned;
+    for (uint32_t i = 0; i < MESSAGE_ROWS_MAX; i++)
+        if (learned->fields[i].length > 0 && (!written || learned->refused[i]))
+            fetch_message_keep_fields(reader->session, learned->block << MESSAGE_ROWS_BITS | i, learned->fields[i]);
+}
+
 static void write_learned(struct rows_reader *reader) {
     struct rows_learned *learned = reader->learned;
     struct imap_session *session = reader->session;
     if (learned->count == 0) return;
     uint32_t known = make_draft(reader);
-    if (learned->count >= LEARNED_FEW || known >= messages_in(session->folder, learned->block)) {
+    bool written = learned->count >= LEARNED_FEW || known >= messages_in(session->folder, learned->block);
+    if (written) {
         buf_clear(&learned->bytes);
         message_rows_write(&learned->bytes, &learned->draft);
         cache_put_block(session->store, folder_id(session->folder), CACHE_ROWS, learned->block,
                         buf_str(&learned->bytes));
     }
+    keep_fields(reader, written);
     learned->count = 0;
     memset(learned->known, 0, sizeof learned->known);
     memset(learned->refused, 0, sizeof learned->refused);
+    memset(learned->fields, 0, sizeof learned->fields);
     arena_destroy(&learned->texts);
     learned->texts = arena_create(0);
 }
@@ -107,29 +119,48 @@ static bool is_refused(struct rows_reader *reader, uint32_t uid) {
     return reader->has_rows && message_rows_refuses(&reader->rows, uid);
 }
 
-void rows_learn(struct rows_reader *reader, uint32_t uid, struct str fields) {
-    uint32_t block = uid >> MESSAGE_ROWS_BITS, at = uid % MESSAGE_ROWS_MAX;
-    if (is_refused(reader, uid) || ++reader->misses <= MISSES_FEW) return;
-    if (!reader->learned) {
-        reader->learned = MEMORY_NEW(struct rows_learned);
-        reader->learned->texts = arena_create(0);
-    }
+/* fields: read from the file, if from_file; else out of the cache. */
+static void learn(struct rows_reader *reader, uint32_t uid, struct str fields, bool from_file) {
     struct rows_learned *learned = reader->learned;
-    if (block != learned->block) write_learned(reader);
-    learned->block = block;
+    uint32_t at = uid % MESSAGE_ROWS_MAX;
+    if (learned->count > 0 && uid >> MESSAGE_ROWS_BITS != learned->block) write_learned(reader);
+    learned->block = uid >> MESSAGE_ROWS_BITS;
     if (learned->known[at]) return;
     learned->known[at] = true;
     learned->refused[at] = !message_row_make(&learned->rows[at], fields, learned->texts);
     learned->count++;
+    if (from_file) (void)!arena_copy(learned->texts, fields, &learned->fields[at]);
+}
+
+/* Whether a row is to be made of it: not of the first ones, nor of what is too long, nor where there is no cache. */
+static bool is_wanted(struct rows_reader *reader, uint32_t uid) {
+    if (!cache_is_there(reader->session->store) || is_refused(reader, uid) || ++reader->misses <= MISSES_FEW)
+        return false;
+    if (!reader->learned) {
+        reader->learned = MEMORY_NEW(struct rows_learned);
+        reader->learned->texts = arena_create(0);
+    }
+    return true;
+}
+
+bool rows_fields(struct rows_reader *reader, struct fetch_message *message, struct str *fields) {
+    bool wanted = message->fields.length == 0 && is_wanted(reader, message->facts.uid);
+    message->fields_held = wanted;
+    if (!fetch_message_fields(message, fields)) return false;
+    if (wanted) learn(reader, message->facts.uid, *fields, message->fields.length > 0);
+    return true;
 }
 
 void rows_read_fields(struct rows_reader *reader, struct fetch_message *message, struct str *fields) {
-    if (fetch_message_fields(message, fields)) {
-        rows_learn(reader, message->facts.uid, *fields);
-        return;
-    }
+    if (rows_fields(reader, message, fields)) return;
     reader->unread = true;
     *fields = STR_EMPTY;
+}
+
+void rows_flush(struct rows_reader *reader) {
+    if (!reader->learned) return;
+    write_learned(reader);
+    cache_flush(reader->session->store);
 }
 
 void rows_end(struct rows_reader *reader) {

@@ -26,10 +26,13 @@ void rows_begin(struct rows_reader *reader, struct imap_session *session);
 /* Whether there is a row for a message. reader->rows is then its block, until anything else is asked of the cache, and
  * *place its place there. */
 bool rows_find(struct rows_reader *reader, uint32_t uid, uint32_t *place);
-/* The fields (fetch_message_fields) of a message for which there was no row, or a damaged one. */
-void rows_learn(struct rows_reader *reader, uint32_t uid, struct str fields);
-/* The fields of a message for which there was no row: learned, or empty. */
+/* The fields of a message for which there was no row, or a damaged one: fetch_message_fields, but what is read from the
+ * file becomes a row, where rows are made, and is not kept beside that. False: they cannot be had. */
+MUST_USE bool rows_fields(struct rows_reader *reader, struct fetch_message *message, struct str *fields);
+/* The same, or empty fields. */
 void rows_read_fields(struct rows_reader *reader, struct fetch_message *message, struct str *fields);
+/* What was learned so far is in the cache from here on: before the same messages are asked for again. */
+void rows_flush(struct rows_reader *reader);
 /* Remembers in the cache what was learned; the caller flushes. */
 void rows_end(struct rows_reader *reader);
 

@@ -220,9 +220,8 @@ static bool match_header(struct search_run *run, struct ready_key *ready, uint32
     open_message(run, sequence);
     if (!fetch_field_is_kept(ready->key->field))
         fields = whole_header(run);
-    else if (!fetch_message_fields(&run->message, &fields))
+    else if (ready->column != ROW_COLUMNS ? !rows_fields(&run->rows, &run->message, &fields) : !fetch_message_fields(&run->message, &fields))
         return false;
-    if (ready->column != ROW_COLUMNS) rows_learn(&run->rows, uid, fields);
     while ((value = search_field(fields, ready->key->field)).data) {
         if (contains_decoded(run, &ready->search, value)) return true;
         fields = str_from_offset(fields, (size_t)(value.data + value.length - fields.data));
@@ -308,8 +307,7 @@ static bool sent_day(struct search_run *run, uint32_t sequence, const struct fol
         return true;
     }
     open_message(run, sequence);
-    if (!fetch_message_fields(&run->message, &fields)) return false;
-    rows_learn(&run->rows, facts->uid, fields);
+    if (!rows_fields(&run->rows, &run->message, &fields)) return false;
     struct sent_date sent = sent_date_of(search_field(fields, STR("Date")), facts->internal_date, 0);
     *day = day_of(sent.seconds + sent.offset_minutes * 60);
     return true;

@@ -158,6 +158,10 @@ bool cache_next_block(struct store *store, const uint8_t folder_id[16], unsigned
     return true;
 }
 
+bool cache_is_there(struct store *store) {
+    return cache_of(store) != NULL;
+}
+
 uint64_t cache_reading(const struct store *store) {
     return store->cache ? store->cache->readings : 0;
 }

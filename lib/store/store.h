@@ -128,6 +128,8 @@ bool cache_get_block(struct store *store, const uint8_t folder_id[16], unsigned 
 bool cache_next_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t *number, struct str *value);
 /* As cache_put; an empty value: the block goes. */
 void cache_put_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t number, struct str value);
+/* False: there is none, and what is put is lost. */
+bool cache_is_there(struct store *store);
 /* Changes when what cache_get gave is of no use any more. */
 uint64_t cache_reading(const struct store *store);
 /* Writes what was remembered, and ends the reading: what cache_get gave is of no use after it. */
