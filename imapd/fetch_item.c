@@ -13,6 +13,7 @@
 #include "transfer_reader.h"
 
 #define BEGINNING 8192            /* octets in which most headers end */
+#define FIELDS_USUAL 2048          /* octets: so much is allocated at once */
 #define READ_MAX ((size_t)262144) /* octets of a file from which on it is mapped */
 
 /* ---- what a message is shown from */
@@ -160,6 +161,7 @@ bool fetch_message_fields(struct fetch_message *message, struct str *fields) {
     if (message->fields.length == 0) {
         if (cache_get(session->store, id, message->facts.uid, CACHE_HEADER, fields)) return true;
         if (!find_header(message, &header)) return false;
+        (void)!buf_reserve(&message->fields, FIELDS_USUAL);
         imap_section_append_fields(&message->fields, header, kept_fields, ARRAY_LENGTH(kept_fields), false);
         if (!message->fields_held) fetch_message_keep_fields(session, message->facts.uid, buf_str(&message->fields));
     }

@@ -9,6 +9,8 @@
 #include "sort_key.h"
 #include "thread.h"
 
+#define TEXT_USUAL 1024 /* octets: so much is allocated at once */
+
 /* The fields that a row is made of; first value of each (search_field's: data NULL if there is none). */
 enum row_field {
     FIELD_FROM,
@@ -56,6 +58,7 @@ void message_row_append_searched(struct buf *out, struct str value) {
 struct made {
     struct str fields[FIELDS]; /* the first of each name; data NULL: there is none */
     struct buf searched[ROW_MESSAGE_ID + 1];
+    struct buf display_from, display_to;
 };
 
 /* The next field, its value with all continuations and without the last line end. As search_field walks over them. */
@@ -104,7 +107,7 @@ static void append_ids(const struct made *made, struct buf *out) {
     buf_append_bytes(out, hashes, count * sizeof hashes[0]);
 }
 
-static void append_column(const struct made *made, enum message_row_column column, struct message_row *row,
+static void append_column(struct made *made, enum message_row_column column, struct message_row *row,
                           struct buf *out) {
     struct buf base = {0};
     switch (column) {
@@ -122,19 +125,19 @@ static void append_column(const struct made *made, enum message_row_column colum
         buf_free(&base);
         break;
     case ROW_SORT_FROM:
-        sort_text_address(out, value_of(made, FIELD_FROM));
+        sort_texts_address(out, &made->display_from, value_of(made, FIELD_FROM));
         break;
     case ROW_SORT_TO:
-        sort_text_address(out, value_of(made, FIELD_TO));
+        sort_texts_address(out, &made->display_to, value_of(made, FIELD_TO));
         break;
     case ROW_SORT_CC:
         sort_text_address(out, value_of(made, FIELD_CC));
         break;
     case ROW_DISPLAY_FROM:
-        sort_text_display(out, value_of(made, FIELD_FROM));
+        buf_append(out, buf_str(&made->display_from)); /* ROW_SORT_FROM came before */
         break;
     case ROW_DISPLAY_TO:
-        sort_text_display(out, value_of(made, FIELD_TO));
+        buf_append(out, buf_str(&made->display_to));
         break;
     case ROW_THREAD_IDS:
         append_ids(made, out);
@@ -144,10 +147,11 @@ static void append_column(const struct made *made, enum message_row_column colum
     }
 }
 
-static bool make_texts(const struct made *made, struct message_row *row, struct arena *arena) {
+static bool make_texts(struct made *made, struct message_row *row, struct arena *arena) {
     struct buf text = {0};
     struct str all;
     size_t ends[ROW_COLUMNS];
+    (void)!buf_reserve(&text, TEXT_USUAL);
     for (int column = 0; column < ROW_COLUMNS; column++) {
         append_column(made, (enum message_row_column)column, row, &text);
         ends[column] = text.length;
@@ -171,6 +175,8 @@ bool message_row_make(struct message_row *row, struct str fields, struct arena *
     if (sent.offset_minutes != got.offset_minutes) good = false;
     for (size_t i = 0; i < ARRAY_LENGTH(made.searched); i++)
         buf_free(&made.searched[i]);
+    buf_free(&made.display_from);
+    buf_free(&made.display_to);
     if (good) *row = got;
     return good;
 }

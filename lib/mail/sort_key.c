@@ -51,28 +51,32 @@ static void append_decoded(struct buf *out, struct str text) {
     buf_free(&decoded);
 }
 
-void sort_text_address(struct buf *out, struct str field) {
-    struct address_list list;
-    struct address_list_item item = {0};
-    bool group = false;
-    if (first_member(&list, field, &item, &group)) (void)!casemap_append(out, group ? item.display : item.local);
-    address_list_free(&list);
+static void append_display(struct buf *out, const struct address_list_item *item, bool group) {
+    if (item->display.length > 0) {
+        append_decoded(out, item->display);
+        return;
+    }
+    (void)!casemap_append(out, item->local);
+    if (group || item->domain.length == 0) return;
+    buf_append_char(out, '@');
+    (void)!casemap_append(out, item->domain);
 }
 
-void sort_text_display(struct buf *out, struct str field) {
+void sort_texts_address(struct buf *address, struct buf *display, struct str field) {
     struct address_list list;
     struct address_list_item item = {0};
     bool group = false;
     if (first_member(&list, field, &item, &group)) {
-        if (item.display.length > 0) {
-            append_decoded(out, item.display);
-        } else {
-            (void)!casemap_append(out, item.local);
-            if (!group && item.domain.length > 0) {
-                buf_append_char(out, '@');
-                (void)!casemap_append(out, item.domain);
-            }
-        }
+        if (address) (void)!casemap_append(address, group ? item.display : item.local);
+        if (display) append_display(display, &item, group);
     }
     address_list_free(&list);
+}
+
+void sort_text_address(struct buf *out, struct str field) {
+    sort_texts_address(out, NULL, field);
+}
+
+void sort_text_display(struct buf *out, struct str field) {
+    sort_texts_address(NULL, out, field);
 }

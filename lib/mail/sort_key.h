@@ -24,5 +24,7 @@ void sort_text_address(struct buf *out, struct str field);
 /* For DISPLAYFROM and DISPLAYTO: its folded display name, decoded, or
  * "mailbox@host" if it has none. */
 void sort_text_display(struct buf *out, struct str field);
+/* Both at once; either may be NULL. */
+void sort_texts_address(struct buf *address, struct buf *display, struct str field);
 
 #endif
