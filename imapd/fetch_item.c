@@ -12,7 +12,8 @@
 #include "preview.h"
 #include "transfer_reader.h"
 
-#define BEGINNING 8192            /* octets in which most headers end */
+#define BEGINNING ((size_t)16384)  /* octets in which almost all headers end */
+#define BEGINNING_FIRST 4096       /* octets in which most do */
 #define FIELDS_USUAL 2048          /* octets: so much is allocated at once */
 #define READ_MAX ((size_t)262144) /* octets of a file from which on it is mapped */
 
@@ -119,27 +120,41 @@ static size_t empty_line_end(struct str text) {
     return 0;
 }
 
+/* Reads the file up to where the header ends for sure, or BEGINNING octets. Returns where that is; 0: not within them.
+ * *whole: the file ended there. */
+static size_t read_header(int file, struct buf *bytes, bool *whole) {
+    size_t end = 0;
+    *whole = false;
+    buf_clear(bytes);
+    while (end == 0 && !*whole && bytes->length < BEGINNING) {
+        size_t wanted = bytes->length == 0 ? BEGINNING_FIRST : BEGINNING - bytes->length;
+        char *to = buf_reserve(bytes, wanted);
+        ssize_t got = to ? read(file, to, wanted) : -1;
+        if (got < 0) return 0;
+        buf_commit(bytes, (size_t)got);
+        *whole = (size_t)got < wanted;
+        end = empty_line_end(buf_str(bytes));
+    }
+    return end > 0 || !*whole ? end : bytes->length;
+}
+
 /* Reads the beginning of the file: most headers end there, and small messages are read whole. */
 static bool read_beginning(struct fetch_message *message, struct str *header) {
     enum store_result result;
     struct failure failure = {0};
     struct buf *bytes = &message->session->file;
+    bool whole;
     int file = folder_message_file(message->session->folder, message->sequence, &result, &failure);
     if (file < 0) return false;
-    buf_clear(bytes);
-    char *to = buf_reserve(bytes, BEGINNING);
-    ssize_t got = to ? read(file, to, BEGINNING) : -1;
+    size_t end = read_header(file, bytes, &whole);
     close(file);
-    if (got < 0) return false;
-    buf_commit(bytes, (size_t)got);
-    size_t end = empty_line_end(buf_str(bytes));
-    if (got == BEGINNING && end == 0) return false;
-    if (got < BEGINNING) {
+    if (end == 0 && bytes->length > 0) return false;
+    if (whole) {
         message->bytes = buf_str(bytes);
         message->file_tried = true;
     }
-    *header = str_slice(buf_str(bytes), 0, end > 0 ? end : (size_t)got);
-    return true;
+    *header = str_slice(buf_str(bytes), 0, end);
+    return whole || end > 0;
 }
 
 /* The header, perhaps with more behind it. */

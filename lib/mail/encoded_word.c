@@ -103,13 +103,23 @@ static void add_word(struct decoder *decoder, const struct word *word) {
     (void)!charset_convert(decoder->converter, buf_str(&decoder->bytes), false, decoder->out);
 }
 
+static void append_unfolded(struct buf *out, struct str text) {
+    for (size_t at = 0, end; at < text.length; at = end + 1) {
+        for (end = at; end < text.length && text.data[end] != '\r' && text.data[end] != '\n';)
+            end++;
+        buf_append(out, str_slice(text, at, end));
+    }
+}
+
 /* Text between words, unfolded. */
 static void add_plain(struct decoder *decoder, struct str text) {
     end_words(decoder);
-    buf_clear(&decoder->bytes);
-    for (size_t i = 0; i < text.length; i++) {
-        if (text.data[i] != '\r' && text.data[i] != '\n') buf_append_char(&decoder->bytes, text.data[i]);
+    if (str_is_ascii(text)) {
+        append_unfolded(decoder->out, text);
+        return;
     }
+    buf_clear(&decoder->bytes);
+    append_unfolded(&decoder->bytes, text);
     struct charset_converter *converter = charset_open_lenient(STR_EMPTY);
     (void)!charset_convert(converter, buf_str(&decoder->bytes), true, decoder->out);
     charset_close(&converter);
