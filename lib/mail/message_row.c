@@ -107,8 +107,7 @@ static void append_ids(const struct made *made, struct buf *out) {
     buf_append_bytes(out, hashes, count * sizeof hashes[0]);
 }
 
-static void append_column(struct made *made, enum message_row_column column, struct message_row *row,
-                          struct buf *out) {
+static void append_column(struct made *made, enum message_row_column column, struct message_row *row, struct buf *out) {
     struct buf base = {0};
     switch (column) {
     case ROW_FROM:
