@@ -1,7 +1,6 @@
 /* The child: whoever's mailbox it is, and nothing else. */
 #include <errno.h>
 #include <fcntl.h>
-#include <iconv.h>
 #include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "become_user.h"
+#include "charset.h"
 #include "log.h"
 #include "mailbox.h"
 #include "sandbox.h"
@@ -20,25 +20,12 @@
 #define WAITING_MEMORY ((size_t)8 << 20) /* what a process may have allocated that is to serve another session */
 #define FORKER         INHERITED_CONFIGURATION /* descriptor: mailbox's pair, after the fork */
 
-/* Character sets that mail comes in. A converter that is open keeps its code loaded; a session's filter forbids to
- * load code. */
-static const char *const charsets[] = {
-    "ISO-8859-2", "ISO-8859-3", "ISO-8859-4", "ISO-8859-5", "ISO-8859-6", "ISO-8859-7", "ISO-8859-8", "ISO-8859-9",
-    "ISO-8859-10", "ISO-8859-13", "ISO-8859-14", "ISO-8859-15", "ISO-8859-16", "WINDOWS-1250", "WINDOWS-1251", "WINDOWS-1253",
-    "WINDOWS-1254", "WINDOWS-1255", "WINDOWS-1256", "WINDOWS-1257", "WINDOWS-1258", "KOI8-R", "KOI8-U", "GB2312", "GBK",
-    "GB18030", "BIG5", "BIG5-HKSCS", "SHIFT_JIS", "EUC-JP", "ISO-2022-JP", "EUC-KR", "ISO-2022-KR", "TIS-620", "MACINTOSH",
-    "IBM850", "IBM437", "UTF-16", "UTF-7",
-};
-
 void session_prepare(void) {
     /* The first HMAC of a process looks for its algorithms: not in each child. */
     static const uint8_t zero[32];
     uint8_t ignored_key[32];
     session_seal_key(zero, STR("nobody"), zero, STR_EMPTY, ignored_key);
-    for (size_t i = 0; i < ARRAY_LENGTH(charsets); i++) {
-        iconv_t ignored = iconv_open("UTF-8", charsets[i]); /* never closed */
-        (void)ignored;
-    }
+    charset_load();
 }
 
 /* The row of a session's file rights: beneath its mailbox. */
