@@ -134,7 +134,8 @@ static bool send_next(struct live_session *session, const struct account *accoun
                                     .account = buf_str(&text),
                                     .state = state};
     /* There is room, since it has read everything; a deadline that has passed would wait for none. */
-    bool sent = ipc_socket_send(&session->channel, IPC_SESSION_NEXT, 0, &next, control, deadline_in(0)) == IPC_TRANSFER_DONE;
+    bool sent =
+        ipc_socket_send(&session->channel, IPC_SESSION_NEXT, 0, &next, control, deadline_in(0)) == IPC_TRANSFER_DONE;
     memory_wipe(key, sizeof key);
     buf_free(&text);
     return sent;
@@ -149,7 +150,8 @@ static void take_over(struct live_session *session, struct account **account, co
     session->served++;
 }
 
-static bool go_on(struct mailbox *mailbox, struct account **account, const uint8_t nonce[16], int control, struct str state) {
+static bool go_on(struct mailbox *mailbox, struct account **account, const uint8_t nonce[16], int control,
+                  struct str state) {
     for (struct live_session *session = mailbox->waiting, *next; session; session = next) {
         next = session->next;
         if (!is_same_account(&session->account, *account)) continue;
@@ -207,7 +209,8 @@ static void process_ended(int descriptor, void *argument) {
 
 /* ---- a new process */
 
-static void note_process(struct mailbox *mailbox, struct account **account, const uint8_t nonce[16], pid_t process, const int pair[2]) {
+static void note_process(struct mailbox *mailbox, struct account **account, const uint8_t nonce[16], pid_t process,
+                         const int pair[2]) {
     struct live_session *session = MEMORY_NEW(struct live_session);
     session->mailbox = mailbox;
     session->account = **account; /* takes its arena over */
@@ -228,13 +231,13 @@ static void note_process(struct mailbox *mailbox, struct account **account, cons
 /* The pair by which it gets another session; both -1: it will not. */
 static void make_pair(const struct mailbox *mailbox, int pair[2]) {
     const struct config *config = mailbox->config;
-    bool wanted = config->mailbox_linger_limit > 0 && config->mailbox_linger_time > 0 && mailbox->session_count < CHANNELS_MAX &&
-                  !service_is_draining(mailbox->service);
+    bool wanted = config->mailbox_linger_limit > 0 && config->mailbox_linger_time > 0 &&
+                  mailbox->session_count < CHANNELS_MAX && !service_is_draining(mailbox->service);
     if (!wanted || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) pair[0] = pair[1] = -1;
 }
 
-bool process_begin(struct mailbox *mailbox, struct account **account, const uint8_t nonce[16], int control, struct str state,
-                   struct failure *failure) {
+bool process_begin(struct mailbox *mailbox, struct account **account, const uint8_t nonce[16], int control,
+                   struct str state, struct failure *failure) {
     int pair[2];
     if (go_on(mailbox, account, nonce, control, state)) return true;
     make_pair(mailbox, pair);
