@@ -54,20 +54,26 @@ static bool leave_forker(int control, int forker, const struct account *account,
     return true;
 }
 
-/* The directory of the mailbox is made, by its user, if it is not there. */
-static int open_root(const struct account *account, struct failure *failure) {
+/* Its directory, and those above it, by its user. */
+static bool make_root(const char *root, struct failure *failure) {
     char path[1001];
-    snprintf(path, sizeof path, "%.*s", STR_ARGS(account->root));
+    snprintf(path, sizeof path, "%s", root);
     for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (mkdir(path, 0700) < 0 && errno != EEXIST && errno != EACCES && errno != EROFS && errno != EPERM) break;
         *slash = '/';
     }
-    if (mkdir(path, 0700) < 0 && errno != EEXIST) {
-        failure_set_errno(failure, errno, "cannot make %s", path);
-        return -1;
-    }
+    return mkdir(path, 0700) == 0 || errno == EEXIST || failure_set_errno(failure, errno, "cannot make %s", path);
+}
+
+static int open_root(const struct account *account, struct failure *failure) {
+    char path[1001];
+    snprintf(path, sizeof path, "%.*s", STR_ARGS(account->root));
     int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0 && errno == ENOENT) {
+        if (!make_root(path, failure)) return -1;
+        root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
     if (root < 0) failure_set_errno(failure, errno, "cannot open %s", path);
     return root;
 }
