@@ -223,6 +223,11 @@ static void note_process(struct mailbox *mailbox, struct account **account, cons
     session->watch = session->watched >= 0 ? loop_watch_readable(session->watched, process_ended, session) : NULL;
     enter_list(session, STAGE_SERVES);
     if (pair[0] < 0) return;
+    if (!session->watch) { /* nobody would notice that it is gone */
+        close(pair[0]);
+        close(pair[1]);
+        return;
+    }
     ipc_socket_open(&session->channel, pair[0]);
     ipc_socket_open(&session->far_end, pair[1]);
     session->channel_watch = loop_watch_readable(pair[0], session_speaks, session);
