@@ -124,7 +124,7 @@ static bool send_next(struct live_session *session, const struct account *accoun
                       struct str state) {
     uint8_t key[32];
     struct buf text = buf_make(0);
-    mailbox_pack_account(account, &text);
+    account_pack(account, &text);
     session_seal_key(session->mailbox->seal_master, account->login, nonce, buf_str(&text), key);
     struct ipc_session_next next = {.nonce = str_make((const char *)nonce, 16),
                                     .seal = str_make((const char *)key, sizeof key),

@@ -215,7 +215,7 @@ static bool begin_first(const struct mailbox *mailbox, const struct account *acc
                         struct one_session *one) {
     struct str prefix;
     struct buf text = buf_make(0);
-    mailbox_pack_account(account, &text);
+    account_pack(account, &text);
     one->arena = arena_create(0);
     one->control = INHERITED_CONTROL;
     fill_settings(mailbox, account, nonce, buf_str(&text), &one->settings);
