@@ -37,6 +37,8 @@ void pop3_session_end(struct pop3_session *session);
 /* Writing: what is said leaves when the client has nothing more to say, or when it is much. */
 void pop3_say(struct pop3_session *session, const char *format, ...) PRINTF_LIKE(2, 3);
 void pop3_say_bytes(struct pop3_session *session, struct str bytes);
+/* The code of an -ERR that names no fault of the client (RFC 3206): SYS/PERM if waiting does not mend it. */
+const char *pop3_trouble(const struct failure *failure);
 
 /* lock.c */
 enum pop3_lock { LOCK_TAKEN, LOCK_IN_USE, LOCK_TOO_SOON /* pop3_login_delay */, LOCK_FAILED };
