@@ -340,10 +340,41 @@ def content(tern):
     t.is_([int(line.split()[1]) for line in client.many("LIST")[1]], [len(crlf(message)) for message in numbered(3)],
           "LIST opens no file whose name says its size")
     t.is_(len(client.many("UIDL")[1]), 3, "nor does UIDL")
-    t.ok(client.command("RETR 1").startswith(b"-ERR [SYS/TEMP]"), "RETR of a file that cannot be opened")
-    t.ok(client.command("TOP 1 0").startswith(b"-ERR [SYS/TEMP]"), "and TOP")
+    t.ok(client.command("RETR 1").startswith(b"-ERR [SYS/PERM]"), "RETR of a file that may not be opened: waiting does not mend it")
+    t.ok(client.command("TOP 1 0").startswith(b"-ERR [SYS/PERM]"), "and TOP")
     client.command("QUIT")
     empty(tern)
+
+
+def for_good(tern):
+    """What waiting does not mend is [SYS/PERM] (RFC 3206), [CONTACTADMIN] by IMAP; what it does, [SYS/TEMP]."""
+    table = tern.etc / "users.passwd"
+    before = table.read_text()
+    rows = {"low": "1:1::/low::", "stranger": "no-such-user:100::/stranger::", "nowhere": "::::: userdb_mail=mbox:~/mail"}
+    table.write_text(before + "".join(f"{name}@example.test:{{PLAIN}}secret:{row}\n" for name, row in rows.items()))
+    for name in rows:
+        t.wait_for(lambda: not (said := Pop(tern, name).login).startswith(b"-ERR [AUTH]") and said)
+        said = Pop(tern, name).login
+        t.ok(said.startswith(b"-ERR [SYS/PERM] "), f"{name}: an account without a mailbox", said)
+        imap = Client(tern.port_base + 143)
+        said = imap.command(f"LOGIN {name}@example.test secret")[0]
+        t.ok(said.startswith(b"NO [CONTACTADMIN] "), f"{name}: by IMAP", said)
+        imap.close()
+    t.ok(Pop(tern, "low", "wrong").login.startswith(b"-ERR [AUTH] "), "who has no right password learns nothing of it")
+    table.write_text(before)
+    box = maildir(tern)
+    journal = box / "tern-pop3"
+    journal.unlink(missing_ok=True)
+    journal.mkdir()
+    t.ok((said := Pop(tern, "ada").login).startswith(b"-ERR [SYS/"), "a mailbox that cannot be opened", said)
+    journal.rmdir()
+    journal.symlink_to("/etc/passwd")
+    t.ok((said := Pop(tern, "ada").login).startswith(b"-ERR [SYS/PERM] "), "a link where a file should be", said)
+    journal.unlink()
+    table.rename(table.with_suffix(".away"))
+    t.ok(t.wait_for(lambda: (said := Pop(tern, "ada").login).startswith(b"-ERR [SYS/TEMP] ") and said), "accounts that cannot be read now")
+    table.with_suffix(".away").rename(table)
+    t.ok(t.wait_for(lambda: Pop(tern, "ada").login.startswith(b"+OK")), "and can be again")
 
 
 def pipelining(tern):
@@ -607,7 +638,7 @@ with t.Instance(tls=True, settings=["auth_failure_delay=0", "auth_ban_exceptions
     tern.add_user("ada")
     (tern.etc / "users.passwd").write_text("ada@example.test:{PLAIN}secret\n")  # SCRAM is offered where it can work for all
     tern.start()
-    for part in (front, logins, tls, commands, content, pipelining, two, no_delay, foreign, kills, peers):
+    for part in (front, logins, tls, commands, content, for_good, pipelining, two, no_delay, foreign, kills, peers):
         part(tern)
     log = tern.log()
     t.ok("login: user=<ada@example.test>, method=PLAIN, rip=127.0.0.1, TLS" in log, "the log says who came, and how")
