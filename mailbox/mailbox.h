@@ -1,6 +1,7 @@
 /* mailbox: the one context of the forker, and what its files offer each other.
  *
  *   mailbox.c   the requests: auth admits, fronts open, operators look
+ *   handover.c  sessions at work outlive a reload, and their new forker knows them
  *   session.c   the child: becomes the mailbox's user, locks itself in, serves
  *
  * It runs as root and reads no stranger's bytes: what fronts send are tickets, which auth made, and states, which
@@ -57,10 +58,20 @@ struct mailbox {
     uint8_t seal_master[32];
     struct sock_fprog filter; /* of sessions */
     char boot[64];            /* the boot's identity */
+    bool given;               /* drained: the sessions are a successor's */
 };
 
 /* The account as it stands before a session's own state. */
 void mailbox_pack_state(const struct account *account, struct str state, struct buf *text);
+
+/* Takes the account over. The process may be another forker's child. */
+void mailbox_note_session(struct mailbox *mailbox, struct account *account, const uint8_t nonce[16], pid_t process);
+
+/* handover.c */
+/* Writes down the sessions that are at work, for a successor. */
+void handover_give(struct mailbox *mailbox);
+/* Takes over those that a predecessor has written down since. */
+void handover_take(struct mailbox *mailbox);
 
 /* idle.c */
 /* SESSION_WAITS, SESSION_GONE. */
