@@ -23,8 +23,7 @@ static bool read_limit(struct str text, struct account_quota *quota) {
         struct str name;
         uint64_t factor;
         bool storage;
-    } limits[] = {
-        {STR_INIT("storage="), 1024, true}, {STR_INIT("bytes="), 1, true}, {STR_INIT("messages="), 1, false}};
+    } limits[] = {{STR_INIT("storage="), 1024, true}, {STR_INIT("bytes="), 1, true}, {STR_INIT("messages="), 1, false}};
     if (str_equal(text, STR("ignore"))) {
         *quota = (struct account_quota){0};
         return true;

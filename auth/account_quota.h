@@ -1,5 +1,6 @@
-/* account_quota: how much an account may store, by the fields of its source: quota_storage and quota_messages, which are
- * tern's own, and Dovecot's quota_rule, quota_rule2 to quota_rule9 ("*:storage=1G:messages=1000"). Pure functions. */
+/* account_quota: how much an account may store, by the fields of its source: quota_storage and quota_messages, which
+ * are tern's own, and Dovecot's quota_rule, quota_rule2 to quota_rule9 ("*:storage=1G:messages=1000"). Pure functions.
+ */
 #ifndef TERN_AUTH_ACCOUNT_QUOTA_H
 #define TERN_AUTH_ACCOUNT_QUOTA_H
 

@@ -1,8 +1,10 @@
-/* handover: sessions that a reload leaves at work are their new forker's, too: it lists them, ends them and counts them.
+/* handover: sessions that a reload leaves at work are their new forker's, too: it lists them, ends them and counts
+ * them.
  *
  * A mailbox that drains writes them down, in a file of the data directory that none but its own user can have made; its
- * successor takes them over and removes the file. The rows are those of a listing, but for the session's name: the whole
- * number, and the end of the date at which its process began, for another process may have the same number by then. */
+ * successor takes them over and removes the file. The rows are those of a listing, but for the session's name: the
+ * whole number, and the end of the date at which its process began, for another process may have the same number by
+ * then. */
 #include "mailbox.h"
 
 #include <errno.h>
@@ -72,7 +74,8 @@ static void pack(const struct mailbox *mailbox, struct buf *rows) {
                                       .begun = (uint64_t)session->account.begun,
                                       .session = str_from(name)};
         if (!ipc_list_add(IPC_ROW_SESSION_ROW, &row, rows, &count))
-            log_warning("tern who will not know the session of %.*s (process %d)", STR_ARGS(row.login), (int)session->process);
+            log_warning("tern who will not know the session of %.*s (process %d)", STR_ARGS(row.login),
+                        (int)session->process);
     }
 }
 
