@@ -5,6 +5,7 @@ A message that a draining qmgr has not let go of yet is locked. So that the flus
 itself, and lets it go when the flush has gone past: it takes up another message, which stands behind it in the index."""
 import fcntl
 
+import fault_page
 import tern_test as t
 
 ROUNDS, CERTAIN = 4, 3
@@ -72,11 +73,28 @@ def locked(tern, number):
     tern.command("ternsuper", "-c", tern.etc, "-d", "ALL")
 
 
+def unopened(tern, page):
+    """A flush that cannot open a message at that moment comes back to it."""
+    if fault_page.NAME.encode() not in t.program("qmgr").read_bytes():
+        return
+    tern.wait_empty()
+    send(tern, "unopened")
+    t.wait_for(lambda: len(tern.queued("cur")) == 1 and not tern.queued("new"))
+    refusal[0] = "550 5.2.0 no"
+    page.arm("qmgr", call="openat", count=8)
+    tern.command("ternqueue", "-f", check=True)
+    t.ok(tern.wait_log("cannot open the queue file"), "a flush meets a message that cannot be opened")
+    page.disarm()
+    t.ok(t.wait_for(lambda: is_logged(tern, "unopened", "bounced"), 15), "and tries it when it can be")
+
+
 hop = NextHop(lambda stage, text: refusal[0] if stage == "rcpt" else None)
 with t.Instance() as tern:
     tern.set(f"relayhost = [127.0.0.1]:{hop.port}")
+    page = fault_page.Page(tern)
     tern.start()
     close_together(tern)
     for number in range(CERTAIN):
         locked(tern, number)
+    unopened(tern, page)
 t.done()
