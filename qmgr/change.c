@@ -90,21 +90,7 @@ void messages_cut_short(struct qmgr *qmgr) {
 }
 
 static bool change_active(struct message *message, enum queue_change change) {
-    switch (change) {
-    case QUEUE_DELETE:
-        message->wish_delete = true;
-        break;
-    case QUEUE_HOLD:
-        message->wish_hold = true;
-        break;
-    case QUEUE_EXPIRE:
-    case QUEUE_EXPIRE_RELEASE:
-        message->wish_expire = true;
-        break;
-    case QUEUE_REQUEUE:
-    case QUEUE_RELEASE:
-        return false;
-    }
+    if (!message_wish(message, change)) return false;
     message_cancel_jobs(message);
     return true;
 }
@@ -184,7 +170,7 @@ static bool change_locked(struct qmgr *qmgr, int folder, const char *name, int f
     return false;
 }
 
-static bool change_one(struct qmgr *qmgr, const char *name, enum queue_change change) {
+bool change_one(struct qmgr *qmgr, const char *name, enum queue_change change) {
     struct message *message = map_get(qmgr->active, str_from(name));
     if (message) return change_active(message, change);
     if (map_get(qmgr->leaving, str_from(name))) return false;

@@ -285,6 +285,7 @@ static void defer(struct message *message, int64_t now) {
 }
 
 static int folder_of(const struct message *message) {
+    if (message->held) return message->qmgr->hold;
     return message->deferred ? message->qmgr->cur : message->qmgr->new;
 }
 
@@ -302,6 +303,7 @@ static bool put_on_hold(struct message *message, const char *why) {
         log_message_warning(str_from(message->queue_id), "cannot be put on hold: %s", strerror(error_number));
         return false;
     }
+    message->held = true;
     log_message(str_from(message->queue_id), "%s", why);
     deferred_forget(qmgr, str_from(message->queue_id));
     return true;
@@ -333,24 +335,50 @@ static const char *hold_words(const struct message *message) {
                                                                   : "placed on hold";
 }
 
+/* Where the message goes that is not done: others run while files move, and operators may wish again then. True: it is
+ * removed. */
+static bool leave(struct message *message, int64_t now) {
+    unsigned wishes;
+    bool deferred = false;
+    do {
+        wishes = message->wishes;
+        if (message->wish_delete) {
+            remove_message(message, "removed");
+            return true;
+        }
+        if (message->held || (message->wish_hold && put_on_hold(message, hold_words(message)))) continue;
+        if (!deferred) defer(message, now);
+        deferred = true;
+    } while (message->wishes != wishes);
+    return false;
+}
+
 static void finish_task(void *argument) {
     struct message *message = argument;
+    struct qmgr *qmgr = message->qmgr;
     int64_t now = clock_date() / CLOCK_SECOND;
-    bool removed = message->wish_delete, held = false;
+    bool removed = message->wish_delete;
     if (!removed && message_is_postmaster_notice(message)) {
         expire(message, now);
-        held = hold_for_operator(message);
-        removed = !held && count_state(message, QUEUE_RECIPIENT_DONE) == message->envelope.recipient_count;
+        removed = !hold_for_operator(message) && count_state(message, QUEUE_RECIPIENT_DONE) == message->envelope.recipient_count;
     } else if (!removed) {
         removed = settle_accounts(message, now);
     }
-    if (!removed && !held) note_all(message);
-    /* Wishes may have come in while this task waited. */
-    if (removed || (message->wish_delete && !held))
+    bool expired = message->wish_expire;
+    if (!removed && !message->held) note_all(message);
+    if (removed)
         remove_message(message, "removed");
-    else if (!held && (!message->wish_hold || !put_on_hold(message, hold_words(message))))
-        defer(message, now);
+    else
+        removed = leave(message, now);
+    if (!removed && !message->held && message->wish_expire && !expired) { /* it came too late for this round */
+        message_finish(message);
+        return;
+    }
+    char name[QUEUE_ID_SIZE];
+    memcpy(name, message->queue_id, sizeof name);
+    bool requeue = message->wish_requeue && !removed && !qmgr->draining;
     message_free(&message);
+    if (requeue) change_one(qmgr, name, QUEUE_REQUEUE);
 }
 
 void message_finish(struct message *message) {

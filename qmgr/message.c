@@ -370,8 +370,18 @@ static void resolve_one(struct message *message, size_t index, deadline until, s
     add_to_job(message, destination, index);
 }
 
+bool message_wish(struct message *message, enum queue_change change) {
+    if (change == QUEUE_RELEASE) return false; /* it is not on hold */
+    message->wish_delete |= change == QUEUE_DELETE;
+    message->wish_hold |= change == QUEUE_HOLD;
+    message->wish_expire |= change == QUEUE_EXPIRE || change == QUEUE_EXPIRE_RELEASE;
+    message->wish_requeue |= change == QUEUE_REQUEUE;
+    message->wishes++;
+    return true;
+}
+
 static bool has_wish(const struct message *message) {
-    return message->wish_delete || message->wish_hold || message->wish_expire;
+    return message->wishes > 0 || message->wish_hold;
 }
 
 /* An operator's wish, or the drain, came before the jobs were in line. */

@@ -105,6 +105,7 @@ struct message {
     unsigned memory_users;
     struct direct *direct; /* NULL once it is in the queue */
     bool deferred;         /* stands in cur/, else in new/ */
+    bool held;             /* the pass has ended in hold/ */
     bool perhaps_delivered;
     bool unsynced;     /* events were appended and not synced */
     bool tried;        /* some recipient was answered "later" in this pass */
@@ -114,7 +115,8 @@ struct message {
     size_t unfinished; /* jobs' recipients not yet answered, and deliveries under way; 0 before the jobs
                         * are in line and after the last answer */
     /* operators' wishes, obeyed when the pass ends */
-    bool wish_delete, wish_hold, wish_expire;
+    bool wish_delete, wish_hold, wish_expire, wish_requeue;
+    unsigned wishes; /* how many came */
 };
 
 struct qmgr {
@@ -185,6 +187,8 @@ void incoming_task(void *qmgr);
 /* Opens, reads, resolves and queues for delivery. deferred: from cur/. recovered: not fresh from
  * cleanup, so its content is checked, and an earlier attempt may have got through. flushed: even
  * if its time has not come. */
+/* Notes an operator's wish, which the end of the pass obeys, and message_cancel_jobs hastens. False: it cannot be had. */
+bool message_wish(struct message *message, enum queue_change change);
 /* file: as in incoming_note. */
 void message_activate(struct qmgr *qmgr, struct str queue_id, int file, bool deferred, bool recovered, bool flushed);
 /* Logs, resolves the recipients, and puts them in line. The message may be gone, or waiting for its file, when
@@ -280,6 +284,8 @@ void message_cancel_jobs(struct message *message);
 /* The same for all. */
 void messages_cut_short(struct qmgr *qmgr);
 
+/* One message, wherever it is; of one under way it notes the wish. False: there is none, or it cannot be changed so. */
+bool change_one(struct qmgr *qmgr, const char *name, enum queue_change change);
 /* The messages on hold that an account has sent; how many it met. Waits. */
 uint64_t change_held_of_login(struct qmgr *qmgr, struct str login, enum queue_change change);
 

@@ -257,6 +257,9 @@ def kills(tern):
         t.ok(t.wait_for(lambda: len(sessions()) == 2), f"{name}: two sessions at work, one idle")
         word = next(flag)
         t.ok(client.command(f"STORE 1 +FLAGS ({word})")[0].startswith(b"OK"), f"{name}: a flag is answered OK")
+        while b"FETCH" not in idle.line():  # its session is woken to say so
+            pass
+        t.ok(t.wait_for(lambda: len(sessions()) == 2), f"{name}: two sessions again, and one told and idle")
         pids = [int(pid) for pid in sessions()] if name == "session" else daemons(tern, name)
         for pid in pids:
             os.kill(pid, signal.SIGKILL)

@@ -20,17 +20,21 @@ static struct queue_fixture queue;
 static struct buf notices;    /* "failed:a c " for each that was asked for */
 static const char *unwritten; /* the kind of notice that bounce cannot write */
 static const char *late_wish; /* "delete", "hold" or "expire": what comes while a notice is being written */
-static bool removed, deferred;
+static const char *deferring_wish; /* and while it is being deferred, or put on hold */
+static bool removed, deferred, requeued;
 static int64_t next_attempt;
 static struct message *current;
 
 /* ---- what finish.c and message.c ask of others */
 
 static void wish(const char *what) {
+    static const struct {
+        const char *word;
+        enum queue_change change;
+    } wishes[] = {{"delete", QUEUE_DELETE}, {"hold", QUEUE_HOLD}, {"expire", QUEUE_EXPIRE}, {"requeue", QUEUE_REQUEUE}};
     struct str word = str_from(what ? what : "");
-    current->wish_delete |= str_equal(word, STR("delete"));
-    current->wish_hold |= str_equal(word, STR("hold"));
-    current->wish_expire |= str_equal(word, STR("expire"));
+    for (size_t i = 0; i < ARRAY_LENGTH(wishes); i++)
+        if (str_equal(word, str_from(wishes[i].word))) assert_true(message_wish(current, wishes[i].change));
     if (str_equal(word, STR("attempts"))) current->envelope.attempts = 5 * 86400 / 4000 + 1;
 }
 
@@ -63,9 +67,24 @@ enum ipc_result ipc_ask(struct ipc_client *client, enum ipc_type type, const voi
 }
 
 void queue_remove(struct qmgr *qmgr, int folder, struct str queue_id, int file) {
-    (void)qmgr, (void)folder, (void)queue_id;
+    (void)qmgr, (void)queue_id;
+    assert_int_equal(faccessat(folder, ID, F_OK, 0), 0); /* it stands where it is to be removed */
     removed = true;
+    deferred = false;
     close(file);
+}
+bool change_one(struct qmgr *qmgr, const char *name, enum queue_change change) {
+    (void)qmgr;
+    assert_string_equal(name, ID);
+    assert_int_equal(change, QUEUE_REQUEUE);
+    assert_null(map_get(fixture.qmgr.active, STR(ID)));
+    requeued = true;
+    return true;
+}
+static void wish_while_it_moves(void) {
+    const char *what = deferring_wish;
+    deferring_wish = NULL;
+    wish(what);
 }
 int64_t next_attempt_after(const struct config *config, int64_t arrival, int64_t now) {
     (void)config, (void)arrival;
@@ -75,10 +94,13 @@ bool deferred_put(struct qmgr *qmgr, struct message *message, int64_t when) {
     (void)qmgr, (void)message;
     deferred = true;
     next_attempt = when;
+    wish_while_it_moves();
     return true;
 }
 void deferred_forget(struct qmgr *qmgr, struct str queue_id) {
     (void)qmgr, (void)queue_id;
+    deferred = false;
+    wish_while_it_moves();
 }
 void incoming_again(struct qmgr *qmgr, int64_t milliseconds) {
     (void)qmgr, (void)milliseconds;
@@ -100,8 +122,8 @@ enum resolve_result resolve_recipient(struct resolve *resolve, struct str addres
 static int setup(void **state) {
     (void)state;
     notices = buf_make(0);
-    unwritten = late_wish = NULL;
-    removed = deferred = false;
+    unwritten = late_wish = deferring_wish = NULL;
+    removed = deferred = requeued = false;
     qmgr_fixture_make(&fixture, "delay_warning_time = 4h\nmaximal_queue_lifetime = 5d\nbounce_queue_lifetime = 1d\n");
     if (!fixture_make(&queue) || !loop_create(NULL, NULL)) return -1;
     fixture.qmgr.new = openat(queue.queue, "new", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -233,17 +255,31 @@ static void test_ends(void **state) {
         {"s", 0, {NO}, 1, "", "hold", "failed", "failed:a ", "held"},
         {POSTMASTER, 0, {LATER}, 1, "hold", "", "", "", "held"},
         {POSTMASTER, 0, {{NOTIFY_NEVER, DELIVERY_FAILED}}, 1, "delete", "", "", "", "removed"},
+        {"s", 0, {LATER}, 1, "requeue", "", "", "", "deferred, requeued"},
+        {"s", 0, {YES}, 1, "requeue", "", "", "", "removed"},
+        /* ... while it goes to cur/ or hold/ */
+        {"s", 0, {LATER}, 1, "", "move:delete", "", "", "removed"},
+        {"s", 0, {LATER}, 1, "", "move:hold", "", "", "held"},
+        {"s", 0, {LATER}, 1, "", "move:expire", "", "failed:a ", "removed"},
+        {"s", 0, {LATER}, 1, "", "move:requeue", "", "", "deferred, requeued"},
+        {"s", 0, {LATER}, 1, "hold", "move:delete", "", "", "removed"},
+        {"s", 0, {LATER}, 1, "hold", "move:hold", "", "", "held"},
+        {POSTMASTER, 0, {{NOTIFY_NEVER, DELIVERY_FAILED}}, 1, "", "move:delete", "", "", "removed"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         if (i) assert_int_equal(setup(state), 0);
         struct scene scene = {rows[i].answers, rows[i].count, rows[i].wish};
         unwritten = rows[i].unwritten;
-        late_wish = rows[i].late_wish;
+        bool moves = strncmp(rows[i].late_wish, "move:", 5) == 0;
+        late_wish = moves ? NULL : rows[i].late_wish;
+        deferring_wish = moves ? rows[i].late_wish + 5 : NULL;
         current = make_message(rows[i].sender, rows[i].age, rows[i].answers, rows[i].count);
         assert_true(task_start("scene", play_scene, &scene));
         loop_run();
-        bool held = fixture_has(&queue, "hold/" ID) && !fixture_has(&queue, "new/" ID);
-        const char *end = removed ? "removed" : held ? "held" : deferred ? "deferred" : "nothing";
+        bool held = !removed && fixture_has(&queue, "hold/" ID) && !fixture_has(&queue, "new/" ID);
+        const char *end = removed ? "removed" : held ? "held"
+                                       : requeued ? "deferred, requeued"
+                                       : deferred ? "deferred" : "nothing";
         if (removed + held + deferred != 1) fail_msg("row %zu: %d %d %d", i, removed, held, deferred);
         if (deferred && next_attempt < clock_date() / CLOCK_SECOND + 200) fail_msg("row %zu: too early", i);
         char about[30];

@@ -148,9 +148,7 @@ static void wish(void *argument) {
         fixture.qmgr.draining = true;
         messages_cut_short(&fixture.qmgr);
     } else if (message) {
-        if (scene->change == QUEUE_DELETE) message->wish_delete = true;
-        if (scene->change == QUEUE_HOLD) message->wish_hold = true;
-        if (scene->change == QUEUE_EXPIRE) message->wish_expire = true;
+        assert_true(message_wish(message, scene->change));
         message_cancel_jobs(message);
     }
     wished = true;
