@@ -7,6 +7,7 @@
 
 #include "folder.h"
 #include "pop3_line.h"
+#include "saved_uidl.h"
 #include "session_channel.h"
 #include "store.h"
 #include "stream.h"
@@ -20,6 +21,8 @@ struct pop3_session {
     uint32_t count;   /* messages, as at the login */
     uint8_t *deleted; /* by number, from 1 */
     uint32_t deleted_count;
+    struct saved_uidls saved;
+    bool saved_read;       /* once a client has asked for unique IDs */
     bool measured;         /* octets is known */
     uint64_t octets;       /* of the messages that are not deleted */
     unsigned bad_commands; /* in a row */

@@ -78,6 +78,7 @@ void pop3_session_end(struct pop3_session *session) {
         log_warning("%.*s: %s", STR_ARGS(session->settings->login), failure.text);
     folder_close(&session->folder);
     pop3_lock_release(&session->lock);
+    saved_uidls_free(&session->saved);
     MEMORY_FREE(session->deleted);
 }
 

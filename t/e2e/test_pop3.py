@@ -601,8 +601,18 @@ def parameters():
         tern.stop()
 
 
-def moved(form):
-    """A mailbox that was Dovecot's: what Dovecot's own POP3 says of it, and what ours does."""
+def save_ids(box):
+    """Gives some messages the unique IDs that they had before Dovecot, as migrations to it do."""
+    path = box / "dovecot-uidlist"
+    before = path.read_text()
+    fields = {"3": "Pold-3", "5": "Gabc Pold-5", "7": "P"}
+    path.write_text(re.sub(r"(?m)^(\d+) (.*:)", lambda row: f"{row[1]} {fields[row[1]]} {row[2]}" if row[1] in fields else row[0], before))
+    for index in box.glob("dovecot.index*"):
+        index.unlink()
+
+
+def moved(form, saved=False):
+    """A mailbox that was Dovecot's: what Dovecot's own POP3 says of it, and what ours does. saved: with unique IDs in its list."""
     program = "/usr/lib/dovecot/pop3"
     if not os.access(program, os.X_OK) or not t.is_root():
         return
@@ -617,9 +627,13 @@ def moved(form):
         settings.write_text(f"protocols = pop3\nbase_dir = {run}\nmail_location = maildir:{maildir(tern)}\nssl = no\nlog_path = /dev/stderr\n"
                             f"first_valid_uid = 1\nmail_home = {run}\n" + (f"pop3_uidl_format = {form}\n" if form else ""))
         name = pwd.getpwuid(owner.st_uid).pw_name
-        result = subprocess.run(["setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", program, "-c", settings],
-                                input=b"LIST\r\nUIDL\r\nDELE 2\r\nQUIT\r\n", capture_output=True, timeout=30,
-                                env={"PATH": "/usr/bin:/bin", "USER": name, "HOME": str(run)})
+        def ask(commands):
+            return subprocess.run(["setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", program, "-c", settings],
+                                  input=commands, capture_output=True, timeout=30, env={"PATH": "/usr/bin:/bin", "USER": name, "HOME": str(run)})
+        if saved:
+            ask(b"UIDL\r\nQUIT\r\n")
+            save_ids(maildir(tern))
+        result = ask(b"LIST\r\nUIDL\r\nDELE 2\r\nQUIT\r\n")
         theirs = [part.split(b"\r\n")[1:-1] for part in result.stdout.split(b".\r\n")[:2]]
         theirs[0].pop(0) if theirs[0][0].startswith(b"+OK") else None
         tern.start()
@@ -631,6 +645,14 @@ def moved(form):
             del part[1]
         t.ok(len(theirs[1]) == 11 and ours == theirs, f"moved from Dovecot, {form or 'its default'}: the same sizes and unique IDs",
              (ours, theirs, result.stderr))
+        if saved:
+            t.is_([word for word in ours[1] if word.startswith((b"old-", b"1700"))],
+                  [b"old-3", b"old-5", next(word for word in theirs[1] if word.startswith(b"1700"))], "those that Dovecot had saved are among them")
+            drop(tern, numbered(1))
+            client = Pop(tern, "ada")
+            t.is_(client.many("UIDL")[1][1].split()[1], b"old-3", "and stay when others come")
+            t.is_(client.command("UIDL 2"), b"+OK 2 old-3", "UIDL of one")
+            client.close()
         tern.stop()
 
 
@@ -649,4 +671,5 @@ bans()
 parameters()
 for wanted in (None, "%f", "%v-%u", "%v.%u"):
     moved(wanted)
+moved(None, saved=True)
 t.done()
