@@ -8,7 +8,9 @@ import subprocess
 import tern_test as t
 
 USER = "ada@example.test"
-MBSYNC = """IMAPAccount far
+MBSYNC = """FSync no
+
+IMAPAccount far
 Host 127.0.0.1
 Port {port}
 User {user}
@@ -30,7 +32,8 @@ Near :near:
 Patterns {patterns}
 Create {create}
 Expunge Both
-SyncState *
+{more}
+SyncState {state}
 """
 OFFLINEIMAP = """[general]
 accounts = a
@@ -55,7 +58,7 @@ auth_mechanisms = {mechanism}
 """
 
 
-def mbsync(top, port, patterns="*", create="Both", mechanism="PLAIN", timeout=120):
+def mbsync(top, port, patterns="*", create="Both", mechanism="PLAIN", more="", state="*", timeout=120):
     """A run that keeps mail in top/near, or None if it is not installed."""
     if not shutil.which("mbsync"):
         return None
@@ -64,7 +67,7 @@ def mbsync(top, port, patterns="*", create="Both", mechanism="PLAIN", timeout=12
     version = subprocess.run(["mbsync", "-v"], capture_output=True, text=True).stdout
     plain = "TLSType None" if re.search(r"isync 1\.[5-9]", version) else "SSLType None"
     settings = top / "mbsyncrc"
-    settings.write_text(MBSYNC.format(port=port, user=USER, plain=plain, mechanism=mechanism, near=near, patterns=patterns, create=create))
+    settings.write_text(MBSYNC.format(port=port, user=USER, plain=plain, mechanism=mechanism, near=near, patterns=patterns, create=create, more=more, state=state))
     return subprocess.run(["mbsync", "-V", "-c", settings, "-a"], capture_output=True, text=True, timeout=timeout)
 
 
