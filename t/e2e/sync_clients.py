@@ -32,8 +32,8 @@ Near :near:
 Patterns {patterns}
 Create {create}
 Expunge Both
-{more}
 SyncState {state}
+{more}
 """
 OFFLINEIMAP = """[general]
 accounts = a
