@@ -132,12 +132,10 @@ static void adopt(struct mailbox *mailbox, const struct ipc_session_row *row) {
     bool good = arena_copy(account->arena, row->protocol, &account->protocol) &&
                 arena_copy(account->arena, row->login, &account->login) &&
                 arena_copy(account->arena, row->client_address, &account->client_address);
-    if (good) {
-        mailbox_note_session(mailbox, account, nonce, process);
-        return;
-    }
-    arena_destroy(&account->arena);
-    MEMORY_FREE(account);
+    if (good)
+        process_adopt(mailbox, &account, nonce, process);
+    else
+        account_free(&account);
 }
 
 void handover_take(struct mailbox *mailbox) {

@@ -24,7 +24,7 @@
 
 /* ---- accounts */
 
-static void account_free(struct account **account) {
+void account_free(struct account **account) {
     arena_destroy(&(*account)->arena);
     MEMORY_FREE(*account);
 }
@@ -92,7 +92,7 @@ static void expire_tickets(struct mailbox *mailbox) {
 
 /* The account goes with the state, so that waking needs no question to auth: packed before what the session says, in
  * SESSION_ACCOUNT_LINES lines, to which the session's key is bound. */
-static void pack_account(const struct account *account, struct buf *text) {
+void mailbox_pack_account(const struct account *account, struct buf *text) {
     buf_printf(text, "%u %u %llu %llu %lld %.*s\n%.*s\n%.*s\n%.*s\n", account->uid, account->gid, (unsigned long long)account->quota_storage,
                (unsigned long long)account->quota_messages, (long long)account->begun, STR_ARGS(account->protocol), STR_ARGS(account->root), STR_ARGS(account->cache),
                STR_ARGS(account->client_address));
@@ -124,39 +124,6 @@ static struct account *unpack_account(struct str login, struct str *state) {
 
 /* ---- sessions */
 
-static void session_ended(int descriptor, void *argument) {
-    struct live_session *session = argument;
-    struct mailbox *mailbox = session->mailbox;
-    int status = 0;
-    (void)descriptor;
-    if (waitpid(session->process, &status, WNOHANG) == session->process && WIFSIGNALED(status))
-        log_warning("session of %.*s (process %d) was killed by signal %d", STR_ARGS(session->account.login), (int)session->process,
-                    WTERMSIG(status));
-    loop_watch_stop(&session->watch);
-    close(session->watched);
-    *session->link = session->next;
-    if (session->next) session->next->link = session->link;
-    mailbox->session_count--;
-    arena_destroy(&session->account.arena);
-    MEMORY_FREE(session);
-}
-
-void mailbox_note_session(struct mailbox *mailbox, struct account *account, const uint8_t nonce[16], pid_t process) {
-    struct live_session *session = MEMORY_NEW(struct live_session);
-    session->mailbox = mailbox;
-    session->account = *account; /* takes its arena over */
-    session->process = process;
-    memcpy(session->nonce, nonce, sizeof session->nonce);
-    session->watched = (int)syscall(SYS_pidfd_open, process, 0);
-    session->next = mailbox->sessions;
-    session->link = &mailbox->sessions;
-    if (session->next) session->next->link = &session->next;
-    mailbox->sessions = session;
-    mailbox->session_count++;
-    MEMORY_FREE(account);
-    session->watch = session->watched >= 0 ? loop_watch_readable(session->watched, session_ended, session) : NULL;
-}
-
 static size_t sessions_of(const struct mailbox *mailbox, const struct account *account) {
     size_t count = 0;
     for (const struct live_session *session = mailbox->sessions; session; session = session->next)
@@ -170,6 +137,7 @@ static size_t sessions_of(const struct mailbox *mailbox, const struct account *a
 static void start(struct ipc_request *request, struct mailbox *mailbox, struct account *account, bool is_login, const uint8_t nonce[16], struct str state) {
     const struct config *config = mailbox->config;
     struct ipc_done done = {.empty_ = {}};
+    struct failure failure = {0};
     /* Who is in already is not kept out for being woken. */
     bool too_many = is_login && config->mail_max_userip_connections > 0 && sessions_of(mailbox, account) >= (size_t)config->mail_max_userip_connections;
     if (too_many)
@@ -179,16 +147,13 @@ static void start(struct ipc_request *request, struct mailbox *mailbox, struct a
         account_free(&account);
         return;
     }
-    pid_t child = fork();
-    if (child == 0) session_process(mailbox, account, nonce, request->descriptor, state);
-    if (child < 0) {
-        log_warning("cannot fork a session for %.*s: %s", STR_ARGS(account->login), strerror(errno));
-        ipc_answer_failed(request, 451, "4.3.0", "cannot make a session now");
-        account_free(&account);
+    if (process_begin(mailbox, &account, nonce, request->descriptor, state, &failure)) {
+        ipc_answer(request, IPC_DONE, &done, -1);
         return;
     }
-    mailbox_note_session(mailbox, account, nonce, child);
-    ipc_answer(request, IPC_DONE, &done, -1);
+    log_warning("cannot fork a session for %.*s: %s", STR_ARGS(account->login), failure.text);
+    ipc_answer_failed(request, 451, "4.3.0", "cannot make a session now");
+    account_free(&account);
 }
 
 static void open_session(struct ipc_request *request, struct mailbox *mailbox) {
@@ -267,17 +232,25 @@ static void list_sessions(struct ipc_request *request, struct mailbox *mailbox) 
     buf_free(&cursor);
 }
 
+/* Whoever is to go leaves nothing behind, not even a process that waits. */
+static void kick_one(struct mailbox *mailbox, struct live_session *session, uint64_t *count) {
+    session->kicked = true;
+    *count += kill(session->process, SIGTERM) == 0;
+    process_end_waiting(mailbox, session->account.login);
+}
+
 static void kick(struct ipc_request *request, struct mailbox *mailbox) {
     const struct ipc_session_kick *message = request->message;
     struct ipc_session_kicked kicked = {0};
     handover_take(mailbox);
-    for (const struct live_session *session = mailbox->sessions; session; session = session->next) {
+    for (struct live_session *session = mailbox->sessions; session; session = session->next) {
         char number[40];
         session_number(session->nonce, number);
         if (!session->leaving && (message->login.length == 0 || str_equal(message->login, session->account.login)) &&
             (message->session.length == 0 || str_equal(message->session, str_from(number))))
-            kicked.count += kill(session->process, SIGTERM) == 0;
+            kick_one(mailbox, session, &kicked.count);
     }
+    if (message->session.length == 0) process_end_waiting(mailbox, message->login);
     kicked.count += idle_kick(mailbox, message->login, message->session);
     ipc_answer(request, IPC_SESSION_KICKED, &kicked, -1);
 }
@@ -359,9 +332,11 @@ static bool prepare(struct service *service, struct failure *failure) {
 static void tick(struct service *service) {
     handover_take(service_context(service));
     expire_tickets(service_context(service));
+    process_expire(service_context(service));
 }
 
 static void drain(struct service *service) {
+    process_end_waiting(service_context(service), STR_EMPTY);
     if (!service_is_stopping(service)) handover_give(service_context(service));
 }
 
@@ -370,9 +345,4 @@ static const struct service_declaration declaration = {
 
 int main(int argument_count, char **arguments) {
     return service_run(argument_count, arguments, &declaration);
-}
-
-void mailbox_pack_state(const struct account *account, struct str state, struct buf *text) {
-    pack_account(account, text);
-    buf_append(text, state);
 }
