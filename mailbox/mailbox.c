@@ -6,10 +6,7 @@
 #include <openssl/rand.h>
 #include <signal.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -18,33 +15,10 @@
 #include "sandbox.h"
 #include "task.h"
 
-#define TICKET_TIME    30000 /* ms */
-#define TICKETS_MAX    10000
-#define REQUESTS       1000
+#define TICKETS_MAX 10000
+#define REQUESTS    1000
 
-/* ---- accounts */
-
-void account_free(struct account **account) {
-    arena_destroy(&(*account)->arena);
-    MEMORY_FREE(*account);
-}
-
-static struct account *account_make(const struct ipc_mailbox_admit *admit) {
-    struct account *account = MEMORY_NEW(struct account);
-    account->arena = arena_create(16384);
-    account->uid = (uint32_t)admit->uid;
-    account->gid = (uint32_t)admit->gid;
-    account->quota_storage = admit->quota_storage;
-    account->quota_messages = admit->quota_messages;
-    account->begun = clock_date() / CLOCK_SECOND;
-    account->expires = deadline_in(TICKET_TIME);
-    bool good = arena_copy(account->arena, admit->protocol, &account->protocol) &&
-                arena_copy(account->arena, admit->login, &account->login) && arena_copy(account->arena, admit->root, &account->root) &&
-                arena_copy(account->arena, admit->cache, &account->cache) &&
-                arena_copy(account->arena, admit->client_address, &account->client_address);
-    if (!good) account_free(&account);
-    return account;
-}
+/* ---- tickets */
 
 static bool is_acceptable(const struct mailbox *mailbox, const struct ipc_mailbox_admit *admit) {
     uint32_t own = geteuid();
@@ -86,40 +60,6 @@ static void expire_tickets(struct mailbox *mailbox) {
         map_remove(mailbox->tickets, key);
         account_free(&account);
     }
-}
-
-/* ---- states: what stands before a session's own is ours */
-
-/* The account goes with the state, so that waking needs no question to auth: packed before what the session says, in
- * SESSION_ACCOUNT_LINES lines, to which the session's key is bound. */
-void mailbox_pack_account(const struct account *account, struct buf *text) {
-    buf_printf(text, "%u %u %llu %llu %lld %.*s\n%.*s\n%.*s\n%.*s\n", account->uid, account->gid, (unsigned long long)account->quota_storage,
-               (unsigned long long)account->quota_messages, (long long)account->begun, STR_ARGS(account->protocol), STR_ARGS(account->root), STR_ARGS(account->cache),
-               STR_ARGS(account->client_address));
-}
-
-static bool take_line(struct str *rest, struct str *line) {
-    return str_cut(*rest, '\n', line, rest);
-}
-
-static bool take_number(struct str *line, uint64_t maximum, uint64_t *number) {
-    struct str word;
-    return str_next_word(line, " ", &word) && str_to_u64(word, maximum, number);
-}
-
-static struct account *unpack_account(struct str login, struct str *state) {
-    struct str line, root, cache, address, protocol;
-    uint64_t uid, gid, storage, messages, begun;
-    if (!take_line(state, &line) || !take_number(&line, UINT32_MAX - 1, &uid) || !take_number(&line, UINT32_MAX - 1, &gid) ||
-        !take_number(&line, UINT64_MAX, &storage) || !take_number(&line, UINT64_MAX, &messages) || !take_number(&line, INT64_MAX, &begun) || !str_next_word(&line, " ", &protocol) ||
-        !take_line(state, &root) || !take_line(state, &cache) || !take_line(state, &address) || uid == 0 || root.length == 0 ||
-        root.data[0] != '/')
-        return NULL;
-    struct ipc_mailbox_admit admitted = {.protocol = protocol, .login = login, .uid = uid, .gid = gid, .root = root, .cache = cache,
-                                         .client_address = address, .quota_storage = storage, .quota_messages = messages, .ticket = STR("0123456789abcdef")};
-    struct account *account = account_make(&admitted);
-    if (account) account->begun = (int64_t)begun;
-    return account;
 }
 
 /* ---- sessions */
@@ -167,7 +107,7 @@ static void open_session(struct ipc_request *request, struct mailbox *mailbox) {
         if (account && getrandom(nonce, sizeof nonce, 0) != (ssize_t)sizeof nonce) account_free(&account);
     } else if (session_unseal(mailbox->seal_master, message->state, &login, nonce, &state)) {
         struct idle_session *idle = idle_find(mailbox, nonce);
-        if (!idle || !idle->kicked) account = unpack_account(login, &state);
+        if (!idle || !idle->kicked) account = account_unpack(login, &state);
         if (account && idle) idle_end(mailbox, &idle);
     }
     if (account)
@@ -181,7 +121,7 @@ static void waits(struct ipc_request *request, struct mailbox *mailbox) {
     uint8_t nonce[16];
     struct str login, state;
     struct account *account = NULL;
-    if (session_unseal(mailbox->seal_master, message->state, &login, nonce, &state)) account = unpack_account(login, &state);
+    if (session_unseal(mailbox->seal_master, message->state, &login, nonce, &state)) account = account_unpack(login, &state);
     for (struct live_session *session = mailbox->sessions; account && session; session = session->next)
         if (memcmp(session->nonce, nonce, sizeof nonce) == 0) session->leaving = true;
     if (account) idle_begin(request, mailbox, account, nonce);

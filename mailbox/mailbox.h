@@ -1,6 +1,7 @@
 /* mailbox: the one context of the forker, and what its files offer each other.
  *
  *   mailbox.c   the requests: auth admits, fronts open, operators look
+ *   account.c   whose a session is
  *   handover.c  sessions at work outlive a reload, and their new forker knows them
  *   process.c   the processes: made, given another session of their account, ended
  *   session.c   the child: becomes the mailbox's user, locks itself in, serves
@@ -77,9 +78,13 @@ struct mailbox {
     bool given;               /* drained: the sessions are a successor's */
 };
 
+/* account.c */
+/* NULL: it is too large. */
+struct account *account_make(const struct ipc_mailbox_admit *admit);
 void account_free(struct account **account);
-/* The account as it stands before a session's own state. */
-void mailbox_pack_account(const struct account *account, struct buf *text);
+/* As it stands before a session's own state; and from there, which takes it off the state. NULL: it is none. */
+void account_pack(const struct account *account, struct buf *text);
+struct account *account_unpack(struct str login, struct str *state);
 
 /* process.c */
 /* A process for a session: one of the account that waits, or a new one. control: the descriptor of mailbox_open, which

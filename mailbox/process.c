@@ -124,7 +124,7 @@ static bool send_next(struct live_session *session, const struct account *accoun
                       struct str state) {
     uint8_t key[32];
     struct buf text = buf_make(0);
-    mailbox_pack_account(account, &text);
+    account_pack(account, &text);
     session_seal_key(session->mailbox->seal_master, account->login, nonce, buf_str(&text), key);
     struct ipc_session_next next = {.nonce = str_make((const char *)nonce, 16),
                                     .seal = str_make((const char *)key, sizeof key),
@@ -223,6 +223,11 @@ static void note_process(struct mailbox *mailbox, struct account **account, cons
     session->watch = session->watched >= 0 ? loop_watch_readable(session->watched, process_ended, session) : NULL;
     enter_list(session, STAGE_SERVES);
     if (pair[0] < 0) return;
+    if (!session->watch) { /* nobody would notice that it is gone */
+        close(pair[0]);
+        close(pair[1]);
+        return;
+    }
     ipc_socket_open(&session->channel, pair[0]);
     ipc_socket_open(&session->far_end, pair[1]);
     session->channel_watch = loop_watch_readable(pair[0], session_speaks, session);
@@ -231,6 +236,12 @@ static void note_process(struct mailbox *mailbox, struct account **account, cons
 void process_adopt(struct mailbox *mailbox, struct account **account, const uint8_t nonce[16], pid_t process) {
     static const int none[2] = {-1, -1};
     note_process(mailbox, account, nonce, process, none);
+    struct live_session *session = mailbox->sessions;
+    if (session->watch) return;
+    leave_list(session); /* it has just ended */
+    if (session->watched >= 0) close(session->watched);
+    arena_destroy(&session->account.arena);
+    MEMORY_FREE(session);
 }
 
 /* The pair by which it gets another session; both -1: it will not. */

@@ -154,12 +154,20 @@ static bool serve_one(const struct account *account, struct one_session *one) {
 
 /* ---- another session */
 
+#ifdef TERN_SANITIZERS
+size_t __sanitizer_get_current_allocated_bytes(void); /* its header is not everywhere */
+#endif
+
 /* A process that has grown by what it served is not kept; what the allocator holds back it gives away. */
 static bool is_small(void) {
+#ifdef TERN_SANITIZERS
+    return __sanitizer_get_current_allocated_bytes() < WAITING_MEMORY;
+#else
     struct mallinfo2 memory = mallinfo2();
     if (memory.uordblks + memory.hblkhd > WAITING_MEMORY) return false;
     if (memory.arena > WAITING_MEMORY) malloc_trim(0);
     return true;
+#endif
 }
 
 /* Whether the mailbox is still where the process is locked in: its directory may be another one by now. */
@@ -207,7 +215,7 @@ static bool begin_first(const struct mailbox *mailbox, const struct account *acc
                         struct one_session *one) {
     struct str prefix;
     struct buf text = buf_make(0);
-    mailbox_pack_account(account, &text);
+    account_pack(account, &text);
     one->arena = arena_create(0);
     one->control = INHERITED_CONTROL;
     fill_settings(mailbox, account, nonce, buf_str(&text), &one->settings);

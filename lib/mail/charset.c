@@ -17,7 +17,8 @@ enum kind {
 struct charset_converter {
     enum kind kind;
     iconv_t iconv;
-    const uint16_t *high; /* KIND_SINGLE: what 0x80 to 0xff stand for, 0: nothing; NULL: for the code points of that number */
+    const uint16_t
+        *high; /* KIND_SINGLE: what 0x80 to 0xff stand for, 0: nothing; NULL: for the code points of that number */
     bool malformed;
     size_t pending_length;
     char pending[PENDING_MAX]; /* the beginning of a character */
@@ -27,7 +28,8 @@ struct charset_converter {
 
 static const struct str utf8_names[] = {STR_INIT("utf-8"), STR_INIT("utf8"), STR_INIT("us-ascii"), STR_INIT("ascii"),
                                         STR_INIT("ansi_x3.4-1968")};
-static const struct str latin1_names[] = {STR_INIT("iso-8859-1"), STR_INIT("iso8859-1"), STR_INIT("iso_8859-1"), STR_INIT("latin1")};
+static const struct str latin1_names[] = {STR_INIT("iso-8859-1"), STR_INIT("iso8859-1"), STR_INIT("iso_8859-1"),
+                                          STR_INIT("latin1")};
 
 /* The sets of one octet are ours: glibc has a file to be loaded for each. */
 static const struct {
@@ -40,17 +42,17 @@ static const struct {
 };
 
 /* What is left to iconv. Other sets are converted too, where code may be loaded when they are met. */
-static const char *const iconv_sets[] = {"CP932",     "CP949",       "GB18030",     "BIG5",  "BIG5-HKSCS",   "EUC-JP",
-                                         "ISO-2022-JP", "ISO-2022-KR", "UTF-16", "UTF-7", "WINDOWS-1255", "WINDOWS-1258"};
+static const char *const iconv_sets[] = {"CP932",      "CP949",  "GB18030",      "BIG5",
+                                         "BIG5-HKSCS", "EUC-JP", "ISO-2022-JP",  "ISO-2022-KR",
+                                         "UTF-16",     "UTF-7",  "WINDOWS-1255", "WINDOWS-1258"};
 
 /* Names that mail uses, and the set that holds what is really sent under them. */
 static const struct {
     struct str name;
     const char *set;
 } other_names[] = {
-    {STR_INIT("gb2312"), "GB18030"},          {STR_INIT("gbk"), "GB18030"},
-    {STR_INIT("shift_jis"), "CP932"},         {STR_INIT("x-sjis"), "CP932"},
-    {STR_INIT("ks_c_5601-1987"), "CP949"},    {STR_INIT("euc-kr"), "CP949"},
+    {STR_INIT("gb2312"), "GB18030"}, {STR_INIT("gbk"), "GB18030"},          {STR_INIT("shift_jis"), "CP932"},
+    {STR_INIT("x-sjis"), "CP932"},   {STR_INIT("ks_c_5601-1987"), "CP949"}, {STR_INIT("euc-kr"), "CP949"},
 };
 
 /* Letters, digits and "-_.:+" only: '/' would give iconv options. */
