@@ -349,11 +349,10 @@ bool fetch_email_id_is(struct fetch_message *message, struct str id) {
     return str_equal(id, str_from(text));
 }
 
-static void say_date(struct imap_session *session, const char *name, int64_t seconds) {
-    struct buf text = buf_make(0);
-    internal_date_append(&text, seconds, 0);
-    imap_say(session, "%s \"%.*s\"", name, STR_ARGS(buf_str(&text)));
-    buf_free(&text);
+static void say_date(struct imap_session *session, struct str name, int64_t seconds) {
+    imap_say_bytes(session, name);
+    (void)!internal_date_append(&session->out, seconds, 0);
+    imap_say_bytes(session, STR("\""));
 }
 
 static void say_preview(struct fetch_message *message) {
@@ -385,15 +384,14 @@ static void say_body(struct fetch_message *message) {
 }
 
 static void say_flags(struct fetch_message *message) {
-    struct buf text = buf_make(0);
-    imap_append_flags(&text, message->session->folder, &message->facts.flags);
-    imap_say(message->session, "FLAGS %.*s", STR_ARGS(buf_str(&text)));
-    buf_free(&text);
+    imap_say_bytes(message->session, STR("FLAGS "));
+    imap_say_flags(message->session, &message->facts.flags);
 }
 
 static void say_size(struct fetch_message *message) {
     const struct folder_message *facts = &message->facts; /* fetch_message_can has counted */
-    imap_say(message->session, "RFC822.SIZE %llu", (unsigned long long)(facts->virtual_size ? facts->virtual_size : facts->size));
+    imap_say_bytes(message->session, STR("RFC822.SIZE "));
+    imap_say_number(message->session, facts->virtual_size ? facts->virtual_size : facts->size);
 }
 
 void fetch_item_say(struct fetch_message *message, const struct imap_fetch_item *item) {
@@ -403,20 +401,21 @@ void fetch_item_say(struct fetch_message *message, const struct imap_fetch_item 
         say_flags(message);
         break;
     case FETCH_UID:
-        imap_say(session, "UID %u", message->facts.uid);
+        imap_say_bytes(session, STR("UID "));
+        imap_say_number(session, message->facts.uid);
         break;
     case FETCH_INTERNALDATE:
-        say_date(session, "INTERNALDATE", message->facts.internal_date);
+        say_date(session, STR("INTERNALDATE \""), message->facts.internal_date);
         break;
     case FETCH_RFC822_SIZE:
         say_size(message);
         break;
     case FETCH_ENVELOPE:
-        imap_say(session, "ENVELOPE ");
+        imap_say_bytes(session, STR("ENVELOPE "));
         imap_say_bytes(session, message->structure.envelope);
         break;
     case FETCH_BODYSTRUCTURE:
-        imap_say(session, "BODYSTRUCTURE ");
+        imap_say_bytes(session, STR("BODYSTRUCTURE "));
         imap_say_bytes(session, message->structure.body_structure);
         break;
     case FETCH_BODY:
@@ -435,7 +434,9 @@ void fetch_item_say(struct fetch_message *message, const struct imap_fetch_item 
         say_rfc822(message, item->kind);
         break;
     case FETCH_MODSEQ:
-        imap_say(session, "MODSEQ (%llu)", (unsigned long long)message->facts.modseq);
+        imap_say_bytes(session, STR("MODSEQ ("));
+        imap_say_number(session, message->facts.modseq);
+        imap_say_bytes(session, STR(")"));
         break;
     case FETCH_EMAILID:
         say_email_id(message);
@@ -445,7 +446,7 @@ void fetch_item_say(struct fetch_message *message, const struct imap_fetch_item 
         break;
     case FETCH_SAVEDATE:
         if (message->facts.save_date)
-            say_date(session, "SAVEDATE", message->facts.save_date);
+            say_date(session, STR("SAVEDATE \""), message->facts.save_date);
         else
             imap_say(session, "SAVEDATE NIL");
         break;

@@ -48,6 +48,15 @@ void imap_say_bytes(struct imap_session *session, struct str bytes) {
     write_piece(session);
 }
 
+void imap_say_number(struct imap_session *session, uint64_t number) {
+    buf_append_u64(&session->out, number);
+}
+
+void imap_say_flags(struct imap_session *session, const struct message_flags *flags) {
+    imap_append_flags(&session->out, session->folder, flags);
+    write_piece(session);
+}
+
 /* A literal cannot hold NUL (RFC 3501 section 9). */
 static void show_nuls(struct buf *text, size_t from) {
     for (char *at = text->data + from, *end = text->data + text->length; from < text->length; at++) {
