@@ -84,7 +84,7 @@ static bool say_messages(struct imap_session *session, const struct imap_fetch *
         bool within = true;
         for (uint32_t sequence = folder_sequence_from(session->folder, uids->ranges[i].first); within && sequence <= count; sequence++) {
             struct fetch_message message;
-            fetch_message_begin(&message, session, sequence);
+            fetch_message_begin_known(&message, session, sequence);
             within = message.facts.uid <= uids->ranges[i].last && !session->connection_lost;
             if (within && (!fetch->has_changed_since || message.facts.modseq > fetch->changed_since))
                 say_message(&fetching, &message);
@@ -114,7 +114,7 @@ void imap_fetch_changed(struct imap_session *session, uint64_t modseq, const str
     uint32_t count = folder_count(session->folder);
     for (uint32_t sequence = 1; sequence <= count; sequence++) {
         struct folder_message facts;
-        folder_message(session->folder, sequence, &facts);
+        folder_message_known(session->folder, sequence, &facts);
         if (facts.modseq > modseq && (!uids || uid_set_has(uids, facts.uid))) imap_tell_flags(session, sequence, true);
     }
 }

@@ -17,9 +17,13 @@
 /* ---- what a message is shown from */
 
 void fetch_message_begin(struct fetch_message *message, struct imap_session *session, uint32_t sequence) {
-    *message = (struct fetch_message){.session = session, .sequence = sequence, .bytes = STR_EMPTY};
-    message->bytes.data = NULL;
+    *message = (struct fetch_message){.session = session, .sequence = sequence};
     folder_message(session->folder, sequence, &message->facts);
+}
+
+void fetch_message_begin_known(struct fetch_message *message, struct imap_session *session, uint32_t sequence) {
+    *message = (struct fetch_message){.session = session, .sequence = sequence};
+    folder_message_known(session->folder, sequence, &message->facts);
 }
 
 void fetch_message_end(struct fetch_message *message) {
@@ -144,9 +148,12 @@ static bool can_item(struct fetch_message *message, const struct imap_fetch_item
     uint64_t size;
     struct failure failure = {0};
     switch (item->kind) {
+    case FETCH_INTERNALDATE:
+        if (message->facts.internal_date == FOLDER_DATE_UNKNOWN)
+            folder_message(message->session->folder, message->sequence, &message->facts);
+        return true;
     case FETCH_FLAGS:
     case FETCH_UID:
-    case FETCH_INTERNALDATE:
     case FETCH_MODSEQ:
     case FETCH_THREADID:
     case FETCH_SAVEDATE:

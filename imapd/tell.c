@@ -31,7 +31,7 @@ void imap_use_condstore(struct imap_session *session) {
 
 void imap_tell_flags(struct imap_session *session, uint32_t sequence, bool with_uid) {
     struct folder_message message;
-    folder_message(session->folder, sequence, &message);
+    folder_message_known(session->folder, sequence, &message);
     imap_say_bytes(session, STR("* "));
     imap_say_number(session, sequence);
     imap_say_bytes(session, STR(" FETCH ("));

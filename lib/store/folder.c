@@ -100,7 +100,7 @@ static bool is_recent(const struct folder *folder, uint32_t uid) {
     return uid >= folder->recent_from && uid < folder->recent_to;
 }
 
-void folder_message(const struct folder *folder, uint32_t sequence, struct folder_message *message) {
+void folder_message_known(const struct folder *folder, uint32_t sequence, struct folder_message *message) {
     struct folder_record record;
     folder_state_get(&folder->state, folder_slot(folder, sequence), &record);
     *message = (struct folder_message){
@@ -112,6 +112,13 @@ void folder_message(const struct folder *folder, uint32_t sequence, struct folde
         .size = record.size,
         .virtual_size = record.virtual_size,
     };
+}
+
+/* A date that is asked for the first time becomes part of what is known: no change to anyone. */
+void folder_message(const struct folder *folder, uint32_t sequence, struct folder_message *message) {
+    folder_message_known(folder, sequence, message);
+    if (message->internal_date != FOLDER_DATE_UNKNOWN) return;
+    message->internal_date = folder_learn_date((struct folder *)(uintptr_t)folder, sequence);
 }
 
 uint32_t folder_recent(const struct folder *folder) {
@@ -452,6 +459,7 @@ void folder_close(struct folder **folder) {
     struct folder *gone = *folder;
     if (!gone) return;
     buf_free(&gone->counted);
+    buf_free(&gone->dated);
     if (gone->state.texts) folder_state_free(&gone->state);
     if (gone->lock >= 0) close(gone->lock);
     close(gone->directory);

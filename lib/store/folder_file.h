@@ -53,7 +53,7 @@ struct folder_record {
     uint8_t name_flags; /* flags that the file's name was last given */
     uint8_t place;      /* enum folder_place */
     uint64_t keywords, modseq;
-    int64_t internal_date, save_date;
+    int64_t internal_date, save_date; /* internal_date: may be FOLDER_DATE_UNKNOWN */
     uint64_t size, virtual_size;
     struct str name; /* without the part from ':' on; or with it after a NUL where that part is not what we would write */
 };
@@ -86,6 +86,7 @@ enum journal_type {
     JOURNAL_DATES = 7,    /* cur, new, read_whole */
     JOURNAL_SIZES = 8,    /* rows: UID and virtual size */
     JOURNAL_NUMBERS = 9,  /* uid_next, recent_from, highest_modseq, when they are more than the rest says */
+    JOURNAL_ARRIVALS = 10, /* rows: UID and internal date */
 };
 
 struct journal_entry {
@@ -96,7 +97,7 @@ struct journal_entry {
     uint64_t keywords, modseq;
     struct str name;   /* KEYWORD */
     struct str ranges; /* packed (first, last): journal_range */
-    struct str sizes;  /* packed rows: journal_size */
+    struct str rows;   /* SIZES, ARRIVALS: packed, journal_row */
     struct folder_date cur, new;
     int64_t read_whole;
     uint32_t uid_next, recent_from;
@@ -104,15 +105,15 @@ struct journal_entry {
 
 /* Appends the entry. uids: for the types that have them. */
 void journal_append(struct buf *bytes, const struct journal_entry *entry, const struct uid_set *uids);
-void journal_append_size(struct buf *rows, uint32_t uid, uint64_t virtual_size);
+void journal_append_row(struct buf *rows, uint32_t uid, uint64_t number);
 /* The next entry at *offset; false at the end or at an entry that is torn or unknown (*offset stands before it). */
 MUST_USE bool journal_next(struct str bytes, size_t *offset, struct journal_entry *entry);
 /* Whether an entry is to be found anywhere behind an offset at which there is none: then what stands there is not the end
  * that a writer left who died, but damage, and what comes behind it was promised. */
 MUST_USE bool journal_goes_on(struct str bytes, size_t offset);
-/* Iteration over ranges and sizes. */
+/* Iteration over ranges and rows. */
 bool journal_range(struct str ranges, size_t *offset, struct uid_range *range);
-bool journal_size(struct str sizes, size_t *offset, uint32_t *uid, uint64_t *virtual_size);
+bool journal_row(struct str rows, size_t *offset, uint32_t *uid, uint64_t *number);
 
 /* ---- file names */
 

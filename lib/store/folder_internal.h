@@ -31,7 +31,9 @@ struct folder {
     bool applying_own;   /* what is read from the journal now was written by us */
     bool renewed;        /* UIDVALIDITY is another one */
     uint32_t recent_from, recent_to; /* UIDs that this session was told first */
-    struct buf counted;    /* rows of journal_append_size, to be remembered */
+    struct buf counted;    /* rows of journal_append_row, to be remembered: sizes */
+    struct buf dated;      /* ... and internal dates, which the state has already */
+    uint64_t learnt;       /* octets of such rows that this session has written */
     bool read_all;         /* at the next scan cur/ is read in any case */
     bool names_behind;     /* flags are not in all file names yet */
     bool journal_unsynced; /* something was appended since the last sync */
@@ -55,8 +57,11 @@ MUST_USE bool folder_reload(struct folder *folder, struct failure *failure);
 MUST_USE enum store_result folder_find_again(struct folder *folder, struct failure *failure);
 /* Counts the CR LF sizes that are not known. */
 MUST_USE enum store_result folder_count_all(struct folder *folder, struct failure *failure);
-/* Writes the sizes that folder_virtual_size has counted. */
-void folder_remember_sizes(struct folder *folder);
+/* Writes the sizes that folder_virtual_size has counted, and dates that were asked for. */
+void folder_remember(struct folder *folder);
+/* The file's date, which becomes the message's. Looks for a file that is called otherwise by now as folder_message_file
+ * does; of one that is gone it is the date in its name. */
+int64_t folder_learn_date(struct folder *folder, uint32_t sequence);
 
 /* folder_lock.c */
 /* Takes the lock and reads what others have written before. A lock that is held for half a minute is a failure. */

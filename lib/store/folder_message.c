@@ -1,16 +1,19 @@
-/* A message's file, and its size as IMAP counts it. */
+/* A message's file, its date, and its size as IMAP counts it. */
 #include "folder_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Opens the file that a record names; -1 with errno. */
-static int open_record(const struct folder *folder, const struct folder_record *record) {
+static int open_record(const struct folder *folder, const struct folder_record *record, void *context) {
     struct buf path = buf_make(0);
+    (void)context;
     folder_record_path(record, &path);
-    int file = openat(folder->directory, buf_string(&path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    /* What is no file, but has come into the place of one, does not hold us up. */
+    int file = openat(folder->directory, buf_string(&path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     int error_number = errno;
     buf_free(&path);
     errno = error_number;
@@ -35,7 +38,12 @@ void folder_file_name(const struct folder *folder, uint32_t sequence, struct buf
     buf_append(name, record.name);
 }
 
-int folder_message_file(struct folder *folder, uint32_t sequence, enum store_result *result, struct failure *failure) {
+/* What is tried with a message's file: -1 with errno. */
+typedef int file_function(const struct folder *folder, const struct folder_record *record, void *context);
+
+/* Tries it where the record says, then where the journal does, then where the directories do. Less than 0: *result. */
+static int with_file(struct folder *folder, uint32_t sequence, file_function *function, void *context,
+                     enum store_result *result, struct failure *failure) {
     uint32_t uid = folder_uid(folder, sequence);
     struct state_watcher watcher = folder_watcher(folder);
     for (int attempt = 0; attempt < 3; attempt++) {
@@ -43,8 +51,8 @@ int folder_message_file(struct folder *folder, uint32_t sequence, enum store_res
         uint32_t slot = folder_state_find(&folder->state, uid);
         if (slot == UINT32_MAX || slot_set_has(&folder->state.gone, slot)) break;
         folder_state_get(&folder->state, slot, &record);
-        int file = open_record(folder, &record);
-        if (file >= 0) return file;
+        int done = function(folder, &record, context);
+        if (done >= 0) return done;
         if (errno != ENOENT) {
             failure_set_errno(failure, errno, "cannot open a message");
             *result = STORE_BROKEN;
@@ -58,6 +66,41 @@ int folder_message_file(struct folder *folder, uint32_t sequence, enum store_res
     failure_set(failure, "the message is gone");
     return -1;
 }
+
+int folder_message_file(struct folder *folder, uint32_t sequence, enum store_result *result, struct failure *failure) {
+    return with_file(folder, sequence, open_record, NULL, result, failure);
+}
+
+/* ---- dates */
+
+static int date_record(const struct folder *folder, const struct folder_record *record, void *context) {
+    struct buf path = buf_make(0);
+    struct stat status;
+    folder_record_path(record, &path);
+    int done = fstatat(folder->directory, buf_string(&path), &status, AT_SYMLINK_NOFOLLOW);
+    int error_number = errno;
+    if (done == 0) *(int64_t *)context = status.st_mtim.tv_sec;
+    buf_free(&path);
+    errno = error_number;
+    return done;
+}
+
+int64_t folder_learn_date(struct folder *folder, uint32_t sequence) {
+    enum store_result result;
+    struct failure ignored = {0};
+    struct folder_record record;
+    int64_t date = 0;
+    uint32_t uid = folder_uid(folder, sequence);
+    folder_state_get(&folder->state, folder_slot(folder, sequence), &record);
+    int64_t named = folder_name_date(record.name); /* what it borrows may be gone later */
+    if (with_file(folder, sequence, date_record, &date, &result, &ignored) < 0) return named;
+    uint32_t slot = folder_state_find(&folder->state, uid);
+    folder_state_edit(&folder->state, slot)->internal_date = date;
+    journal_append_row(&folder->dated, uid, (uint64_t)date);
+    return date;
+}
+
+/* ---- sizes */
 
 /* Octets that CR LF line ends add. */
 static uint64_t bare_line_feeds(const char *bytes, size_t length) {
@@ -92,14 +135,14 @@ static bool count_message(struct folder *folder, uint32_t sequence, uint64_t *si
     return good;
 }
 
-/* Remembered without a word to the disk: it can be counted again. */
-static void remember_sizes(struct folder *folder, struct buf *rows) {
+/* Remembered without a word to the disk: it can be had again. */
+static void remember(struct folder *folder, enum journal_type type, struct buf *rows) {
     struct failure ignored = {0};
     struct buf entries = buf_make(0);
-    struct journal_entry entry = {.type = JOURNAL_SIZES, .sizes = buf_str(rows)};
+    struct journal_entry entry = {.type = type, .rows = buf_str(rows)};
     if (rows->length > 0 && folder_lock(folder, &ignored)) {
         journal_append(&entries, &entry, NULL);
-        if (folder_append(folder, &entries, APPEND_OWN, &ignored) != STORE_OK) buf_clear(rows);
+        if (folder_append(folder, &entries, APPEND_OWN, &ignored) == STORE_OK) folder->learnt += rows->length;
         folder_unlock(folder);
     }
     buf_free(&entries);
@@ -108,7 +151,7 @@ static void remember_sizes(struct folder *folder, struct buf *rows) {
 
 bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *size, struct failure *failure) {
     struct folder_message message;
-    folder_message(folder, sequence, &message);
+    folder_message_known(folder, sequence, &message);
     if (message.virtual_size > 0) {
         *size = message.virtual_size;
         return true;
@@ -121,12 +164,13 @@ bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *siz
 }
 
 void folder_note_virtual_size(struct folder *folder, uint32_t uid, uint64_t size) {
-    if (size > 0) journal_append_size(&folder->counted, uid, size);
-    if (folder->counted.length > 65536) remember_sizes(folder, &folder->counted);
+    if (size > 0) journal_append_row(&folder->counted, uid, size);
+    if (folder->counted.length > 65536) remember(folder, JOURNAL_SIZES, &folder->counted);
 }
 
-void folder_remember_sizes(struct folder *folder) {
-    remember_sizes(folder, &folder->counted);
+void folder_remember(struct folder *folder) {
+    remember(folder, JOURNAL_SIZES, &folder->counted);
+    remember(folder, JOURNAL_ARRIVALS, &folder->dated);
 }
 
 enum store_result folder_count_all(struct folder *folder, struct failure *failure) {
@@ -134,10 +178,10 @@ enum store_result folder_count_all(struct folder *folder, struct failure *failur
     for (uint32_t sequence = 1; sequence <= count; sequence++) {
         struct folder_message message;
         uint64_t size;
-        folder_message(folder, sequence, &message);
+        folder_message_known(folder, sequence, &message);
         if (message.virtual_size > 0 || message.size == 0) continue;
         if (!folder_virtual_size(folder, sequence, &size, failure) && failure->error_number != 0) return folder_trouble(failure);
     }
-    remember_sizes(folder, &folder->counted);
+    remember(folder, JOURNAL_SIZES, &folder->counted);
     return STORE_OK;
 }

@@ -202,7 +202,7 @@ static void apply_sizes(struct folder_state *state, const struct journal_entry *
     size_t offset = 0;
     uint32_t uid;
     uint64_t size;
-    while (journal_size(entry->sizes, &offset, &uid, &size)) {
+    while (journal_row(entry->rows, &offset, &uid, &size)) {
         uint32_t slot = folder_state_find(state, uid);
         if (slot == UINT32_MAX) continue;
         struct folder_record *record = folder_state_edit(state, slot);
@@ -210,6 +210,16 @@ static void apply_sizes(struct folder_state *state, const struct journal_entry *
         if (!gone) count_message(state, record, false);
         record->virtual_size = size;
         if (!gone) count_message(state, record, true);
+    }
+}
+
+static void apply_arrivals(struct folder_state *state, const struct journal_entry *entry) {
+    size_t offset = 0;
+    uint32_t uid;
+    uint64_t date;
+    while (journal_row(entry->rows, &offset, &uid, &date)) {
+        uint32_t slot = folder_state_find(state, uid);
+        if (slot != UINT32_MAX) folder_state_edit(state, slot)->internal_date = (int64_t)date;
     }
 }
 
@@ -251,6 +261,9 @@ void folder_state_apply(struct folder_state *state, const struct journal_entry *
         break;
     case JOURNAL_NUMBERS:
         apply_numbers(state, entry);
+        break;
+    case JOURNAL_ARRIVALS:
+        apply_arrivals(state, entry);
         break;
     }
 }

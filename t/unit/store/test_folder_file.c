@@ -60,6 +60,13 @@ static void test_header(void **state) {
         bytes[i] ^= 1;
     }
     assert_memory_equal(&read, &untouched, sizeof read);
+    for (uint8_t version = 0; version < 4; version++) {
+        bytes[12] = version;
+        uint32_t sum = crc32c(0, bytes + 12, sizeof bytes - 12);
+        for (int k = 0; k < 4; k++)
+            bytes[8 + k] = (uint8_t)(sum >> 8 * k);
+        assert_int_equal(folder_header_decode(text, whole, &read), version == 1 || version == 2);
+    }
 }
 
 /* Lengths whose sum would wrap, and numbers that no folder has. */
@@ -131,11 +138,11 @@ static void test_record(void **state) {
 
 /* ---- the journal */
 
-#define ENTRIES 9
+#define ENTRIES 10
 
 static void some_entries(struct journal_entry entries[ENTRIES], struct buf *rows) {
-    journal_append_size(rows, 5, 1234567890123);
-    journal_append_size(rows, 9, 1);
+    journal_append_row(rows, 5, 1234567890123);
+    journal_append_row(rows, 9, 1);
     for (int i = 0; i < ENTRIES; i++)
         entries[i] = (struct journal_entry){.type = (enum journal_type)(i + 1),
                                             .record = some_record(STR("1.a.b")),
@@ -147,7 +154,7 @@ static void some_entries(struct journal_entry entries[ENTRIES], struct buf *rows
                                             .keywords = 0x8000000000000000,
                                             .modseq = 77,
                                             .name = STR("$Forwarded"),
-                                            .sizes = buf_str(rows),
+                                            .rows = buf_str(rows),
                                             .cur = {-1, 2, 3},
                                             .new = {4, 5, -6},
                                             .read_whole = 7,
@@ -198,9 +205,10 @@ static void check_entry(const struct journal_entry *read, const struct journal_e
         assert_true(read->new.nanoseconds == 5 && read->new.read_at == -6 && read->read_whole == 7);
         break;
     case JOURNAL_SIZES:
-        assert_true(journal_size(read->sizes, &offset, &uid, &size) && uid == 5 && size == 1234567890123);
-        assert_true(journal_size(read->sizes, &offset, &uid, &size) && uid == 9 && size == 1);
-        assert_false(journal_size(read->sizes, &offset, &uid, &size));
+    case JOURNAL_ARRIVALS:
+        assert_true(journal_row(read->rows, &offset, &uid, &size) && uid == 5 && size == 1234567890123);
+        assert_true(journal_row(read->rows, &offset, &uid, &size) && uid == 9 && size == 1);
+        assert_false(journal_row(read->rows, &offset, &uid, &size));
         break;
     case JOURNAL_NUMBERS:
         assert_true(read->uid_next == 8 && read->recent_from == 9 && read->modseq == 77);
@@ -262,7 +270,7 @@ static void test_senseless_entries(void **state) {
         uint8_t type;
         struct str payload;
     } rows[] = {{0, STR_INIT("")},
-                {10, STR_INIT("xxxxxxxxxxxxxxxxxxxxxxxx")},
+                {11, STR_INIT("xxxxxxxxxxxxxxxxxxxxxxxx")},
                 {JOURNAL_ADD, STR_INIT("short")},
                 {JOURNAL_FLAGS, STR_INIT("\3\0\0\0aaaaaaaabbbbbbbb")}, /* no such change */
                 {JOURNAL_FLAGS, STR_INIT("\1\0\0\0")},
@@ -400,7 +408,7 @@ static void test_page(void **state) {
     static const struct {
         size_t at, size;
         uint64_t value;
-    } numbers[] = {{12, 4, 1},   {32, 4, 1},   {36, 4, 2},   {40, 4, 3},   {44, 8, 4},   {52, 8, 5},
+    } numbers[] = {{12, 4, 2},   {32, 4, 1},   {36, 4, 2},   {40, 4, 3},   {44, 8, 4},   {52, 8, 5},
                    {60, 4, 0},   {64, 4, 7},   {68, 4, 8},   {72, 4, 9},   {76, 8, 10},  {84, 8, 11},
                    {92, 8, 12},  {100, 4, 13}, {104, 8, 14}, {112, 4, 15}, {116, 8, 16}, {124, 8, 17},
                    {132, 4, 18}, {136, 8, 19}, {144, 8, 20}, {152, 8, 21}, {160, 8, 22}, {168, 8, 23}},
@@ -436,7 +444,7 @@ static void test_page_journal(void **state) {
     struct uid_range range = {4, 5};
     struct uid_set uids = {.ranges = &range, .count = 1};
     struct buf sizes = buf_make(0);
-    journal_append_size(&sizes, 4, 5);
+    journal_append_row(&sizes, 4, 5);
     const struct {
         struct journal_entry entry;
         const char *payload;
@@ -452,10 +460,11 @@ static void test_page_journal(void **state) {
         {{.type = JOURNAL_DATES, .cur = {1, 2, 3}, .new = {4, 5, 6}, .read_whole = 7},
          "\1\0\0\0\0\0\0\0\2\0\0\0\3\0\0\0\0\0\0\0\4\0\0\0\0\0\0\0\5\0\0\0\6\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0",
          48},
-        {{.type = JOURNAL_SIZES, .sizes = buf_str(&sizes)}, "\4\0\0\0\5\0\0\0\0\0\0\0", 12},
+        {{.type = JOURNAL_SIZES, .rows = buf_str(&sizes)}, "\4\0\0\0\5\0\0\0\0\0\0\0", 12},
         {{.type = JOURNAL_NUMBERS, .uid_next = 1, .recent_from = 2, .modseq = 3},
          "\1\0\0\0\2\0\0\0\3\0\0\0\0\0\0\0",
          16},
+        {{.type = JOURNAL_ARRIVALS, .rows = buf_str(&sizes)}, "\4\0\0\0\5\0\0\0\0\0\0\0", 12},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct buf bytes = buf_make(0);
