@@ -435,8 +435,9 @@ static enum store_result read_directories(struct folder *folder, struct failure 
     return result;
 }
 
-struct folder *folder_open(struct store *store, struct str name, enum folder_open_mode mode, enum store_result *result,
-                           struct failure *failure) {
+/* With what its file says. NULL: *result. */
+static struct folder *open_loaded(struct store *store, struct str name, enum folder_open_mode mode, enum store_result *result,
+                                  struct failure *failure) {
     int directory = store_folder_directory(store, name, result, failure);
     if (directory < 0) return NULL;
     struct folder *folder = MEMORY_NEW(struct folder);
@@ -444,13 +445,29 @@ struct folder *folder_open(struct store *store, struct str name, enum folder_ope
     folder->name = memory_copy_string(name);
     folder->read_only = mode == FOLDER_READ_ONLY;
     folder->directory = directory;
-    folder->lock = -1;
+    folder->lock = folder->places[PLACE_NEW] = folder->places[PLACE_CUR] = -1;
     folder->state.file = -1;
     *result = load(folder, failure) ? STORE_OK : folder_trouble(failure);
-    if (*result == STORE_OK) folder_plan_reading(folder);
-    if (*result == STORE_OK) *result = read_directories(folder, failure);
+    if (*result != STORE_OK) folder_close(&folder);
+    return folder;
+}
+
+struct folder *folder_open(struct store *store, struct str name, enum folder_open_mode mode, enum store_result *result,
+                           struct failure *failure) {
+    struct folder *folder = open_loaded(store, name, mode, result, failure);
+    if (!folder) return NULL;
+    folder_plan_reading(folder);
+    *result = read_directories(folder, failure);
     if (*result == STORE_OK) show_all(folder);
     if (*result == STORE_OK) *result = claim_recent(folder, failure);
+    if (*result != STORE_OK) folder_close(&folder);
+    return folder;
+}
+
+struct folder *folder_open_target(struct store *store, struct str name, enum store_result *result, struct failure *failure) {
+    struct folder *folder = open_loaded(store, name, FOLDER_READ_ONLY, result, failure);
+    if (!folder || folder->state.header.cur.read_at != 0) return folder;
+    *result = read_directories(folder, failure); /* UIDs that another program gave come first */
     if (*result != STORE_OK) folder_close(&folder);
     return folder;
 }
@@ -462,6 +479,8 @@ void folder_close(struct folder **folder) {
     buf_free(&gone->dated);
     if (gone->state.texts) folder_state_free(&gone->state);
     if (gone->lock >= 0) close(gone->lock);
+    for (size_t i = 0; i < ARRAY_LENGTH(gone->places); i++)
+        if (gone->places[i] >= 0) close(gone->places[i]);
     close(gone->directory);
     slot_set_free(&gone->dropped);
     slot_list_free(&gone->changed);

@@ -22,6 +22,7 @@ struct folder {
     char *name;
     bool read_only;
     int directory, lock; /* lock: -1 until first wanted */
+    int places[2];       /* new/ and cur/, for syncing; -1 until first wanted */
     struct folder_state state;
     /* The view: slots before view_slots but those of dropped are shown. */
     uint32_t view_slots;
@@ -38,6 +39,10 @@ struct folder {
     bool names_behind;     /* flags are not in all file names yet */
     bool journal_unsynced; /* something was appended since the last sync */
 };
+
+/* folder.c: a folder that messages are put into. It has no view, and its directories are read only if they never were: who
+ * looks at it next meets what other programs have put there. */
+struct folder *folder_open_target(struct store *store, struct str name, enum store_result *result, struct failure *failure);
 
 void slot_list_add(struct slot_list *list, uint32_t slot);
 void slot_list_free(struct slot_list *list);
@@ -112,6 +117,8 @@ MUST_USE enum store_result folder_expunge_uids(struct folder *folder, const stru
 MUST_USE enum store_result folder_remove_expunged(struct folder *folder, struct failure *failure);
 
 /* folder_settle.c */
+/* Whether reading the journal costs more than it should. */
+bool folder_is_journal_long(const struct folder *folder);
 /* Writes the file anew without its journal. Lock held. */
 MUST_USE bool folder_compact(struct folder *folder, struct failure *failure);
 /* The first file of a folder, with nothing in it; import may be NULL, and else has the UIDVALIDITY. Lock held; replaces

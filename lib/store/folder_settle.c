@@ -241,7 +241,7 @@ bool folder_make_file(int directory, const struct folder_import *import, uint32_
 
 /* ---- settling */
 
-static bool is_journal_long(const struct folder *folder) {
+bool folder_is_journal_long(const struct folder *folder) {
     uint64_t snapshot = folder->state.map_size, journal = folder->state.position - snapshot;
     return journal > JOURNAL_SMALL && (journal > snapshot / JOURNAL_SHARE || folder->learnt > snapshot / LEARNT_SHARE);
 }
@@ -252,7 +252,7 @@ bool folder_is_unsettled(const struct folder *folder) {
 }
 
 static bool settle_files(struct folder *folder, struct failure *failure) {
-    bool compact = is_journal_long(folder), left = folder->state.unremoved.count > 0;
+    bool compact = folder_is_journal_long(folder), left = folder->state.unremoved.count > 0;
     bool names = !folder->read_only && folder->names_behind;
     if (!names && !left && !compact) return true;
     if (!folder_lock(folder, failure)) return false;
