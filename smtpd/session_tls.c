@@ -170,6 +170,7 @@ static bool forget_plaintext(struct session *session) {
     buf_clear(&session->helo);
     session->extended = false;
     session->greeting = SESSION_NEW;
+    session->junk = 0; /* its second EHLO is no waste */
     session->client.login = session->client.login_method = STR_EMPTY;
     buf_clear(&session->mechanisms);
     if (!session->claimed) return true;

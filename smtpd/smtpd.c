@@ -205,7 +205,7 @@ static void count_junk(struct session *session, const struct command *command) {
     int64_t limit = config->smtpd_junk_command_limit;
     if (smtpd_is_stressed(session->smtpd) && config->smtpd_stress_junk_command_limit < limit)
         limit = config->smtpd_stress_junk_command_limit;
-    if ((command->flags & COMMAND_JUNK) && session->junk++ >= (uint64_t)limit) session->errors++;
+    if ((command->flags & COMMAND_JUNK) && session->junk++ > (uint64_t)limit) session->errors++;
 }
 
 /* Where TLS is required nothing goes on in clear; that we have no certificate is our fault, not the client's. */

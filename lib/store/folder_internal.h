@@ -71,6 +71,8 @@ int64_t folder_learn_date(struct folder *folder, uint32_t sequence);
 /* folder_lock.c */
 /* Takes the lock and reads what others have written before. A lock that is held for half a minute is a failure. */
 MUST_USE bool folder_lock(struct folder *folder, struct failure *failure);
+/* What folder_lock reads, where the lock is held through another opening of the same folder. */
+MUST_USE bool folder_read_locked(struct folder *folder, struct failure *failure);
 /* The lock without reading: there may be no file yet. */
 MUST_USE bool folder_lock_alone(struct folder *folder, struct failure *failure);
 void folder_unlock(struct folder *folder);

@@ -48,10 +48,14 @@ bool folder_lock_alone(struct folder *folder, struct failure *failure) {
     return wait_for_lock(folder->lock, failure);
 }
 
+bool folder_read_locked(struct folder *folder, struct failure *failure) {
+    struct state_watcher watcher = folder_watcher(folder);
+    return is_replaced(folder) ? folder_reload(folder, failure) : folder_state_read(&folder->state, &watcher, failure);
+}
+
 bool folder_lock(struct folder *folder, struct failure *failure) {
     if (!folder_lock_alone(folder, failure)) return false;
-    struct state_watcher watcher = folder_watcher(folder);
-    bool good = is_replaced(folder) ? folder_reload(folder, failure) : folder_state_read(&folder->state, &watcher, failure);
+    bool good = folder_read_locked(folder, failure);
     if (!good) folder_unlock(folder);
     return good;
 }

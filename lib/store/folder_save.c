@@ -349,6 +349,7 @@ struct copying {
     struct arena *arena;
     bool lost; /* a file was not where it should be */
     bool move, gone; /* gone: one is expunged */
+    bool same;       /* the target is the source, opened twice */
 };
 
 static bool copy_bytes(int from, int to, uint64_t size) {
@@ -373,7 +374,7 @@ static bool copy_file(struct copying *copying, int from, const char *path) {
     return good;
 }
 
-/* The source's lock is not taken here: the target's is held, and they may be the same, or others' the other way round. */
+/* A COPY holds the target's lock alone. */
 static bool link_message(struct copying *copying, uint32_t sequence, struct saved *saved, struct failure *failure) {
     struct folder *from = copying->source;
     struct buf path = buf_make(0), source = buf_make(0);
@@ -451,17 +452,48 @@ static enum store_result copy_locked(struct copying *copying, const struct uid_s
     return result;
 }
 
+/* A MOVE holds both locks until its messages are gone from the source, so that what another session stores or moves
+ * meanwhile is neither lost nor doubled; by inode number, so that two MOVEs never wait for each other. A folder's lock
+ * is one, however often it is open. */
+static bool lock_both(struct copying *copying, struct failure *failure) {
+    struct folder *source = copying->source, *target = copying->target;
+    struct stat from, to;
+    if (!copying->move) return folder_lock(target, failure);
+    if (fstat(source->directory, &from) < 0 || fstat(target->directory, &to) < 0)
+        return failure_set_errno(failure, errno, "cannot look at the folder");
+    copying->same = from.st_dev == to.st_dev && from.st_ino == to.st_ino;
+    if (copying->same) {
+        if (!folder_lock(target, failure)) return false;
+        if (folder_read_locked(source, failure)) return true;
+        folder_unlock(target);
+        return false;
+    }
+    struct folder *first = from.st_ino < to.st_ino ? source : target, *second = first == source ? target : source;
+    if (!folder_lock(first, failure)) return false;
+    if (folder_lock(second, failure)) return true;
+    folder_unlock(first);
+    return false;
+}
+
+static void unlock_both(struct copying *copying) {
+    folder_unlock(copying->target);
+    if (copying->move && !copying->same) folder_unlock(copying->source);
+}
+
 static enum store_result copy_once(struct copying *copying, const struct uid_set *uids, struct uid_set *to, struct failure *failure) {
     copying->count = 0;
     copying->lost = false;
     uid_set_clear(copying->from);
-    if (!folder_lock(copying->target, failure)) return folder_trouble(failure);
+    if (!lock_both(copying, failure)) return folder_trouble(failure);
     enum store_result result = copy_locked(copying, uids, to, failure);
-    folder_unlock(copying->target);
+    if (result == STORE_OK && copying->same && !folder_read_locked(copying->source, failure)) result = folder_trouble(failure);
+    if (result == STORE_OK && copying->move && copying->count > 0)
+        result = folder_expunge_uids(copying->source, copying->from, true, failure);
+    unlock_both(copying);
     return result;
 }
 
-/* Files that were renamed meanwhile are looked for, while no lock of the target is held. */
+/* Files that were renamed meanwhile are looked for, while no lock is held. */
 static enum store_result copy_all(struct copying *copying, const struct uid_set *uids, struct uid_set *to, struct failure *failure) {
     for (int attempt = 0;; attempt++) {
         enum store_result result = copy_once(copying, uids, to, failure);
@@ -488,10 +520,6 @@ enum store_result folder_copy(struct folder *folder, const struct uid_set *uids,
         if (result == STORE_OK) *uid_validity = folder_uid_validity(copying.target);
         if (result == STORE_OK) keep_target(folder->store, &copying.target);
         folder_close(&copying.target);
-    }
-    if (result == STORE_OK && move && from->count > 0) {
-        result = folder_lock(folder, failure) ? folder_expunge_uids(folder, from, true, failure) : folder_trouble(failure);
-        if (folder->lock >= 0) folder_unlock(folder);
     }
     if (result != STORE_OK) uid_set_clear(from);
     MEMORY_FREE(copying.messages);

@@ -64,13 +64,6 @@ def is_(got, wanted, name):
     return ok(got == wanted, name, f"     got: {got!r}\n  wanted: {wanted!r}")
 
 
-def todo(good, name, why):
-    """A check of what is known to be wrong yet: shown, and counted as neither."""
-    global _count
-    _count += 1
-    print(f"{'ok' if good else 'not ok'} {_count} - {name} # TODO {why}", flush=True)
-
-
 def done():
     """Ends the test script with its exit status."""
     if _planned is None:

@@ -273,6 +273,9 @@ def stress_test(tern, port):
     more = clients[0].line()
     ended = code == "500" and more and more.startswith("421 4.7.0")
     t.ok(ended, "under stress the first error ends a session", f"{lines} {more}")
+    codes = [clients[2].say(command)[0] for command in ("EHLO client.example", "NOOP", "NOOP")]
+    more = clients[2].line()
+    t.ok(codes == ["250"] * 3 and more and more.startswith("421 4.7.0"), "under stress a greeting and a NOOP are free, no more", f"{codes} {more}")
     start = time.monotonic()
     late = clients[1].say("NOOP")
     while clients[1].line() is not None:
