@@ -27,10 +27,10 @@ static enum store_result mark_seen(struct imap_session *session, const struct ui
 struct fetching {
     struct imap_session *session;
     const struct imap_fetch *fetch;
-    const struct uid_set *marked;  /* they have just got \Seen */
-    bool adds_uid;                 /* unasked */
-    bool flags_said, modseq_said;  /* asked for */
-    bool missing;                  /* a message is gone */
+    const struct uid_set *marked; /* they have just got \Seen */
+    bool adds_uid;                /* unasked */
+    bool flags_said, modseq_said; /* asked for */
+    bool missing;                 /* a message is gone */
 };
 
 /* What nobody has asked for, and has to be said. */
@@ -82,7 +82,8 @@ static bool say_messages(struct imap_session *session, const struct imap_fetch *
     fetching.modseq_said = has_kind(fetch, FETCH_MODSEQ);
     for (size_t i = 0; i < uids->count && !session->connection_lost; i++) {
         bool within = true;
-        for (uint32_t sequence = folder_sequence_from(session->folder, uids->ranges[i].first); within && sequence <= count; sequence++) {
+        for (uint32_t sequence = folder_sequence_from(session->folder, uids->ranges[i].first);
+             within && sequence <= count; sequence++) {
             struct fetch_message message;
             fetch_message_begin_known(&message, session, sequence);
             within = message.facts.uid <= uids->ranges[i].last && !session->connection_lost;

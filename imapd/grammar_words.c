@@ -400,9 +400,9 @@ static const struct {
     unsigned flag;
     struct str text;
 } said_flags[] = {
-    {FLAG_SEEN, STR_INIT("\\Seen ")},       {FLAG_ANSWERED, STR_INIT("\\Answered ")},
-    {FLAG_FLAGGED, STR_INIT("\\Flagged ")}, {FLAG_DELETED, STR_INIT("\\Deleted ")},
-    {FLAG_DRAFT, STR_INIT("\\Draft ")},     {FLAG_RECENT, STR_INIT("\\Recent ")},
+    {FLAG_SEEN, STR_INIT("\\Seen ")},          {FLAG_ANSWERED, STR_INIT("\\Answered ")},
+    {FLAG_FLAGGED, STR_INIT("\\Flagged ")},    {FLAG_DELETED, STR_INIT("\\Deleted ")},
+    {FLAG_DRAFT, STR_INIT("\\Draft ")},        {FLAG_RECENT, STR_INIT("\\Recent ")},
     {FLAG_FORWARDED, STR_INIT("$Forwarded ")},
 };
 

@@ -106,9 +106,10 @@ static bool read_literal(struct address_list *list, struct member *member) {
 }
 
 static bool ends_atom(char c) {
-    static const bool ends[256] = {['('] = true, [')'] = true,  ['<'] = true,  ['>'] = true, ['['] = true, [']'] = true,
-                                   [':'] = true, [';'] = true,  ['@'] = true,  ['\\'] = true, [','] = true, ['"'] = true,
-                                   [' '] = true, ['\t'] = true, ['\r'] = true, ['\n'] = true, ['\0'] = true};
+    static const bool ends[256] = {
+        ['('] = true, [')'] = true,  ['<'] = true,  ['>'] = true,  ['['] = true, [']'] = true,
+        [':'] = true, [';'] = true,  ['@'] = true,  ['\\'] = true, [','] = true, ['"'] = true,
+        [' '] = true, ['\t'] = true, ['\r'] = true, ['\n'] = true, ['\0'] = true};
     return ends[(unsigned char)c];
 }
 

@@ -15,10 +15,10 @@ struct segment {
 };
 
 static bool is_special(char c) {
-    static const bool special[256] = {['('] = true, [')'] = true,  ['<'] = true, ['>'] = true, ['@'] = true,
-                                      [','] = true, [';'] = true,  [':'] = true, ['\\'] = true, ['"'] = true,
-                                      ['/'] = true, ['['] = true,  [']'] = true, ['?'] = true, ['='] = true,
-                                      [0x7f] = true};
+    static const bool special[256] = {
+        ['('] = true, [')'] = true, ['<'] = true,  ['>'] = true, ['@'] = true, [','] = true,
+        [';'] = true, [':'] = true, ['\\'] = true, ['"'] = true, ['/'] = true, ['['] = true,
+        [']'] = true, ['?'] = true, ['='] = true,  [0x7f] = true};
     return (unsigned char)c <= ' ' || special[(unsigned char)c];
 }
 

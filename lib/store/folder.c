@@ -436,8 +436,8 @@ static enum store_result read_directories(struct folder *folder, struct failure 
 }
 
 /* With what its file says. NULL: *result. */
-static struct folder *open_loaded(struct store *store, struct str name, enum folder_open_mode mode, enum store_result *result,
-                                  struct failure *failure) {
+static struct folder *open_loaded(struct store *store, struct str name, enum folder_open_mode mode,
+                                  enum store_result *result, struct failure *failure) {
     int directory = store_folder_directory(store, name, result, failure);
     if (directory < 0) return NULL;
     struct folder *folder = MEMORY_NEW(struct folder);
@@ -464,7 +464,8 @@ struct folder *folder_open(struct store *store, struct str name, enum folder_ope
     return folder;
 }
 
-struct folder *folder_open_target(struct store *store, struct str name, enum store_result *result, struct failure *failure) {
+struct folder *folder_open_target(struct store *store, struct str name, enum store_result *result,
+                                  struct failure *failure) {
     struct folder *folder = open_loaded(store, name, FOLDER_READ_ONLY, result, failure);
     if (!folder || folder->state.header.cur.read_at != 0) return folder;
     *result = read_directories(folder, failure); /* UIDs that another program gave come first */

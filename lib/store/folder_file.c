@@ -4,7 +4,7 @@
 #include "hash.h"
 
 #define MAGIC   "ternMBX1"
-#define FORMAT  2U
+#define FORMAT     2U
 #define FORMAT_OLD 1U /* knows no unknown dates; read all the same */
 /* Where things stand in the header. */
 enum {
@@ -138,7 +138,8 @@ bool folder_header_decode(struct str bytes, uint64_t file_size, struct folder_he
     if (bytes.length < FOLDER_HEADER_SIZE || file_size > (uint64_t)1 << 48 || memcmp(bytes.data, MAGIC, 8) != 0)
         return false;
     uint32_t version = get_u32(walk.get + AT_VERSION);
-    if ((version != FORMAT && version != FORMAT_OLD) || get_u32(walk.get + AT_SUM) != header_sum(walk.get)) return false;
+    if ((version != FORMAT && version != FORMAT_OLD) || get_u32(walk.get + AT_SUM) != header_sum(walk.get))
+        return false;
     memcpy(read.id, walk.get + AT_ID, sizeof read.id);
     walk_header(&walk, &read);
     if (!sections_fit(&read, file_size)) return false;
@@ -295,10 +296,16 @@ static bool read_add(struct str payload, struct folder_record *record) {
 /* The fixed part of each payload; what follows it is rows. */
 static bool read_payload(struct str payload, struct journal_entry *entry) {
     const uint8_t *at = (const uint8_t *)payload.data;
-    static const size_t fixed[] = {
-        [JOURNAL_ADD] = FOLDER_RECORD_SIZE, [JOURNAL_FLAGS] = 20, [JOURNAL_NAMED] = 4,  [JOURNAL_EXPUNGE] = 8,
-        [JOURNAL_REMOVED] = 0,              [JOURNAL_KEYWORD] = 4, [JOURNAL_DATES] = 48, [JOURNAL_SIZES] = 0,
-        [JOURNAL_NUMBERS] = 16,             [JOURNAL_ARRIVALS] = 0};
+    static const size_t fixed[] = {[JOURNAL_ADD] = FOLDER_RECORD_SIZE,
+                                   [JOURNAL_FLAGS] = 20,
+                                   [JOURNAL_NAMED] = 4,
+                                   [JOURNAL_EXPUNGE] = 8,
+                                   [JOURNAL_REMOVED] = 0,
+                                   [JOURNAL_KEYWORD] = 4,
+                                   [JOURNAL_DATES] = 48,
+                                   [JOURNAL_SIZES] = 0,
+                                   [JOURNAL_NUMBERS] = 16,
+                                   [JOURNAL_ARRIVALS] = 0};
     size_t rest = fixed[entry->type];
     if (payload.length < rest) return false;
     entry->ranges = str_from_offset(payload, rest);

@@ -32,17 +32,18 @@ struct folder {
     bool applying_own;   /* what is read from the journal now was written by us */
     bool renewed;        /* UIDVALIDITY is another one */
     uint32_t recent_from, recent_to; /* UIDs that this session was told first */
-    struct buf counted;    /* rows of journal_append_row, to be remembered: sizes */
-    struct buf dated;      /* ... and internal dates, which the state has already */
-    uint64_t learnt;       /* octets of such rows that this session has written */
+    struct buf counted;              /* rows of journal_append_row, to be remembered: sizes */
+    struct buf dated;                /* ... and internal dates, which the state has already */
+    uint64_t learnt;                 /* octets of such rows that this session has written */
     bool read_all;         /* at the next scan cur/ is read in any case */
     bool names_behind;     /* flags are not in all file names yet */
     bool journal_unsynced; /* something was appended since the last sync */
 };
 
-/* folder.c: a folder that messages are put into. It has no view, and its directories are read only if they never were: who
- * looks at it next meets what other programs have put there. */
-struct folder *folder_open_target(struct store *store, struct str name, enum store_result *result, struct failure *failure);
+/* folder.c: a folder that messages are put into. It has no view, and its directories are read only if they never were:
+ * who looks at it next meets what other programs have put there. */
+struct folder *folder_open_target(struct store *store, struct str name, enum store_result *result,
+                                  struct failure *failure);
 
 void slot_list_add(struct slot_list *list, uint32_t slot);
 void slot_list_free(struct slot_list *list);

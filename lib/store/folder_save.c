@@ -72,7 +72,8 @@ void store_drop_target(struct store *store) {
 }
 
 /* The kept one if it is this mailbox, and nobody has put another one or another file into its place. */
-static struct folder *take_target(struct store *store, struct str name, enum store_result *result, struct failure *failure) {
+static struct folder *take_target(struct store *store, struct str name, enum store_result *result,
+                                  struct failure *failure) {
     struct folder *kept = store->target;
     struct stat status;
     if (kept && str_equal(str_from(kept->name), name) && store_folder_is(store, name, kept->directory) &&
@@ -277,7 +278,8 @@ static bool move_into_place(struct folder_saving *saving, struct failure *failur
 static bool sync_place(struct folder *target, enum folder_place place, struct failure *failure) {
     int *directory = &target->places[place];
     if (*directory < 0)
-        *directory = openat(target->directory, place == PLACE_NEW ? "new" : "cur", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        *directory = openat(target->directory, place == PLACE_NEW ? "new" : "cur",
+                            O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     return (*directory >= 0 && fsync(*directory) == 0) || failure_set_errno(failure, errno, "cannot sync the folder");
 }
 
@@ -318,7 +320,8 @@ static enum store_result commit(struct folder_saving *saving, struct uid_set *ui
         in_new = in_new || saving->messages[i].record.place == PLACE_NEW;
         in_cur = in_cur || saving->messages[i].record.place == PLACE_CUR;
     }
-    if ((in_new && !sync_place(saving->target, PLACE_NEW, failure)) || (in_cur && !sync_place(saving->target, PLACE_CUR, failure)))
+    if ((in_new && !sync_place(saving->target, PLACE_NEW, failure)) ||
+        (in_cur && !sync_place(saving->target, PLACE_CUR, failure)))
         return folder_trouble(failure);
     return note_messages(saving->target, saving->messages, saving->count, &own, uids, failure);
 }

@@ -70,7 +70,7 @@ struct candidate {
     struct str name; /* base, or base NUL info */
     uint32_t uid;    /* from an import; else UINT32_MAX */
     int64_t date;
-    uint8_t base; /* length of the name's base */
+    uint8_t base;         /* length of the name's base */
     uint8_t place, flags; /* flags: of the name */
     uint8_t system;       /* those, and what is a flag here and a keyword elsewhere */
     uint64_t keywords;
@@ -204,7 +204,11 @@ static bool keep_name(struct scan *scan, struct str base, struct str info, bool 
 }
 
 static void add_candidate(struct scan *scan, struct str base, struct str info, uint8_t place, bool regular) {
-    struct candidate candidate = {.place = place, .base = (uint8_t)base.length, .uid = UINT32_MAX, .date = folder_name_date(base), .regular = regular};
+    struct candidate candidate = {.place = place,
+                                  .base = (uint8_t)base.length,
+                                  .uid = UINT32_MAX,
+                                  .date = folder_name_date(base),
+                                  .regular = regular};
     bool canonical;
     folder_info_parse(info, &candidate.flags, &canonical);
     candidate.system = candidate.flags;
@@ -354,7 +358,8 @@ static bool look_at(const struct scan *scan, struct folder_record *record) {
 }
 
 /* What the name says, and the file where that is not enough. */
-static bool fill_record(const struct scan *scan, const struct candidate *candidate, bool alone, struct folder_record *record) {
+static bool fill_record(const struct scan *scan, const struct candidate *candidate, bool alone,
+                        struct folder_record *record) {
     *record = (struct folder_record){.system = candidate->system,
                                      .name_flags = candidate->flags,
                                      .place = candidate->place,

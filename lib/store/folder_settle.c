@@ -247,8 +247,8 @@ bool folder_is_journal_long(const struct folder *folder) {
 }
 
 bool folder_is_unsettled(const struct folder *folder) {
-    return folder->names_behind || folder->journal_unsynced || folder->counted.length > 0 ||
-           folder->dated.length > 0 ||           folder->state.unremoved.count > 0;
+    return folder->names_behind || folder->journal_unsynced || folder->counted.length > 0 || folder->dated.length > 0 ||
+           folder->state.unremoved.count > 0;
 }
 
 static bool settle_files(struct folder *folder, struct failure *failure) {

@@ -190,8 +190,8 @@ bool store_folder_is(const struct store *store, struct str name, int directory) 
     struct stat there, here;
     bool same = store_name_to_directory(name, &path);
     if (path.length == 0) buf_append_char(&path, '.');
-    same = same && fstatat(store->root, buf_string(&path), &there, AT_SYMLINK_NOFOLLOW) == 0 && fstat(directory, &here) == 0 &&
-           there.st_dev == here.st_dev && there.st_ino == here.st_ino;
+    same = same && fstatat(store->root, buf_string(&path), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstat(directory, &here) == 0 && there.st_dev == here.st_dev && there.st_ino == here.st_ino;
     buf_free(&path);
     return same;
 }

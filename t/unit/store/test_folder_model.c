@@ -168,7 +168,8 @@ static void step_save(struct client *client) {
         unsigned system = chance(2) ? chance(64) : 0, keyword = chance(NAMES * 2);
         struct str word = keyword < NAMES ? str_from(names[keyword]) : STR_EMPTY;
         uint32_t length = text_of(++model->text, text);
-        assert_ok(folder_save_message(saving, system, &word, keyword < NAMES, date_of_text(model->text), &setup.failure));
+        assert_ok(
+            folder_save_message(saving, system, &word, keyword < NAMES, date_of_text(model->text), &setup.failure));
         assert_ok(folder_save_bytes(saving, str_make(text, length), &setup.failure));
         add_message(model->text, system, keyword < NAMES ? 1U << keyword : 0, date_of_text(model->text));
     }
@@ -290,9 +291,12 @@ static void step_date(struct client *client) {
         uint32_t uid = client->shown[sequence - 1];
         bool asked = uid_set_has(&uids, uid);
         if (!model->messages[uid].alive) continue;
-        if (asked) folder_message(client->folder, sequence, &message);
-        else folder_message_known(client->folder, sequence, &message);
-        if (message.internal_date != model->messages[uid].date && (asked || message.internal_date != FOLDER_DATE_UNKNOWN))
+        if (asked)
+            folder_message(client->folder, sequence, &message);
+        else
+            folder_message_known(client->folder, sequence, &message);
+        if (message.internal_date != model->messages[uid].date &&
+            (asked || message.internal_date != FOLDER_DATE_UNKNOWN))
             fail_msg("step %u: UID %u has date %lld, not %lld", model->step, uid, (long long)message.internal_date,
                      (long long)model->messages[uid].date);
         assert_int_equal(message.size, text_of(model->messages[uid].text, (char[32]){0}));

@@ -272,7 +272,8 @@ static void test_date_learnt(void **state) {
     assert_true(known_date(folder, 2) == 2000 && known_date(folder, 4) == 4000);
     assert_true(folder_settle(folder, &setup.failure)); /* \Recent was claimed */
     assert_false(folder_is_unsettled(folder));
-    assert_true(date(folder, 1) == 1000 && known_date(folder, 1) == 1000 && known_date(folder, 3) == FOLDER_DATE_UNKNOWN);
+    assert_true(date(folder, 1) == 1000 && known_date(folder, 1) == 1000 &&
+                known_date(folder, 3) == FOLDER_DATE_UNKNOWN);
     assert_true(folder_is_unsettled(folder));
     assert_true(folder_settle(folder, &setup.failure));
     drop_dated("mail/cur/100.a,S=5,W=5:2,S", 1111); /* touched later: the message has its date */
@@ -282,9 +283,11 @@ static void test_date_learnt(void **state) {
     folder_close(&other); /* without settling: it is learnt again */
     folder_close(&folder);
     folder = open_folder(INBOX, FOLDER_READ_WRITE);
-    assert_true(known_date(folder, 1) == 1000 && known_date(folder, 3) == FOLDER_DATE_UNKNOWN && date(folder, 3) == 3000);
+    assert_true(known_date(folder, 1) == 1000 && known_date(folder, 3) == FOLDER_DATE_UNKNOWN &&
+                date(folder, 3) == 3000);
     assert_true(folder_lock(folder, &setup.failure));
-    assert_true(folder_compact(folder, &setup.failure) && folder_reload(folder, &setup.failure)); /* nor is it lost here */
+    assert_true(folder_compact(folder, &setup.failure) &&
+                folder_reload(folder, &setup.failure)); /* nor is it lost here */
     folder_unlock(folder);
     assert_true(known_date(folder, 1) == 1000 && known_date(folder, 3) == 3000);
     folder_close(&folder);
