@@ -9,7 +9,7 @@ static uint64_t octets_of(const struct folder *folder, const struct uid_set *uid
     for (size_t i = 0; i < uids->count; i++) {
         for (uint32_t sequence = folder_sequence_from(folder, uids->ranges[i].first); sequence <= count; sequence++) {
             struct folder_message message;
-            folder_message_known(folder, sequence, &message);
+            folder_message(folder, sequence, &message);
             if (message.uid > uids->ranges[i].last) break;
             octets += message.size;
         }

@@ -61,6 +61,17 @@ static void map_file(struct fetch_message *message, int file) {
     }
 }
 
+/* What is not known of the file yet, while it is open. */
+static void look_at_file(struct fetch_message *message, int file) {
+    struct folder_message *facts = &message->facts;
+    struct stat status;
+    if (facts->internal_date != FOLDER_DATE_UNKNOWN && facts->size != FOLDER_SIZE_UNKNOWN) return;
+    if (fstat(file, &status) < 0) return;
+    if (facts->internal_date == FOLDER_DATE_UNKNOWN) facts->internal_date = status.st_mtim.tv_sec;
+    facts->size = (uint64_t)status.st_size;
+    folder_note_look(message->session->folder, facts->uid, facts->internal_date, facts->size);
+}
+
 bool fetch_message_bytes(struct fetch_message *message) {
     enum store_result result;
     struct failure failure = {0};
@@ -68,6 +79,7 @@ bool fetch_message_bytes(struct fetch_message *message) {
     message->file_tried = true;
     int file = folder_message_file(message->session->folder, message->sequence, &result, &failure);
     if (file < 0) return false;
+    look_at_file(message, file);
     if (!read_small(message, file)) map_file(message, file);
     close(file);
     return message->bytes.data != NULL;
@@ -75,7 +87,7 @@ bool fetch_message_bytes(struct fetch_message *message) {
 
 static bool open_record(struct fetch_message *message, struct str record) {
     message->has_structure = imap_structure_open(record, &message->structure) &&
-                             (message->facts.size == 0 || message->structure.file_length == message->facts.size);
+                             (message->facts.size == 0 || message->facts.size == FOLDER_SIZE_UNKNOWN || message->structure.file_length == message->facts.size);
     return message->has_structure;
 }
 
@@ -194,6 +206,10 @@ static bool asks_structure(const struct imap_fetch *fetch) {
 static void learn_size(struct fetch_message *message) {
     if (message->facts.virtual_size > 0 || !fetch_message_structure(message)) return;
     message->facts.virtual_size = message->structure.size;
+    if (message->facts.size == FOLDER_SIZE_UNKNOWN) {
+        message->facts.size = message->structure.file_length;
+        folder_note_look(message->session->folder, message->facts.uid, message->facts.internal_date, message->facts.size);
+    }
     folder_note_virtual_size(message->session->folder, message->facts.uid, message->structure.size);
 }
 

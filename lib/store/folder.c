@@ -114,11 +114,11 @@ void folder_message_known(const struct folder *folder, uint32_t sequence, struct
     };
 }
 
-/* A date that is asked for the first time becomes part of what is known: no change to anyone. */
+/* What is asked for the first time becomes part of what is known: no change to anyone. */
 void folder_message(const struct folder *folder, uint32_t sequence, struct folder_message *message) {
     folder_message_known(folder, sequence, message);
-    if (message->internal_date != FOLDER_DATE_UNKNOWN) return;
-    message->internal_date = folder_learn_date((struct folder *)(uintptr_t)folder, sequence);
+    if (message->internal_date != FOLDER_DATE_UNKNOWN && message->size != FOLDER_SIZE_UNKNOWN) return;
+    folder_look((struct folder *)(uintptr_t)folder, sequence, message);
 }
 
 uint32_t folder_recent(const struct folder *folder) {
@@ -477,7 +477,7 @@ void folder_close(struct folder **folder) {
     struct folder *gone = *folder;
     if (!gone) return;
     buf_free(&gone->counted);
-    buf_free(&gone->dated);
+    buf_free(&gone->looks);
     if (gone->state.texts) folder_state_free(&gone->state);
     if (gone->lock >= 0) close(gone->lock);
     for (size_t i = 0; i < ARRAY_LENGTH(gone->places); i++)
@@ -497,6 +497,7 @@ enum store_result folder_status(struct store *store, struct str name, struct fol
     if (!folder) return result;
     const struct folder_header *header = &folder->state.header;
     if (header->uncounted > 0) result = folder_count_all(folder, failure);
+    if (header->unsized > 0) folder_size_all(folder);
     *status = (struct folder_status){.messages = header->count,
                                      .recent = folder_recent(folder),
                                      .unseen = header->unseen,

@@ -108,6 +108,7 @@ static void walk_header(struct number_walk *walk, struct folder_header *header) 
     walk_u64(walk, &header->keywords_length);
     walk_u64(walk, &header->expunged_count);
     walk_u64(walk, &header->names_length);
+    walk_u32(walk, &header->unsized);
 }
 
 static uint32_t header_sum(const uint8_t *bytes) {
@@ -251,7 +252,7 @@ static void append_payload(struct buf *bytes, const struct journal_entry *entry,
         append_u64(bytes, (uint64_t)entry->read_whole);
         break;
     case JOURNAL_SIZES:
-    case JOURNAL_ARRIVALS:
+    case JOURNAL_LOOKS:
         buf_append(bytes, entry->rows);
         break;
     case JOURNAL_NUMBERS:
@@ -275,9 +276,15 @@ void journal_append(struct buf *bytes, const struct journal_entry *entry, const 
     put_u32(at, crc32c(0, at + 4, length + ENTRY_HEAD - 4));
 }
 
-void journal_append_row(struct buf *rows, uint32_t uid, uint64_t number) {
+void journal_append_size(struct buf *rows, uint32_t uid, uint64_t virtual_size) {
     append_u32(rows, uid);
-    append_u64(rows, number);
+    append_u64(rows, virtual_size);
+}
+
+void journal_append_look(struct buf *rows, uint32_t uid, int64_t date, uint64_t size) {
+    append_u32(rows, uid);
+    append_u64(rows, (uint64_t)date);
+    append_u64(rows, size);
 }
 
 static void read_date(const uint8_t *at, struct folder_date *date) {
@@ -305,7 +312,7 @@ static bool read_payload(struct str payload, struct journal_entry *entry) {
                                    [JOURNAL_DATES] = 48,
                                    [JOURNAL_SIZES] = 0,
                                    [JOURNAL_NUMBERS] = 16,
-                                   [JOURNAL_ARRIVALS] = 0};
+                                   [JOURNAL_LOOKS] = 0};
     size_t rest = fixed[entry->type];
     if (payload.length < rest) return false;
     entry->ranges = str_from_offset(payload, rest);
@@ -337,7 +344,7 @@ static bool read_payload(struct str payload, struct journal_entry *entry) {
         entry->read_whole = (int64_t)get_u64(at + 40);
         return true;
     case JOURNAL_SIZES:
-    case JOURNAL_ARRIVALS:
+    case JOURNAL_LOOKS:
         entry->rows = entry->ranges;
         return true;
     case JOURNAL_NUMBERS:
@@ -354,7 +361,7 @@ bool journal_next(struct str bytes, size_t *offset, struct journal_entry *entry)
     if (*offset > bytes.length || bytes.length - *offset < ENTRY_HEAD) return false;
     const uint8_t *at = (const uint8_t *)bytes.data + *offset;
     uint32_t type = get_u32(at + 4), length = get_u32(at + 8);
-    if (length > bytes.length - *offset - ENTRY_HEAD || type < JOURNAL_ADD || type > JOURNAL_ARRIVALS) return false;
+    if (length > bytes.length - *offset - ENTRY_HEAD || type < JOURNAL_ADD || type > JOURNAL_LOOKS) return false;
     if (get_u32(at) != crc32c(0, at + 4, (size_t)length + ENTRY_HEAD - 4)) return false;
     read.type = (enum journal_type)type;
     if (!read_payload(str_slice(bytes, *offset + ENTRY_HEAD, *offset + ENTRY_HEAD + length), &read)) return false;
@@ -380,12 +387,22 @@ bool journal_range(struct str ranges, size_t *offset, struct uid_range *range) {
     return range->first > 0 && range->first <= range->last;
 }
 
-bool journal_row(struct str rows, size_t *offset, uint32_t *uid, uint64_t *number) {
+bool journal_size(struct str rows, size_t *offset, uint32_t *uid, uint64_t *virtual_size) {
     if (rows.length < 12 || *offset > rows.length - 12) return false;
     const uint8_t *at = (const uint8_t *)rows.data + *offset;
     *uid = get_u32(at);
-    *number = get_u64(at + 4);
+    *virtual_size = get_u64(at + 4);
     *offset += 12;
+    return true;
+}
+
+bool journal_look(struct str rows, size_t *offset, uint32_t *uid, int64_t *date, uint64_t *size) {
+    if (rows.length < 20 || *offset > rows.length - 20) return false;
+    const uint8_t *at = (const uint8_t *)rows.data + *offset;
+    *uid = get_u32(at);
+    *date = (int64_t)get_u64(at + 4);
+    *size = get_u64(at + 12);
+    *offset += 20;
     return true;
 }
 

@@ -32,8 +32,8 @@ struct folder {
     bool applying_own;   /* what is read from the journal now was written by us */
     bool renewed;        /* UIDVALIDITY is another one */
     uint32_t recent_from, recent_to; /* UIDs that this session was told first */
-    struct buf counted;              /* rows of journal_append_row, to be remembered: sizes */
-    struct buf dated;                /* ... and internal dates, which the state has already */
+    struct buf counted;              /* rows of journal_append_size, to be remembered */
+    struct buf looks;                /* ... and of journal_append_look, which the state has already */
     uint64_t learnt;                 /* octets of such rows that this session has written */
     bool read_all;         /* at the next scan cur/ is read in any case */
     bool names_behind;     /* flags are not in all file names yet */
@@ -65,9 +65,11 @@ MUST_USE enum store_result folder_find_again(struct folder *folder, struct failu
 MUST_USE enum store_result folder_count_all(struct folder *folder, struct failure *failure);
 /* Writes the sizes that folder_virtual_size has counted, and dates that were asked for. */
 void folder_remember(struct folder *folder);
-/* The file's date, which becomes the message's. Looks for a file that is called otherwise by now as folder_message_file
- * does; of one that is gone it is the date in its name. */
-int64_t folder_learn_date(struct folder *folder, uint32_t sequence);
+/* Looks at the file for what is unknown of the message. Looks for a file that is called otherwise by now as
+ * folder_message_file does; of one that is gone the date is that in its name, and the size 0. */
+void folder_look(struct folder *folder, uint32_t sequence, struct folder_message *message);
+/* Looks at all files whose size is not known, for sums. */
+void folder_size_all(struct folder *folder);
 
 /* folder_lock.c */
 /* Takes the lock and reads what others have written before. A lock that is held for half a minute is a failure. */

@@ -71,33 +71,51 @@ int folder_message_file(struct folder *folder, uint32_t sequence, enum store_res
     return with_file(folder, sequence, open_record, NULL, result, failure);
 }
 
-/* ---- dates */
+/* ---- what a look at the file says */
 
-static int date_record(const struct folder *folder, const struct folder_record *record, void *context) {
+static int look_at_record(const struct folder *folder, const struct folder_record *record, void *context) {
     struct buf path = buf_make(0);
-    struct stat status;
     folder_record_path(record, &path);
-    int done = fstatat(folder->directory, buf_string(&path), &status, AT_SYMLINK_NOFOLLOW);
+    int done = fstatat(folder->directory, buf_string(&path), context, AT_SYMLINK_NOFOLLOW);
     int error_number = errno;
-    if (done == 0) *(int64_t *)context = status.st_mtim.tv_sec;
     buf_free(&path);
     errno = error_number;
     return done;
 }
 
-int64_t folder_learn_date(struct folder *folder, uint32_t sequence) {
+void folder_note_look(struct folder *folder, uint32_t uid, int64_t date, uint64_t size) {
+    uint32_t slot = folder_state_find(&folder->state, uid);
+    if (slot == UINT32_MAX) return;
+    folder_state_learn(&folder->state, slot, date, size);
+    journal_append_look(&folder->looks, uid, date, size);
+}
+
+void folder_look(struct folder *folder, uint32_t sequence, struct folder_message *message) {
     enum store_result result;
     struct failure ignored = {0};
     struct folder_record record;
-    int64_t date = 0;
-    uint32_t uid = folder_uid(folder, sequence);
+    struct stat status;
+    bool date_unknown = message->internal_date == FOLDER_DATE_UNKNOWN;
     folder_state_get(&folder->state, folder_slot(folder, sequence), &record);
     int64_t named = folder_name_date(record.name); /* what it borrows may be gone later */
-    if (with_file(folder, sequence, date_record, &date, &result, &ignored) < 0) return named;
-    uint32_t slot = folder_state_find(&folder->state, uid);
-    folder_state_edit(&folder->state, slot)->internal_date = date;
-    journal_append_row(&folder->dated, uid, (uint64_t)date);
-    return date;
+    if (with_file(folder, sequence, look_at_record, &status, &result, &ignored) < 0) {
+        if (date_unknown) message->internal_date = named;
+        if (message->size == FOLDER_SIZE_UNKNOWN) message->size = 0;
+        return;
+    }
+    if (date_unknown) message->internal_date = status.st_mtim.tv_sec; /* else it stays as it was told */
+    message->size = (uint64_t)status.st_size;
+    folder_note_look(folder, message->uid, message->internal_date, message->size);
+}
+
+void folder_size_all(struct folder *folder) {
+    uint32_t count = folder_count(folder);
+    for (uint32_t sequence = 1; sequence <= count; sequence++) {
+        struct folder_message message;
+        folder_message_known(folder, sequence, &message);
+        if (message.size == FOLDER_SIZE_UNKNOWN) folder_look(folder, sequence, &message);
+    }
+    folder_remember(folder);
 }
 
 /* ---- sizes */
@@ -124,12 +142,16 @@ static bool count_file(int file, uint64_t size, uint64_t *virtual_size, struct f
 }
 
 /* Counts one message; an empty file counts as one octet, as 0 stands for "not counted". */
-static bool count_message(struct folder *folder, uint32_t sequence, uint64_t *size, struct failure *failure) {
+static bool count_message(struct folder *folder, uint32_t sequence, const struct folder_message *message, uint64_t *size,
+                          struct failure *failure) {
     enum store_result result;
     struct stat status;
     int file = folder_message_file(folder, sequence, &result, failure);
     if (file < 0) return false;
     bool good = fstat(file, &status) == 0 || failure_set_errno(failure, errno, "cannot look at a message");
+    if (good && message->size == FOLDER_SIZE_UNKNOWN)
+        folder_note_look(folder, message->uid, message->internal_date == FOLDER_DATE_UNKNOWN ? status.st_mtim.tv_sec : message->internal_date,
+                         (uint64_t)status.st_size);
     good = good && count_file(file, (uint64_t)status.st_size, size, failure);
     close(file);
     return good;
@@ -157,20 +179,20 @@ bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *siz
         return true;
     }
     uint64_t counted;
-    if (!count_message(folder, sequence, &counted, failure)) return false;
+    if (!count_message(folder, sequence, &message, &counted, failure)) return false;
     folder_note_virtual_size(folder, message.uid, counted);
     *size = counted;
     return true;
 }
 
 void folder_note_virtual_size(struct folder *folder, uint32_t uid, uint64_t size) {
-    if (size > 0) journal_append_row(&folder->counted, uid, size);
+    if (size > 0) journal_append_size(&folder->counted, uid, size);
     if (folder->counted.length > 65536) remember(folder, JOURNAL_SIZES, &folder->counted);
 }
 
 void folder_remember(struct folder *folder) {
     remember(folder, JOURNAL_SIZES, &folder->counted);
-    remember(folder, JOURNAL_ARRIVALS, &folder->dated);
+    remember(folder, JOURNAL_LOOKS, &folder->looks);
 }
 
 enum store_result folder_count_all(struct folder *folder, struct failure *failure) {
@@ -182,6 +204,6 @@ enum store_result folder_count_all(struct folder *folder, struct failure *failur
         if (message.virtual_size > 0 || message.size == 0) continue;
         if (!folder_virtual_size(folder, sequence, &size, failure) && failure->error_number != 0) return folder_trouble(failure);
     }
-    remember(folder, JOURNAL_SIZES, &folder->counted);
+    folder_remember(folder);
     return STORE_OK;
 }

@@ -405,7 +405,7 @@ static bool describe_copy(struct copying *copying, uint32_t sequence, struct sav
     struct buf name = buf_make(COPY_NAME_ROOM);
     folder_state_get(&source->state, folder_slot(source, sequence), &record);
     store_unique_name(copying->target->store, &name);
-    if (record.virtual_size)
+    if (record.virtual_size && record.size != FOLDER_SIZE_UNKNOWN)
         buf_printf(&name, ",S=%llu,W=%llu", (unsigned long long)record.size, (unsigned long long)record.virtual_size);
     *saved = (struct saved){.record = record};
     bool good = arena_copy(copying->arena, buf_str(&name), &saved->record.name);

@@ -5,8 +5,8 @@
  * change flags, missing files are expunged. A file that is seen to be missing is looked for a second time: a program
  * that renames it meanwhile may have hidden it from one reading.
  *
- * A file is looked at only if its name does not say its size or the directory does not say that it is a file: its date
- * is had when somebody asks for it. What a large folder has when it is read for the first time goes into a
+ * A file is looked at only if the directory does not say that it is one: its date, and its size where the name does not
+ * say it, are had when somebody asks for them. What a large folder has when it is read for the first time goes into a
  * new tern-mailbox at once, not by way of the journal. */
 #include "folder_internal.h"
 
@@ -369,6 +369,7 @@ static bool fill_record(const struct scan *scan, const struct candidate *candida
                                      .size = candidate->size,
                                      .virtual_size = candidate->virtual_size,
                                      .name = candidate->name};
+    if (record->size == 0 && record->virtual_size == 0) record->size = FOLDER_SIZE_UNKNOWN;
     return (candidate->regular && alone && record->size > 0) || look_at(scan, record);
 }
 

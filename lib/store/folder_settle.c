@@ -247,7 +247,7 @@ bool folder_is_journal_long(const struct folder *folder) {
 }
 
 bool folder_is_unsettled(const struct folder *folder) {
-    return folder->names_behind || folder->journal_unsynced || folder->counted.length > 0 || folder->dated.length > 0 ||
+    return folder->names_behind || folder->journal_unsynced || folder->counted.length > 0 || folder->looks.length > 0 ||
            folder->state.unremoved.count > 0;
 }
 

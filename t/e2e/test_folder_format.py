@@ -91,9 +91,9 @@ class Mailbox:
                 if uid in self.messages:
                     self.messages[uid]["virtual"] = size
         elif kind == 10:
-            for uid, date in struct.iter_unpack("<Iq", payload):
+            for uid, date, size in struct.iter_unpack("<IqQ", payload):
                 if uid in self.messages:
-                    self.messages[uid]["date"] = date
+                    self.messages[uid].update(date=date, size=size)
         elif kind == 9:
             following, recent, modseq = struct.unpack("<IIQ", payload)
             self.next, self.recent, self.modseq = max(self.next, following), max(self.recent, recent), max(self.modseq, modseq)

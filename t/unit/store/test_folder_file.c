@@ -141,8 +141,8 @@ static void test_record(void **state) {
 #define ENTRIES 10
 
 static void some_entries(struct journal_entry entries[ENTRIES], struct buf *rows) {
-    journal_append_row(rows, 5, 1234567890123);
-    journal_append_row(rows, 9, 1);
+    journal_append_size(rows, 5, 1234567890123);
+    journal_append_size(rows, 9, 1);
     for (int i = 0; i < ENTRIES; i++)
         entries[i] = (struct journal_entry){.type = (enum journal_type)(i + 1),
                                             .record = some_record(STR("1.a.b")),
@@ -174,6 +174,7 @@ static void check_entry(const struct journal_entry *read, const struct journal_e
     size_t offset = 0;
     uint32_t uid;
     uint64_t size;
+    int64_t date;
     assert_int_equal(read->type, wanted->type);
     switch (read->type) {
     case JOURNAL_ADD:
@@ -205,10 +206,14 @@ static void check_entry(const struct journal_entry *read, const struct journal_e
         assert_true(read->new.nanoseconds == 5 && read->new.read_at == -6 && read->read_whole == 7);
         break;
     case JOURNAL_SIZES:
-    case JOURNAL_ARRIVALS:
-        assert_true(journal_row(read->rows, &offset, &uid, &size) && uid == 5 && size == 1234567890123);
-        assert_true(journal_row(read->rows, &offset, &uid, &size) && uid == 9 && size == 1);
-        assert_false(journal_row(read->rows, &offset, &uid, &size));
+        assert_true(journal_size(read->rows, &offset, &uid, &size) && uid == 5 && size == 1234567890123);
+        assert_true(journal_size(read->rows, &offset, &uid, &size) && uid == 9 && size == 1);
+        assert_false(journal_size(read->rows, &offset, &uid, &size));
+        break;
+    case JOURNAL_LOOKS: /* the same octets, parted otherwise */
+        assert_true(journal_look(read->rows, &offset, &uid, &date, &size) && uid == 5 && date == 1234567890123);
+        assert_true(size == ((uint64_t)1 << 32 | 9));
+        assert_false(journal_look(read->rows, &offset, &uid, &date, &size));
         break;
     case JOURNAL_NUMBERS:
         assert_true(read->uid_next == 8 && read->recent_from == 9 && read->modseq == 77);
@@ -404,14 +409,15 @@ static void test_page(void **state) {
                                    .read_whole = 20,
                                    .keywords_length = 21,
                                    .expunged_count = 22,
-                                   .names_length = 23};
+                                   .names_length = 23,
+                                   .unsized = 24};
     static const struct {
         size_t at, size;
         uint64_t value;
     } numbers[] = {{12, 4, 2},   {32, 4, 1},   {36, 4, 2},   {40, 4, 3},   {44, 8, 4},   {52, 8, 5},
                    {60, 4, 0},   {64, 4, 7},   {68, 4, 8},   {72, 4, 9},   {76, 8, 10},  {84, 8, 11},
                    {92, 8, 12},  {100, 4, 13}, {104, 8, 14}, {112, 4, 15}, {116, 8, 16}, {124, 8, 17},
-                   {132, 4, 18}, {136, 8, 19}, {144, 8, 20}, {152, 8, 21}, {160, 8, 22}, {168, 8, 23}},
+                   {132, 4, 18}, {136, 8, 19}, {144, 8, 20}, {152, 8, 21}, {160, 8, 22}, {168, 8, 23}, {176, 4, 24}},
       record_numbers[] = {{0, 4, 1},  {4, 1, 2},  {5, 1, 3},  {6, 1, 1},  {7, 1, 4},   {8, 8, 5},
                           {16, 8, 6}, {24, 8, 7}, {32, 8, 8}, {40, 8, 9}, {48, 8, 10}, {56, 8, 11}};
     char bytes[FOLDER_HEADER_SIZE];
@@ -421,7 +427,7 @@ static void test_page(void **state) {
     assert_memory_equal(bytes + 16, "0123456789abcde", 16);
     for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++)
         assert_int_equal(octets(bytes, numbers[i].at, numbers[i].size), numbers[i].value);
-    for (size_t i = 176; i < sizeof bytes; i++)
+    for (size_t i = 180; i < sizeof bytes; i++)
         assert_int_equal(bytes[i], 0);
     struct folder_record record = {.uid = 1,
                                    .system = 2,
@@ -443,8 +449,9 @@ static void test_page_journal(void **state) {
     (void)state;
     struct uid_range range = {4, 5};
     struct uid_set uids = {.ranges = &range, .count = 1};
-    struct buf sizes = buf_make(0);
-    journal_append_row(&sizes, 4, 5);
+    struct buf sizes = buf_make(0), looks = buf_make(0);
+    journal_append_size(&sizes, 4, 5);
+    journal_append_look(&looks, 4, 5, 6);
     const struct {
         struct journal_entry entry;
         const char *payload;
@@ -464,7 +471,9 @@ static void test_page_journal(void **state) {
         {{.type = JOURNAL_NUMBERS, .uid_next = 1, .recent_from = 2, .modseq = 3},
          "\1\0\0\0\2\0\0\0\3\0\0\0\0\0\0\0",
          16},
-        {{.type = JOURNAL_ARRIVALS, .rows = buf_str(&sizes)}, "\4\0\0\0\5\0\0\0\0\0\0\0", 12},
+        {{.type = JOURNAL_LOOKS, .rows = buf_str(&looks)},
+         "\4\0\0\0\5\0\0\0\0\0\0\0\6\0\0\0\0\0\0\0",
+         20},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct buf bytes = buf_make(0);
@@ -477,6 +486,7 @@ static void test_page_journal(void **state) {
         buf_free(&bytes);
     }
     buf_free(&sizes);
+    buf_free(&looks);
 }
 
 /* A torn end, and damage: entries behind what is none. */

@@ -248,6 +248,12 @@ static int64_t known_date(const struct folder *folder, uint32_t sequence) {
     return message.internal_date;
 }
 
+static uint64_t known_size(const struct folder *folder, uint32_t sequence) {
+    struct folder_message message;
+    folder_message_known(folder, sequence, &message);
+    return message.size;
+}
+
 static int64_t date(const struct folder *folder, uint32_t sequence) {
     struct folder_message message;
     folder_message(folder, sequence, &message);
@@ -269,7 +275,9 @@ static void test_date_learnt(void **state) {
     drop_dated("mail/cur/103.d,S=0:2,S", 4000);
     struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE), *other = open_folder(INBOX, FOLDER_READ_ONLY);
     assert_true(known_date(folder, 1) == FOLDER_DATE_UNKNOWN && known_date(folder, 3) == FOLDER_DATE_UNKNOWN);
-    assert_true(known_date(folder, 2) == 2000 && known_date(folder, 4) == 4000);
+    assert_true(known_date(folder, 2) == FOLDER_DATE_UNKNOWN && known_size(folder, 2) == FOLDER_SIZE_UNKNOWN);
+    assert_true(known_size(folder, 1) == 5 && known_size(folder, 4) == FOLDER_SIZE_UNKNOWN);
+    assert_true(date(folder, 2) == 2000 && known_size(folder, 2) == 5); /* both by one look */
     assert_true(folder_settle(folder, &setup.failure)); /* \Recent was claimed */
     assert_false(folder_is_unsettled(folder));
     assert_true(date(folder, 1) == 1000 && known_date(folder, 1) == 1000 &&
@@ -306,6 +314,44 @@ static void test_date_renamed(void **state) {
     assert_true(date(folder, 2) == 101); /* what its name says */
     assert_string_equal(sync_text(folder, false), "-2 ~1");
     assert_true(known_date(folder, 1) == 1000);
+    folder_close(&folder);
+}
+
+/* Sums know all sizes, and who has once asked need not look again. */
+static void test_size_learnt(void **state) {
+    (void)state;
+    struct store_usage usage;
+    struct folder_status status;
+    uint64_t size;
+    drop_dated("mail/cur/100.a:2,ST", 1000);
+    drop_dated("mail/cur/101.b:2,", 2000);
+    drop_dated("mail/cur/102.c,S=5:2,T", 3000);
+    drop_dated("mail/cur/103.d,W=5:2,", 4000);
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    assert_true(known_size(folder, 4) == 5 && folder->state.header.unsized == 2 && folder->state.header.size == 10);
+    assert_true(store_usage(setup.store, &usage, &setup.failure));
+    assert_true(usage.octets == 20 && usage.messages == 4);
+    assert_string_equal(sync_text(folder, false), "");
+    assert_true(known_size(folder, 1) == 5 && folder->state.header.unsized == 0 && folder->state.header.size == 20);
+    drop_dated("mail/cur/104.e:2,T", 5000);
+    drop_dated("mail/cur/105.f:2,T", 6000);
+    assert_ok(folder_status(setup.store, INBOX, &status, &setup.failure));
+    assert_true(status.size == 30 && status.deleted_size == 20 && status.messages == 6);
+    drop_dated("mail/cur/106.g:2,", 7000);
+    assert_string_equal(sync_text(folder, false), "+");
+    assert_true(known_size(folder, 7) == FOLDER_SIZE_UNKNOWN);
+    assert_true(folder_virtual_size(folder, 7, &size, &setup.failure) && size == 5);
+    assert_true(known_size(folder, 7) == 5 && known_date(folder, 7) == 7000);
+    drop_dated("mail/cur/107.h:2,S", 8000);
+    drop_dated("mail/cur/108.i:2,S", 9000);
+    assert_string_equal(sync_text(folder, false), "+");
+    assert_int_equal(folder->state.header.unsized, 2);
+    expunge(folder, "8"); /* nobody has looked at it */
+    assert_int_equal(folder->state.header.unsized, 1);
+    assert_true(folder_settle(folder, &setup.failure));
+    folder_close(&folder);
+    folder = open_folder(INBOX, FOLDER_READ_ONLY);
+    assert_true(folder->state.header.unsized == 1 && folder->state.header.size == 35);
     folder_close(&folder);
 }
 
@@ -410,6 +456,7 @@ static void test_first_look_new(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         FOLDER_TEST(test_date_learnt),
+        FOLDER_TEST(test_size_learnt),
         FOLDER_TEST(test_date_renamed),
         FOLDER_TEST(test_date_copied),
         FOLDER_TEST(test_first_look),
