@@ -15,8 +15,7 @@ static void put(struct str text) {
 
 /* Text for mdoc: a backslash is \e, and no line may begin with a dot or quote. */
 void put_mdoc(struct str text) {
-    if (text.length > 0 && (text.data[0] == '.' || text.data[0] == '\''))
-        printf("\\&");
+    if (text.length > 0 && (text.data[0] == '.' || text.data[0] == '\'')) printf("\\&");
     for (size_t i = 0; i < text.length; i++) {
         char c = text.data[i];
         if (c == '\\')
@@ -43,8 +42,7 @@ void put_sentences(struct str text) {
 void put_argument(struct str text) {
     putchar('"');
     for (size_t i = 0; i < text.length; i++) {
-        if (text.data[i] == '"')
-            putchar('"');
+        if (text.data[i] == '"') putchar('"');
         put_mdoc(str_slice(text, i, i + 1));
     }
     putchar('"');

@@ -87,7 +87,8 @@ bool fetch_message_bytes(struct fetch_message *message) {
 
 static bool open_record(struct fetch_message *message, struct str record) {
     message->has_structure = imap_structure_open(record, &message->structure) &&
-                             (message->facts.size == 0 || message->facts.size == FOLDER_SIZE_UNKNOWN || message->structure.file_length == message->facts.size);
+                             (message->facts.size == 0 || message->facts.size == FOLDER_SIZE_UNKNOWN ||
+                              message->structure.file_length == message->facts.size);
     return message->has_structure;
 }
 
@@ -208,7 +209,8 @@ static void learn_size(struct fetch_message *message) {
     message->facts.virtual_size = message->structure.size;
     if (message->facts.size == FOLDER_SIZE_UNKNOWN) {
         message->facts.size = message->structure.file_length;
-        folder_note_look(message->session->folder, message->facts.uid, message->facts.internal_date, message->facts.size);
+        folder_note_look(message->session->folder, message->facts.uid, message->facts.internal_date,
+                         message->facts.size);
     }
     folder_note_virtual_size(message->session->folder, message->facts.uid, message->structure.size);
 }

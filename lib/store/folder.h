@@ -63,8 +63,8 @@ bool folder_is_read_only(const struct folder *folder);
 uint32_t folder_count(const struct folder *folder); /* EXISTS */
 uint32_t folder_recent(const struct folder *folder);
 uint32_t folder_first_unseen(const struct folder *folder); /* sequence number, 0: none */
-/* sequence 1..count. Touches the file if nobody has asked for its date or size yet; folder_message_known does not, and may
- * say FOLDER_DATE_UNKNOWN and FOLDER_SIZE_UNKNOWN: for who does not want them. */
+/* sequence 1..count. Touches the file if nobody has asked for its date or size yet; folder_message_known does not, and
+ * may say FOLDER_DATE_UNKNOWN and FOLDER_SIZE_UNKNOWN: for who does not want them. */
 void folder_message(const struct folder *folder, uint32_t sequence, struct folder_message *message);
 void folder_message_known(const struct folder *folder, uint32_t sequence, struct folder_message *message);
 uint32_t folder_uid(const struct folder *folder, uint32_t sequence);

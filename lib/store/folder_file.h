@@ -78,16 +78,16 @@ uint32_t folder_record_uid(const uint8_t bytes[FOLDER_RECORD_SIZE]);
 /* ---- the journal */
 
 enum journal_type {
-    JOURNAL_ADD = 1,       /* record: a message */
-    JOURNAL_FLAGS = 2,     /* change, system, keywords, modseq, uids */
-    JOURNAL_NAMED = 3,     /* place, name_flags, uids: what the files are called now */
-    JOURNAL_EXPUNGE = 4,   /* modseq, uids: gone for clients; the files are about to be removed */
-    JOURNAL_REMOVED = 5,   /* uids: the files are removed */
-    JOURNAL_KEYWORD = 6,   /* bit, name */
-    JOURNAL_DATES = 7,     /* cur, new, read_whole */
-    JOURNAL_SIZES = 8,     /* rows: UID and virtual size */
-    JOURNAL_NUMBERS = 9,   /* uid_next, recent_from, highest_modseq, when they are more than the rest says */
-    JOURNAL_LOOKS = 10,   /* rows: UID, internal date and size of a file: somebody has looked at it */
+    JOURNAL_ADD = 1,     /* record: a message */
+    JOURNAL_FLAGS = 2,   /* change, system, keywords, modseq, uids */
+    JOURNAL_NAMED = 3,   /* place, name_flags, uids: what the files are called now */
+    JOURNAL_EXPUNGE = 4, /* modseq, uids: gone for clients; the files are about to be removed */
+    JOURNAL_REMOVED = 5, /* uids: the files are removed */
+    JOURNAL_KEYWORD = 6, /* bit, name */
+    JOURNAL_DATES = 7,   /* cur, new, read_whole */
+    JOURNAL_SIZES = 8,   /* rows: UID and virtual size */
+    JOURNAL_NUMBERS = 9, /* uid_next, recent_from, highest_modseq, when they are more than the rest says */
+    JOURNAL_LOOKS = 10,  /* rows: UID, internal date and size of a file: somebody has looked at it */
 };
 
 struct journal_entry {

@@ -142,15 +142,16 @@ static bool count_file(int file, uint64_t size, uint64_t *virtual_size, struct f
 }
 
 /* Counts one message; an empty file counts as one octet, as 0 stands for "not counted". */
-static bool count_message(struct folder *folder, uint32_t sequence, const struct folder_message *message, uint64_t *size,
-                          struct failure *failure) {
+static bool count_message(struct folder *folder, uint32_t sequence, const struct folder_message *message,
+                          uint64_t *size, struct failure *failure) {
     enum store_result result;
     struct stat status;
     int file = folder_message_file(folder, sequence, &result, failure);
     if (file < 0) return false;
     bool good = fstat(file, &status) == 0 || failure_set_errno(failure, errno, "cannot look at a message");
     if (good && message->size == FOLDER_SIZE_UNKNOWN)
-        folder_note_look(folder, message->uid, message->internal_date == FOLDER_DATE_UNKNOWN ? status.st_mtim.tv_sec : message->internal_date,
+        folder_note_look(folder, message->uid,
+                         message->internal_date == FOLDER_DATE_UNKNOWN ? status.st_mtim.tv_sec : message->internal_date,
                          (uint64_t)status.st_size);
     good = good && count_file(file, (uint64_t)status.st_size, size, failure);
     close(file);

@@ -278,7 +278,7 @@ static void test_date_learnt(void **state) {
     assert_true(known_date(folder, 2) == FOLDER_DATE_UNKNOWN && known_size(folder, 2) == FOLDER_SIZE_UNKNOWN);
     assert_true(known_size(folder, 1) == 5 && known_size(folder, 4) == FOLDER_SIZE_UNKNOWN);
     assert_true(date(folder, 2) == 2000 && known_size(folder, 2) == 5); /* both by one look */
-    assert_true(folder_settle(folder, &setup.failure)); /* \Recent was claimed */
+    assert_true(folder_settle(folder, &setup.failure));                 /* \Recent was claimed */
     assert_false(folder_is_unsettled(folder));
     assert_true(date(folder, 1) == 1000 && known_date(folder, 1) == 1000 &&
                 known_date(folder, 3) == FOLDER_DATE_UNKNOWN);
