@@ -23,10 +23,6 @@
 
 #define THREADS 16
 
-int64_t auth_now(void) {
-    return clock_date() / CLOCK_SECOND;
-}
-
 /* ---- requests */
 
 static void tell_mechanisms(struct ipc_request *request, struct auth *auth) {
@@ -138,14 +134,14 @@ static bool start(struct service *service, struct failure *failure) {
     struct auth *auth = service_context(service);
     (void)failure;
     auth->mailbox = service_client(service, "mailbox", NULL, NULL);
-    auth_state_adopt(auth->state, auth->failures, auth_now());
+    auth_state_adopt(auth->state, auth->failures, clock_seconds());
     return true;
 }
 
 static void save(void *argument) {
     struct auth *auth = argument;
     struct failure failure = {0};
-    if (!auth_state_save(auth->state, auth->failures, auth_now(), &failure))
+    if (!auth_state_save(auth->state, auth->failures, clock_seconds(), &failure))
         log_warning("wrong logins and bans could not be written: %s", failure.text);
 }
 
@@ -153,8 +149,8 @@ static void tick(struct service *service) {
     struct auth *auth = service_context(service);
     exchange_expire(auth);
     password_cache_expire(auth->cache);
-    failures_expire(auth->failures, auth_now());
-    auth_state_adopt(auth->state, auth->failures, auth_now());
+    failures_expire(auth->failures, clock_seconds());
+    auth_state_adopt(auth->state, auth->failures, clock_seconds());
     if (!service_is_draining(service) && auth_state_wants(auth->state, auth->failures))
         if (!task_start("save", save, auth)) log_warning("no stack to write wrong logins and bans; tried again soon");
 }

@@ -3,6 +3,7 @@
 #define TERN_AUTH_DAEMON_H
 
 #include "auth_state.h"
+#include "clock.h"
 #include "config.h"
 #include "exchange.h"
 #include "failures.h"
@@ -30,9 +31,6 @@ struct auth {
     struct dovecot_client *relay; /* smtpd_sasl_type = dovecot; NULL: another type */
     uint32_t owner;               /* mail_owner's uid */
 };
-
-/* The date in seconds. */
-int64_t auth_now(void);
 
 /* ---- login.c: from a name and a proof to a decision */
 

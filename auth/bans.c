@@ -14,7 +14,7 @@ static void list(struct ipc_request *request, struct auth *auth) {
     struct failures_ban bans[ROWS_AT_ONCE];
     struct buf rows = buf_make(60000), cursor = buf_make(300);
     struct ipc_auth_bans_given answer = {.cursor = STR_EMPTY};
-    size_t count = failures_bans(auth->failures, question->after, auth_now(), bans, ROWS_AT_ONCE);
+    size_t count = failures_bans(auth->failures, question->after, clock_seconds(), bans, ROWS_AT_ONCE);
     for (size_t i = 0; i < count; i++) {
         struct ipc_auth_ban row = {.kind = (uint64_t)bans[i].kind,
                                    .subject = bans[i].subject,
@@ -58,7 +58,7 @@ static void change(struct ipc_request *request, struct auth *auth) {
         ipc_answer_failed(request, 550, "5.1.1", "%s is not kept out, and nothing is counted", buf_string(&subject));
     } else {
         if (!wish->lift)
-            failures_ban(auth->failures, kind, buf_str(&subject), wish->reason, (int64_t)wish->seconds, auth_now());
+            failures_ban(auth->failures, kind, buf_str(&subject), wish->reason, (int64_t)wish->seconds, clock_seconds());
         log_info("operator (uid %u): %s %s %s", ipc_peer_uid(request->peer), word,
                  subject.length ? buf_string(&subject) : "(all)", wish->lift ? "is let in again" : "is kept out");
         (void)ipc_answer(request, IPC_DONE, &(struct ipc_done){}, -1);

@@ -178,7 +178,7 @@ static bool is_exempt(struct exchange *exchange) {
 
 static void log_ban(const char *kind, struct str subject, uint32_t count, int64_t ends) {
     log_warning("%s %.*s is kept out for %lld seconds: %u wrong logins", kind, STR_ARGS(subject),
-                (long long)(ends - auth_now()), count);
+                (long long)(ends - clock_seconds()), count);
 }
 
 /* Counts it and says so: who, from where, why, and what comes of it. */
@@ -187,7 +187,7 @@ static void note_wrong(struct exchange *exchange) {
     struct failures_news news = {0};
     if (exchange->no_count || !exchange->counts) return;
     exchange->counts = false;
-    failures_wrong(auth->failures, exchange->address_key, exchange->user, is_exempt(exchange), auth_now(), &news);
+    failures_wrong(auth->failures, exchange->address_key, exchange->user, is_exempt(exchange), clock_seconds(), &news);
     log_info("wrong login: user=<%.*s> from %.*s[%.*s] by %.*s (%.*s): %s; %u of %lld from there, %u of %lld for the "
              "account",
              STR_ARGS(shown_user(exchange)), STR_ARGS(exchange->client_name), STR_ARGS(exchange->client_address),
@@ -238,7 +238,7 @@ static void grant(struct exchange *exchange, struct ipc_auth_answer *answer, str
         return;
     }
     if (exchange->no_count || exchange->mechanism == &mechanism_anonymous) return;
-    failures_right(exchange->auth->failures, exchange->address_key, exchange->user, auth_now());
+    failures_right(exchange->auth->failures, exchange->address_key, exchange->user, clock_seconds());
 }
 
 static void deny(struct exchange *exchange, struct ipc_auth_answer *answer) {

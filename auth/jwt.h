@@ -4,7 +4,7 @@
  * RS256/384/512, PS256/384/512, ES256/384, EdDSA (Ed25519). "none" and the HS family are
  * not known at all, and a key's own type decides which algorithms it can be used with, so
  * a public key is never taken for a shared secret (RFC 8725 section 3.1). Parsing is pure
- * and bounded: JSON_BYTES_MAX of JSON, JSON_DEPTH_MAX deep, no name twice in an object. */
+ * and bounded (jwt_text.h). */
 #ifndef TERN_JWT_H
 #define TERN_JWT_H
 
@@ -13,18 +13,13 @@
 #include "buf.h"
 #include "failure.h"
 #include "memory.h"
+#include "jwt_text.h"
 #include "str.h"
 
 #define JWT_TOKEN_MAX  ((size_t)12288)
 #define JWT_KEYS_MAX   64
 #define JWT_KID_MAX    256
 #define JWKS_BYTES_MAX ((size_t)150000)
-#define JSON_DEPTH_MAX 16
-
-/* JSON text that is an object, within the bounds; NULL with what is wrong. json_decref it. */
-MUST_USE json_t *jwt_json(struct str text, size_t most, struct failure *failure);
-/* Appends what base64url without padding (RFC 7515 section 2) encodes. */
-MUST_USE bool jwt_base64url(struct str text, struct buf *out);
 
 /* ---- a token */
 

@@ -56,7 +56,7 @@ struct source_question login_question(struct exchange *exchange) {
 
 /* Kept out: the answer is temporary, since it may be the owner with a client that has an old password. */
 static bool is_barred(struct exchange *exchange, enum exchange_step *step) {
-    int64_t until = 0, now = auth_now();
+    int64_t until = 0, now = clock_seconds();
     enum failures_gate gate =
         failures_check(exchange->auth->failures, exchange->address_key, exchange->user, now, &until);
     if (gate == GATE_OPEN || exchange->no_count) return false;
@@ -104,7 +104,7 @@ enum login_found login_find(struct exchange *exchange, struct str name, enum exc
 
 bool login_compute(struct exchange *exchange, void (*function)(void *argument), void *argument) {
     struct auth *auth = exchange->auth;
-    unsigned rank = failures_rank(auth->failures, exchange->address_key, exchange->user, auth_now());
+    unsigned rank = failures_rank(auth->failures, exchange->address_key, exchange->user, clock_seconds());
     return hash_queue_run(auth->hashes, rank, exchange->address_key, exchange->until, function, argument);
 }
 

@@ -29,7 +29,7 @@ static enum exchange_step challenge_client(struct exchange *exchange, struct buf
     if (RAND_bytes(random, sizeof random) != 1) return login_later(exchange, "no random numbers are to be had");
     buf_append_char(challenge, '<');
     append_hex(challenge, random, sizeof random);
-    buf_printf(challenge, ".%lld@%.*s>", (long long)auth_now(), STR_ARGS(exchange->auth->config->myhostname));
+    buf_printf(challenge, ".%lld@%.*s>", (long long)clock_seconds(), STR_ARGS(exchange->auth->config->myhostname));
     if (!kept || !arena_copy(exchange->arena, buf_str(challenge), kept)) return login_later(exchange, "out of room");
     exchange->state = kept;
     return STEP_CHALLENGE;

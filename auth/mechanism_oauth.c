@@ -56,11 +56,11 @@ static enum exchange_step take_login(struct exchange *exchange, struct buf *chal
 
 static bool is_barred(struct exchange *exchange, enum exchange_step *step) {
     int64_t until = 0;
-    if (failures_check(exchange->auth->failures, exchange->address_key, exchange->user, auth_now(), &until) ==
+    if (failures_check(exchange->auth->failures, exchange->address_key, exchange->user, clock_seconds(), &until) ==
         GATE_OPEN)
         return false;
     exchange->barred = true;
-    *step = login_later(exchange, "kept out for %lld seconds more", (long long)(until - auth_now()));
+    *step = login_later(exchange, "kept out for %lld seconds more", (long long)(until - clock_seconds()));
     return true;
 }
 

@@ -41,10 +41,10 @@ static bool is_barred(struct exchange *exchange, struct str name, enum exchange_
     int64_t until = 0;
     if (name.length && !login_name(exchange, name, &exchange->user)) exchange->user = STR_EMPTY;
     if (exchange->no_count || failures_check(exchange->auth->failures, exchange->address_key, exchange->user,
-                                             auth_now(), &until) == GATE_OPEN)
+                                             clock_seconds(), &until) == GATE_OPEN)
         return false;
     exchange->barred = true;
-    *step = login_later(exchange, "kept out for %lld seconds more", (long long)(until - auth_now()));
+    *step = login_later(exchange, "kept out for %lld seconds more", (long long)(until - clock_seconds()));
     return true;
 }
 

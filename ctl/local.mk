@@ -32,7 +32,7 @@ ctl_drop_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(PATHS_CPPFLAGS)
 # of IPC messages and services from theirs
 sbin_PROGRAMS += ctl/ternconf
 ctl_ternconf_SOURCES = ctl/ternconf.c ctl/ternconf.h ctl/ternconf_main.c ctl/ternconf_services.c ctl/ternconf_edit.c \
-	ctl/ternconf_print.c ctl/ternconf_pattern.c ctl/ternconf_bounce.c
+	ctl/ternconf_print.c ctl/ternconf_pattern.c ctl/ternconf_bounce.c ctl/ternconf_trouble.c
 ctl_ternconf_CPPFLAGS = $(AM_CPPFLAGS) $(TABLE_INCLUDE) $(PATHS_CPPFLAGS)
 ctl_ternconf_LDADD = $(TABLE_LINK)
 # The queue commands (ternqueue is also called mailq) and what they share
@@ -42,7 +42,7 @@ ctl_ternqueue_SOURCES = ctl/ternqueue.c ctl/queue_listing.c ctl/queue_listing.h 
 ctl_ternqueue_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE) $(JANSSON_CFLAGS) $(PATHS_CPPFLAGS)
 ctl_ternqueue_LDADD = $(SERVICE_LINK) $(JANSSON_LIBS)
 noinst_PROGRAMS += ctl/ternman
-ctl_ternman_SOURCES = ctl/ternman.c ctl/ternman.h ctl/ternman_service.c
+ctl_ternman_SOURCES = ctl/ternman.c ctl/ternman.h ctl/ternman_service.c ctl/ternman_text.c ctl/ternman_text.h
 ctl_ternman_CPPFLAGS = $(AM_CPPFLAGS) $(SERVICE_INCLUDE) $(PATHS_CPPFLAGS)
 ctl_ternman_LDADD = $(SERVICE_LINK)
 sbin_PROGRAMS += ctl/ternlog

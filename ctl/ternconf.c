@@ -3,7 +3,6 @@
 #include "ternconf.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <unistd.h>
 
 #include "main_cf.h"
@@ -11,29 +10,6 @@
 #include "table_types.h"
 
 /* ---- for all */
-
-static void say(const char *kind, const char *format, va_list arguments) {
-    struct buf text = buf_make(0);
-    buf_vprintf(&text, format, arguments);
-    fflush(stdout);
-    fprintf(stderr, "ternconf: %s: %s\n", kind, buf_string(&text));
-    buf_free(&text);
-}
-
-void ternconf_warn(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    say("warning", format, arguments);
-    va_end(arguments);
-}
-
-void ternconf_fatal(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    say("fatal", format, arguments);
-    va_end(arguments);
-    exit(EXIT_FAILURE);
-}
 
 struct config_sheet *ternconf_sheet(const struct ternconf *run) {
     struct config_sheet *sheet = NULL;

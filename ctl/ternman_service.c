@@ -1,5 +1,6 @@
 /* ternman: the pages that come from the tables of services and of IPC messages. */
 #include "ternman.h"
+#include "ternman_text.h"
 #include "ipc_codec.h"
 #include "service_table.h"
 

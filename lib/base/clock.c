@@ -27,3 +27,7 @@ int64_t clock_date(void) {
     (void)clock_gettime(CLOCK_REALTIME, &now);
     return (int64_t)now.tv_sec * CLOCK_SECOND + now.tv_nsec / 1000;
 }
+
+int64_t clock_seconds(void) {
+    return clock_date() / CLOCK_SECOND;
+}

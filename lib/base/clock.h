@@ -21,5 +21,7 @@ int64_t deadline_left(deadline when);
 /* Microseconds since the epoch, UTC. */
 int64_t clock_date(void);
 #define CLOCK_SECOND INT64_C(1000000)
+/* The same in whole seconds. */
+int64_t clock_seconds(void);
 
 #endif
