@@ -1,6 +1,8 @@
 /* A session: reads a command, does it, answers (RFC 9051 section 2.2). */
 #include "imap.h"
 
+#include <unistd.h>
+
 #include "clock.h"
 #include "crlf_view.h"
 #include "log.h"
@@ -297,6 +299,8 @@ void imap_session_end(struct imap_session *session) {
     buf_free(&session->out);
     buf_free(&session->command);
     buf_free(&session->file);
+    if (session->inotify >= 0) close(session->inotify);
+    session->inotify = -1;
 }
 
 /* ---- outcomes */

@@ -6,9 +6,6 @@
 #include <openssl/rand.h>
 #include <signal.h>
 #include <sys/random.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -17,33 +14,10 @@
 #include "sandbox.h"
 #include "task.h"
 
-#define TICKET_TIME    30000 /* ms */
-#define TICKETS_MAX    10000
-#define REQUESTS       1000
+#define TICKETS_MAX 10000
+#define REQUESTS    1000
 
-/* ---- accounts */
-
-static void account_free(struct account **account) {
-    arena_destroy(&(*account)->arena);
-    MEMORY_FREE(*account);
-}
-
-static struct account *account_make(const struct ipc_mailbox_admit *admit) {
-    struct account *account = MEMORY_NEW(struct account);
-    account->arena = arena_create(16384);
-    account->uid = (uint32_t)admit->uid;
-    account->gid = (uint32_t)admit->gid;
-    account->quota_storage = admit->quota_storage;
-    account->quota_messages = admit->quota_messages;
-    account->begun = clock_date() / CLOCK_SECOND;
-    account->expires = deadline_in(TICKET_TIME);
-    bool good = arena_copy(account->arena, admit->protocol, &account->protocol) &&
-                arena_copy(account->arena, admit->login, &account->login) && arena_copy(account->arena, admit->root, &account->root) &&
-                arena_copy(account->arena, admit->cache, &account->cache) &&
-                arena_copy(account->arena, admit->client_address, &account->client_address);
-    if (!good) account_free(&account);
-    return account;
-}
+/* ---- tickets */
 
 static bool is_acceptable(const struct mailbox *mailbox, const struct ipc_mailbox_admit *admit) {
     uint32_t own = geteuid();
@@ -87,74 +61,7 @@ static void expire_tickets(struct mailbox *mailbox) {
     }
 }
 
-/* ---- states: what stands before a session's own is ours */
-
-/* The account goes with the state, so that waking needs no question to auth: packed before what the session says, in
- * SESSION_ACCOUNT_LINES lines, to which the session's key is bound. */
-static void pack_account(const struct account *account, struct buf *text) {
-    buf_printf(text, "%u %u %llu %llu %lld %.*s\n%.*s\n%.*s\n%.*s\n", account->uid, account->gid, (unsigned long long)account->quota_storage,
-               (unsigned long long)account->quota_messages, (long long)account->begun, STR_ARGS(account->protocol), STR_ARGS(account->root), STR_ARGS(account->cache),
-               STR_ARGS(account->client_address));
-}
-
-static bool take_line(struct str *rest, struct str *line) {
-    return str_cut(*rest, '\n', line, rest);
-}
-
-static bool take_number(struct str *line, uint64_t maximum, uint64_t *number) {
-    struct str word;
-    return str_next_word(line, " ", &word) && str_to_u64(word, maximum, number);
-}
-
-static struct account *unpack_account(struct str login, struct str *state) {
-    struct str line, root, cache, address, protocol;
-    uint64_t uid, gid, storage, messages, begun;
-    if (!take_line(state, &line) || !take_number(&line, UINT32_MAX - 1, &uid) || !take_number(&line, UINT32_MAX - 1, &gid) ||
-        !take_number(&line, UINT64_MAX, &storage) || !take_number(&line, UINT64_MAX, &messages) || !take_number(&line, INT64_MAX, &begun) || !str_next_word(&line, " ", &protocol) ||
-        !take_line(state, &root) || !take_line(state, &cache) || !take_line(state, &address) || uid == 0 || root.length == 0 ||
-        root.data[0] != '/')
-        return NULL;
-    struct ipc_mailbox_admit admitted = {.protocol = protocol, .login = login, .uid = uid, .gid = gid, .root = root, .cache = cache,
-                                         .client_address = address, .quota_storage = storage, .quota_messages = messages, .ticket = STR("0123456789abcdef")};
-    struct account *account = account_make(&admitted);
-    if (account) account->begun = (int64_t)begun;
-    return account;
-}
-
 /* ---- sessions */
-
-static void session_ended(int descriptor, void *argument) {
-    struct live_session *session = argument;
-    struct mailbox *mailbox = session->mailbox;
-    int status = 0;
-    (void)descriptor;
-    if (waitpid(session->process, &status, WNOHANG) == session->process && WIFSIGNALED(status))
-        log_warning("session of %.*s (process %d) was killed by signal %d", STR_ARGS(session->account.login), (int)session->process,
-                    WTERMSIG(status));
-    loop_watch_stop(&session->watch);
-    close(session->watched);
-    *session->link = session->next;
-    if (session->next) session->next->link = session->link;
-    mailbox->session_count--;
-    arena_destroy(&session->account.arena);
-    MEMORY_FREE(session);
-}
-
-static void note_session(struct mailbox *mailbox, struct account *account, const uint8_t nonce[16], pid_t process) {
-    struct live_session *session = MEMORY_NEW(struct live_session);
-    session->mailbox = mailbox;
-    session->account = *account; /* takes its arena over */
-    session->process = process;
-    memcpy(session->nonce, nonce, sizeof session->nonce);
-    session->watched = (int)syscall(SYS_pidfd_open, process, 0);
-    session->next = mailbox->sessions;
-    session->link = &mailbox->sessions;
-    if (session->next) session->next->link = &session->next;
-    mailbox->sessions = session;
-    mailbox->session_count++;
-    MEMORY_FREE(account);
-    session->watch = session->watched >= 0 ? loop_watch_readable(session->watched, session_ended, session) : NULL;
-}
 
 static size_t sessions_of(const struct mailbox *mailbox, const struct account *account) {
     size_t count = 0;
@@ -169,6 +76,7 @@ static size_t sessions_of(const struct mailbox *mailbox, const struct account *a
 static void start(struct ipc_request *request, struct mailbox *mailbox, struct account *account, bool is_login, const uint8_t nonce[16], struct str state) {
     const struct config *config = mailbox->config;
     struct ipc_done done = {.empty_ = {}};
+    struct failure failure = {0};
     /* Who is in already is not kept out for being woken. */
     bool too_many = is_login && config->mail_max_userip_connections > 0 && sessions_of(mailbox, account) >= (size_t)config->mail_max_userip_connections;
     if (too_many)
@@ -178,16 +86,13 @@ static void start(struct ipc_request *request, struct mailbox *mailbox, struct a
         account_free(&account);
         return;
     }
-    pid_t child = fork();
-    if (child == 0) session_process(mailbox, account, nonce, request->descriptor, state);
-    if (child < 0) {
-        log_warning("cannot fork a session for %.*s: %s", STR_ARGS(account->login), strerror(errno));
-        ipc_answer_failed(request, 451, "4.3.0", "cannot make a session now");
-        account_free(&account);
+    if (process_begin(mailbox, &account, nonce, request->descriptor, state, &failure)) {
+        ipc_answer(request, IPC_DONE, &done, -1);
         return;
     }
-    note_session(mailbox, account, nonce, child);
-    ipc_answer(request, IPC_DONE, &done, -1);
+    log_warning("cannot fork a session for %.*s: %s", STR_ARGS(account->login), failure.text);
+    ipc_answer_failed(request, 451, "4.3.0", "cannot make a session now");
+    account_free(&account);
 }
 
 static void open_session(struct ipc_request *request, struct mailbox *mailbox) {
@@ -201,7 +106,7 @@ static void open_session(struct ipc_request *request, struct mailbox *mailbox) {
         if (account && getrandom(nonce, sizeof nonce, 0) != (ssize_t)sizeof nonce) account_free(&account);
     } else if (session_unseal(mailbox->seal_master, message->state, &login, nonce, &state)) {
         struct idle_session *idle = idle_find(mailbox, nonce);
-        if (!idle || !idle->kicked) account = unpack_account(login, &state);
+        if (!idle || !idle->kicked) account = account_unpack(login, &state);
         if (account && idle) idle_end(mailbox, &idle);
     }
     if (account)
@@ -215,7 +120,7 @@ static void waits(struct ipc_request *request, struct mailbox *mailbox) {
     uint8_t nonce[16];
     struct str login, state;
     struct account *account = NULL;
-    if (session_unseal(mailbox->seal_master, message->state, &login, nonce, &state)) account = unpack_account(login, &state);
+    if (session_unseal(mailbox->seal_master, message->state, &login, nonce, &state)) account = account_unpack(login, &state);
     for (struct live_session *session = mailbox->sessions; account && session; session = session->next)
         if (memcmp(session->nonce, nonce, sizeof nonce) == 0) session->leaving = true;
     if (account) idle_begin(request, mailbox, account, nonce);
@@ -265,16 +170,24 @@ static void list_sessions(struct ipc_request *request, struct mailbox *mailbox) 
     buf_free(&cursor);
 }
 
+/* Whoever is to go leaves nothing behind, not even a process that waits. */
+static void kick_one(struct mailbox *mailbox, struct live_session *session, uint64_t *count) {
+    session->kicked = true;
+    *count += kill(session->process, SIGTERM) == 0;
+    process_end_waiting(mailbox, session->account.login);
+}
+
 static void kick(struct ipc_request *request, struct mailbox *mailbox) {
     const struct ipc_session_kick *message = request->message;
     struct ipc_session_kicked kicked = {0};
-    for (const struct live_session *session = mailbox->sessions; session; session = session->next) {
+    for (struct live_session *session = mailbox->sessions; session; session = session->next) {
         char number[40];
         session_number(session->nonce, number);
         if (!session->leaving && (message->login.length == 0 || str_equal(message->login, session->account.login)) &&
             (message->session.length == 0 || str_equal(message->session, str_from(number))))
-            kicked.count += kill(session->process, SIGTERM) == 0;
+            kick_one(mailbox, session, &kicked.count);
     }
+    if (message->session.length == 0) process_end_waiting(mailbox, message->login);
     kicked.count += idle_kick(mailbox, message->login, message->session);
     ipc_answer(request, IPC_SESSION_KICKED, &kicked, -1);
 }
@@ -352,16 +265,16 @@ static bool prepare(struct service *service, struct failure *failure) {
 
 static void tick(struct service *service) {
     expire_tickets(service_context(service));
+    process_expire(service_context(service));
+}
+
+static void drain(struct service *service) {
+    process_end_waiting(service_context(service), STR_EMPTY);
 }
 
 static const struct service_declaration declaration = {
-    .program = "mailbox", .prepare = prepare, .session = serve, .tick = tick, .session_limit = 2000};
+    .program = "mailbox", .prepare = prepare, .session = serve, .tick = tick, .drain = drain, .session_limit = 2000};
 
 int main(int argument_count, char **arguments) {
     return service_run(argument_count, arguments, &declaration);
-}
-
-void mailbox_pack_state(const struct account *account, struct str state, struct buf *text) {
-    pack_account(account, text);
-    buf_append(text, state);
 }

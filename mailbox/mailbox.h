@@ -1,6 +1,8 @@
 /* mailbox: the one context of the forker, and what its files offer each other.
  *
  *   mailbox.c   the requests: auth admits, fronts open, operators look
+ *   account.c   whose a session is
+ *   process.c   the processes: made, given another session of their account, ended
  *   session.c   the child: becomes the mailbox's user, locks itself in, serves
  *
  * It runs as root and reads no stranger's bytes: what fronts send are tickets, which auth made, and states, which
@@ -11,6 +13,7 @@
 #include <linux/filter.h>
 
 #include "hash.h"
+#include "ipc_socket.h"
 #include "service.h"
 #include "session_channel.h"
 
@@ -24,15 +27,26 @@ struct account {
     deadline expires; /* of a ticket */
 };
 
+/* What a session's process does: serves, waits for another session of its account, or has been told to end. */
+enum session_stage { STAGE_SERVES, STAGE_WAITS, STAGE_ENDS };
+
 struct live_session {
     struct live_session *next, **link;
     struct mailbox *mailbox;
     struct account account;
     uint8_t nonce[16]; /* of the login: the session's number, also after an IDLE */
+    enum session_stage stage;
     pid_t process;
-    bool leaving; /* its client idles already: the process is about to end */
+    bool leaving; /* its client idles already: the session is about to end */
+    bool kicked;  /* an operator has ended it: no other session gets its process */
     int watched; /* pidfd */
     struct loop_watch *watch;
+    /* For another session of the account, once this one is over; descriptors -1: there will be none. */
+    struct ipc_socket channel;
+    struct ipc_socket far_end; /* the process's own end: what it had not read when it died is still there */
+    struct loop_watch *channel_watch;
+    unsigned served;     /* sessions, the one under way included */
+    deadline waits_until;
 };
 
 /* A client that idles in a front: only what operators and limits need. */
@@ -52,6 +66,9 @@ struct mailbox {
     struct map *tickets; /* struct account by ticket */
     struct live_session *sessions;
     size_t session_count;
+    struct live_session *waiting; /* processes without a session, the one that waits longest last */
+    size_t waiting_count;
+    struct live_session *ending; /* processes that were told to end */
     struct idle_session *idle;
     struct map *idle_by_nonce;
     uint8_t seal_master[32];
@@ -59,8 +76,23 @@ struct mailbox {
     char boot[64];            /* the boot's identity */
 };
 
-/* The account as it stands before a session's own state. */
-void mailbox_pack_state(const struct account *account, struct str state, struct buf *text);
+/* account.c */
+/* NULL: it is too large. */
+struct account *account_make(const struct ipc_mailbox_admit *admit);
+void account_free(struct account **account);
+/* As it stands before a session's own state; and from there, which takes it off the state. NULL: it is none. */
+void account_pack(const struct account *account, struct buf *text);
+struct account *account_unpack(struct str login, struct str *state);
+
+/* process.c */
+/* A process for a session: one of the account that waits, or a new one. control: the descriptor of mailbox_open, which
+ * stays the caller's. Takes the account over if it succeeds. */
+MUST_USE bool process_begin(struct mailbox *mailbox, struct account **account, const uint8_t nonce[16], int control, struct str state,
+                            struct failure *failure);
+/* Ends the processes of an account (empty: all) that wait. */
+void process_end_waiting(struct mailbox *mailbox, struct str login);
+/* Ends those that have waited long enough. */
+void process_expire(struct mailbox *mailbox);
 
 /* idle.c */
 /* SESSION_WAITS, SESSION_GONE. */
@@ -73,9 +105,9 @@ uint64_t idle_kick(struct mailbox *mailbox, struct str login, struct str session
 /* The session's number as operators see it. */
 void session_number(const uint8_t nonce[16], char text[40]);
 
-/* session.c: never returns. control: the channel to the front. */
+/* session.c: never returns. control: the channel to the front; forker: that to mailbox, -1: none. */
 NO_RETURN void session_process(const struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16], int control,
-                               struct str state);
+                               int forker, struct str state);
 /* imap_process.c */
 void imap_process(const struct session_settings *settings, struct session_channel *channel, const struct session_attachment *attachment);
 /* pop3_process.c */

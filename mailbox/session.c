@@ -1,7 +1,7 @@
 /* The child: whoever's mailbox it is, and nothing else. */
 #include <errno.h>
 #include <fcntl.h>
-#include <iconv.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "become_user.h"
+#include "charset.h"
 #include "log.h"
 #include "mailbox.h"
 #include "sandbox.h"
@@ -16,62 +17,63 @@
 
 #define SESSION_FILES  200
 #define SESSION_MEMORY ((rlim_t)2 << 30)
-
-/* Character sets that mail comes in. A converter that is open keeps its code loaded; a session's filter forbids to
- * load code. */
-static const char *const charsets[] = {
-    "ISO-8859-2", "ISO-8859-3", "ISO-8859-4", "ISO-8859-5", "ISO-8859-6", "ISO-8859-7", "ISO-8859-8", "ISO-8859-9",
-    "ISO-8859-10", "ISO-8859-13", "ISO-8859-14", "ISO-8859-15", "ISO-8859-16", "WINDOWS-1250", "WINDOWS-1251", "WINDOWS-1253",
-    "WINDOWS-1254", "WINDOWS-1255", "WINDOWS-1256", "WINDOWS-1257", "WINDOWS-1258", "KOI8-R", "KOI8-U", "GB2312", "GBK",
-    "GB18030", "BIG5", "BIG5-HKSCS", "SHIFT_JIS", "EUC-JP", "ISO-2022-JP", "EUC-KR", "ISO-2022-KR", "TIS-620", "MACINTOSH",
-    "IBM850", "IBM437", "UTF-16", "UTF-7",
-};
+#define WAITING_MEMORY ((size_t)8 << 20) /* what a process may have allocated that is to serve another session */
+#define FORKER         INHERITED_CONFIGURATION /* descriptor: mailbox's pair, after the fork */
 
 void session_prepare(void) {
     /* The first HMAC of a process looks for its algorithms: not in each child. */
     static const uint8_t zero[32];
     uint8_t ignored_key[32];
     session_seal_key(zero, STR("nobody"), zero, STR_EMPTY, ignored_key);
-    for (size_t i = 0; i < ARRAY_LENGTH(charsets); i++) {
-        iconv_t ignored = iconv_open("UTF-8", charsets[i]); /* never closed */
-        (void)ignored;
-    }
+    charset_load();
 }
 
 /* The row of a session's file rights: beneath its mailbox. */
 static const struct service_row session_row = {
     .program = "session", .user = "", .root = ROOT_QUEUE, .rights = RIGHT_FILES | RIGHT_MAP_FILES, .peers = "", .descriptors = SESSION_FILES};
 
-static bool leave_forker(int control, const struct account *account, struct failure *failure) {
+static const char *process_name(const struct account *account, bool waits) {
+    bool imap = str_equal(account->protocol, STR("imap"));
+    return waits ? imap ? "imap-waits" : "pop3-waits" : imap ? "imap-session" : "pop3-session";
+}
+
+static bool leave_forker(int control, int forker, const struct account *account, struct failure *failure) {
     loop_abandon();
     signal(SIGTERM, SIG_DFL);
     signal(SIGCHLD, SIG_DFL);
     signal(SIGHUP, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
-    if (dup2(control, INHERITED_CONTROL) < 0 || close_range(INHERITED_CONFIGURATION, ~0U, 0) < 0)
+    bool good = dup2(control, INHERITED_CONTROL) >= 0 && (forker < 0 || dup2(forker, FORKER) >= 0) &&
+                close_range(forker < 0 ? FORKER : FORKER + 1, ~0U, 0) == 0;
+    if (!good)
         return failure_set_errno(failure, errno, "cannot leave the forker's descriptors");
-    bool imap = str_equal(account->protocol, STR("imap"));
-    log_open(INHERITED_LOG, imap ? "imap" : "pop3");
-    prctl(PR_SET_NAME, imap ? "imap-session" : "pop3-session", 0, 0, 0);
+    log_open(INHERITED_LOG, str_equal(account->protocol, STR("imap")) ? "imap" : "pop3");
+    prctl(PR_SET_NAME, process_name(account, false), 0, 0, 0);
     umask(077);
     return true;
 }
 
-/* The directory of the mailbox is made, by its user, if it is not there. */
-static int open_root(const struct account *account, struct failure *failure) {
+/* Its directory, and those above it, by its user. */
+static bool make_root(const char *root, struct failure *failure) {
     char path[1001];
-    snprintf(path, sizeof path, "%.*s", STR_ARGS(account->root));
+    snprintf(path, sizeof path, "%s", root);
     for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (mkdir(path, 0700) < 0 && errno != EEXIST && errno != EACCES && errno != EROFS && errno != EPERM) break;
         *slash = '/';
     }
-    if (mkdir(path, 0700) < 0 && errno != EEXIST) {
-        failure_set_errno(failure, errno, "cannot make %s", path);
-        return -1;
-    }
+    return mkdir(path, 0700) == 0 || errno == EEXIST || failure_set_errno(failure, errno, "cannot make %s", path);
+}
+
+static int open_root(const struct account *account, struct failure *failure) {
+    char path[1001];
+    snprintf(path, sizeof path, "%.*s", STR_ARGS(account->root));
     int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0 && errno == ENOENT) {
+        if (!make_root(path, failure)) return -1;
+        root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
     if (root < 0) failure_set_errno(failure, errno, "cannot open %s", path);
     return root;
 }
@@ -81,10 +83,11 @@ static bool set_limit(int resource, rlim_t value, struct failure *failure) {
     return setrlimit((__rlimit_resource_t)resource, &limit) == 0 || failure_set_errno(failure, errno, "cannot set a limit");
 }
 
-static bool lock_in(const struct mailbox *mailbox, const struct account *account, struct failure *failure) {
+static bool lock_in(const struct mailbox *mailbox, const struct account *account, struct stat *place, struct failure *failure) {
     int root = open_root(account, failure);
     if (root < 0) return false;
-    bool good = set_limit(RLIMIT_NOFILE, SESSION_FILES, failure) && set_limit(RLIMIT_CORE, 0, failure);
+    bool good = (fstat(root, place) == 0 || failure_set_errno(failure, errno, "cannot look at the mailbox")) &&
+                set_limit(RLIMIT_NOFILE, SESSION_FILES, failure) && set_limit(RLIMIT_CORE, 0, failure);
 #ifndef TERN_SANITIZERS
     good = good && set_limit(RLIMIT_DATA, SESSION_MEMORY, failure);
 #endif
@@ -120,30 +123,129 @@ static void fill_settings(const struct mailbox *mailbox, const struct account *a
     memcpy(settings->nonce, nonce, sizeof settings->nonce);
 }
 
-NO_RETURN void session_process(const struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16], int control,
-                               struct str state) {
-    struct failure failure = {0};
+/* What is of one session alone. */
+struct one_session {
+    struct arena *arena;
     struct session_settings settings;
+    struct str state;
+    int control;
+};
+
+static void end_one(struct one_session *one) {
+    memory_wipe(&one->settings, sizeof one->settings);
+    arena_destroy(&one->arena);
+}
+
+static bool serve_one(const struct account *account, struct one_session *one) {
+    struct failure failure = {0};
     struct session_attachment attachment;
-    struct arena *arena = arena_create(0);
-    struct str kept = STR_EMPTY, prefix;
-    struct buf account_text = buf_make(0);
-    mailbox_pack_state(account, STR_EMPTY, &account_text);
-    fill_settings(mailbox, account, nonce, buf_str(&account_text), &settings);
-    bool good = arena_copy(arena, state, &kept) && arena_copy(arena, buf_str(&account_text), &prefix) &&
-                leave_forker(control, account, &failure) && become_user(account->uid, account->gid, "", &failure) &&
-                lock_in(mailbox, account, &failure);
-    memory_wipe((void *)(uintptr_t)mailbox->seal_master, sizeof mailbox->seal_master);
-    struct session_channel *channel = good ? session_channel_accept(INHERITED_CONTROL, kept, arena, &attachment, &failure) : NULL;
+    struct session_channel *channel = session_channel_accept(one->control, one->state, one->arena, &attachment, &failure);
     if (!channel) {
+        log_warning("no session for %.*s: %s", STR_ARGS(account->login), failure.text);
+    } else if (str_equal(account->protocol, STR("imap"))) {
+        imap_process(&one->settings, channel, &attachment);
+    } else {
+        pop3_process(&one->settings, channel, &attachment);
+    }
+    bool served = channel != NULL;
+    session_channel_free(&channel);
+    return served;
+}
+
+/* ---- another session */
+
+#ifdef TERN_SANITIZERS
+size_t __sanitizer_get_current_allocated_bytes(void); /* its header is not everywhere */
+#endif
+
+/* A process that has grown by what it served is not kept; what the allocator holds back it gives away. */
+static bool is_small(void) {
+#ifdef TERN_SANITIZERS
+    return __sanitizer_get_current_allocated_bytes() < WAITING_MEMORY;
+#else
+    struct mallinfo2 memory = mallinfo2();
+    if (memory.uordblks + memory.hblkhd > WAITING_MEMORY) return false;
+    if (memory.arena > WAITING_MEMORY) malloc_trim(0);
+    return true;
+#endif
+}
+
+/* Whether the mailbox is still where the process is locked in: its directory may be another one by now. */
+static bool is_in_place(const struct account *account, const struct stat *place) {
+    char path[1001];
+    struct stat now;
+    snprintf(path, sizeof path, "%.*s", STR_ARGS(account->root));
+    return stat(path, &now) == 0 && now.st_dev == place->st_dev && now.st_ino == place->st_ino;
+}
+
+/* Nothing of a session is left but the log, and the pair. What cannot be served is left unread: mailbox finds it there
+ * when the process has ended. */
+static bool wait_for_next(struct ipc_socket *forker, const struct account *account, const struct stat *place, struct ipc_packet *packet) {
+    struct ipc_session_free is_free = {.empty_ = {}};
+    if (!is_small() || close_range(INHERITED_CONTROL, INHERITED_CONTROL, 0) < 0 || close_range(FORKER + 1, ~0U, 0) < 0) return false;
+    prctl(PR_SET_NAME, process_name(account, true), 0, 0, 0);
+    if (ipc_socket_send(forker, IPC_SESSION_FREE, 0, &is_free, -1, deadline_in(0)) != IPC_TRANSFER_DONE ||
+        task_wait_readable(forker->descriptor, DEADLINE_NEVER) != WAIT_READY || !is_in_place(account, place) ||
+        ipc_socket_receive(forker, packet) != IPC_TRANSFER_DONE || packet->type != IPC_SESSION_NEXT)
+        return false;
+    prctl(PR_SET_NAME, process_name(account, false), 0, 0, 0);
+    return true;
+}
+
+static bool take_next(const struct ipc_packet *packet, struct session_settings settings, struct one_session *one) {
+    one->arena = arena_create(0);
+    struct ipc_session_next *next = ipc_packet_decode(packet, one->arena);
+    if (!next || next->nonce.length != sizeof settings.nonce || next->seal.length != sizeof settings.seal) return false;
+    memcpy(settings.nonce, next->nonce.data, sizeof settings.nonce);
+    memcpy(settings.seal, next->seal.data, sizeof settings.seal);
+    memory_wipe((void *)(uintptr_t)next->seal.data, next->seal.length);
+    settings.client_address = next->client_address;
+    settings.quota_storage = next->quota_storage;
+    settings.quota_messages = next->quota_messages;
+    settings.state_prefix = next->account;
+    one->settings = settings;
+    one->state = next->state;
+    one->control = packet->descriptor;
+    return true;
+}
+
+/* ---- the process */
+
+static bool begin_first(const struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16], struct str state,
+                        struct one_session *one) {
+    struct str prefix;
+    struct buf text = buf_make(0);
+    account_pack(account, &text);
+    one->arena = arena_create(0);
+    one->control = INHERITED_CONTROL;
+    fill_settings(mailbox, account, nonce, buf_str(&text), &one->settings);
+    bool good = arena_copy(one->arena, state, &one->state) && arena_copy(one->arena, buf_str(&text), &prefix);
+    if (good) one->settings.state_prefix = prefix;
+    buf_free(&text);
+    return good;
+}
+
+NO_RETURN void session_process(const struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16], int control,
+                               int forker, struct str state) {
+    struct failure failure = {0};
+    struct one_session one = {.arena = NULL};
+    struct stat place;
+    bool good = begin_first(mailbox, account, nonce, state, &one) && leave_forker(control, forker, account, &failure) &&
+                become_user(account->uid, account->gid, "", &failure) && lock_in(mailbox, account, &place, &failure);
+    memory_wipe((void *)(uintptr_t)mailbox->seal_master, sizeof mailbox->seal_master);
+    if (!good) {
         log_warning("no session for %.*s: %s", STR_ARGS(account->login), failure.text);
         _exit(1);
     }
-    settings.state_prefix = prefix;
-    if (str_equal(account->protocol, STR("imap")))
-        imap_process(&settings, channel, &attachment);
-    else
-        pop3_process(&settings, channel, &attachment);
-    session_channel_free(&channel);
-    _exit(0);
+    struct session_settings shared = one.settings; /* what is the same for all sessions of the account */
+    struct ipc_socket socket = {.descriptor = -1};
+    struct ipc_packet packet = {.descriptor = -1};
+    memory_wipe(shared.seal, sizeof shared.seal);
+    if (forker >= 0) ipc_socket_open(&socket, FORKER);
+    for (;;) {
+        good = serve_one(account, &one);
+        end_one(&one);
+        if (!good) _exit(1);
+        if (forker < 0 || !wait_for_next(&socket, account, &place, &packet) || !take_next(&packet, shared, &one)) _exit(0);
+    }
 }

@@ -10,14 +10,15 @@
 
 enum kind {
     KIND_UTF8,
-    KIND_LATIN1,
-    KIND_WINDOWS_1252,
+    KIND_SINGLE, /* an octet is a character */
     KIND_ICONV,
 };
 
 struct charset_converter {
     enum kind kind;
     iconv_t iconv;
+    const uint16_t
+        *high; /* KIND_SINGLE: what 0x80 to 0xff stand for, 0: nothing; NULL: for the code points of that number */
     bool malformed;
     size_t pending_length;
     char pending[PENDING_MAX]; /* the beginning of a character */
@@ -25,27 +26,33 @@ struct charset_converter {
 
 /* ---- names */
 
+static const struct str utf8_names[] = {STR_INIT("utf-8"), STR_INIT("utf8"), STR_INIT("us-ascii"), STR_INIT("ascii"),
+                                        STR_INIT("ansi_x3.4-1968")};
+static const struct str latin1_names[] = {STR_INIT("iso-8859-1"), STR_INIT("iso8859-1"), STR_INIT("iso_8859-1"),
+                                          STR_INIT("latin1")};
+
+/* The sets of one octet are ours: glibc has a file to be loaded for each. */
 static const struct {
-    struct str name;
-    enum kind kind;
-} own_sets[] = {
-    {STR_INIT("utf-8"), KIND_UTF8},          {STR_INIT("utf8"), KIND_UTF8},
-    {STR_INIT("us-ascii"), KIND_UTF8},       {STR_INIT("ascii"), KIND_UTF8},
-    {STR_INIT("ansi_x3.4-1968"), KIND_UTF8}, {STR_INIT("iso-8859-1"), KIND_LATIN1},
-    {STR_INIT("iso8859-1"), KIND_LATIN1},    {STR_INIT("iso_8859-1"), KIND_LATIN1},
-    {STR_INIT("latin1"), KIND_LATIN1},       {STR_INIT("windows-1252"), KIND_WINDOWS_1252},
-    {STR_INIT("cp1252"), KIND_WINDOWS_1252},
+    const char *names;
+    uint16_t high[128];
+} single_sets[] = {
+#define SINGLE(names, ...) {names, {__VA_ARGS__}},
+#include "charset_single.def"
+#undef SINGLE
 };
+
+/* What is left to iconv. Other sets are converted too, where code may be loaded when they are met. */
+static const char *const iconv_sets[] = {"CP932",      "CP949",  "GB18030",      "BIG5",
+                                         "BIG5-HKSCS", "EUC-JP", "ISO-2022-JP",  "ISO-2022-KR",
+                                         "UTF-16",     "UTF-7",  "WINDOWS-1255", "WINDOWS-1258"};
 
 /* Names that mail uses, and the set that holds what is really sent under them. */
 static const struct {
     struct str name;
     const char *set;
 } other_names[] = {
-    {STR_INIT("gb2312"), "GB18030"},          {STR_INIT("gbk"), "GB18030"},
-    {STR_INIT("shift_jis"), "CP932"},         {STR_INIT("x-sjis"), "CP932"},
-    {STR_INIT("ks_c_5601-1987"), "CP949"},    {STR_INIT("euc-kr"), "CP949"},
-    {STR_INIT("iso-8859-8-i"), "ISO-8859-8"},
+    {STR_INIT("gb2312"), "GB18030"}, {STR_INIT("gbk"), "GB18030"},          {STR_INIT("shift_jis"), "CP932"},
+    {STR_INIT("x-sjis"), "CP932"},   {STR_INIT("ks_c_5601-1987"), "CP949"}, {STR_INIT("euc-kr"), "CP949"},
 };
 
 /* Letters, digits and "-_.:+" only: '/' would give iconv options. */
@@ -68,26 +75,58 @@ static bool open_iconv(struct str name, iconv_t *handle) {
     return *handle != (iconv_t)-1;
 }
 
-static struct charset_converter *make(enum kind kind, iconv_t handle) {
+static struct charset_converter *make(enum kind kind) {
     struct charset_converter *converter = MEMORY_NEW(struct charset_converter);
     converter->kind = kind;
+    converter->iconv = (iconv_t)-1;
+    return converter;
+}
+
+static bool is_among(struct str name, const struct str *names, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (str_equal_nocase(name, names[i])) return true;
+    return false;
+}
+
+static struct charset_converter *make_single(const uint16_t *high) {
+    struct charset_converter *converter = make(KIND_SINGLE);
+    converter->high = high;
+    return converter;
+}
+
+/* NULL: none of ours. */
+static struct charset_converter *open_single(struct str name) {
+    if (is_among(name, latin1_names, ARRAY_LENGTH(latin1_names))) return make_single(NULL);
+    for (size_t i = 0; i < ARRAY_LENGTH(single_sets); i++) {
+        struct str rest = str_from(single_sets[i].names), word;
+        while (str_next_word(&rest, " ", &word))
+            if (str_equal_nocase(name, word)) return make_single(single_sets[i].high);
+    }
+    return NULL;
+}
+
+struct charset_converter *charset_open(struct str name) {
+    iconv_t handle;
+    name = str_trim(name);
+    if (!name_is_valid(name)) return NULL;
+    if (is_among(name, utf8_names, ARRAY_LENGTH(utf8_names))) return make(KIND_UTF8);
+    struct charset_converter *converter = open_single(name);
+    if (converter || !open_iconv(name, &handle)) return converter;
+    converter = make(KIND_ICONV);
     converter->iconv = handle;
     return converter;
 }
 
-struct charset_converter *charset_open(struct str name) {
-    iconv_t handle = (iconv_t)-1;
-    name = str_trim(name);
-    if (!name_is_valid(name)) return NULL;
-    for (size_t i = 0; i < ARRAY_LENGTH(own_sets); i++) {
-        if (str_equal_nocase(name, own_sets[i].name)) return make(own_sets[i].kind, handle);
+void charset_load(void) {
+    for (size_t i = 0; i < ARRAY_LENGTH(iconv_sets); i++) {
+        iconv_t ignored = iconv_open("UTF-8", iconv_sets[i]); /* never closed: it keeps its code */
+        (void)ignored;
     }
-    return open_iconv(name, &handle) ? make(KIND_ICONV, handle) : NULL;
 }
 
 struct charset_converter *charset_open_lenient(struct str name) {
     struct charset_converter *converter = charset_open(name);
-    return converter != NULL ? converter : make(KIND_UTF8, (iconv_t)-1);
+    return converter != NULL ? converter : make(KIND_UTF8);
 }
 
 bool charset_malformed(const struct charset_converter *converter) {
@@ -160,13 +199,6 @@ static size_t convert_utf8(struct charset_converter *converter, struct str input
     return at;
 }
 
-/* 0x80 to 0x9f; 0 where nothing is assigned. */
-static const uint16_t windows_1252[32] = {
-    0x20ac, 0,      0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160,
-    0x2039, 0x0152, 0,      0x017d, 0,      0,      0x2018, 0x2019, 0x201c, 0x201d, 0x2022,
-    0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0,      0x017e, 0x0178,
-};
-
 static size_t convert_single(struct charset_converter *converter, struct str input, struct buf *out) {
     for (size_t at = 0; at < input.length;) {
         size_t run = ascii_run(input, at);
@@ -174,7 +206,7 @@ static size_t convert_single(struct charset_converter *converter, struct str inp
         at += run;
         if (at == input.length) break;
         uint32_t c = (unsigned char)input.data[at++];
-        if (converter->kind == KIND_WINDOWS_1252 && c < 0xa0) c = windows_1252[c - 0x80];
+        if (converter->high) c = converter->high[c - 0x80];
         if (c == 0) {
             replace(converter, out);
         } else {
@@ -213,8 +245,7 @@ static size_t convert(struct charset_converter *converter, struct str input, boo
     switch (converter->kind) {
     case KIND_UTF8:
         return convert_utf8(converter, input, final, out);
-    case KIND_LATIN1:
-    case KIND_WINDOWS_1252:
+    case KIND_SINGLE:
         return convert_single(converter, input, out);
     case KIND_ICONV:
         return convert_iconv(converter, input, final, out);

@@ -1,9 +1,9 @@
 /* charset: text of any character set as UTF-8.
  *
- * US-ASCII, UTF-8, ISO-8859-1 and windows-1252 are converted here; US-ASCII is
+ * US-ASCII, UTF-8 and the sets of one octet are converted here; US-ASCII is
  * read as UTF-8, since that is what stands in mail that says nothing. The rest
  * goes to iconv, which may load a converter from the disk when a name is first
- * met. What is malformed becomes U+FFFD, so that the output is always
+ * met (charset_load). What is malformed becomes U+FFFD, so that the output is always
  * well-formed UTF-8. */
 #ifndef TERN_CHARSET_H
 #define TERN_CHARSET_H
@@ -26,6 +26,9 @@ bool charset_convert(struct charset_converter *converter, struct str input, bool
 /* True if something was replaced since the converter was opened. */
 bool charset_malformed(const struct charset_converter *converter);
 void charset_close(struct charset_converter **converter);
+/* Loads the code for all sets that mail comes in and that is not ours, for good: for a process whose children are locked
+ * in, and can load none. */
+void charset_load(void);
 
 /* A body part as UTF-8: its transfer encoding undone, its charset converted,
  * line ends CR LF as far as the text has lines. */

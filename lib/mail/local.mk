@@ -30,7 +30,7 @@ lib_mail_libmail_a_SOURCES += \
 	lib/mail/crlf_view.c lib/mail/crlf_view.h
 lib_mail_libmail_a_SOURCES += lib/mail/transfer_reader.c lib/mail/transfer_reader.h
 lib_mail_libmail_a_SOURCES += lib/mail/encoded_word.c lib/mail/encoded_word.h
-lib_mail_libmail_a_SOURCES += lib/mail/charset.c lib/mail/charset.h
+lib_mail_libmail_a_SOURCES += lib/mail/charset.c lib/mail/charset.h lib/mail/charset_single.def
 lib_mail_libmail_a_SOURCES += lib/mail/imap_text.c lib/mail/imap_text.h
 lib_mail_libmail_a_SOURCES += lib/mail/imap_envelope.c lib/mail/imap_envelope.h
 lib_mail_libmail_a_SOURCES += lib/mail/imap_structure.c lib/mail/imap_structure.h

@@ -23,7 +23,7 @@ union control {
 static bool is_secret(enum ipc_type type) {
     static const enum ipc_type secrets[] = {
         IPC_AUTH_BEGIN,     IPC_AUTH_RESPONSE,           IPC_PAM_CHECK, IPC_KEYS_TICKETS_GIVEN, IPC_HTTP_EXCHANGE,
-        IPC_HTTP_EXCHANGED, IPC_LOOKUP_CREDENTIALS_GIVEN};
+        IPC_HTTP_EXCHANGED, IPC_LOOKUP_CREDENTIALS_GIVEN, IPC_SESSION_NEXT};
     for (size_t i = 0; i < ARRAY_LENGTH(secrets); i++)
         if (type == secrets[i]) return true;
     return false;

@@ -116,40 +116,51 @@ def make_certificate(tern):
     tern.set("smtpd_tls_security_level = may")
 
 
-def check_session(tern, name, leave):
-    """A session of IMAP or POP3; its mailbox is its business, so it is looked at by itself, and gone before the others are."""
+def check_session_process(name, pid, own_files):
+    fields = status(pid)
+    t.is_([int(uid) for uid in fields["Uid"]], [account("mail")] * 4, f"{name}: it runs as the mailbox's owner, and cannot change back")
+    t.ok("0" not in fields["Groups"] + fields["Gid"], f"{name}: not in root's group", (fields["Groups"], fields["Gid"]))
+    for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+        t.is_(int(fields[kind][0], 16), 0, f"{name}: {kind} is empty")
+    t.is_((fields["NoNewPrivs"], fields["Seccomp"]), (["1"], ["2"]), f"{name}: no new privileges, a system call filter")
+    paths = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    strange = [path for path in paths if path.startswith("/") and not path.startswith((*own_files, "/dev/"))]
+    t.is_(strange, [], f"{name}: no open file but of its mailbox")
+
+
+def check_session(tern, protocol, leave):
+    """A session of IMAP or POP3; its mailbox is its business, so it is looked at by itself, and gone before the others are.
+    The same of its process when it is over."""
+    name, waits = f"{protocol}-session", f"{protocol}-waits"
     pids = processes(tern).get(name, [])
     t.is_(len(pids), 1, f"{name}: one process")
     for pid in pids:
-        fields = status(pid)
-        t.is_([int(uid) for uid in fields["Uid"]], [account("mail")] * 4, f"{name}: it runs as the mailbox's owner, and cannot change back")
-        t.ok("0" not in fields["Groups"] + fields["Gid"], f"{name}: not in root's group", (fields["Groups"], fields["Gid"]))
-        for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
-            t.is_(int(fields[kind][0], 16), 0, f"{name}: {kind} is empty")
-        t.is_((fields["NoNewPrivs"], fields["Seccomp"]), (["1"], ["2"]), f"{name}: no new privileges, a system call filter")
-        paths = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-        strange = [path for path in paths if path.startswith("/") and not path.startswith((str(tern.mail / "example.test" / "anna"), "/dev/"))]
-        t.is_(strange, [], f"{name}: no open file but of its mailbox")
+        check_session_process(name, pid, (str(tern.mail / "example.test" / "anna"),))
     leave()
     t.ok(t.wait_for(lambda: name not in processes(tern)), f"{name}: it ends with its client")
+    t.is_(processes(tern).get(waits), pids, f"{waits}: its process waits for another session of the account")
+    for pid in pids:
+        check_session_process(waits, pid, ())
+    tern.run("kick", "anna@example.test")
+    t.ok(t.wait_for(lambda: waits not in processes(tern)), f"{waits}: it ends when it is not wanted any more")
 
 
 def check_sessions(tern):
     client = imaplib.IMAP4("127.0.0.1", tern.port_base + 143, timeout=30)
     client.login("anna@example.test", "secret")
     client.select()
-    check_session(tern, "imap-session", client.logout)
+    check_session(tern, "imap", client.logout)
     client = poplib.POP3("127.0.0.1", tern.port_base + 110, timeout=30)
     client.user("anna@example.test")
     client.pass_("secret")
     client.stat()
-    check_session(tern, "pop3-session", client.quit)
+    check_session(tern, "pop3", client.quit)
 
 
 def main():
     sink = t.Sink(lambda stage, text: "550 5.1.1 no" if stage == "rcpt" and text.startswith("no@") else None)
     with t.Instance(settings=["disable_dns_lookups=yes", "smtp_host_lookup=native", "smtpd_sasl_auth_enable=yes",
-                              "smtpd_tls_auth_only=no", "auth_failure_delay=0"]) as tern:
+                              "smtpd_tls_auth_only=no", "auth_failure_delay=0", "mailbox_linger_time=600s"]) as tern:
         tern.set("auth_sources = passwd-file:$config_directory/users.passwd, pam:tern")
         tern.set(f"relayhost = [127.0.0.1]:{sink.port}")
         tern.set("auth_sources = passwd-file:$config_directory/users.passwd, pam:tern-test")

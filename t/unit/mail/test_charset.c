@@ -1,6 +1,7 @@
 /* Unit table of lib/mail/charset. */
 #include "expect.h"
 #include "charset.h"
+#include <iconv.h>
 
 static void expect_converted(const char *name, struct str input, const char *wanted, bool malformed) {
     for (size_t piece = 1; piece <= input.length + 1; piece++) {
@@ -47,6 +48,42 @@ static void test_convert(void **state) {
         expect_converted(rows[i].name, str_from(rows[i].input), rows[i].wanted, rows[i].malformed);
     expect_converted("utf-16", STR("\xfe\xff\0J\0\xf6"), "J\303\266", false);
     expect_converted("utf-16be", STR("\xd8\x3d\xde\0"), "\360\237\230\200", false);
+}
+
+/* Our tables against glibc's converters, by each of their names that it knows, too. */
+static void test_single(void **state) {
+    (void)state;
+    static const char *const names[] = {
+#define SINGLE(names, ...) names,
+#include "charset_single.def"
+#undef SINGLE
+    };
+    unsigned compared = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        struct str rest = str_from(names[i]), word;
+        while (str_next_word(&rest, " ", &word)) {
+            char name[60];
+            snprintf(name, sizeof name, "%.*s", STR_ARGS(word));
+            iconv_t handle = iconv_open("UTF-8", name);
+            if (handle == (iconv_t)-1) continue;
+            for (int octet = 0; octet < 256; octet++, compared++) {
+                char in[1] = {(char)octet}, wanted[8], *from = in, *to = wanted;
+                size_t left = 1, room = sizeof wanted;
+                bool good = iconv(handle, &from, &left, &to, &room) != (size_t)-1;
+                size_t length = sizeof wanted - room;
+                struct charset_converter *converter = charset_open(word);
+                struct buf out = {0};
+                assert_true(charset_convert(converter, str_make(in, 1), true, &out));
+                expect_int(charset_malformed(converter), !good, name);
+                assert_true(str_equal(buf_str(&out), good ? str_make(wanted, length) : STR("\357\277\275")));
+                buf_free(&out);
+                charset_close(&converter);
+                (void)iconv(handle, NULL, NULL, NULL, NULL);
+            }
+            iconv_close(handle);
+        }
+    }
+    assert_true(compared > 100 * 256);
 }
 
 static void test_names(void **state) {
@@ -125,7 +162,7 @@ static void test_reader(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_convert), cmocka_unit_test(test_names),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_convert), cmocka_unit_test(test_single), cmocka_unit_test(test_names),
                                        cmocka_unit_test(test_again), cmocka_unit_test(test_reader)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
