@@ -60,13 +60,15 @@ enum source_answer account_line_read(struct str rest, struct arena *arena, struc
     static const char *const names[] = {"uid", "gid", NULL, "home", NULL};
     struct auth_account found = {.login = account->login, .secret = take(&rest), .app_secrets = STR_EMPTY};
     struct buf secrets = buf_make(ACCOUNT_LINE_LIMIT);
-    bool disabled = is_locked(found.secret), good = true;
-    for (size_t i = 0; good && i < ARRAY_LENGTH(names); i++) {
-        struct str value = take(&rest);
-        if (names[i] && value.length) good = auth_account_add(&found, arena, str_from(names[i]), value);
-    }
-    good = good && read_extra(rest, arena, &found, &secrets, &disabled) &&
-           arena_copy(arena, buf_str(&secrets), &found.app_secrets);
+    bool disabled = is_locked(found.secret);
+    struct str values[ARRAY_LENGTH(names)];
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        values[i] = take(&rest);
+    /* The first field of a name counts: what the extra fields say stands before uid, gid and home. */
+    bool good = read_extra(rest, arena, &found, &secrets, &disabled);
+    for (size_t i = 0; good && i < ARRAY_LENGTH(names); i++)
+        if (names[i] && values[i].length) good = auth_account_add(&found, arena, str_from(names[i]), values[i]);
+    good = good && arena_copy(arena, buf_str(&secrets), &found.app_secrets);
     buf_free_secret(&secrets);
     if (!good) return SOURCE_RETRY;
     *account = found;

@@ -3,7 +3,8 @@
  *   user:{SCHEME}secret:uid:gid:gecos:home:shell:extra fields
  *
  * Fields may be missing from the end. Extra fields are words parted by blanks, name=value
- * or a name alone (yes); they may contain colons. "app_NAME={SCHEME}secret" is a further
+ * or a name alone (yes); they may contain colons, and those called uid, gid and home (userdb_uid ...) count more than
+ * the fields before. "app_NAME={SCHEME}secret" is a further
  * password with a name; "nologin" or "disabled" keeps the account out. A secret that
  * begins with ! or * is locked. Pure functions. */
 #ifndef TERN_AUTH_ACCOUNT_LINE_H

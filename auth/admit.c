@@ -1,9 +1,11 @@
 /* admit: who may have a session, where and as whom. After a login by IMAP or POP3 auth, and nobody else, tells mailbox
  * whom to become, and gives the front a ticket for that. */
+#include <errno.h>
 #include <openssl/rand.h>
 #include <pwd.h>
 #include <unistd.h>
 
+#include "account_quota.h"
 #include "auth_daemon.h"
 #include "log.h"
 #include "log_text.h"
@@ -16,14 +18,9 @@
 struct place {
     struct str login, home, user, domain;
     uint64_t uid, gid;
-    bool has_uid, has_gid;
+    bool has_gid;
+    bool unsure; /* the system did not say whether there is such a user */
 };
-
-static struct str field_of(const struct auth_account *account, struct str name) {
-    for (size_t i = 0; i < account->field_count; i++)
-        if (str_equal(account->fields[i].name, name)) return account->fields[i].value;
-    return STR_EMPTY;
-}
 
 /* %u %n %d %h %%, and ~ at the beginning. False: a word that is not known, or a value that could lead elsewhere. */
 static bool expand(struct str text, const struct place *place, struct buf *path) {
@@ -45,35 +42,41 @@ static bool expand(struct str text, const struct place *place, struct buf *path)
            !str_ends(buf_str(path), STR("/.."));
 }
 
+static const struct passwd *find_system_user(struct str name, struct place *place) {
+    char *text = memory_copy_string(name);
+    errno = 0;
+    const struct passwd *found = getpwnam(text);
+    /* What getpwnam(3) may say when there is just no such user. */
+    place->unsure = !found && errno != 0 && errno != ENOENT && errno != ESRCH && errno != EBADF && errno != EPERM;
+    MEMORY_FREE(text);
+    return found;
+}
+
 /* A number, or the name of a user of the system. */
-static bool read_user(struct str text, uint64_t *uid, uint64_t *gid, bool *has_gid) {
-    if (str_to_u64(text, 4294967294, uid)) return true;
-    char *name = memory_copy_string(text);
-    struct passwd *found = getpwnam(name);
-    MEMORY_FREE(name);
+static bool read_user(struct str text, struct place *place) {
+    if (str_to_u64(text, 4294967294, &place->uid)) return true;
+    const struct passwd *found = find_system_user(text, place);
     if (!found) return false;
-    *uid = found->pw_uid;
-    if (!*has_gid) *gid = found->pw_gid;
-    *has_gid = true;
+    place->uid = found->pw_uid;
+    if (!place->has_gid) place->gid = found->pw_gid;
+    place->has_gid = true;
     return true;
 }
 
 static bool find_owner(const struct auth *auth, const struct auth_account *account, struct place *place, struct arena *arena) {
-    struct str uid = field_of(account, STR("uid")), gid = field_of(account, STR("gid"));
-    place->home = field_of(account, STR("home"));
+    struct str uid = auth_account_field(account, STR("uid")), gid = auth_account_field(account, STR("gid"));
+    place->home = auth_account_field(account, STR("home"));
     if (uid.length == 0) uid = auth->config->mail_uid;
     if (gid.length == 0) gid = auth->config->mail_gid;
     if (gid.length && str_to_u64(gid, 4294967294, &place->gid)) place->has_gid = true;
     if (uid.length == 0) { /* the system's user */
-        char *name = memory_copy_string(place->login);
-        struct passwd *found = getpwnam(name);
-        MEMORY_FREE(name);
+        const struct passwd *found = find_system_user(place->login, place);
         if (!found) return false;
         place->uid = found->pw_uid;
         if (!place->has_gid) place->gid = found->pw_gid;
         place->has_gid = true;
         if (place->home.length == 0 && !arena_copy(arena, str_from(found->pw_dir), &place->home)) return false;
-    } else if (!read_user(uid, &place->uid, &place->gid, &place->has_gid)) {
+    } else if (!read_user(uid, place)) {
         return false;
     }
     if (place->home.length == 0 && auth->config->mail_home.length) {
@@ -86,7 +89,7 @@ static bool find_owner(const struct auth *auth, const struct auth_account *accou
 }
 
 static bool find_root(const struct auth *auth, const struct auth_account *account, const struct place *place, struct buf *root) {
-    struct str location = field_of(account, STR("mail"));
+    struct str location = auth_account_field(account, STR("mail"));
     if (location.length == 0) location = auth->config->mail_location;
     if (str_starts(location, STR("maildir:"))) location = str_from_offset(location, 8);
     struct str path = location, rest;
@@ -97,28 +100,35 @@ static bool find_root(const struct auth *auth, const struct auth_account *accoun
     return true;
 }
 
-static uint64_t quota_of(const struct auth_account *account, struct str name, int64_t otherwise) {
-    uint64_t value;
-    struct str text = field_of(account, name);
-    return text.length && str_to_u64(text, UINT64_MAX, &value) ? value : (uint64_t)otherwise;
+static struct account_quota quota_of(const struct auth *auth, const struct auth_account *account, struct str login) {
+    struct account_quota quota = {.storage = (uint64_t)auth->config->mail_quota_storage,
+                                  .messages = (uint64_t)auth->config->mail_quota_messages};
+    struct str field;
+    char shown[300];
+    if (!account_quota_read(account, &quota, &field))
+        log_warning("account %s: its field %.*s is no quota", log_text(shown, sizeof shown, login), STR_ARGS(field));
+    return quota;
 }
 
-static bool ask(const struct auth *auth, const struct exchange *exchange, const struct place *place, struct str root, struct str ticket,
-                struct failure *failure) {
+static enum admission ask(const struct auth *auth, const struct exchange *exchange, const struct place *place, struct str root,
+                          struct str ticket, struct failure *failure) {
     struct ipc_reply reply = {.descriptor = -1};
     struct buf cache = buf_make(1000);
     buf_printf(&cache, "%.*s/tern-cache", STR_ARGS(root));
+    struct account_quota quota = quota_of(auth, &exchange->account, place->login);
     struct ipc_mailbox_admit admit = {
         .ticket = ticket, .protocol = exchange->protocol, .login = place->login, .uid = place->uid, .gid = place->gid, .root = root,
         .cache = buf_str(&cache), .client_address = exchange->client_address,
-        .quota_storage = quota_of(&exchange->account, STR("quota_storage"), auth->config->mail_quota_storage),
-        .quota_messages = quota_of(&exchange->account, STR("quota_messages"), auth->config->mail_quota_messages)};
+        .quota_storage = quota.storage, .quota_messages = quota.messages};
     struct arena *arena = arena_create(0);
-    bool good = !buf_overflowed(&cache) && auth->mailbox &&
-                ipc_ask(auth->mailbox, IPC_MAILBOX_ADMIT, &admit, -1, IPC_DONE, deadline_in(ADMIT_TIME), arena, &reply, failure) == IPC_OK;
+    enum ipc_result result = IPC_UNREACHABLE;
+    if (!buf_overflowed(&cache) && auth->mailbox)
+        result = ipc_ask(auth->mailbox, IPC_MAILBOX_ADMIT, &admit, -1, IPC_DONE, deadline_in(ADMIT_TIME), arena, &reply, failure);
+    const struct ipc_failed *refusal = result == IPC_REFUSED ? reply.message : NULL;
+    bool for_good = buf_overflowed(&cache) || (refusal && refusal->reply_code >= 500);
     arena_destroy(&arena);
     buf_free(&cache);
-    return good;
+    return result == IPC_OK ? ADMIT_DONE : for_good ? ADMIT_IMPOSSIBLE : ADMIT_LATER;
 }
 
 bool admit_is_wanted(struct str protocol) {
@@ -140,26 +150,29 @@ static bool find_place(const struct auth *auth, const struct auth_account *accou
     *place = (struct place){.login = login, .user = login, .domain = STR_EMPTY, .home = STR_EMPTY};
     (void)str_cut(login, '@', &place->user, &place->domain);
     if (!find_owner(auth, account, place, arena))
-        return failure_set(failure, "nothing says to which user of the system its mailbox belongs");
+        return failure_set(failure, place->unsure ? "the system's users cannot be looked up now"
+                                                  : "nothing says to which user of the system its mailbox belongs");
     if (place->uid != geteuid() && place->uid < (uint64_t)auth->config->first_valid_uid)
         return failure_set(failure, "user %llu is below first_valid_uid", (unsigned long long)place->uid);
     return find_root(auth, account, place, root) || failure_set(failure, "its mail_location makes no path");
 }
 
-bool admit(const struct auth *auth, struct exchange *exchange, char ticket[ADMIT_TICKET_SIZE]) {
+enum admission admit(const struct auth *auth, struct exchange *exchange, char ticket[ADMIT_TICKET_SIZE]) {
     struct place place;
     struct buf root = buf_make(1000);
     struct failure failure = {0};
     char shown[300];
-    bool good = false;
-    if (!find_place(auth, &exchange->account, exchange->login, &place, exchange->arena, &root, &failure)) {
-    } else if (!make_ticket(ticket))
+    enum admission admission = ADMIT_LATER;
+    if (!find_place(auth, &exchange->account, exchange->login, &place, exchange->arena, &root, &failure))
+        admission = place.unsure ? ADMIT_LATER : ADMIT_IMPOSSIBLE;
+    else if (!make_ticket(ticket))
         failure_set(&failure, "no random numbers");
     else
-        good = ask(auth, exchange, &place, buf_str(&root), str_from(ticket), &failure);
-    if (!good) log_warning("account %s: no session: %s", log_text(shown, sizeof shown, exchange->login), failure.text);
+        admission = ask(auth, exchange, &place, buf_str(&root), str_from(ticket), &failure);
+    if (admission != ADMIT_DONE)
+        log_warning("account %s: no session: %s", log_text(shown, sizeof shown, exchange->login), failure.text);
     buf_free(&root);
-    return good;
+    return admission;
 }
 
 /* ---- for deliveries and operators */
@@ -211,12 +224,12 @@ void admit_tell_account(struct ipc_request *request, struct auth *auth) {
         good = false;
     } else if (found == SOURCE_FOUND || found == SOURCE_DISABLED) { /* who may not come in gets mail all the same */
         struct str login = account.login.length ? account.login : name;
+        struct account_quota quota = quota_of(auth, &account, login);
         good = find_place(auth, &account, login, &place, request->arena, &root, &failure);
         if (good)
             answer = (struct ipc_auth_account_found){
                 .found = true, .login = login, .uid = place.uid, .gid = place.gid, .root = buf_str(&root),
-                .quota_storage = quota_of(&account, STR("quota_storage"), auth->config->mail_quota_storage),
-                .quota_messages = quota_of(&account, STR("quota_messages"), auth->config->mail_quota_messages)};
+                .quota_storage = quota.storage, .quota_messages = quota.messages};
     }
     if (!good) {
         log_warning("account %s: no mailbox: %s", log_text(shown, sizeof shown, name), failure.text);

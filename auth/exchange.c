@@ -216,25 +216,29 @@ static void pack_fields(const struct exchange *exchange, struct buf *rows, struc
 }
 
 /* The front gets a ticket for mailbox with the answer. */
-static bool add_ticket(struct exchange *exchange, struct buf *rows, struct ipc_list *list) {
+static enum admission add_ticket(struct exchange *exchange, struct buf *rows, struct ipc_list *list) {
     char ticket[ADMIT_TICKET_SIZE];
-    if (exchange->no_count || !admit_is_wanted(exchange->protocol)) return true;
-    if (!admit(exchange->auth, exchange, ticket)) return false;
+    if (exchange->no_count || !admit_is_wanted(exchange->protocol)) return ADMIT_DONE;
+    enum admission admission = admit(exchange->auth, exchange, ticket);
+    if (admission != ADMIT_DONE) return admission;
     struct ipc_auth_field row = {STR("ticket"), str_from(ticket)};
     bool good = ipc_list_add(IPC_ROW_AUTH_FIELD, &row, rows, &list->count);
     list->packed = buf_str(rows);
-    return good;
+    return good ? ADMIT_DONE : ADMIT_LATER;
 }
 
+/* The status tells the front whether it is worth trying again (RFC 3463: 5.3.5, the system is configured wrongly). */
 static void grant(struct exchange *exchange, struct ipc_auth_answer *answer, struct buf *rows) {
     answer->outcome = AUTH_GRANTED;
     answer->login = exchange->login;
     pack_fields(exchange, rows, &answer->fields);
-    if (!add_ticket(exchange, rows, &answer->fields)) {
+    enum admission admission = add_ticket(exchange, rows, &answer->fields);
+    if (admission != ADMIT_DONE) {
+        bool later = admission == ADMIT_LATER;
         answer->outcome = AUTH_LATER;
         answer->reply_code = 454;
-        answer->status = STR("4.3.0");
-        answer->text = STR("no mailbox can be had now");
+        answer->status = later ? STR("4.3.0") : STR("5.3.5");
+        answer->text = later ? STR("no mailbox can be had now") : STR("the account has no mailbox: tell the administrator");
         return;
     }
     if (exchange->no_count || exchange->mechanism == &mechanism_anonymous) return;

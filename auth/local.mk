@@ -1,7 +1,7 @@
 # auth: what decides is a library, so that unit tests and tern(8) have it without the daemon.
 noinst_LIBRARIES += auth/libauth.a
 auth_libauth_a_SOURCES = auth/source.h auth/sources.c auth/sources.h auth/source_passwd_file.c auth/source_lmdb.c \
-	auth/account_line.c auth/account_line.h auth/password_hash.c auth/password_hash.h auth/password_digest.c \
+	auth/account_line.c auth/account_line.h auth/account_quota.c auth/account_quota.h auth/password_hash.c auth/password_hash.h auth/password_digest.c \
 	auth/password_scram.c auth/sasl_prepare.c auth/sasl_prepare.h \
 	auth/sasl_message.c auth/sasl_message.h auth/failures.c auth/failures.h auth/hash_queue.c auth/hash_queue.h \
 	auth/password_cache.c auth/password_cache.h auth/auth_state.c auth/auth_state.h

@@ -43,10 +43,26 @@ torture: harness-install
 		set -- $$run; tool=$$1; shift; echo "== $$run"; \
 		ADAPTERS=$(abs_top_srcdir)/t/adapters/torture TERN_PREFIX=$(HARNESS_PREFIX) PYTHONDONTWRITEBYTECODE=1 \
 			"$(TORTURE)/$$tool" --adapter tern --inst $(TORTURE_INST) "$$@" || failed="$$failed $$tool"; \
+	done; $(MAKE) -s acceptance || failed="$$failed acceptance"; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+
+# Tests of t/e2e in a form that is too long for ./check, on tern as built: the import of a large Maildir of Dovecot's,
+# and 50 clients of IMAP while processes are killed, once for each seed. Both want root; build without sanitizers.
+ACCEPTANCE_MESSAGES = 20000
+ACCEPTANCE_SEEDS = 1 2 3
+ACCEPTANCE_SECONDS = 60
+
+acceptance: harness-install
+	@export TERN_BUILD=$(abs_builddir) TERN_PREFIX=$(HARNESS_PREFIX) PYTHONDONTWRITEBYTECODE=1; \
+	export TERN_IMPORT_MESSAGES=$(ACCEPTANCE_MESSAGES) TERN_IMAP_CLIENTS=50 TERN_IMAP_SECONDS=$(ACCEPTANCE_SECONDS); \
+	failed=; cd $(abs_top_srcdir)/t/e2e || exit 1; \
+	echo "== import"; python3 test_dovecot_import.py || failed="$$failed import"; \
+	for seed in $(ACCEPTANCE_SEEDS); do \
+		echo "== faults, seed $$seed"; TERN_IMAP_SEED=$$seed python3 test_imap_faults.py || failed="$$failed faults:$$seed"; \
 	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 clean-local: clean-harness
 clean-harness:
 	rm -rf $(HARNESS)
 
-.PHONY: clean-harness bench scale torture harness-install
+.PHONY: acceptance clean-harness bench scale torture harness-install

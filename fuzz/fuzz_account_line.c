@@ -1,5 +1,6 @@
-/* Fuzz target: a passwd-file: its lines as auth reads them, and the changes that tern user makes. */
+/* Fuzz target: a passwd-file: its lines as auth reads them, their quotas, and the changes that tern user makes. */
 #include "account_line.h"
+#include "account_quota.h"
 #include "password_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -9,7 +10,10 @@ static void read_lines(struct str content) {
     struct arena *arena = arena_create(1 << 16);
     while (str_cut(content, '\n', &line, &content)) {
         struct auth_account account = {.login = STR("x")};
-        if (account_line_split(line, &user, &rest)) (void)account_line_read(rest, arena, &account);
+        struct account_quota quota = {0};
+        struct str field = STR_EMPTY;
+        if (!account_line_split(line, &user, &rest) || account_line_read(rest, arena, &account) == SOURCE_RETRY) continue;
+        if (account_quota_read(&account, &quota, &field) != (field.length == 0)) __builtin_trap();
     }
     arena_destroy(&arena);
 }

@@ -62,8 +62,8 @@ PARSERS = lib/base/str.c \
 	smtp/content.c smtp/next_hop.c smtp/token_grant.c smtp/tls_policy.c smtp/tls_dane_read.c \
 	lib/store/folder_file.c lib/store/folder_import.c lib/store/folder_state.c lib/store/slot_set.c lib/store/store_name.c lib/store/uid_set.c \
 	imapd/grammar_words.c imapd/grammar_fetch.c imapd/grammar_mailbox.c imapd/grammar_search.c \
-	pop3d/pop3_line.c pop3d/uidl.c \
-	auth/sasl_message.c auth/sasl_prepare.c auth/account_line.c auth/failures.c \
+	pop3d/pop3_line.c pop3d/uidl.c pop3d/saved_uidl.c \
+	auth/sasl_message.c auth/sasl_prepare.c auth/account_line.c auth/account_quota.c auth/failures.c \
 	smtpd/content_scan.c smtpd/content_header.c smtpd/access_action.c smtpd/restriction_list.c
 
 include fuzz/asked.mk

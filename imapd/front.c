@@ -5,49 +5,15 @@
 #include <unistd.h>
 
 #include "base64.h"
-#include "front.h"
+#include "front_dialogue.h"
 #include "grammar.h"
 #include "log.h"
 #include "task.h"
 
-#define LINE_LIMIT    16384
 #define LITERAL_MAX   4096
-#define BAD_MAX       10
-#define LAST_WORD     5000
-
-struct dialogue {
-    struct front_client *client;
-    struct arena *arena; /* of the command */
-    struct buf command;
-    struct str tag;
-    unsigned bad;
-    bool over;
-    struct buf ticket; /* of a login that went well */
-    struct buf login_tag;
-};
-
-/* ---- saying */
-
-static void say(struct dialogue *dialogue, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static void say(struct dialogue *dialogue, const char *format, ...) {
-    struct buf text = buf_make(0);
-    va_list arguments;
-    va_start(arguments, format);
-    buf_vprintf(&text, format, arguments);
-    va_end(arguments);
-    stream_set_deadline(dialogue->client->stream, dialogue->client->login_until);
-    if (stream_write(dialogue->client->stream, buf_str(&text)) != STREAM_OK) dialogue->over = true;
-    buf_free(&text);
-}
-
-static bool flush(struct dialogue *dialogue) {
-    if (stream_flush(dialogue->client->stream) != STREAM_OK) dialogue->over = true;
-    return !dialogue->over;
-}
 
 /* What is offered before the login; the session names what it has. */
-static void append_capabilities(struct dialogue *dialogue, struct buf *text) {
+static void append_capabilities(struct front_dialogue *dialogue, struct buf *text) {
     struct front_client *client = dialogue->client;
     struct arena *arena = arena_create(65536);
     struct str names = STR_EMPTY, word;
@@ -64,54 +30,43 @@ static void append_capabilities(struct dialogue *dialogue, struct buf *text) {
 
 /* ---- login */
 
-static bool ask_client(void *context, struct str challenge, struct buf *response) {
-    struct dialogue *dialogue = context;
-    struct buf text = buf_make(0);
-    struct str line;
-    base64_encode(&text, challenge);
-    say(dialogue, "+ %.*s\r\n", STR_ARGS(buf_str(&text)));
-    buf_free(&text);
-    if (!flush(dialogue) || front_read_line(dialogue->client, &line) != STREAM_OK) {
-        dialogue->over = true;
-        return false;
-    }
-    return !str_equal(line, STR("*")) && base64_decode(response, line);
-}
-
-static void answer_login(struct dialogue *dialogue, enum front_login login, struct str ticket, struct str text) {
+static void answer_login(struct front_dialogue *dialogue, enum front_login login, struct str ticket, struct str text) {
     switch (login) {
     case LOGIN_DONE:
         buf_append(&dialogue->ticket, ticket); /* the session answers the tag */
         buf_append(&dialogue->login_tag, dialogue->tag);
         return;
     case LOGIN_WRONG:
-        say(dialogue, "%.*s NO [AUTHENTICATIONFAILED] %.*s\r\n", STR_ARGS(dialogue->tag), STR_ARGS(text));
+        front_say(dialogue, "%.*s NO [AUTHENTICATIONFAILED] %.*s\r\n", STR_ARGS(dialogue->tag), STR_ARGS(text));
         break;
     case LOGIN_LATER:
-        say(dialogue, "%.*s NO [UNAVAILABLE] %.*s\r\n", STR_ARGS(dialogue->tag), STR_ARGS(text));
+        front_say(dialogue, "%.*s NO [UNAVAILABLE] %.*s\r\n", STR_ARGS(dialogue->tag), STR_ARGS(text));
+        break;
+    case LOGIN_IMPOSSIBLE:
+        front_say(dialogue, "%.*s NO [CONTACTADMIN] %.*s\r\n", STR_ARGS(dialogue->tag), STR_ARGS(text));
         break;
     case LOGIN_GONE:
-        say(dialogue, "%.*s BAD Authentication aborted\r\n", STR_ARGS(dialogue->tag));
+        front_say(dialogue, "%.*s BAD Authentication aborted\r\n", STR_ARGS(dialogue->tag));
         break;
     }
-    if (dialogue->client->wrong >= (unsigned)dialogue->client->front->config->login_attempts) {
-        say(dialogue, "* BYE Too many wrong logins\r\n");
+    if (front_has_guessed_enough(dialogue)) {
+        front_say(dialogue, "* BYE Too many wrong logins\r\n");
         dialogue->over = true;
     }
 }
 
-static bool may_log_in(struct dialogue *dialogue) {
+static bool may_log_in(struct front_dialogue *dialogue) {
     if (!front_needs_tls(dialogue->client)) return true;
-    say(dialogue, "%.*s NO [PRIVACYREQUIRED] STARTTLS first\r\n", STR_ARGS(dialogue->tag));
+    front_say(dialogue, "%.*s NO [PRIVACYREQUIRED] STARTTLS first\r\n", STR_ARGS(dialogue->tag));
     return false;
 }
 
-static void bad(struct dialogue *dialogue, const struct imap_parser *parser) {
-    say(dialogue, "%.*s BAD %s\r\n", STR_ARGS(dialogue->tag), parser->error ? parser->error : "Syntax error");
+static void bad(struct front_dialogue *dialogue, const struct imap_parser *parser) {
+    front_say(dialogue, "%.*s BAD %s\r\n", STR_ARGS(dialogue->tag), parser->error ? parser->error : "Syntax error");
     dialogue->bad++;
 }
 
-static void cmd_login(struct dialogue *dialogue, struct imap_parser *parser) {
+static void cmd_login(struct front_dialogue *dialogue, struct imap_parser *parser) {
     struct str user, password, ticket = STR_EMPTY, text = STR_EMPTY;
     if (!imap_take_astring(parser, &user) || !imap_take_space(parser) || !imap_take_astring(parser, &password) || !imap_take_end(parser)) {
         bad(dialogue, parser);
@@ -122,7 +77,7 @@ static void cmd_login(struct dialogue *dialogue, struct imap_parser *parser) {
     answer_login(dialogue, login, ticket, text);
 }
 
-static void cmd_authenticate(struct dialogue *dialogue, struct imap_parser *parser) {
+static void cmd_authenticate(struct front_dialogue *dialogue, struct imap_parser *parser) {
     struct str mechanism, initial, ticket = STR_EMPTY, text = STR_EMPTY;
     struct buf decoded = buf_make(12288);
     bool has_initial = false, good = imap_take_atom(parser, &mechanism);
@@ -135,7 +90,7 @@ static void cmd_authenticate(struct dialogue *dialogue, struct imap_parser *pars
     if (!good || !imap_take_end(parser)) {
         bad(dialogue, parser);
     } else if (may_log_in(dialogue)) {
-        enum front_login login = front_log_in(dialogue->client, mechanism, has_initial, buf_str(&decoded), ask_client, dialogue, dialogue->arena, &ticket, &text);
+        enum front_login login = front_log_in(dialogue->client, mechanism, has_initial, buf_str(&decoded), front_ask_client, dialogue, dialogue->arena, &ticket, &text);
         if (!dialogue->over) answer_login(dialogue, login, ticket, text);
     }
     buf_free_secret(&decoded);
@@ -143,53 +98,53 @@ static void cmd_authenticate(struct dialogue *dialogue, struct imap_parser *pars
 
 /* ---- the other commands */
 
-static void cmd_capability(struct dialogue *dialogue, struct imap_parser *parser) {
+static void cmd_capability(struct front_dialogue *dialogue, struct imap_parser *parser) {
     struct buf text = buf_make(0);
     if (!imap_take_end(parser)) {
         bad(dialogue, parser);
         return;
     }
     append_capabilities(dialogue, &text);
-    say(dialogue, "* CAPABILITY %.*s\r\n%.*s OK Done\r\n", STR_ARGS(buf_str(&text)), STR_ARGS(dialogue->tag));
+    front_say(dialogue, "* CAPABILITY %.*s\r\n%.*s OK Done\r\n", STR_ARGS(buf_str(&text)), STR_ARGS(dialogue->tag));
     buf_free(&text);
 }
 
-static void cmd_noop(struct dialogue *dialogue, struct imap_parser *parser) {
+static void cmd_noop(struct front_dialogue *dialogue, struct imap_parser *parser) {
     (void)parser;
-    say(dialogue, "%.*s OK Done\r\n", STR_ARGS(dialogue->tag));
+    front_say(dialogue, "%.*s OK Done\r\n", STR_ARGS(dialogue->tag));
 }
 
-static void cmd_id(struct dialogue *dialogue, struct imap_parser *parser) {
+static void cmd_id(struct front_dialogue *dialogue, struct imap_parser *parser) {
     (void)parser;
-    say(dialogue, "* ID (\"name\" \"tern\")\r\n%.*s OK Done\r\n", STR_ARGS(dialogue->tag));
+    front_say(dialogue, "* ID (\"name\" \"tern\")\r\n%.*s OK Done\r\n", STR_ARGS(dialogue->tag));
 }
 
-static void cmd_logout(struct dialogue *dialogue, struct imap_parser *parser) {
+static void cmd_logout(struct front_dialogue *dialogue, struct imap_parser *parser) {
     (void)parser;
-    say(dialogue, "* BYE Logging out\r\n%.*s OK Done\r\n", STR_ARGS(dialogue->tag));
+    front_say(dialogue, "* BYE Logging out\r\n%.*s OK Done\r\n", STR_ARGS(dialogue->tag));
     dialogue->over = true;
 }
 
 /* What came behind it in clear would be taken for the encrypted client's: the connection ends (lessons.md). */
-static void cmd_starttls(struct dialogue *dialogue, struct imap_parser *parser) {
+static void cmd_starttls(struct front_dialogue *dialogue, struct imap_parser *parser) {
     struct front_client *client = dialogue->client;
     if (!imap_take_end(parser)) {
         bad(dialogue, parser);
     } else if (!front_can_tls(client)) {
-        say(dialogue, "%.*s BAD TLS is not available\r\n", STR_ARGS(dialogue->tag));
+        front_say(dialogue, "%.*s BAD TLS is not available\r\n", STR_ARGS(dialogue->tag));
     } else if (stream_pending(client->stream) > 0) {
         log_warning("%s sent commands behind STARTTLS", buf_string(&client->address));
-        say(dialogue, "* BYE Nothing may follow STARTTLS\r\n");
+        front_say(dialogue, "* BYE Nothing may follow STARTTLS\r\n");
         dialogue->over = true;
     } else {
-        say(dialogue, "%.*s OK Begin TLS now\r\n", STR_ARGS(dialogue->tag));
-        if (flush(dialogue) && !front_begin_tls(client)) dialogue->over = true;
+        front_say(dialogue, "%.*s OK Begin TLS now\r\n", STR_ARGS(dialogue->tag));
+        if (front_say_now(dialogue) && !front_begin_tls(client)) dialogue->over = true;
     }
 }
 
 static const struct {
     const char *name;
-    void (*run)(struct dialogue *dialogue, struct imap_parser *parser);
+    void (*run)(struct front_dialogue *dialogue, struct imap_parser *parser);
 } commands[] = {
     {"AUTHENTICATE", cmd_authenticate}, {"CAPABILITY", cmd_capability}, {"ID", cmd_id},       {"LOGIN", cmd_login},
     {"LOGOUT", cmd_logout},             {"NOOP", cmd_noop},             {"STARTTLS", cmd_starttls},
@@ -197,7 +152,7 @@ static const struct {
 
 /* ---- the dialogue */
 
-static bool read_literal(struct dialogue *dialogue, uint64_t size) {
+static bool read_literal(struct front_dialogue *dialogue, uint64_t size) {
     while (size > 0) {
         struct str bytes;
         stream_set_deadline(dialogue->client->stream, dialogue->client->login_until);
@@ -208,30 +163,30 @@ static bool read_literal(struct dialogue *dialogue, uint64_t size) {
     return true;
 }
 
-static void say_why(struct dialogue *dialogue, enum stream_result result) {
+static void say_why(struct front_dialogue *dialogue, enum stream_result result) {
     switch (result) {
     case STREAM_OK:
     case STREAM_EOF:
     case STREAM_ERROR:
         return;
     case STREAM_TIMEOUT:
-        say(dialogue, "* BYE Time for logging in is over\r\n");
+        front_say(dialogue, "* BYE Time for logging in is over\r\n");
         return;
     case STREAM_CANCELLED:
-        say(dialogue, "* BYE Server shutting down\r\n");
+        front_say(dialogue, "* BYE Server shutting down\r\n");
         return;
     case STREAM_TOO_LONG:
-        say(dialogue, "* BYE Line too long\r\n");
+        front_say(dialogue, "* BYE Line too long\r\n");
         return;
     case STREAM_BARE_CR:
     case STREAM_BARE_LF:
     case STREAM_NUL:
-        say(dialogue, "* BYE Lines end in CR LF, and have no NUL\r\n");
+        front_say(dialogue, "* BYE Lines end in CR LF, and have no NUL\r\n");
         return;
     }
 }
 
-static bool read_command(struct dialogue *dialogue) {
+static bool read_command(struct front_dialogue *dialogue) {
     struct str line;
     struct imap_literal literal;
     unsigned literals = 0;
@@ -240,12 +195,12 @@ static bool read_command(struct dialogue *dialogue) {
     if (result == STREAM_OK) buf_append(&dialogue->command, line);
     while (result == STREAM_OK && imap_line_literal(line, &literal)) {
         if (literal.size > LITERAL_MAX || ++literals > 4) {
-            say(dialogue, "* BYE [TOOBIG] Too much before the login\r\n");
+            front_say(dialogue, "* BYE [TOOBIG] Too much before the login\r\n");
             return false;
         }
         if (literal.synchronizing) {
-            say(dialogue, "+ OK\r\n");
-            if (!flush(dialogue)) return false;
+            front_say(dialogue, "+ OK\r\n");
+            if (!front_say_now(dialogue)) return false;
         }
         buf_append(&dialogue->command, STR("\r\n"));
         if (!read_literal(dialogue, literal.size)) return false;
@@ -256,7 +211,7 @@ static bool read_command(struct dialogue *dialogue) {
     return result == STREAM_OK;
 }
 
-static void do_command(struct dialogue *dialogue) {
+static void do_command(struct front_dialogue *dialogue) {
     struct imap_parser parser = {.rest = buf_str(&dialogue->command), .arena = dialogue->arena};
     struct str name;
     dialogue->tag = STR("*");
@@ -271,71 +226,28 @@ static void do_command(struct dialogue *dialogue) {
         return;
     }
     dialogue->bad++;
-    say(dialogue, "%.*s BAD Log in first\r\n", STR_ARGS(dialogue->tag));
+    front_say(dialogue, "%.*s BAD Log in first\r\n", STR_ARGS(dialogue->tag));
 }
 
-static void converse(struct dialogue *dialogue) {
+static void greet(struct front_dialogue *dialogue) {
     struct buf text = buf_make(0);
     append_capabilities(dialogue, &text);
-    say(dialogue, "* OK [CAPABILITY %.*s] %.*s\r\n", STR_ARGS(buf_str(&text)), STR_ARGS(dialogue->client->front->config->login_greeting));
+    front_say(dialogue, "* OK [CAPABILITY %.*s] %.*s\r\n", STR_ARGS(buf_str(&text)), STR_ARGS(dialogue->client->front->config->login_greeting));
     buf_free(&text);
-    while (!dialogue->over && dialogue->ticket.length == 0) {
-        if (!read_command(dialogue)) {
-            dialogue->over = true;
-            break;
-        }
-        dialogue->arena = arena_create(1 << 20);
-        do_command(dialogue);
-        memory_wipe(dialogue->command.data, dialogue->command.length);
-        arena_destroy(&dialogue->arena);
-        if (dialogue->bad >= BAD_MAX) {
-            say(dialogue, "* BYE Too many bad commands\r\n");
-            dialogue->over = true;
-        }
-    }
 }
 
-static void serve(struct service *service, int connection, unsigned listener) {
-    struct front *front = service_context(service);
-    struct front_client *client = front_accept(front, connection, LINE_LIMIT);
-    (void)listener;
-    if (!client) return;
-    struct dialogue dialogue = {.client = client};
-    converse(&dialogue);
-    stream_set_deadline(client->stream, deadline_in(LAST_WORD));
-    bool good = stream_flush(client->stream) == STREAM_OK;
-    if (good && dialogue.ticket.length > 0) {
-        front_serve_session(client, buf_str(&dialogue.login_tag), buf_str(&dialogue.ticket),
-                            STR("* BYE Session lost, log in again\r\n"), STR("* OK Still here\r\n"));
-    }
-    buf_free_secret(&dialogue.command);
-    buf_free_secret(&dialogue.ticket);
-    buf_free(&dialogue.login_tag);
-    front_client_free(&client);
-}
-
-/* ---- the daemon */
-
-static bool prepare(struct service *service, struct failure *failure) {
-    struct front *front = MEMORY_NEW(struct front);
-    service_set_context(service, front);
-    front->refusal = STR("* BYE Too many connections from your address\r\n");
-    return front_prepare(front, service, STR("imap"), failure);
-}
-
-static bool start(struct service *service, struct failure *failure) {
-    (void)failure;
-    front_start(service_context(service));
-    return true;
-}
-
-static void stop(struct service *service) {
-    front_stop(service_context(service));
-}
-
-static const struct service_declaration declaration = {
-    .program = "imapd", .prepare = prepare, .start = start, .session = serve, .stop = stop, .session_limit = 20000};
+static const struct front_protocol protocol = {
+    .daemon = {.program = "imapd", .session_limit = 20000},
+    .name = STR_INIT("imap"),
+    .crowded = STR_INIT("* BYE Too many connections from your address\r\n"),
+    .too_many_bad = STR_INIT("* BYE Too many bad commands\r\n"),
+    .lost = STR_INIT("* BYE Session lost, log in again\r\n"),
+    .still_here = STR_INIT("* OK Still here\r\n"),
+    .greet = greet,
+    .read = read_command,
+    .run = do_command,
+};
 
 int main(int argument_count, char **arguments) {
-    return service_run(argument_count, arguments, &declaration);
+    return front_main(argument_count, arguments, &protocol);
 }

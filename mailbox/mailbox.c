@@ -6,6 +6,7 @@
 #include <openssl/rand.h>
 #include <signal.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -155,6 +156,7 @@ static void list_sessions(struct ipc_request *request, struct mailbox *mailbox) 
     struct buf cursor = buf_make(0);
     const struct ipc_session_list *list = request->message;
     bool room = true;
+    handover_take(mailbox);
     if (!str_to_u64(list->after, UINT64_MAX, &listing.after)) listing.after = 0;
     for (const struct live_session *session = mailbox->sessions; room && session; session = session->next)
         room = session->leaving ||
@@ -180,6 +182,7 @@ static void kick_one(struct mailbox *mailbox, struct live_session *session, uint
 static void kick(struct ipc_request *request, struct mailbox *mailbox) {
     const struct ipc_session_kick *message = request->message;
     struct ipc_session_kicked kicked = {0};
+    handover_take(mailbox);
     for (struct live_session *session = mailbox->sessions; session; session = session->next) {
         char number[40];
         session_number(session->nonce, number);
@@ -232,13 +235,16 @@ static void read_boot(struct mailbox *mailbox) {
 }
 
 /* The key of the seals outlives a reload, or every idle client would be thrown out by it: it lies in the data directory,
- * readable by root alone. */
+ * readable by root alone. The directory is another user's, so it has to be ours: who gave us a key could seal. */
 static bool load_master(struct mailbox *mailbox, struct failure *failure) {
     struct buf path = buf_make(0);
     buf_printf(&path, "%.*s/session-seal", STR_ARGS(mailbox->config->data_directory));
     int file = open(buf_string(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    bool good = file >= 0;
+    struct stat status;
+    bool good = file >= 0 && fstat(file, &status) == 0;
     if (!good) failure_set_errno(failure, errno, "cannot open %s", buf_string(&path));
+    if (good && (status.st_uid != geteuid() || (status.st_mode & 077)))
+        good = failure_set(failure, "%s is not its own, or others may read it: remove it", buf_string(&path));
     if (good && pread(file, mailbox->seal_master, sizeof mailbox->seal_master, 0) != (ssize_t)sizeof mailbox->seal_master)
         good = (RAND_bytes(mailbox->seal_master, sizeof mailbox->seal_master) == 1 &&
                 pwrite(file, mailbox->seal_master, sizeof mailbox->seal_master, 0) == (ssize_t)sizeof mailbox->seal_master) ||
@@ -264,12 +270,14 @@ static bool prepare(struct service *service, struct failure *failure) {
 }
 
 static void tick(struct service *service) {
+    handover_take(service_context(service));
     expire_tickets(service_context(service));
     process_expire(service_context(service));
 }
 
 static void drain(struct service *service) {
     process_end_waiting(service_context(service), STR_EMPTY);
+    if (!service_is_stopping(service)) handover_give(service_context(service));
 }
 
 static const struct service_declaration declaration = {

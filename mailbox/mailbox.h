@@ -2,6 +2,7 @@
  *
  *   mailbox.c   the requests: auth admits, fronts open, operators look
  *   account.c   whose a session is
+ *   handover.c  sessions at work outlive a reload, and their new forker knows them
  *   process.c   the processes: made, given another session of their account, ended
  *   session.c   the child: becomes the mailbox's user, locks itself in, serves
  *
@@ -74,6 +75,7 @@ struct mailbox {
     uint8_t seal_master[32];
     struct sock_fprog filter; /* of sessions */
     char boot[64];            /* the boot's identity */
+    bool given;               /* drained: the sessions are a successor's */
 };
 
 /* account.c */
@@ -89,10 +91,18 @@ struct account *account_unpack(struct str login, struct str *state);
  * stays the caller's. Takes the account over if it succeeds. */
 MUST_USE bool process_begin(struct mailbox *mailbox, struct account **account, const uint8_t nonce[16], int control, struct str state,
                             struct failure *failure);
+/* A session whose process is a predecessor's child: it will serve no other one. Takes the account over. */
+void process_adopt(struct mailbox *mailbox, struct account **account, const uint8_t nonce[16], pid_t process);
 /* Ends the processes of an account (empty: all) that wait. */
 void process_end_waiting(struct mailbox *mailbox, struct str login);
 /* Ends those that have waited long enough. */
 void process_expire(struct mailbox *mailbox);
+
+/* handover.c */
+/* Writes down the sessions that are at work, for a successor. */
+void handover_give(struct mailbox *mailbox);
+/* Takes over those that a predecessor has written down since. */
+void handover_take(struct mailbox *mailbox);
 
 /* idle.c */
 /* SESSION_WAITS, SESSION_GONE. */

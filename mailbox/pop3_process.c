@@ -34,7 +34,7 @@ void pop3_process(const struct session_settings *settings, struct session_channe
     session.store = open_store(settings, &failure);
     if (!session.store) {
         log_warning("%.*s: %s", STR_ARGS(settings->login), failure.text);
-        pop3_say(&session, "-ERR [SYS/TEMP] Mailbox trouble, try again later\r\n");
+        pop3_say(&session, "-ERR [%s] The mailbox cannot be opened\r\n", pop3_trouble(&failure));
     } else if (pop3_session_begin(&session)) {
         pop3_session_serve(&session);
         log_end(&session);

@@ -233,6 +233,17 @@ static void note_process(struct mailbox *mailbox, struct account **account, cons
     session->channel_watch = loop_watch_readable(pair[0], session_speaks, session);
 }
 
+void process_adopt(struct mailbox *mailbox, struct account **account, const uint8_t nonce[16], pid_t process) {
+    static const int none[2] = {-1, -1};
+    note_process(mailbox, account, nonce, process, none);
+    struct live_session *session = mailbox->sessions;
+    if (session->watch) return;
+    leave_list(session); /* it has just ended */
+    if (session->watched >= 0) close(session->watched);
+    arena_destroy(&session->account.arena);
+    MEMORY_FREE(session);
+}
+
 /* The pair by which it gets another session; both -1: it will not. */
 static void make_pair(const struct mailbox *mailbox, int pair[2]) {
     const struct config *config = mailbox->config;

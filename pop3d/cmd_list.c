@@ -1,6 +1,10 @@
 /* STAT, LIST, UIDL: from the folder's own file, without opening a message whose size is known. */
 #include "pop3.h"
 
+#include <errno.h>
+
+#include "log.h"
+
 #define PIECE 32768
 
 uint64_t pop3_message_size(struct pop3_session *session, uint32_t number) {
@@ -42,14 +46,31 @@ static void describe_size(struct pop3_session *session, uint32_t number, struct 
     buf_append(text, STR("\r\n"));
 }
 
+/* Without the saved ones clients would fetch again what has one. */
+static bool read_saved(struct pop3_session *session) {
+    if (session->saved_read) return true;
+    session->saved_read =
+        saved_uidls_read(store_directory(session->store), folder_uid_validity(session->folder), &session->saved);
+    if (session->saved_read) return true;
+    struct failure failure = {0};
+    failure_set_errno(&failure, errno, "cannot read dovecot-uidlist");
+    log_warning("%.*s: %s", STR_ARGS(session->settings->login), failure.text);
+    pop3_say(session, "-ERR [%s] The unique IDs cannot be read\r\n", pop3_trouble(&failure));
+    return false;
+}
+
 static void describe_uidl(struct pop3_session *session, uint32_t number, struct buf *text) {
     struct str format = session->settings->pop3_uidl_format;
     struct buf name = buf_make(0);
-    if (pop3_uidl_wants_name(format)) folder_file_name(session->folder, number, &name);
+    uint32_t uid = folder_uid(session->folder, number);
+    if (session->saved.count > 0 || pop3_uidl_wants_name(format)) folder_file_name(session->folder, number, &name);
+    struct str saved = saved_uidls_find(&session->saved, uid, buf_str(&name));
     buf_append_u64(text, number);
     buf_append_char(text, ' ');
-    pop3_uidl_append(format, folder_uid(session->folder, number), folder_uid_validity(session->folder), buf_str(&name),
-                     text);
+    if (saved.length > 0)
+        pop3_uidl_append(STR("%f"), uid, 0, saved, text);
+    else
+        pop3_uidl_append(format, uid, folder_uid_validity(session->folder), buf_str(&name), text);
     buf_append(text, STR("\r\n"));
     buf_free(&name);
 }
@@ -80,5 +101,5 @@ void pop3_list(struct pop3_session *session, const struct pop3_line *line) {
 }
 
 void pop3_uidl(struct pop3_session *session, const struct pop3_line *line) {
-    list(session, line, describe_uidl);
+    if (read_saved(session)) list(session, line, describe_uidl);
 }

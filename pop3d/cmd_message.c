@@ -34,7 +34,7 @@ static bool map_message(struct pop3_session *session, uint32_t number, struct st
         return false;
     }
     log_warning("%.*s: %s", STR_ARGS(session->settings->login), failure.text);
-    pop3_say(session, "-ERR [SYS/TEMP] The message cannot be read now\r\n");
+    pop3_say(session, "-ERR [%s] The message cannot be read now\r\n", pop3_trouble(&failure));
     return false;
 }
 

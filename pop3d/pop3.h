@@ -7,6 +7,7 @@
 
 #include "folder.h"
 #include "pop3_line.h"
+#include "saved_uidl.h"
 #include "session_channel.h"
 #include "store.h"
 #include "stream.h"
@@ -20,6 +21,8 @@ struct pop3_session {
     uint32_t count;   /* messages, as at the login */
     uint8_t *deleted; /* by number, from 1 */
     uint32_t deleted_count;
+    struct saved_uidls saved;
+    bool saved_read;       /* once a client has asked for unique IDs */
     bool measured;         /* octets is known */
     uint64_t octets;       /* of the messages that are not deleted */
     unsigned bad_commands; /* in a row */
@@ -37,6 +40,8 @@ void pop3_session_end(struct pop3_session *session);
 /* Writing: what is said leaves when the client has nothing more to say, or when it is much. */
 void pop3_say(struct pop3_session *session, const char *format, ...) PRINTF_LIKE(2, 3);
 void pop3_say_bytes(struct pop3_session *session, struct str bytes);
+/* The code of an -ERR that names no fault of the client (RFC 3206): SYS/PERM if waiting does not mend it. */
+const char *pop3_trouble(const struct failure *failure);
 
 /* lock.c */
 enum pop3_lock { LOCK_TAKEN, LOCK_IN_USE, LOCK_TOO_SOON /* pop3_login_delay */, LOCK_FAILED };

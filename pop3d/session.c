@@ -1,6 +1,8 @@
 /* A session: reads a command, does it, answers (RFC 1939 sections 5 and 6). See pop3.h. */
 #include "pop3.h"
 
+#include <errno.h>
+
 #include "log.h"
 #include "memory.h"
 
@@ -32,6 +34,11 @@ void pop3_say(struct pop3_session *session, const char *format, ...) {
 
 /* ---- the beginning */
 
+const char *pop3_trouble(const struct failure *failure) {
+    int error = failure->error_number;
+    return error == EACCES || error == EPERM || error == ENOTDIR || error == ELOOP ? "SYS/PERM" : "SYS/TEMP";
+}
+
 static bool refuse(struct pop3_session *session, const char *code, const char *text, const struct failure *failure) {
     if (failure && failure->text[0]) log_warning("%.*s: %s", STR_ARGS(session->settings->login), failure->text);
     pop3_say(session, "-ERR [%s] %s\r\n", code, text);
@@ -50,7 +57,7 @@ static bool take_lock(struct pop3_session *session) {
     case LOCK_FAILED:
         break;
     }
-    return refuse(session, "SYS/TEMP", "Mailbox trouble, try again later", &failure);
+    return refuse(session, pop3_trouble(&failure), "The mailbox cannot be opened", &failure);
 }
 
 bool pop3_session_begin(struct pop3_session *session) {
@@ -58,7 +65,7 @@ bool pop3_session_begin(struct pop3_session *session) {
     enum store_result result;
     if (!take_lock(session)) return false;
     session->folder = folder_open(session->store, STR("INBOX"), FOLDER_READ_WRITE, &result, &failure);
-    if (!session->folder) return refuse(session, "SYS/TEMP", "Mailbox trouble, try again later", &failure);
+    if (!session->folder) return refuse(session, pop3_trouble(&failure), "The mailbox cannot be opened", &failure);
     session->count = folder_count(session->folder);
     session->deleted = memory_allocate((size_t)session->count + 1, 1);
     pop3_say(session, "+OK Logged in, %u messages\r\n", session->count);
@@ -71,6 +78,7 @@ void pop3_session_end(struct pop3_session *session) {
         log_warning("%.*s: %s", STR_ARGS(session->settings->login), failure.text);
     folder_close(&session->folder);
     pop3_lock_release(&session->lock);
+    saved_uidls_free(&session->saved);
     MEMORY_FREE(session->deleted);
 }
 

@@ -303,7 +303,7 @@ static void run_due(struct qmgr *qmgr) {
         qmgr->due_position = 0;
         qmgr->due_id[0] = '\0';
     }
-    qmgr->due_waits = qmgr->locked_met = false;
+    qmgr->due_waits = qmgr->locked_met = qmgr->fault_met = false;
     qmgr->due_at = now + LOOK_SECONDS;
     while (qmgr->schedule && !qmgr->index_broken) {
         if (!qmgr_has_room(qmgr, true)) {
@@ -319,6 +319,7 @@ static void run_due(struct qmgr *qmgr) {
         snprintf(queue_id, sizeof queue_id, "%s", qmgr->due_id);
         message_activate(qmgr, str_from(queue_id), -1, true, true, false);
     }
+    if (qmgr->fault_met && qmgr->due_at > now + FAULT_PAUSE / 1000) qmgr->due_at = now + FAULT_PAUSE / 1000;
     if (qmgr->locked_met) qmgr->due_at = now + 1;
 }
 

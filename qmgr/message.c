@@ -13,7 +13,6 @@
 #define MESSAGE_ARENA_LIMIT ((size_t)512 << 20)
 #define FLUSH_MEMORY        30                 /* seconds */
 #define RESOLVE_PATIENCE    60000              /* ms */
-#define FAULT_PAUSE         10000              /* ms until a file that a local fault kept from us is looked at again */
 #define EVENTS_ENOUGH       ((size_t)16 << 20) /* bytes of events in a file from which on only what matters is noted */
 
 bool qmgr_has_room(const struct qmgr *qmgr, bool for_deferred) {
@@ -248,6 +247,14 @@ static enum opened open_and_lock(struct message *message, int folder) {
     return still_stands(message, folder);
 }
 
+/* A local fault: it is looked at again in a while, wherever it stands. */
+static void note_fault(struct message *message) {
+    struct qmgr *qmgr = message->qmgr;
+    qmgr->fault_met |= message->deferred;
+    qmgr->flush_locked_met |= qmgr->flush_all;
+    incoming_again(qmgr, FAULT_PAUSE);
+}
+
 static bool open_message(struct message *message, int folder, bool check) {
     struct qmgr *qmgr = message->qmgr;
     struct str queue_id = str_from(message->queue_id);
@@ -265,7 +272,7 @@ static bool open_message(struct message *message, int folder, bool check) {
         return false;
     case OPENED_NOT:
         log_message_warning(queue_id, "cannot open the queue file: %s; tried again later", strerror(errno));
-        incoming_again(qmgr, FAULT_PAUSE);
+        note_fault(message);
         return false;
     }
     bool good = queue_file_read(message->file, message->arena, &message->header, &message->envelope,
@@ -280,7 +287,7 @@ static bool open_message(struct message *message, int folder, bool check) {
     message->envelope.recipient_count = 0;
     if (failure.error_number) {
         log_message_warning(queue_id, "%s; tried again later", failure.text);
-        incoming_again(qmgr, FAULT_PAUSE);
+        note_fault(message);
     } else {
         set_aside(qmgr, folder, queue_id, failure.text);
     }
@@ -488,7 +495,7 @@ void message_activate(struct qmgr *qmgr, struct str queue_id, int file, bool def
     if (good && task_start("activate", activate_task, message)) return;
     if (good) {
         log_message_warning(str_from(message->queue_id), "out of resources: looked at again later");
-        incoming_again(qmgr, 1000);
+        note_fault(message);
     }
     message_free(&message);
 }

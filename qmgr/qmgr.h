@@ -27,6 +27,8 @@
 #include "schedule.h"
 #include "service.h"
 
+#define FAULT_PAUSE 10000 /* ms until what a local fault kept from us is looked at again */
+
 struct direct;
 struct message;
 struct job;
@@ -147,6 +149,7 @@ struct qmgr {
     bool due_waits;         /* for room */
     bool flush_locked_met;  /* the same, by the walk of a flush */
     bool locked_met;        /* a draining predecessor still has something: look again soon */
+    bool fault_met;         /* a local fault kept something from us: look again in FAULT_PAUSE */
     /* flush: everything scheduled up to here is due now */
     int64_t flush_position;
     char flush_id[24];

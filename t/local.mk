@@ -13,6 +13,6 @@ EXTRA_DIST += t/lint t/run_e2e t/adapters t/e2e/dialogues
 dist-hook:
 	cp -fp $(srcdir)/check $(distdir)/check
 	$(MKDIR_P) $(distdir)/t/e2e
-	cp -fp $(srcdir)/t/e2e/*.py $(distdir)/t/e2e/
+	cp -fp $(srcdir)/t/e2e/*.py $(srcdir)/t/e2e/*.js $(distdir)/t/e2e/
 
 include t/e2e/local.mk

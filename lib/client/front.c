@@ -259,6 +259,7 @@ static enum front_login finish(struct front_client *client, struct str mechanism
     }
     *text = result->text;
     if (result->outcome == AUTH_GRANTED) *text = STR("no mailbox can be had now");
+    if (result->outcome == AUTH_LATER && str_starts(result->status, STR("5"))) return LOGIN_IMPOSSIBLE;
     if (result->outcome != AUTH_DENIED) return LOGIN_LATER;
     log_wrong(client, mechanism, result->login);
     return LOGIN_WRONG;

@@ -74,8 +74,9 @@ struct str front_mechanisms(struct front_client *client, struct arena *arena);
 
 /* How the client is asked for more, and what it said (decoded into response). False: it gave up or is gone. */
 typedef bool front_ask(void *context, struct str challenge, struct buf *response);
-enum front_login { LOGIN_DONE, LOGIN_WRONG, LOGIN_LATER, LOGIN_GONE };
-/* Carries an exchange to its end. LOGIN_DONE: *ticket for mailbox, in the arena. LOGIN_WRONG, _LATER: *text says why. */
+/* LOGIN_IMPOSSIBLE: whatever the client says, until an operator has changed something. */
+enum front_login { LOGIN_DONE, LOGIN_WRONG, LOGIN_LATER, LOGIN_IMPOSSIBLE, LOGIN_GONE };
+/* Carries an exchange to its end. LOGIN_DONE: *ticket for mailbox, in the arena. Else *text says why, but with LOGIN_GONE. */
 enum front_login front_log_in(struct front_client *client, struct str mechanism, bool has_initial, struct str initial, front_ask *ask,
                               void *context, struct arena *arena, struct str *ticket, struct str *text);
 /* The same with name and password: LOGIN, USER and PASS. */

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 
+import sync_clients as sync
 import tern_test as t
 from imap_client import Client
 
@@ -65,52 +66,6 @@ service stats {{
     mode = 0666
   }}
 }}
-"""
-
-MBSYNC = """IMAPAccount far
-Host 127.0.0.1
-Port {port}
-User ada@example.test
-Pass secret
-{none}
-AuthMechs LOGIN
-
-IMAPStore far
-Account far
-
-MaildirStore near
-Path {near}/
-Inbox {near}/INBOX
-SubFolders Verbatim
-
-Channel all
-Far :far:
-Near :near:
-Patterns *
-Create Near
-Expunge Both
-SyncState *
-"""
-
-OFFLINEIMAP = """[general]
-accounts = a
-metadata = {top}/offlineimap
-ui = basic
-[Account a]
-localrepository = near
-remoterepository = far
-[Repository near]
-type = Maildir
-localfolders = {top}/offline-near
-[Repository far]
-type = IMAP
-remotehost = 127.0.0.1
-remoteport = {port}
-remoteuser = ada@example.test
-remotepass = secret
-ssl = no
-starttls = no
-auth_mechanisms = LOGIN
 """
 
 
@@ -211,38 +166,18 @@ def as_utc(date):
     return datetime.datetime.strptime(date.decode().strip(), "%d-%b-%Y %H:%M:%S %z").timestamp()
 
 
-def files(top):
-    """{path: digest} of the messages that a client keeps."""
-    return {str(path.relative_to(top)): hashlib.sha256(path.read_bytes()).hexdigest() for path in top.rglob("*")
-            if path.is_file() and path.parent.name in ("cur", "new")}
-
-
-def mbsync(top, port):
-    version = subprocess.run(["mbsync", "-v"], capture_output=True, text=True).stdout
-    none = "TLSType None" if re.search(r"isync 1\.[5-9]", version) else "SSLType None"
-    (top / "near").mkdir(exist_ok=True)
-    (top / "mbsyncrc").write_text(MBSYNC.format(port=port, none=none, near=top / "near"))
-    return subprocess.run(["mbsync", "-V", "-c", top / "mbsyncrc", "-a"], capture_output=True, text=True, timeout=300)
-
-
-def offlineimap(top, port):
-    (top / "offlineimaprc").write_text(OFFLINEIMAP.format(top=top, port=port))
-    return subprocess.run(["offlineimap", "-c", top / "offlineimaprc", "-o"], capture_output=True, text=True, timeout=300)
-
-
 def clients(top, port, when):
     """Both clients, as far as they are installed: what they have afterwards."""
     have = {}
-    if shutil.which("mbsync"):
-        run = mbsync(top, port)
-        t.ok(run.returncode == 0, f"{when}: mbsync", run.stdout[-2000:] + run.stderr[-2000:])
-        have["near"] = files(top / "near")
-    if shutil.which("offlineimap"):
-        run = offlineimap(top, port)
-        t.ok(run.returncode == 0 and "ERROR" not in run.stderr, f"{when}: offlineimap", run.stdout[-3000:] + run.stderr[-2000:])
-        have["offline-near"] = files(top / "offline-near")
-        t.ok("Copy" not in run.stdout + run.stderr or "first" in when, f"{when}: offlineimap copies nothing",
-             [line for line in run.stdout.splitlines() if "Copy" in line][:5])
+    patience = 300 + COUNT // 10
+    if run := sync.mbsync(top, port, create="Near", mechanism="LOGIN", timeout=patience):
+        t.ok(sync.went_well(run), f"{when}: mbsync", run.stdout[-2000:] + run.stderr[-2000:])
+        have["near"] = sync.files(top / "near")
+    if run := sync.offlineimap(top, port, near="offline-near", mechanism="LOGIN", timeout=patience):
+        t.ok(sync.went_well(run), f"{when}: offlineimap", run.stdout[-3000:] + run.stderr[-2000:])
+        have["offline-near"] = sync.files(top / "offline-near")
+        copied = [line for line in run.stdout.splitlines() if "Copy" in line]
+        t.ok("first" in when or not copied, f"{when}: offlineimap copies nothing", copied[:5])
     return have
 
 

@@ -5,6 +5,7 @@ most he may inject and relay mail, see and alter the sessions he carries, and as
 smtpd's row allows; all else is refused, and nobody else notices."""
 
 import hashlib
+import itertools
 import os
 import re
 import smtplib
@@ -12,7 +13,9 @@ import subprocess
 import threading
 import time
 
+import attacks
 import tern_test as t
+from attacks import Unharmed, memory_has
 
 HIJACKED = t.BUILD / "t" / "e2e" / "hijacked_smtpd"
 t.need("tern", *t.DAEMONS)
@@ -23,7 +26,7 @@ if not t.is_root():
 
 SECRET = "a-stored-secret-c0ffee"  # in everything that the attacker must not see
 OPENS = 10000
-REFUSALS = {"EPERM", "EACCES", "ENOSYS"}
+numbers = itertools.count(1)  # of messages that show that mail goes on
 
 
 class Hijacked:
@@ -53,26 +56,11 @@ class Hijacked:
 
 
 def once(tern, *words):
-    """An attack in a session of its own, begun when a process serves."""
-    def greeted():
-        try:
-            return Hijacked(tern)
-        except (OSError, smtplib.SMTPException):
-            return None
-    hijacked = t.wait_for(greeted, 30)
-    if not hijacked:
-        return None
-    with hijacked:
-        return hijacked.attack(*words)
+    return attacks.once(lambda: Hijacked(tern), words)
 
 
 def hexed(text):
     return (text if isinstance(text, bytes) else text.encode()).hex()
-
-
-def others(tern):
-    """The processes that are not smtpd's."""
-    return {(name, pid) for name, pid in tern.pids() if name != str(tern.smtp_port)}
 
 
 def digests(tern):
@@ -87,72 +75,31 @@ def digests(tern):
     return found
 
 
-def memory_has(pid, needle):
-    """Whether a process has the bytes anywhere in its memory."""
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        for line in maps:
-            fields = line.split()
-            begin, end = (int(part, 16) for part in fields[0].split("-"))
-            if "r" not in fields[1] or fields[-1] in ("[vvar]", "[vsyscall]", "[vvar_vclock]") or end - begin > 1 << 32:
-                continue
-            try:
-                memory.seek(begin)
-                if needle in memory.read(end - begin):
-                    return True
-            except (OSError, ValueError, OverflowError):
-                pass
-    return False
-
-
 def sendmail(tern, recipient, text):
     """By pickup, which has nothing to do with smtpd."""
     return tern.command("sendmail", "-C", tern.etc, "-i", "-f", "local@example.test", recipient,
                         input=f"Subject: {text}\n\n{text}\n", timeout=30)
 
 
-class Unharmed:
-    """That the others go on, and a message gets through, after what stands in the block."""
-
-    number = 0
-
-    def __init__(self, tern, what):
-        self.tern, self.what = tern, what
-
-    def __enter__(self):
-        self.before = others(self.tern)
-
-    def __exit__(self, *_):
-        Unharmed.number += 1
-        text = f"after-{Unharmed.number}"
-        went = sendmail(self.tern, "bob@example.test", text)
-        came = t.wait_for(lambda: any(text.encode() in message for message in self.tern.stored("bob")), 20)
-        t.ok(went.returncode == 0 and came, f"{self.what}: mail goes on", went.stderr)
-        t.is_(self.before - others(self.tern), set(), f"{self.what}: no other process ended")
+def unharmed(tern, what):
+    def works():
+        text = f"after-{next(numbers)}"
+        went = sendmail(tern, "bob@example.test", text)
+        came = t.wait_for(lambda: any(text.encode() in message for message in tern.stored("bob")), 20)
+        return went.returncode == 0 and came, "mail goes on", went.stderr
+    return Unharmed(tern, what, {str(tern.smtp_port)}, works)
 
 
 # ---- the attacks
 
 def system_calls(tern):
-    victim = tern.pid_of("qmgr")
-    outcomes = {}
-    with Unharmed(tern, "system calls"):
-        for line in once(tern, "calls", victim) or []:
-            name, outcome = line.split()
-            outcomes[name] = outcome
-        t.ok(len(outcomes) > 60, "the calls were tried", outcomes)
-        got_through = {name: outcome for name, outcome in outcomes.items() if outcome not in REFUSALS | {"deadly"}}
-        t.is_(got_through, {}, "no call that smtpd has no business with gets through")
+    victim, attack = tern.pid_of("qmgr"), lambda *words: once(tern, *words)
+    with unharmed(tern, "system calls"):
+        outcomes = attacks.system_calls(attack, victim, "smtpd")
         for name in [name for name, outcome in outcomes.items() if outcome == "deadly"]:
             t.is_(once(tern, "call", name, victim), None, f"{name} costs the process its life")
     t.ok(tern.wait_log("signal 31"), "master says so")
-
-
-def open_descriptors(tern):
-    lines = once(tern, "descriptors") or []
-    t.ok(len(lines) > 3, "it has descriptors", lines)
-    t.is_([line for line in lines if line.startswith("directory") and not line.endswith("empty")][1:], [],
-          "no directory but its empty one")
-    t.is_([line for line in lines if line.endswith("readable")], [], "no file that can be read")
+    attacks.descriptors(attack, directory=True)
 
 
 def secrets(tern):
@@ -171,18 +118,6 @@ def secrets(tern):
     t.ok(answer[0].startswith("refused"), "nor does it tell of accounts at other servers", answer)
     answer = once(tern, "table", "virtual_mailbox_maps", "anna@example.test") or ["nothing"]
     t.ok(answer[0].startswith("found"), "it answers what smtpd's row allows", answer)
-
-
-def key_numbers(path):
-    """The secret numbers of a private key, as libraries hold them: high octets first, and low ones first."""
-    text = subprocess.run(["openssl", "pkey", "-in", path, "-noout", "-text"], capture_output=True, text=True, check=True).stdout
-    numbers, name = {}, None
-    for line in text.splitlines():
-        if not line.startswith(" "):
-            name = line.split(":")[0]
-        elif name in ("priv", "privateExponent", "prime1", "prime2"):
-            numbers[name] = numbers.get(name, "") + line.strip().replace(":", "")
-    return {name: bytes.fromhex(number).lstrip(b"\0") for name, number in numbers.items()}
 
 
 def keys_of(tern, side=0, name=""):
@@ -223,10 +158,10 @@ def private_keys(tern, folder):
         t.ok(answer[0].startswith(wanted), f"keys: {what}: {wanted}", answer)
     t.ok(tern.wait_log("refused to sign for the service"), "the log tells of what was refused")
     t.is_(once(tern, "tickets"), ["not taken"], "ticket keys of the attacker's are not taken")
-    with Unharmed(tern, "keys' memory"):
+    with unharmed(tern, "keys' memory"):
         for call in ("ptrace", "process_vm_readv", "process_vm_writev", "pidfd_open", "kill", "tgkill", "move_pages"):
             answer = once(tern, "call", call, keys)
-            t.ok(not answer or answer[0].split()[-1] in REFUSALS, f"{call} on keys is refused", answer)
+            t.ok(attacks.is_refused(answer), f"{call} on keys is refused", answer)
     with tern.smtp() as session:
         session.ehlo()
         session.starttls()
@@ -234,12 +169,10 @@ def private_keys(tern, folder):
         pid = int((once(tern, "hello") or ["x x 0"])[0].split()[2])
         processes = [process for name, process in tern.pids() if name == str(tern.smtp_port)] + [pid]
         for path in (folder / "ecdsa.key", folder / "rsa.key"):
-            for name, number in key_numbers(path).items():
-                for form, bytes_ in (("", number), (" turned round", number[::-1])):
-                    # The library may hold a number in pieces of its own, but never less than so many octets in a row.
-                    t.is_([process for process in processes if memory_has(process, bytes_[:24])], [],
-                          f"no smtpd has {path.name}'s {name}{form}")
-                t.ok(memory_has(keys, number[:24]) or memory_has(keys, number[::-1][:24]), f"(and keys has {path.name}'s {name})")
+            for name, number in attacks.key_numbers(path.read_text()).items():
+                for form, needle in attacks.key_forms(number):
+                    t.is_([process for process in processes if memory_has(process, needle)], [], f"no smtpd has {path.name}'s {name}{form}")
+                t.ok(any(memory_has(keys, needle) for _, needle in attacks.key_forms(number)), f"(and keys has {path.name}'s {name})")
     with Hijacked(tern, timeout=240) as hijacked:
         asked = [hijacked.attack("sign", rsa, 0x0804, hexed(SERVER_13), 3000) for _ in range(3)]
         print(f"# {asked}")
@@ -264,11 +197,8 @@ def make_certificates(tern):
 
 
 def other_services(tern):
-    for name in ("qmgr", "local", "virtual", "bounce", "smtp", "relay", "lmtp", "pickup", "log", "master", "x"):
-        answer = once(tern, "connect", name) or ["nothing"]
-        t.ok(answer[0].startswith("refused"), f"master does not connect it to {name}", answer)
-    for name in ("cleanup", "lookup", "keys", "auth"):
-        t.is_(once(tern, "connect", name), ["connected"], f"it does to {name}")
+    attacks.connections(lambda *words: once(tern, *words), ("qmgr", "local", "virtual", "bounce", "smtp", "relay", "lmtp", "pickup", "log", "master", "x"),
+                        ("cleanup", "lookup", "keys", "auth"))
     for path in ("public/qmgr", str(tern.spool / "public" / "qmgr"), "/run/systemd/private", "private/lmtp"):
         answer = once(tern, "connect-path", path) or ["nothing"]
         t.ok(answer[0].startswith("refused"), f"nor to the socket {path.rsplit('/', 2)[-1]}", answer)
@@ -276,7 +206,7 @@ def other_services(tern):
 
 def control_socket(tern):
     master = tern.pid_of("master")
-    with Unharmed(tern, "master's socket"):
+    with unharmed(tern, "master's socket"):
         for kind in ("short", "noise", "long", "drain", "hello", "open", "cut", "with-descriptor"):
             t.is_(once(tern, "control", kind), None, f"control socket: {kind} costs the process its life")
         t.is_(once(tern, "control-flood", 3000), None, "so do wishes without end")
@@ -285,15 +215,13 @@ def control_socket(tern):
 
 def all_types(tern):
     for service in ("cleanup", "lookup", "keys", "auth"):
-        with Unharmed(tern, f"every type of message to {service}"):
-            lines = once(tern, "types", service) or []
-            t.ok(len(lines) == 2 and "noise answered 0 refused 0" in lines[1], f"{service}: noise loses the connection", lines)
-            print(f"# {service}: {lines}")
+        with unharmed(tern, f"every type of message to {service}"):
+            attacks.every_type(lambda *words: once(tern, *words), service)
 
 
 def passwords(tern):
     """It may try passwords, as smtpd must; but it learns no hash, and each account bears few tries."""
-    with Unharmed(tern, "guesses at passwords"):
+    with unharmed(tern, "guesses at passwords"):
         t.is_(once(tern, "wishes", "anna@example.test"), ["bans failed", "lift failed", "ban failed"],
               "who is kept out is no business of smtpd's")
         lines = once(tern, "guess", "bob@example.test", "secret", 0) or ["lost"]
@@ -340,7 +268,7 @@ def queue_files(tern, sink):
 
 def other_files(tern, sink):
     """A file that another connection writes, and those that are queued."""
-    with Unharmed(tern, "other connections' files"):
+    with unharmed(tern, "other connections' files"):
         with tern.smtp() as session:
             session.mail("s@example.test")
             session.rcpt("anna@example.test")
@@ -361,7 +289,7 @@ def other_files(tern, sink):
 def memory(tern, sink):
     """Content that comes in memory: what is committed cannot be changed, and has a name of its own."""
     queued = tern.queued()
-    with Unharmed(tern, "content in memory"):
+    with unharmed(tern, "content in memory"):
         for kind in ("unsealed", "writing", "growing", "pipe", "longer"):
             lines = once(tern, "memory", kind) or ["lost"]
             t.ok(len(lines) == 3 and lines[0].startswith("refused") and lines[2].startswith("refused"), f"memory: {kind}", lines)
@@ -382,7 +310,7 @@ def envelopes(tern, sink):
     """What an envelope of the attacker's can do further on: in logs, sessions and mailboxes."""
     forged = "x\nNov 27 22:00:00 host postfix/qmgr[1]: 4AAAA: removed\r\n6 1 1 forged"
     command = tern.top / "by-command"
-    with Unharmed(tern, "envelopes"):
+    with unharmed(tern, "envelopes"):
         for field in ("sender", "helo", "client", "login", "protocol", "message_id", "envid", "hold"):
             limit = {"protocol": 16, "client": 60, "envid": 120}.get(field, 200)
             lines = once(tern, "inject", f"{field}={hexed(forged[:limit])}") or ["lost"]
@@ -411,7 +339,7 @@ def log_lines(tern):
     """Every line begins as the log daemon begins lines; what is forged stands under smtpd's name or within another's line."""
     lines = ["6 1 1700000000000000 4AAAA: from=<forged@x>", "postfix/qmgr[7]: forged", "0 9 9 forged panic",
              "Nov 27 22:00:00 host postfix/qmgr[1]: 4AAAA: removed forged", "6 1 1 forged\rforged\x1b[2J\x85 forged"]
-    with Unharmed(tern, "log lines"):
+    with unharmed(tern, "log lines"):
         t.is_(once(tern, "log", hexed("\n".join(lines) + "\n")), ["log done", "error done"], "it writes to its log pipe")
         t.ok(tern.wait_log("forged", count=8), "which is logged")
     pattern = re.compile(r"^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ ([\w/.-]+)\[\d+\]: (.*)$")
@@ -428,37 +356,37 @@ def log_lines(tern):
 
 def floods(tern):
     """What is taken is bounded, comes back when the attacker's connection ends, and leaves room for others."""
-    with Unharmed(tern, "floods over"):
+    with unharmed(tern, "floods over"):
         with Hijacked(tern, timeout=240) as hijacked:
-            with Unharmed(tern, f"{OPENS} files open"):
+            with unharmed(tern, f"{OPENS} files open"):
                 lines = hijacked.attack("open", OPENS) or ["lost"]
                 print(f"# {lines}")
                 t.ok(lines[0].startswith("opened"), "files without end: bounded", lines)
             hijacked.attack("release")
             t.ok(t.wait_for(lambda: not tern.queued("tmp"), 60), "they are gone when the connection is")
             for service in ("cleanup", "lookup"):
-                with Unharmed(tern, f"connections to {service}"):
+                with unharmed(tern, f"connections to {service}"):
                     lines = hijacked.attack("connections", service, 2000) or ["lost"]
                     print(f"# {lines}")
                     t.ok(lines[0].startswith("made"), "connections without end", lines)
                     alive = int(lines[0].split()[-1]) if lines[0].startswith("made") else 9999
                     t.ok(alive <= 64, f"{service} takes a few of them", lines)
                 hijacked.attack("release")
-            with Unharmed(tern, "answers that nobody takes"):
+            with unharmed(tern, "answers that nobody takes"):
                 print(f"# {hijacked.attack('unread', 30000)}")
             hijacked.attack("release")
-            with Unharmed(tern, "commits all at once"):
+            with unharmed(tern, "commits all at once"):
                 lines = hijacked.attack("commits", 5000) or ["lost"]
                 print(f"# {lines}")
                 t.is_(lines, ["opened 5000 sent 5000 answered 5000"], "commits all at once are answered")
-            with Unharmed(tern, "recipients ahead"):
+            with unharmed(tern, "recipients ahead"):
                 print(f"# {hijacked.attack('ahead', 100, 8)}")
             hijacked.attack("release")
 
 
 def listening_socket(tern):
     """The one that it shares with master, and with the processes that come after it."""
-    with Unharmed(tern, "its listening socket"):
+    with unharmed(tern, "its listening socket"):
         t.is_(once(tern, "unlisten"), None, "it shuts the socket down and ends")
         t.ok(t.wait_for(lambda: once(tern, "hello"), 20), "the next process serves on it")
     t.ok(tern.wait_log("it listens again"), "master says so")
@@ -469,7 +397,7 @@ def deaf(tern):
     before = tern.pid_of("master")
     session = Hijacked(tern, timeout=5)
     threading.Thread(target=session.attack, args=("deaf",), daemon=True).start()
-    with Unharmed(tern, "a deaf process"):
+    with unharmed(tern, "a deaf process"):
         pass
     t.ok(tern.run("reload").returncode == 0, "a reload gets by it")
     t.ok(t.wait_for(lambda: once(tern, "hello"), 20), "its successor serves")
@@ -503,7 +431,6 @@ def main():
         kept = {path: digest for path, digest in digests(tern).items() if "/hold/" in path or "/Maildir/" in path or "/cur/" in path}
 
         system_calls(tern)
-        open_descriptors(tern)
         secrets(tern)
         private_keys(tern, folder)
         other_services(tern)

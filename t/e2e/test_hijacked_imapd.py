@@ -6,9 +6,10 @@ the state of a session that idles, learns no key and no hash, and touches no oth
 import re
 import socket
 import ssl
-import subprocess
 
+import attacks
 import tern_test as t
+from attacks import Unharmed, memory_has
 from imap_client import Client
 
 HIJACKED = t.BUILD / "t" / "e2e" / "hijacked_imapd"
@@ -18,7 +19,6 @@ if not HIJACKED.is_file():
 if not t.is_root():
     t.skip_all("wants root: an ordinary user's instance has no accounts to become")
 
-REFUSALS = {"EPERM", "EACCES", "ENOSYS"}
 SECRET = b"a-stored-secret-c0ffee"
 
 
@@ -48,16 +48,7 @@ class Hijacked:
 
 
 def once(tern, *words):
-    def greeted():
-        try:
-            return Hijacked(tern)
-        except (OSError, EOFError):
-            return None
-    hijacked = t.wait_for(greeted, 30)
-    if not hijacked:
-        return None
-    with hijacked:
-        return hijacked.attack(*words)
+    return attacks.once(lambda: Hijacked(tern), words)
 
 
 def log_in(tern, user="anna", password="secret"):
@@ -66,84 +57,46 @@ def log_in(tern, user="anna", password="secret"):
     return client, result
 
 
-def others(tern):
-    """The daemons that are not imapd's, nor sessions."""
-    return {(name, pid) for name, pid in tern.pids() if name not in (str(tern.port_base + 143), str(tern.port_base + 993))}
+def own(tern):
+    """The services that are imapd's."""
+    return {str(tern.port_base + 143), str(tern.port_base + 993)}
 
 
-class Unharmed:
-    """That the others go on after what stands in the block, and users log in."""
-
-    def __init__(self, tern, what):
-        self.tern, self.what = tern, what
-
-    def __enter__(self):
-        self.before = others(self.tern)
-
-    def __exit__(self, *_):
-        def works():
-            try:
-                client, result = log_in(self.tern, "bob")
-                good = result.startswith(b"OK") and client.command("SELECT INBOX")[0].startswith(b"OK")
-                client.close()
-                return good
-            except (OSError, EOFError):
-                return False
-        t.ok(t.wait_for(works, 30), f"{self.what}: users log in")
-        t.is_(self.before - others(self.tern), set(), f"{self.what}: no other process ended")
-
-
-def memory_has(pid, needle):
-    """Whether a process has the bytes anywhere in its memory."""
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        for line in maps:
-            fields = line.split()
-            begin, end = (int(part, 16) for part in fields[0].split("-"))
-            if "r" not in fields[1] or fields[-1] in ("[vvar]", "[vsyscall]", "[vvar_vclock]") or end - begin > 1 << 32:
-                continue
-            try:
-                memory.seek(begin)
-                if needle in memory.read(end - begin):
-                    return True
-            except (OSError, ValueError, OverflowError):
-                pass
-    return False
+def unharmed(tern, what):
+    def logs_in():
+        try:
+            client, result = log_in(tern, "bob")
+            good = result.startswith(b"OK") and client.command("SELECT INBOX")[0].startswith(b"OK")
+            client.close()
+            return good
+        except (OSError, EOFError):
+            return False
+    return Unharmed(tern, what, own(tern), lambda: (t.wait_for(logs_in, 30), "users log in", ""))
 
 
 # ---- the attacks
 
 def system_calls(tern):
-    victim = tern.pid_of("mailbox")
-    outcomes = {}
-    with Unharmed(tern, "system calls"):
-        for line in once(tern, "calls", victim) or []:
-            name, outcome = line.split()
-            outcomes[name] = outcome
-        t.ok(len(outcomes) > 60, "the calls were tried", outcomes)
+    victim, attack = tern.pid_of("mailbox"), lambda *words: once(tern, *words)
+    with unharmed(tern, "system calls"):
         # A pair of sockets is how it lends TLS connections.
-        through = {name: outcome for name, outcome in outcomes.items() if outcome not in REFUSALS | {"deadly"} and name != "socketpair"}
-        t.is_(through, {}, "no call that imapd has no business with gets through")
+        outcomes = attacks.system_calls(attack, victim, "imapd", allowed=("socketpair",))
         for name in ("ptrace", "process_vm_readv", "process_vm_writev", "execve", "open_by_handle_at", "mount"):
             if outcomes.get(name):
                 t.is_(once(tern, "call", name, victim), None, f"{name} costs the process its life")
         for process in ("auth", "keys", "master", "mailbox"):
             for name in ("kill", "tgkill", "pidfd_open"):
                 answer = once(tern, "call", name, tern.pid_of(process))
-                t.ok(not answer or answer[0].split()[-1] in REFUSALS, f"{name} on {process} is refused", answer)
-    lines = once(tern, "descriptors") or []
-    t.ok(len(lines) > 3, "it has descriptors", lines)
-    t.is_([line for line in lines if line.endswith("readable")], [], "no file that can be read among them")
+                t.ok(attacks.is_refused(answer), f"{name} on {process} is refused", answer)
+    attacks.descriptors(attack, directory=False)
 
 
 def other_services(tern):
-    for name in ("cleanup", "lookup", "qmgr", "local", "virtual", "smtp", "pam", "fetch", "log", "master", "pickup"):
-        answer = once(tern, "connect", name) or ["nothing"]
-        t.ok(answer[0].startswith("refused"), f"master does not connect it to {name}", answer)
-    for name in ("auth", "keys", "mailbox"):
-        t.is_(once(tern, "connect", name), ["connected"], f"it does to {name}")
-    with Unharmed(tern, "every type of message to mailbox"):
-        lines = once(tern, "types", "mailbox") or []
-        t.ok(len(lines) == 2 and "noise answered 0 refused 0" in lines[1], "noise loses the connection", lines)
+    attack = lambda *words: once(tern, *words)
+    attacks.connections(attack, ("cleanup", "lookup", "qmgr", "local", "virtual", "smtp", "pam", "fetch", "log", "master", "pickup"),
+                        ("auth", "keys", "mailbox"))
+    with unharmed(tern, "every type of message to mailbox"):
+        attacks.every_type(attack, "mailbox")
 
 
 def counts(line):
@@ -181,7 +134,7 @@ def states(tern):
     client.command("SELECT INBOX")
     client.send(b"i IDLE\r\n")
     t.ok(client.answer().startswith(b"+"), "a client idles")
-    with Unharmed(tern, "altered states"):
+    with unharmed(tern, "altered states"):
         lines = t.wait_for(lambda: [line for line in [once(tern, "states", "anna@example.test", "bob@example.test")]
                                     if line and line[0] != "octets 0"], 30)
         lines = lines[0] if lines else ["octets 0"]
@@ -206,14 +159,12 @@ def secrets(tern):
     with context.wrap_socket(raw) as encrypted:
         client = Client(0, connection=encrypted)
         t.ok(client.command("LOGIN bob@example.test secret")[0].startswith(b"OK"), "a session with TLS")
-        processes = {process for name, process in tern.pids() if name in (str(tern.port_base + 143), str(tern.port_base + 993))} | {pid}
-        chain = (tern.etc / "tls" / "chain.pem").read_text()
-        text = subprocess.run(["openssl", "pkey", "-noout", "-text"], input=chain, capture_output=True, text=True, check=True).stdout
-        number = bytes.fromhex("".join(re.search(r"(?:priv|privateExponent):\n((?:    .*\n)+)", text).group(1).split()).replace(":", "")).lstrip(b"\0")
-        for form, needle in (("", number), (" turned round", number[::-1])):
-            t.is_([process for process in processes if memory_has(process, needle[:24])], [], f"no imapd has the private key{form}")
+        processes = {process for name, process in tern.pids() if name in own(tern)} | {pid}
         keys = tern.pid_of("keys")
-        t.ok(memory_has(keys, number[:24]) or memory_has(keys, number[::-1][:24]), "(keys has it)")
+        for name, number in attacks.key_numbers((tern.etc / "tls" / "chain.pem").read_text()).items():
+            for form, needle in attacks.key_forms(number):
+                t.is_([process for process in processes if memory_has(process, needle)], [], f"no imapd has the private key's {name}{form}")
+            t.ok(any(memory_has(keys, needle) for _, needle in attacks.key_forms(number)), f"(keys has its {name})")
     seal = (tern.directory / "data" / "session-seal").read_bytes()
     for needle, what in ((SECRET, "a stored message"), (b"$y$j9T$", "a password's hash"), (seal[:16], "the seals' key")):
         t.is_([process for process in processes if memory_has(process, needle)], [], f"nor {what}")

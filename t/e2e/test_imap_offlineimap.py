@@ -5,8 +5,8 @@ there is nothing to do."""
 import os
 import re
 import shutil
-import subprocess
 
+import sync_clients as sync
 import tern_test as t
 from imap_client import Client
 
@@ -14,35 +14,12 @@ t.need("tern", "master", "auth", "imapd", "mailbox", "log")
 if not shutil.which("offlineimap"):
     t.skip_all("offlineimap is not installed")
 MESSAGE = "From: ann@example.test\r\nTo: ada@example.test\r\nSubject: number {0}\r\nMessage-ID: <{0}@example.test>\r\n\r\nwords {0}\r\n"
-LETTERS = (("F", b"\\Flagged"), ("R", b"\\Answered"), ("S", b"\\Seen"))
-SETTINGS = """[general]
-accounts = a
-metadata = {top}/offlineimap
-ui = basic
-[Account a]
-localrepository = near
-remoterepository = far
-[Repository near]
-type = Maildir
-localfolders = {top}/near
-[Repository far]
-type = IMAP
-remotehost = 127.0.0.1
-remoteport = {port}
-remoteuser = ada@example.test
-remotepass = secret
-ssl = no
-starttls = no
-auth_mechanisms = PLAIN
-folderfilter = lambda name: name in ('INBOX', 'Work', 'Made here')
-"""
+FILTER = "folderfilter = lambda name: name in ('INBOX', 'Work', 'Made here')"
 
 
 def synchronize(tern, when):
-    settings = tern.top / "offlineimaprc"
-    settings.write_text(SETTINGS.format(port=tern.port_base + 143, top=tern.top))
-    run = subprocess.run(["offlineimap", "-c", settings, "-o"], capture_output=True, text=True, timeout=120)
-    t.ok(run.returncode == 0 and "ERROR" not in run.stderr + run.stdout, f"offlineimap, {when}", run.stdout[-2000:] + run.stderr[-2000:])
+    run = sync.offlineimap(tern.top, tern.port_base + 143, more=FILTER)
+    t.ok(sync.went_well(run), f"offlineimap, {when}", run.stdout[-2000:] + run.stderr[-2000:])
     return run.stdout + run.stderr
 
 
@@ -52,35 +29,13 @@ def log_in(tern):
     return client
 
 
-def far(tern, folder):
-    """{Message-ID: flags} as the server has them."""
-    client = log_in(tern)
-    client.command(f'EXAMINE "{folder}"')
-    found = {}
-    for answer in client.command("FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (Message-ID)])")[1]:
-        if match := re.search(rb"<(\w+)@", answer):
-            found[match[1].decode()] = "".join(letter for letter, flag in LETTERS if flag in answer)
-    client.close()
-    return found
-
-
-def near(tern, folder):
-    found = {}
-    for path in files(tern, folder):
-        flags = path.name.partition(":2,")[2]
-        found[re.search(rb"Message-ID: <(\w+)@", path.read_bytes())[1].decode()] = "".join(letter for letter in "FRS" if letter in flags)
-    return found
-
-
 def files(tern, folder):
     top = tern.top / "near" / folder
     return [top / part / name for part in ("cur", "new") for name in sorted(os.listdir(top / part))] if top.is_dir() else []
 
 
 def equal(tern, wanted, when):
-    for folder, count in wanted.items():
-        one, other = far(tern, folder), near(tern, folder)
-        t.ok(one == other and len(one) == count, f"{when}: both sides of {folder} are equal", (len(one), len(other), set(one.items()) ^ set(other.items())))
+    sync.equal(tern.top, lambda: log_in(tern), wanted, when)
 
 
 def change(tern):
@@ -125,7 +80,7 @@ def main():
         synchronize(tern, "after changes on both sides")
         wanted = {"INBOX": 60 - 5 - 6 + 2, "Work": 20 + 3 + 1, "Made here": 1}
         equal(tern, wanted, "changes")
-        flags = far(tern, "INBOX")
+        flags = sync.far(log_in(tern), "INBOX")
         t.is_((flags["1"], flags["3"], flags["42"], flags["90"]), ("F", "F", "RS", "F"), "flags of both are there")
         text = synchronize(tern, "with nothing to do")
         t.ok(not re.search(r"Copy message|Deleting \d|Adding flags|Deleting flags", text), "nothing is copied, deleted or marked then", text[-2000:])

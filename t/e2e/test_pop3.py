@@ -340,10 +340,41 @@ def content(tern):
     t.is_([int(line.split()[1]) for line in client.many("LIST")[1]], [len(crlf(message)) for message in numbered(3)],
           "LIST opens no file whose name says its size")
     t.is_(len(client.many("UIDL")[1]), 3, "nor does UIDL")
-    t.ok(client.command("RETR 1").startswith(b"-ERR [SYS/TEMP]"), "RETR of a file that cannot be opened")
-    t.ok(client.command("TOP 1 0").startswith(b"-ERR [SYS/TEMP]"), "and TOP")
+    t.ok(client.command("RETR 1").startswith(b"-ERR [SYS/PERM]"), "RETR of a file that may not be opened: waiting does not mend it")
+    t.ok(client.command("TOP 1 0").startswith(b"-ERR [SYS/PERM]"), "and TOP")
     client.command("QUIT")
     empty(tern)
+
+
+def for_good(tern):
+    """What waiting does not mend is [SYS/PERM] (RFC 3206), [CONTACTADMIN] by IMAP; what it does, [SYS/TEMP]."""
+    table = tern.etc / "users.passwd"
+    before = table.read_text()
+    rows = {"low": "1:1::/low::", "stranger": "no-such-user:100::/stranger::", "nowhere": "::::: userdb_mail=mbox:~/mail"}
+    table.write_text(before + "".join(f"{name}@example.test:{{PLAIN}}secret:{row}\n" for name, row in rows.items()))
+    for name in rows:
+        t.wait_for(lambda: not (said := Pop(tern, name).login).startswith(b"-ERR [AUTH]") and said)
+        said = Pop(tern, name).login
+        t.ok(said.startswith(b"-ERR [SYS/PERM] "), f"{name}: an account without a mailbox", said)
+        imap = Client(tern.port_base + 143)
+        said = imap.command(f"LOGIN {name}@example.test secret")[0]
+        t.ok(said.startswith(b"NO [CONTACTADMIN] "), f"{name}: by IMAP", said)
+        imap.close()
+    t.ok(Pop(tern, "low", "wrong").login.startswith(b"-ERR [AUTH] "), "who has no right password learns nothing of it")
+    table.write_text(before)
+    box = maildir(tern)
+    journal = box / "tern-pop3"
+    journal.unlink(missing_ok=True)
+    journal.mkdir()
+    t.ok((said := Pop(tern, "ada").login).startswith(b"-ERR [SYS/"), "a mailbox that cannot be opened", said)
+    journal.rmdir()
+    journal.symlink_to("/etc/passwd")
+    t.ok((said := Pop(tern, "ada").login).startswith(b"-ERR [SYS/PERM] "), "a link where a file should be", said)
+    journal.unlink()
+    table.rename(table.with_suffix(".away"))
+    t.ok(t.wait_for(lambda: (said := Pop(tern, "ada").login).startswith(b"-ERR [SYS/TEMP] ") and said), "accounts that cannot be read now")
+    table.with_suffix(".away").rename(table)
+    t.ok(t.wait_for(lambda: Pop(tern, "ada").login.startswith(b"+OK")), "and can be again")
 
 
 def pipelining(tern):
@@ -570,8 +601,18 @@ def parameters():
         tern.stop()
 
 
-def moved(form):
-    """A mailbox that was Dovecot's: what Dovecot's own POP3 says of it, and what ours does."""
+def save_ids(box):
+    """Gives some messages the unique IDs that they had before Dovecot, as migrations to it do."""
+    path = box / "dovecot-uidlist"
+    before = path.read_text()
+    fields = {"3": "Pold-3", "5": "Gabc Pold-5", "7": "P"}
+    path.write_text(re.sub(r"(?m)^(\d+) (.*:)", lambda row: f"{row[1]} {fields[row[1]]} {row[2]}" if row[1] in fields else row[0], before))
+    for index in box.glob("dovecot.index*"):
+        index.unlink()
+
+
+def moved(form, saved=False):
+    """A mailbox that was Dovecot's: what Dovecot's own POP3 says of it, and what ours does. saved: with unique IDs in its list."""
     program = "/usr/lib/dovecot/pop3"
     if not os.access(program, os.X_OK) or not t.is_root():
         return
@@ -586,9 +627,13 @@ def moved(form):
         settings.write_text(f"protocols = pop3\nbase_dir = {run}\nmail_location = maildir:{maildir(tern)}\nssl = no\nlog_path = /dev/stderr\n"
                             f"first_valid_uid = 1\nmail_home = {run}\n" + (f"pop3_uidl_format = {form}\n" if form else ""))
         name = pwd.getpwuid(owner.st_uid).pw_name
-        result = subprocess.run(["setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", program, "-c", settings],
-                                input=b"LIST\r\nUIDL\r\nDELE 2\r\nQUIT\r\n", capture_output=True, timeout=30,
-                                env={"PATH": "/usr/bin:/bin", "USER": name, "HOME": str(run)})
+        def ask(commands):
+            return subprocess.run(["setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", program, "-c", settings],
+                                  input=commands, capture_output=True, timeout=30, env={"PATH": "/usr/bin:/bin", "USER": name, "HOME": str(run)})
+        if saved:
+            ask(b"UIDL\r\nQUIT\r\n")
+            save_ids(maildir(tern))
+        result = ask(b"LIST\r\nUIDL\r\nDELE 2\r\nQUIT\r\n")
         theirs = [part.split(b"\r\n")[1:-1] for part in result.stdout.split(b".\r\n")[:2]]
         theirs[0].pop(0) if theirs[0][0].startswith(b"+OK") else None
         tern.start()
@@ -600,6 +645,14 @@ def moved(form):
             del part[1]
         t.ok(len(theirs[1]) == 11 and ours == theirs, f"moved from Dovecot, {form or 'its default'}: the same sizes and unique IDs",
              (ours, theirs, result.stderr))
+        if saved:
+            t.is_([word for word in ours[1] if word.startswith((b"old-", b"1700"))],
+                  [b"old-3", b"old-5", next(word for word in theirs[1] if word.startswith(b"1700"))], "those that Dovecot had saved are among them")
+            drop(tern, numbered(1))
+            client = Pop(tern, "ada")
+            t.is_(client.many("UIDL")[1][1].split()[1], b"old-3", "and stay when others come")
+            t.is_(client.command("UIDL 2"), b"+OK 2 old-3", "UIDL of one")
+            client.close()
         tern.stop()
 
 
@@ -607,7 +660,7 @@ with t.Instance(tls=True, settings=["auth_failure_delay=0", "auth_ban_exceptions
     tern.add_user("ada")
     (tern.etc / "users.passwd").write_text("ada@example.test:{PLAIN}secret\n")  # SCRAM is offered where it can work for all
     tern.start()
-    for part in (front, logins, tls, commands, content, pipelining, two, no_delay, foreign, kills, peers):
+    for part in (front, logins, tls, commands, content, for_good, pipelining, two, no_delay, foreign, kills, peers):
         part(tern)
     log = tern.log()
     t.ok("login: user=<ada@example.test>, method=PLAIN, rip=127.0.0.1, TLS" in log, "the log says who came, and how")
@@ -618,4 +671,5 @@ bans()
 parameters()
 for wanted in (None, "%f", "%v-%u", "%v.%u"):
     moved(wanted)
+moved(None, saved=True)
 t.done()

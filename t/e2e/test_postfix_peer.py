@@ -7,7 +7,6 @@ The Postfix is a private instance with its own directories and port on loopback.
 import email
 import email.policy
 import os
-import pathlib
 import pwd
 import re
 import subprocess
@@ -16,12 +15,9 @@ import time
 
 import mail_peers as peers
 import tern_test as t
+from postfix_server import Postfix, need
 
-POSTFIX = peers.find_program("postfix")
-if not POSTFIX or not pathlib.Path("/usr/lib/postfix/sbin/smtpd").exists():
-    t.skip_all("Postfix is not installed")
-if os.geteuid() != 0:
-    t.skip_all("Postfix's master needs root")
+need()
 if not t.program("master") or not t.program("smtp"):
     t.skip_all("tern is not built")
 
@@ -34,47 +30,13 @@ SIZE_LIMIT = 300000
 
 MASTER_CF = """
 127.0.0.1:{port} inet n - n - - smtpd
-cleanup   unix n - n - 0 cleanup
-qmgr      unix n - n 300 1 qmgr
-tlsmgr    unix - - n 1000? 1 tlsmgr
-rewrite   unix - - n - - trivial-rewrite
-bounce    unix - - n - 0 bounce
-defer     unix - - n - 0 bounce
-trace     unix - - n - 0 bounce
-verify    unix - - n - 1 verify
-flush     unix n - n 1000? 0 flush
-proxymap  unix - - n - - proxymap
-smtp      unix - - n - - smtp
-lmtp      unix - - n - - lmtp
-error     unix - - n - - error
-retry     unix - - n - - error
-discard   unix - - n - - discard
-local     unix - n n - - local
-virtual   unix - n n - - virtual
-anvil     unix - - n - 1 anvil
-scache    unix - - n - 1 scache
 fails     unix - n n - - pipe
   user=nobody argv=/bin/false
-postlog   unix-dgram n - n - 1 postlogd
 """
 
 MAIN_CF = """
-compatibility_level = 3.6
-config_directory = {top}/etc
-queue_directory = {top}/spool
-data_directory = {top}/data
-maillog_file = {top}/log
-maillog_file_prefixes = {top}
-mail_owner = postfix
-setgid_group = postdrop
-myhostname = mx.postfix.test
-mydestination =
-alias_maps =
 local_recipient_maps =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
-smtpd_peername_lookup = no
 smtp_dns_support_level = disabled
 smtp_tls_security_level = secure
 smtp_tls_secure_cert_match = mail.example.test
@@ -96,41 +58,17 @@ queue_run_delay = 2s
 """
 
 
-class Postfix:
+class Peer(Postfix):
+    """One that delivers, too."""
+
     def __init__(self, tern, top):
-        self.top = pathlib.Path(top)
-        self.port = peers.free_port()
         account = pwd.getpwnam("nobody")
-        for name in ("", "etc", "spool", "data", "mail"):
-            (self.top / name).mkdir(mode=0o755)
-            os.chmod(self.top / name, 0o755)
-        owner = pwd.getpwnam("postfix")
-        os.chown(self.top / "data", owner.pw_uid, owner.pw_gid)
+        super().__init__(top, MASTER_CF, MAIN_CF, size_limit=SIZE_LIMIT, uid=account.pw_uid, gid=account.pw_gid, tern_smtp=tern.smtp_port,
+                         tern_lmtp=tern.lmtp_port, certificate=tern.certificate)
+        (self.top / "mail").mkdir(mode=0o755)
         os.chown(self.top / "mail", account.pw_uid, account.pw_gid)
         users = ["ada", "boom", *[f"u{i}" for i in range(USERS)]]
         (self.top / "etc" / "users").write_text("".join(f"{x}@postfix.test {x}/Maildir/\n" for x in users))
-        (self.top / "etc" / "main.cf").write_text(MAIN_CF.format(
-            top=self.top, size_limit=SIZE_LIMIT, uid=account.pw_uid, gid=account.pw_gid, tern_smtp=tern.smtp_port,
-            tern_lmtp=tern.lmtp_port, certificate=tern.certificate))
-        (self.top / "etc" / "master.cf").write_text(MASTER_CF.format(port=self.port))
-
-    def run(self, word):
-        return subprocess.run([POSTFIX, "-c", str(self.top / "etc"), word], stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=60)
-
-    def start(self):
-        started = self.run("start")
-        if started.returncode != 0 or not t.wait_for(lambda: t.accepts(self.port), 20):
-            raise RuntimeError(f"Postfix does not start: {started.stderr} {self.log()}")
-
-    def stop(self):
-        self.run("stop")
-
-    def log(self):
-        try:
-            return (self.top / "log").read_text(errors="replace")
-        except OSError:
-            return ""
 
     def mailbox(self, user):
         folder = self.top / "mail" / user / "Maildir" / "new"
@@ -349,7 +287,7 @@ def load(tern):
 def main():
     settings = ["smtpd_peername_lookup=no", "minimal_backoff_time=2s", "queue_run_delay=2s"]
     with t.Instance(settings=settings, tls=True) as tern:
-        postfix = Postfix(tern, tern.top / "postfix")
+        postfix = Peer(tern, tern.top / "postfix")
         tern.set(f"transport_maps = inline:{{ {{postfix.test=smtp:[127.0.0.1]:{postfix.port}}} "
                  "{boom@example.test=error:5.7.1 it will not do} }")
         for user in ["ada", "boom", "lina", *[f"u{i}" for i in range(USERS)]]:

@@ -3,20 +3,17 @@
 
 Both are private instances with their own directories, on loopback."""
 
-import os
-import pathlib
-import pwd
 import subprocess
 import tempfile
 
 import mail_peers as peers
 import tern_test as t
+from postfix_server import Postfix, need
 
-POSTFIX, DOVECOT = peers.find_program("postfix"), peers.find_program("dovecot")
-if not POSTFIX or not DOVECOT or not pathlib.Path("/usr/lib/postfix/sbin/smtpd").exists():
-    t.skip_all("Postfix and Dovecot are not both installed")
-if os.geteuid() != 0:
-    t.skip_all("their masters need root")
+need()
+DOVECOT = peers.find_program("dovecot")
+if not DOVECOT:
+    t.skip_all("Dovecot is not installed")
 t.need("tern", "master", "smtpd", "qmgr", "cleanup", "lookup", "smtp", "ternqueue")
 
 MECHANISMS = ["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN"]
@@ -24,34 +21,10 @@ PASSWORD = "s3cret pass,=word"
 
 MASTER_CF = """
 127.0.0.1:{port} inet n - n - - smtpd
-cleanup   unix n - n - 0 cleanup
-qmgr      unix n - n 300 1 qmgr
-rewrite   unix - - n - - trivial-rewrite
-bounce    unix - - n - 0 bounce
-defer     unix - - n - 0 bounce
-trace     unix - - n - 0 bounce
-proxymap  unix - - n - - proxymap
-error     unix - - n - - error
-retry     unix - - n - - error
-discard   unix - - n - - discard
-anvil     unix - - n - 1 anvil
-postlog   unix-dgram n - n - 1 postlogd
 """
 MAIN_CF = """
-compatibility_level = 3.6
-config_directory = {top}/etc
-queue_directory = {top}/spool
-data_directory = {top}/data
-maillog_file = {top}/log
-maillog_file_prefixes = {top}
-myhostname = mx.postfix.test
-mydestination =
-alias_maps =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
 mynetworks =
 default_transport = discard
-smtpd_peername_lookup = no
 smtpd_sasl_auth_enable = yes
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = {top}/auth
@@ -85,17 +58,9 @@ service auth {{
 """
 
 
-class Peer:
+class Peer(Postfix):
     def __init__(self):
-        self.top = pathlib.Path(tempfile.mkdtemp(prefix="tern-peer-"))
-        os.chmod(self.top, 0o755)
-        self.port = peers.free_port()
-        for name in ("etc", "spool", "data"):
-            (self.top / name).mkdir(mode=0o755)
-        owner = pwd.getpwnam("postfix")
-        os.chown(self.top / "data", owner.pw_uid, owner.pw_gid)
-        (self.top / "etc" / "main.cf").write_text(MAIN_CF.format(top=self.top))
-        (self.top / "etc" / "master.cf").write_text(MASTER_CF.format(port=self.port))
+        super().__init__(tempfile.mkdtemp(prefix="tern-peer-"), MASTER_CF, MAIN_CF)
         (self.top / "accounts").write_text(f"relay:{{PLAIN}}{PASSWORD}::::::\n")
         (self.top / "dovecot.conf").write_text(DOVECOT_CONF.format(top=self.top, dovecot_user="dovecot"))
 
@@ -104,24 +69,12 @@ class Peer:
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if not t.wait_for(lambda: (self.top / "auth").exists(), 20):
             raise RuntimeError("Dovecot does not start: " + (self.top / "dovecot.log").read_text())
-        started = self.postfix("start")
-        if started.returncode != 0 or not t.wait_for(lambda: t.accepts(self.port), 20):
-            raise RuntimeError(f"Postfix does not start: {started.stderr} {self.log()}")
-
-    def postfix(self, word):
-        return subprocess.run([POSTFIX, "-c", str(self.top / "etc"), word], stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=60)
+        super().start()
 
     def stop(self):
-        self.postfix("stop")
+        super().stop()
         self.dovecot.terminate()
         self.dovecot.wait(20)
-
-    def log(self):
-        try:
-            return (self.top / "log").read_text(errors="replace")
-        except OSError:
-            return ""
 
 
 def send(tern, number):

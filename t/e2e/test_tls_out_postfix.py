@@ -6,22 +6,17 @@ The Postfix is a private instance with its own directories and ports on loopback
 
 import os
 import pathlib
-import pwd
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 
 import mail_peers as peers
 import tern_test as t
 import tls_peers as tls
+from postfix_server import Postfix, need
 
-POSTFIX = peers.find_program("postfix")
-if not POSTFIX or not pathlib.Path("/usr/lib/postfix/sbin/smtpd").exists():
-    t.skip_all("Postfix is not installed")
-if os.geteuid() != 0:
-    t.skip_all("Postfix's master needs root")
+need()
 t.need("tern", "master", "smtpd", "cleanup", "qmgr", "smtp", "lookup", "keys")
 tls.need_signed_world()
 
@@ -33,38 +28,11 @@ MASTER_CF = """
   -o smtpd_tls_security_level=none
 127.0.0.1:{old} inet n - n - - smtpd
   -o smtpd_tls_protocols=TLSv1.2 -o smtpd_tls_mandatory_protocols=TLSv1.2 -o smtpd_tls_security_level=encrypt
-cleanup   unix n - n - 0 cleanup
-qmgr      unix n - n 300 1 qmgr
-tlsmgr    unix - - n 1000? 1 tlsmgr
-rewrite   unix - - n - - trivial-rewrite
-bounce    unix - - n - 0 bounce
-defer     unix - - n - 0 bounce
-trace     unix - - n - 0 bounce
-proxymap  unix - - n - - proxymap
-error     unix - - n - - error
-retry     unix - - n - - error
-discard   unix - - n - - discard
-anvil     unix - - n - 1 anvil
-postlog   unix-dgram n - n - 1 postlogd
 """
 
 MAIN_CF = """
-compatibility_level = 3.6
-config_directory = {top}/etc
-queue_directory = {top}/spool
-data_directory = {top}/data
-maillog_file = {top}/log
-maillog_file_prefixes = {top}
-mail_owner = postfix
-setgid_group = postdrop
-myhostname = mx.postfix.test
-mydestination =
-alias_maps =
 local_recipient_maps =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
-smtpd_peername_lookup = no
 default_transport = discard:
 smtpd_tls_security_level = may
 smtpd_tls_chain_files = {top}/etc/chain.pem
@@ -74,34 +42,12 @@ smtpd_tls_CAfile = {authority}
 """
 
 
-class Postfix:
-    def __init__(self, top, certificate, authority):
-        self.top = pathlib.Path(top)
-        self.ports = {name: peers.free_port() for name in ("port", "implicit", "plain", "old")}
-        for name in ("", "etc", "spool", "data"):
-            (self.top / name).mkdir(mode=0o755)
-            os.chmod(self.top / name, 0o755)
-        owner = pwd.getpwnam("postfix")
-        os.chown(self.top / "data", owner.pw_uid, owner.pw_gid)
-        (self.top / "etc" / "chain.pem").write_bytes(certificate.key.read_bytes() + certificate.chain.read_bytes())
-        os.chmod(self.top / "etc" / "chain.pem", 0o600)
-        (self.top / "etc" / "main.cf").write_text(MAIN_CF.format(top=self.top, authority=authority.file))
-        (self.top / "etc" / "master.cf").write_text(MASTER_CF.format(**self.ports))
-
-    def run(self, word):
-        return subprocess.run([POSTFIX, "-c", str(self.top / "etc"), word], stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=60)
-
-    def start(self):
-        started = self.run("start")
-        if started.returncode != 0 or not t.wait_for(lambda: all(t.accepts(x) for x in self.ports.values()), 20):
-            raise RuntimeError(f"Postfix does not start: {started.stderr} {self.log()}")
-
-    def log(self):
-        try:
-            return (self.top / "log").read_text(errors="replace")
-        except OSError:
-            return ""
+def make_postfix(top, certificate, authority):
+    postfix = Postfix(top, MASTER_CF, MAIN_CF, ("port", "implicit", "plain", "old"), authority=authority.file)
+    chain = postfix.top / "etc" / "chain.pem"
+    chain.write_bytes(certificate.key.read_bytes() + certificate.chain.read_bytes())
+    chain.chmod(0o600)
+    return postfix
 
 
 def deliver(tern, postfix, address):
@@ -132,7 +78,7 @@ def main():
     ours = tls.Authority(top / "ours")
     server = ours.issue("mx.postfix.test")
     shown = ours.issue("client.example.test")
-    postfix = Postfix(top / "postfix", server, ours)
+    postfix = make_postfix(top / "postfix", server, ours)
     port, implicit, plain, old = (postfix.ports[x] for x in ("port", "implicit", "plain", "old"))
     zone = "@ MX 10 mx\nmx A 127.0.0.1\n"
     world = tls.SignedWorld(top / "dns", {
@@ -183,7 +129,7 @@ def main():
                   "a client certificate by TLS 1.2")
             peers.check_health(tern, "nor with client certificates")
     finally:
-        postfix.run("stop")
+        postfix.stop()
         world.close()
         shutil.rmtree(top, ignore_errors=True)
 
