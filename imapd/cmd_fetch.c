@@ -23,56 +23,76 @@ static enum store_result mark_seen(struct imap_session *session, const struct ui
     return result;
 }
 
-/* What is asked for one message. */
-static void say_message(struct imap_session *session, const struct imap_fetch *fetch, uint32_t sequence, const struct uid_set *marked,
-                        bool *missing) {
-    struct fetch_message message;
-    bool first = true, uid_said = has_kind(fetch, FETCH_UID), flags_said = has_kind(fetch, FETCH_FLAGS);
-    bool modseq_said = has_kind(fetch, FETCH_MODSEQ);
-    fetch_message_begin(&message, session, sequence);
-    if (!fetch_message_can(&message, fetch)) {
-        *missing = true;
-        fetch_message_end(&message);
-        return;
-    }
-    imap_say(session, "* %u FETCH (", sequence);
-    if ((session->uid_command || (session->features & FEATURE_QRESYNC)) && !uid_said) {
-        imap_say(session, "UID %u", message.facts.uid);
+/* What is known of the answers before the first of them. */
+struct fetching {
+    struct imap_session *session;
+    const struct imap_fetch *fetch;
+    const struct uid_set *marked; /* they have just got \Seen */
+    bool adds_uid;                /* unasked */
+    bool flags_said, modseq_said; /* asked for */
+    bool missing;                 /* a message is gone */
+};
+
+/* What nobody has asked for, and has to be said. */
+static void say_unasked(const struct fetching *fetching, const struct fetch_message *message, bool first) {
+    struct imap_session *session = fetching->session;
+    bool newly_seen = fetching->marked->count > 0 && uid_set_has(fetching->marked, message->facts.uid);
+    if (newly_seen && !fetching->flags_said) {
+        imap_say_bytes(session, first ? STR("FLAGS ") : STR(" FLAGS "));
+        imap_say_flags(session, &message->facts.flags);
         first = false;
     }
-    for (size_t i = 0; i < fetch->count; i++) {
-        if (!first) imap_say(session, " ");
-        fetch_item_say(&message, &fetch->items[i]);
-        first = false;
-    }
-    bool newly_seen = uid_set_has(marked, message.facts.uid);
-    if (newly_seen && !flags_said) {
-        struct buf text = buf_make(0);
-        imap_append_flags(&text, session->folder, &message.facts.flags);
-        imap_say(session, "%sFLAGS %.*s", first ? "" : " ", STR_ARGS(buf_str(&text)));
-        buf_free(&text);
-        first = false;
-    }
-    if ((session->features & FEATURE_CONDSTORE) && !modseq_said && (newly_seen || fetch->has_changed_since || flags_said))
-        imap_say(session, "%sMODSEQ (%llu)", first ? "" : " ", (unsigned long long)message.facts.modseq);
-    imap_say(session, ")\r\n");
-    fetch_message_end(&message);
+    if (!(session->features & FEATURE_CONDSTORE) || fetching->modseq_said) return;
+    if (!newly_seen && !fetching->fetch->has_changed_since && !fetching->flags_said) return;
+    imap_say_bytes(session, first ? STR("MODSEQ (") : STR(" MODSEQ ("));
+    imap_say_number(session, message->facts.modseq);
+    imap_say_bytes(session, STR(")"));
 }
 
+/* What is asked for one message. */
+static void say_message(struct fetching *fetching, struct fetch_message *message) {
+    struct imap_session *session = fetching->session;
+    const struct imap_fetch *fetch = fetching->fetch;
+    if (!fetch_message_can(message, fetch)) {
+        fetching->missing = true;
+        return;
+    }
+    imap_say_bytes(session, STR("* "));
+    imap_say_number(session, message->sequence);
+    imap_say_bytes(session, STR(" FETCH ("));
+    if (fetching->adds_uid) {
+        imap_say_bytes(session, STR("UID "));
+        imap_say_number(session, message->facts.uid);
+    }
+    for (size_t i = 0; i < fetch->count; i++) {
+        if (i > 0 || fetching->adds_uid) imap_say_bytes(session, STR(" "));
+        fetch_item_say(message, &fetch->items[i]);
+    }
+    say_unasked(fetching, message, fetch->count == 0 && !fetching->adds_uid);
+    imap_say_bytes(session, STR(")\r\n"));
+}
+
+/* False: some are gone. */
 static bool say_messages(struct imap_session *session, const struct imap_fetch *fetch, const struct uid_set *uids,
                          const struct uid_set *marked) {
-    bool missing = false;
+    struct fetching fetching = {.session = session, .fetch = fetch, .marked = marked};
     uint32_t count = folder_count(session->folder);
+    fetching.adds_uid = (session->uid_command || (session->features & FEATURE_QRESYNC)) && !has_kind(fetch, FETCH_UID);
+    fetching.flags_said = has_kind(fetch, FETCH_FLAGS);
+    fetching.modseq_said = has_kind(fetch, FETCH_MODSEQ);
     for (size_t i = 0; i < uids->count && !session->connection_lost; i++) {
-        for (uint32_t sequence = folder_sequence_from(session->folder, uids->ranges[i].first); sequence <= count; sequence++) {
-            struct folder_message facts;
-            folder_message(session->folder, sequence, &facts);
-            if (facts.uid > uids->ranges[i].last || session->connection_lost) break;
-            if (fetch->has_changed_since && facts.modseq <= fetch->changed_since) continue;
-            say_message(session, fetch, sequence, marked, &missing);
+        bool within = true;
+        for (uint32_t sequence = folder_sequence_from(session->folder, uids->ranges[i].first);
+             within && sequence <= count; sequence++) {
+            struct fetch_message message;
+            fetch_message_begin_known(&message, session, sequence);
+            within = message.facts.uid <= uids->ranges[i].last && !session->connection_lost;
+            if (within && (!fetch->has_changed_since || message.facts.modseq > fetch->changed_since))
+                say_message(&fetching, &message);
+            fetch_message_end(&message);
         }
     }
-    return !missing;
+    return !fetching.missing;
 }
 
 /* UID FETCH ... (CHANGEDSINCE n VANISHED) (RFC 7162 3.2.6). */
@@ -95,7 +115,7 @@ void imap_fetch_changed(struct imap_session *session, uint64_t modseq, const str
     uint32_t count = folder_count(session->folder);
     for (uint32_t sequence = 1; sequence <= count; sequence++) {
         struct folder_message facts;
-        folder_message(session->folder, sequence, &facts);
+        folder_message_known(session->folder, sequence, &facts);
         if (facts.modseq > modseq && (!uids || uid_set_has(uids, facts.uid))) imap_tell_flags(session, sequence, true);
     }
 }

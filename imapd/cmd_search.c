@@ -50,8 +50,10 @@ static void say_extended(struct imap_session *session, const struct imap_search 
 
 static void say_plain(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
     imap_say(session, "* SEARCH");
-    for (size_t i = 0; i < result->count; i++)
-        imap_say_number(session, ' ', number_of(session, result->sequences[i]));
+    for (size_t i = 0; i < result->count; i++) {
+        imap_say_bytes(session, STR(" "));
+        imap_say_number(session, number_of(session, result->sequences[i]));
+    }
     if (search->has_modseq && result->count > 0) imap_say(session, " (MODSEQ %llu)", (unsigned long long)result->highest_modseq);
     imap_say(session, "\r\n");
 }

@@ -115,8 +115,10 @@ static uint32_t number_of(const struct imap_session *session, uint32_t sequence)
 
 /* In the sorted order, one by one. */
 static void say_numbers(struct imap_session *session, const struct search_result *result, size_t from, size_t to) {
-    for (size_t i = from; i < to; i++)
-        imap_say_number(session, i == from ? '\0' : ',', number_of(session, result->sequences[i]));
+    for (size_t i = from; i < to; i++) {
+        if (i > from) imap_say_bytes(session, STR(","));
+        imap_say_number(session, number_of(session, result->sequences[i]));
+    }
 }
 
 /* PARTIAL of the sorted ones (RFC 5267 section 4.4, RFC 9394). */
@@ -178,8 +180,10 @@ static void sort_all(struct imap_session *session, const struct imap_search *sea
 static void say_sorted(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
     if (!search->extended) {
         imap_say(session, "* SORT");
-        for (size_t i = 0; i < result->count; i++)
-            imap_say_number(session, ' ', number_of(session, result->sequences[i]));
+        for (size_t i = 0; i < result->count; i++) {
+            imap_say_bytes(session, STR(" "));
+            imap_say_number(session, number_of(session, result->sequences[i]));
+        }
         if (search->has_modseq && result->count > 0) imap_say(session, " (MODSEQ %llu)", (unsigned long long)result->highest_modseq);
         imap_say(session, "\r\n");
         return;

@@ -10,7 +10,7 @@ static void tell_stored(struct imap_session *session, const struct imap_store *s
     for (size_t i = 0; (!store->silent || condstore) && i < tell->count; i++) {
         for (uint32_t sequence = folder_sequence_from(session->folder, tell->ranges[i].first); sequence <= count; sequence++) {
             struct folder_message message;
-            folder_message(session->folder, sequence, &message);
+            folder_message_known(session->folder, sequence, &message);
             if (message.uid > tell->ranges[i].last) break;
             if (!store->silent)
                 imap_tell_flags(session, sequence, session->uid_command || (session->features & FEATURE_QRESYNC));

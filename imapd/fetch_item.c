@@ -20,9 +20,13 @@
 /* ---- what a message is shown from */
 
 void fetch_message_begin(struct fetch_message *message, struct imap_session *session, uint32_t sequence) {
-    *message = (struct fetch_message){.session = session, .sequence = sequence, .bytes = STR_EMPTY};
-    message->bytes.data = NULL;
+    *message = (struct fetch_message){.session = session, .sequence = sequence};
     folder_message(session->folder, sequence, &message->facts);
+}
+
+void fetch_message_begin_known(struct fetch_message *message, struct imap_session *session, uint32_t sequence) {
+    *message = (struct fetch_message){.session = session, .sequence = sequence};
+    folder_message_known(session->folder, sequence, &message->facts);
 }
 
 void fetch_message_end(struct fetch_message *message) {
@@ -61,6 +65,17 @@ static void map_file(struct fetch_message *message, int file) {
     }
 }
 
+/* What is not known of the file yet, while it is open. */
+static void look_at_file(struct fetch_message *message, int file) {
+    struct folder_message *facts = &message->facts;
+    struct stat status;
+    if (facts->internal_date != FOLDER_DATE_UNKNOWN && facts->size != FOLDER_SIZE_UNKNOWN) return;
+    if (fstat(file, &status) < 0) return;
+    if (facts->internal_date == FOLDER_DATE_UNKNOWN) facts->internal_date = status.st_mtim.tv_sec;
+    facts->size = (uint64_t)status.st_size;
+    folder_note_look(message->session->folder, facts->uid, facts->internal_date, facts->size);
+}
+
 bool fetch_message_bytes(struct fetch_message *message) {
     enum store_result result;
     struct failure failure = {0};
@@ -68,6 +83,7 @@ bool fetch_message_bytes(struct fetch_message *message) {
     message->file_tried = true;
     int file = folder_message_file(message->session->folder, message->sequence, &result, &failure);
     if (file < 0) return false;
+    look_at_file(message, file);
     if (!read_small(message, file)) map_file(message, file);
     close(file);
     return message->bytes.data != NULL;
@@ -75,7 +91,8 @@ bool fetch_message_bytes(struct fetch_message *message) {
 
 static bool open_record(struct fetch_message *message, struct str record) {
     message->has_structure = imap_structure_open(record, &message->structure) &&
-                             (message->facts.size == 0 || message->structure.file_length == message->facts.size);
+                             (message->facts.size == 0 || message->facts.size == FOLDER_SIZE_UNKNOWN ||
+                              message->structure.file_length == message->facts.size);
     return message->has_structure;
 }
 
@@ -204,9 +221,12 @@ static bool can_item(struct fetch_message *message, const struct imap_fetch_item
     uint64_t size;
     struct failure failure = {0};
     switch (item->kind) {
+    case FETCH_INTERNALDATE:
+        if (message->facts.internal_date == FOLDER_DATE_UNKNOWN)
+            folder_message(message->session->folder, message->sequence, &message->facts);
+        return true;
     case FETCH_FLAGS:
     case FETCH_UID:
-    case FETCH_INTERNALDATE:
     case FETCH_MODSEQ:
     case FETCH_THREADID:
     case FETCH_SAVEDATE:
@@ -247,6 +267,11 @@ static bool asks_structure(const struct imap_fetch *fetch) {
 static void learn_size(struct fetch_message *message) {
     if (message->facts.virtual_size > 0 || !fetch_message_structure(message)) return;
     message->facts.virtual_size = message->structure.size;
+    if (message->facts.size == FOLDER_SIZE_UNKNOWN) {
+        message->facts.size = message->structure.file_length;
+        folder_note_look(message->session->folder, message->facts.uid, message->facts.internal_date,
+                         message->facts.size);
+    }
     folder_note_virtual_size(message->session->folder, message->facts.uid, message->structure.size);
 }
 
@@ -409,11 +434,10 @@ bool fetch_email_id_is(struct fetch_message *message, struct str id) {
     return str_equal(id, str_from(text));
 }
 
-static void say_date(struct imap_session *session, const char *name, int64_t seconds) {
-    struct buf text = buf_make(0);
-    internal_date_append(&text, seconds, 0);
-    imap_say(session, "%s \"%.*s\"", name, STR_ARGS(buf_str(&text)));
-    buf_free(&text);
+static void say_date(struct imap_session *session, struct str name, int64_t seconds) {
+    imap_say_bytes(session, name);
+    (void)!internal_date_append(&session->out, seconds, 0);
+    imap_say_bytes(session, STR("\""));
 }
 
 static void say_preview(struct fetch_message *message) {
@@ -445,15 +469,14 @@ static void say_body(struct fetch_message *message) {
 }
 
 static void say_flags(struct fetch_message *message) {
-    struct buf text = buf_make(0);
-    imap_append_flags(&text, message->session->folder, &message->facts.flags);
-    imap_say(message->session, "FLAGS %.*s", STR_ARGS(buf_str(&text)));
-    buf_free(&text);
+    imap_say_bytes(message->session, STR("FLAGS "));
+    imap_say_flags(message->session, &message->facts.flags);
 }
 
 static void say_size(struct fetch_message *message) {
     const struct folder_message *facts = &message->facts; /* fetch_message_can has counted */
-    imap_say(message->session, "RFC822.SIZE %llu", (unsigned long long)(facts->virtual_size ? facts->virtual_size : facts->size));
+    imap_say_bytes(message->session, STR("RFC822.SIZE "));
+    imap_say_number(message->session, facts->virtual_size ? facts->virtual_size : facts->size);
 }
 
 void fetch_item_say(struct fetch_message *message, const struct imap_fetch_item *item) {
@@ -463,20 +486,21 @@ void fetch_item_say(struct fetch_message *message, const struct imap_fetch_item 
         say_flags(message);
         break;
     case FETCH_UID:
-        imap_say(session, "UID %u", message->facts.uid);
+        imap_say_bytes(session, STR("UID "));
+        imap_say_number(session, message->facts.uid);
         break;
     case FETCH_INTERNALDATE:
-        say_date(session, "INTERNALDATE", message->facts.internal_date);
+        say_date(session, STR("INTERNALDATE \""), message->facts.internal_date);
         break;
     case FETCH_RFC822_SIZE:
         say_size(message);
         break;
     case FETCH_ENVELOPE:
-        imap_say(session, "ENVELOPE ");
+        imap_say_bytes(session, STR("ENVELOPE "));
         imap_say_bytes(session, message->structure.envelope);
         break;
     case FETCH_BODYSTRUCTURE:
-        imap_say(session, "BODYSTRUCTURE ");
+        imap_say_bytes(session, STR("BODYSTRUCTURE "));
         imap_say_bytes(session, message->structure.body_structure);
         break;
     case FETCH_BODY:
@@ -495,7 +519,9 @@ void fetch_item_say(struct fetch_message *message, const struct imap_fetch_item 
         say_rfc822(message, item->kind);
         break;
     case FETCH_MODSEQ:
-        imap_say(session, "MODSEQ (%llu)", (unsigned long long)message->facts.modseq);
+        imap_say_bytes(session, STR("MODSEQ ("));
+        imap_say_number(session, message->facts.modseq);
+        imap_say_bytes(session, STR(")"));
         break;
     case FETCH_EMAILID:
         say_email_id(message);
@@ -505,7 +531,7 @@ void fetch_item_say(struct fetch_message *message, const struct imap_fetch_item 
         break;
     case FETCH_SAVEDATE:
         if (message->facts.save_date)
-            say_date(session, "SAVEDATE", message->facts.save_date);
+            say_date(session, STR("SAVEDATE \""), message->facts.save_date);
         else
             imap_say(session, "SAVEDATE NIL");
         break;

@@ -21,6 +21,8 @@ struct fetch_message {
 };
 
 void fetch_message_begin(struct fetch_message *message, struct imap_session *session, uint32_t sequence);
+/* The same with folder_message_known: the date is looked up when an item asks for it. */
+void fetch_message_begin_known(struct fetch_message *message, struct imap_session *session, uint32_t sequence);
 void fetch_message_end(struct fetch_message *message);
 /* Whether all that the items need can be had; what is needed is then there. False: the message is gone. */
 MUST_USE bool fetch_message_can(struct fetch_message *message, const struct imap_fetch *fetch);

@@ -395,24 +395,28 @@ void imap_append_mailbox(struct buf *text, struct str mailbox, bool utf8) {
     buf_free(&name);
 }
 
+/* In the order in which they are said. */
+static const struct {
+    unsigned flag;
+    struct str text;
+} said_flags[] = {
+    {FLAG_SEEN, STR_INIT("\\Seen ")},          {FLAG_ANSWERED, STR_INIT("\\Answered ")},
+    {FLAG_FLAGGED, STR_INIT("\\Flagged ")},    {FLAG_DELETED, STR_INIT("\\Deleted ")},
+    {FLAG_DRAFT, STR_INIT("\\Draft ")},        {FLAG_RECENT, STR_INIT("\\Recent ")},
+    {FLAG_FORWARDED, STR_INIT("$Forwarded ")},
+};
+
 void imap_append_flags(struct buf *text, const struct folder *folder, const struct message_flags *flags) {
-    const char *blank = "";
     buf_append_char(text, '(');
-    for (size_t i = 0; i < ARRAY_LENGTH(system_flags); i++) {
-        if (!(flags->system & system_flags[i].flag)) continue;
-        buf_printf(text, "%s\\%.*s", blank, STR_ARGS(system_flags[i].name));
-        blank = " ";
+    size_t begin = text->length;
+    for (size_t i = 0; i < ARRAY_LENGTH(said_flags); i++)
+        if (flags->system & said_flags[i].flag) buf_append(text, said_flags[i].text);
+    for (uint64_t left = flags->keywords; left; left &= left - 1) {
+        struct str name = folder_keyword(folder, (unsigned)__builtin_ctzll(left));
+        if (name.length == 0) continue;
+        buf_append(text, name);
+        buf_append_char(text, ' ');
     }
-    if (flags->system & FLAG_FORWARDED) {
-        buf_printf(text, "%s$Forwarded", blank);
-        blank = " ";
-    }
-    for (unsigned bit = 0; flags->keywords >> bit && bit < FOLDER_KEYWORDS_MAX; bit++) {
-        struct str name = folder_keyword(folder, bit);
-        if (!(flags->keywords >> bit & 1) || name.length == 0) continue;
-        buf_printf(text, "%s%.*s", blank, STR_ARGS(name));
-        blank = " ";
-        if (bit == 63) break;
-    }
+    if (text->length > begin) buf_truncate(text, text->length - 1);
     buf_append_char(text, ')');
 }

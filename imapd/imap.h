@@ -86,8 +86,9 @@ bool imap_is_utf8(const struct imap_session *session);
 /* Appends to the answers; what has gathered is written when it is much. */
 void imap_say(struct imap_session *session, const char *format, ...) PRINTF_LIKE(2, 3);
 void imap_say_bytes(struct imap_session *session, struct str bytes);
-/* A number of a list, and before it a character (NUL: none): quick, where there are many. */
-void imap_say_number(struct imap_session *session, char before, uint32_t number);
+/* The same for what there is one of for each message: a number, flags in brackets; no format, no buffer between. */
+void imap_say_number(struct imap_session *session, uint64_t number);
+void imap_say_flags(struct imap_session *session, const struct message_flags *flags);
 /* `length` octets from `offset` on of the CR LF form of bytes, for a literal: NULs are shown as IMAP_NUL_SHOWN. */
 void imap_say_view(struct imap_session *session, struct str bytes, uint64_t offset, uint64_t length);
 /* Writes what has gathered. False: the connection is gone. */

@@ -50,15 +50,14 @@ void imap_say_bytes(struct imap_session *session, struct str bytes) {
     write_piece(session);
 }
 
-void imap_say_number(struct imap_session *session, char before, uint32_t number) {
-    char text[12];
-    size_t first = sizeof text;
-    do {
-        text[--first] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    if (before) text[--first] = before;
-    imap_say_bytes(session, str_make(text + first, sizeof text - first));
+void imap_say_number(struct imap_session *session, uint64_t number) {
+    buf_append_u64(&session->out, number);
+    write_piece(session);
+}
+
+void imap_say_flags(struct imap_session *session, const struct message_flags *flags) {
+    imap_append_flags(&session->out, session->folder, flags);
+    write_piece(session);
 }
 
 /* A literal cannot hold NUL (RFC 3501 section 9). */

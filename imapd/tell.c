@@ -31,14 +31,23 @@ void imap_use_condstore(struct imap_session *session) {
 
 void imap_tell_flags(struct imap_session *session, uint32_t sequence, bool with_uid) {
     struct folder_message message;
-    struct buf text = buf_make(0);
-    folder_message(session->folder, sequence, &message);
-    imap_append_flags(&text, session->folder, &message.flags);
-    imap_say(session, "* %u FETCH (", sequence);
-    if (with_uid) imap_say(session, "UID %u ", message.uid);
-    if (session->features & FEATURE_CONDSTORE) imap_say(session, "MODSEQ (%llu) ", (unsigned long long)message.modseq);
-    imap_say(session, "FLAGS %.*s)\r\n", STR_ARGS(buf_str(&text)));
-    buf_free(&text);
+    folder_message_known(session->folder, sequence, &message);
+    imap_say_bytes(session, STR("* "));
+    imap_say_number(session, sequence);
+    imap_say_bytes(session, STR(" FETCH ("));
+    if (with_uid) {
+        imap_say_bytes(session, STR("UID "));
+        imap_say_number(session, message.uid);
+        imap_say_bytes(session, STR(" "));
+    }
+    if (session->features & FEATURE_CONDSTORE) {
+        imap_say_bytes(session, STR("MODSEQ ("));
+        imap_say_number(session, message.modseq);
+        imap_say_bytes(session, STR(") "));
+    }
+    imap_say_bytes(session, STR("FLAGS "));
+    imap_say_flags(session, &message.flags);
+    imap_say_bytes(session, STR(")\r\n"));
 }
 
 static void tell_expunged(struct imap_session *session, const struct folder_changes *changes) {

@@ -57,6 +57,11 @@ static void finish(struct buf *buf, size_t length) {
 }
 
 bool buf_append_bytes(struct buf *buf, const void *data, size_t length) {
+    if (!buf->limit && length < buf->capacity - buf->length) { /* nothing moves, most often */
+        if (length) memmove(buf->data + buf->length, data, length);
+        finish(buf, buf->length + length);
+        return true;
+    }
     bool own = is_own(buf, data);
     size_t offset = own ? (size_t)((const char *)data - buf->data) : 0;
     if (!make_room(buf, length)) return false;
@@ -67,13 +72,6 @@ bool buf_append_bytes(struct buf *buf, const void *data, size_t length) {
 
 bool buf_append(struct buf *buf, struct str s) {
     return buf_append_bytes(buf, s.data, s.length);
-}
-
-bool buf_append_char(struct buf *buf, char c) {
-    if (!make_room(buf, 1)) return false;
-    buf->data[buf->length] = c;
-    finish(buf, buf->length + 1);
-    return true;
 }
 
 bool buf_append_u64(struct buf *buf, uint64_t number) {

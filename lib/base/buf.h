@@ -31,7 +31,12 @@ void buf_clear(struct buf *buf);
 
 bool buf_append(struct buf *buf, struct str s);
 bool buf_append_bytes(struct buf *buf, const void *data, size_t length);
-bool buf_append_char(struct buf *buf, char c);
+static inline bool buf_append_char(struct buf *buf, char c) {
+    if (buf->limit || buf->capacity - buf->length < 2) return buf_append_bytes(buf, &c, 1);
+    buf->data[buf->length++] = c;
+    buf->data[buf->length] = '\0';
+    return true;
+}
 bool buf_append_u64(struct buf *buf, uint64_t number);
 bool buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 bool buf_vprintf(struct buf *buf, const char *format, va_list arguments) PRINTF_LIKE(2, 0);

@@ -65,17 +65,6 @@ size_t str_find_str(struct str s, struct str needle) {
     return found ? (size_t)(found - s.data) : STR_NONE;
 }
 
-struct str str_slice(struct str s, size_t from, size_t to) {
-    if (to > s.length) to = s.length;
-    if (from > to) from = to;
-    /* Nothing is added to a NULL pointer, not even 0. */
-    return from ? str_make(s.data + from, to - from) : str_make(s.data, to);
-}
-
-struct str str_from_offset(struct str s, size_t from) {
-    return str_slice(s, from, s.length);
-}
-
 struct str str_trim(struct str s) {
     size_t from = 0;
     size_t to = s.length;

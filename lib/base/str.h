@@ -50,9 +50,16 @@ size_t str_find_last(struct str s, char c);
 size_t str_find_str(struct str s, struct str needle);
 
 /* Bytes [from, to), both cut to the length. */
-struct str str_slice(struct str s, size_t from, size_t to);
+static inline struct str str_slice(struct str s, size_t from, size_t to) {
+    if (to > s.length) to = s.length;
+    if (from > to) from = to;
+    /* Nothing is added to a NULL pointer, not even 0. */
+    return from ? str_make(s.data + from, to - from) : str_make(s.data, to);
+}
 /* From an offset to the end. */
-struct str str_from_offset(struct str s, size_t from);
+static inline struct str str_from_offset(struct str s, size_t from) {
+    return str_slice(s, from, s.length);
+}
 /* Without leading and trailing space, tab, CR and LF. */
 struct str str_trim(struct str s);
 

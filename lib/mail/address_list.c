@@ -106,7 +106,11 @@ static bool read_literal(struct address_list *list, struct member *member) {
 }
 
 static bool ends_atom(char c) {
-    return strchr("()<>[]:;@\\,\" \t\r\n", c) != NULL; /* NUL too */
+    static const bool ends[256] = {
+        ['('] = true, [')'] = true,  ['<'] = true,  ['>'] = true,  ['['] = true, [']'] = true,
+        [':'] = true, [';'] = true,  ['@'] = true,  ['\\'] = true, [','] = true, ['"'] = true,
+        [' '] = true, ['\t'] = true, ['\r'] = true, ['\n'] = true, ['\0'] = true};
+    return ends[(unsigned char)c];
 }
 
 static void read_atom(struct address_list *list, struct member *member) {

@@ -58,6 +58,12 @@ bool internal_date_parse(struct str text, int64_t *seconds, int *offset_minutes)
     return true;
 }
 
+/* Exactly count digits, the last ones of a number that is not negative. */
+static void put_digits(char *to, size_t count, int number) {
+    for (; count-- > 0; number /= 10)
+        to[count] = (char)('0' + number % 10);
+}
+
 bool internal_date_append(struct buf *out, int64_t seconds, int offset_minutes) {
     struct date_fields fields;
     if (!date_split(seconds, offset_minutes, &fields)) {
@@ -65,9 +71,18 @@ bool internal_date_append(struct buf *out, int64_t seconds, int offset_minutes) 
         fields = (struct date_fields){.year = 1970, .month = 1, .day = 1};
     }
     int offset = offset_minutes < 0 ? -offset_minutes : offset_minutes;
-    return buf_printf(out, "%2d-%.3s-%04d %02d:%02d:%02d %c%02d%02d", fields.day, month_names + 3 * (fields.month - 1),
-                      fields.year, fields.hour, fields.minute, fields.second, offset_minutes < 0 ? '-' : '+',
-                      offset / 60, offset % 60);
+    char text[] = "dd-Mon-yyyy hh:mm:ss +hhmm"; /* no printf: this stands in each message's answer */
+    put_digits(text, 2, fields.day);
+    if (fields.day < 10) text[0] = ' ';
+    memcpy(text + 3, month_names + 3 * (fields.month - 1), 3);
+    put_digits(text + 7, 4, fields.year);
+    put_digits(text + 12, 2, fields.hour);
+    put_digits(text + 15, 2, fields.minute);
+    put_digits(text + 18, 2, fields.second);
+    if (offset_minutes < 0) text[21] = '-';
+    put_digits(text + 22, 2, offset / 60);
+    put_digits(text + 24, 2, offset % 60);
+    return buf_append_bytes(out, text, sizeof text - 1);
 }
 
 bool internal_date_parse_day(struct str text, int64_t *day) {

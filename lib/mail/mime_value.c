@@ -15,7 +15,11 @@ struct segment {
 };
 
 static bool is_special(char c) {
-    return (unsigned char)c <= ' ' || c == 0x7f || strchr("()<>@,;:\\\"/[]?=", c) != NULL;
+    static const bool special[256] = {
+        ['('] = true, [')'] = true, ['<'] = true,  ['>'] = true, ['@'] = true, [','] = true,
+        [';'] = true, [':'] = true, ['\\'] = true, ['"'] = true, ['/'] = true, ['['] = true,
+        [']'] = true, ['?'] = true, ['='] = true,  [0x7f] = true};
+    return (unsigned char)c <= ' ' || special[(unsigned char)c];
 }
 
 static void skip_blanks_and_comments(struct str *text) {

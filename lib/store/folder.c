@@ -100,7 +100,7 @@ static bool is_recent(const struct folder *folder, uint32_t uid) {
     return uid >= folder->recent_from && uid < folder->recent_to;
 }
 
-void folder_message(const struct folder *folder, uint32_t sequence, struct folder_message *message) {
+void folder_message_known(const struct folder *folder, uint32_t sequence, struct folder_message *message) {
     struct folder_record record;
     folder_state_get(&folder->state, folder_slot(folder, sequence), &record);
     *message = (struct folder_message){
@@ -112,6 +112,13 @@ void folder_message(const struct folder *folder, uint32_t sequence, struct folde
         .size = record.size,
         .virtual_size = record.virtual_size,
     };
+}
+
+/* What is asked for the first time becomes part of what is known: no change to anyone. */
+void folder_message(const struct folder *folder, uint32_t sequence, struct folder_message *message) {
+    folder_message_known(folder, sequence, message);
+    if (message->internal_date != FOLDER_DATE_UNKNOWN && message->size != FOLDER_SIZE_UNKNOWN) return;
+    folder_look((struct folder *)(uintptr_t)folder, sequence, message);
 }
 
 uint32_t folder_recent(const struct folder *folder) {
@@ -428,8 +435,9 @@ static enum store_result read_directories(struct folder *folder, struct failure 
     return result;
 }
 
-struct folder *folder_open(struct store *store, struct str name, enum folder_open_mode mode, enum store_result *result,
-                           struct failure *failure) {
+/* With what its file says. NULL: *result. */
+static struct folder *open_loaded(struct store *store, struct str name, enum folder_open_mode mode,
+                                  enum store_result *result, struct failure *failure) {
     int directory = store_folder_directory(store, name, result, failure);
     if (directory < 0) return NULL;
     struct folder *folder = MEMORY_NEW(struct folder);
@@ -437,13 +445,30 @@ struct folder *folder_open(struct store *store, struct str name, enum folder_ope
     folder->name = memory_copy_string(name);
     folder->read_only = mode == FOLDER_READ_ONLY;
     folder->directory = directory;
-    folder->lock = -1;
+    folder->lock = folder->places[PLACE_NEW] = folder->places[PLACE_CUR] = -1;
     folder->state.file = -1;
     *result = load(folder, failure) ? STORE_OK : folder_trouble(failure);
-    if (*result == STORE_OK) folder_plan_reading(folder);
-    if (*result == STORE_OK) *result = read_directories(folder, failure);
+    if (*result != STORE_OK) folder_close(&folder);
+    return folder;
+}
+
+struct folder *folder_open(struct store *store, struct str name, enum folder_open_mode mode, enum store_result *result,
+                           struct failure *failure) {
+    struct folder *folder = open_loaded(store, name, mode, result, failure);
+    if (!folder) return NULL;
+    folder_plan_reading(folder);
+    *result = read_directories(folder, failure);
     if (*result == STORE_OK) show_all(folder);
     if (*result == STORE_OK) *result = claim_recent(folder, failure);
+    if (*result != STORE_OK) folder_close(&folder);
+    return folder;
+}
+
+struct folder *folder_open_target(struct store *store, struct str name, enum store_result *result,
+                                  struct failure *failure) {
+    struct folder *folder = open_loaded(store, name, FOLDER_READ_ONLY, result, failure);
+    if (!folder || folder->state.header.cur.read_at != 0) return folder;
+    *result = read_directories(folder, failure); /* UIDs that another program gave come first */
     if (*result != STORE_OK) folder_close(&folder);
     return folder;
 }
@@ -452,8 +477,11 @@ void folder_close(struct folder **folder) {
     struct folder *gone = *folder;
     if (!gone) return;
     buf_free(&gone->counted);
+    buf_free(&gone->looks);
     if (gone->state.texts) folder_state_free(&gone->state);
     if (gone->lock >= 0) close(gone->lock);
+    for (size_t i = 0; i < ARRAY_LENGTH(gone->places); i++)
+        if (gone->places[i] >= 0) close(gone->places[i]);
     close(gone->directory);
     slot_set_free(&gone->dropped);
     slot_list_free(&gone->changed);
@@ -469,6 +497,7 @@ enum store_result folder_status(struct store *store, struct str name, struct fol
     if (!folder) return result;
     const struct folder_header *header = &folder->state.header;
     if (header->uncounted > 0) result = folder_count_all(folder, failure);
+    if (header->unsized > 0) folder_size_all(folder);
     *status = (struct folder_status){.messages = header->count,
                                      .recent = folder_recent(folder),
                                      .unseen = header->unseen,

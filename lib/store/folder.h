@@ -19,6 +19,9 @@
 
 #define FOLDER_KEYWORDS_MAX 64 /* a folder's */
 #define FOLDER_KEYWORD_LENGTH 100
+/* An internal date that nobody has asked for yet: that of the file. */
+#define FOLDER_DATE_UNKNOWN INT64_MIN
+#define FOLDER_SIZE_UNKNOWN UINT64_MAX /* the same of a file's size */
 
 enum message_flag {
     FLAG_SEEN = 1, FLAG_ANSWERED = 2, FLAG_FLAGGED = 4, FLAG_DELETED = 8, FLAG_DRAFT = 16,
@@ -49,7 +52,7 @@ struct folder *folder_open(struct store *store, struct str name, enum folder_ope
                            struct failure *failure);
 void folder_close(struct folder **folder);
 
-/* ---- looking: all of the view, none touches the directory */
+/* ---- looking: all of the view, none reads the directory unless it says so */
 
 uint32_t folder_uid_validity(const struct folder *folder);
 uint32_t folder_uid_next(const struct folder *folder);
@@ -60,8 +63,10 @@ bool folder_is_read_only(const struct folder *folder);
 uint32_t folder_count(const struct folder *folder); /* EXISTS */
 uint32_t folder_recent(const struct folder *folder);
 uint32_t folder_first_unseen(const struct folder *folder); /* sequence number, 0: none */
-/* sequence 1..count. */
+/* sequence 1..count. Touches the file if nobody has asked for its date or size yet; folder_message_known does not, and
+ * may say FOLDER_DATE_UNKNOWN and FOLDER_SIZE_UNKNOWN: for who does not want them. */
 void folder_message(const struct folder *folder, uint32_t sequence, struct folder_message *message);
+void folder_message_known(const struct folder *folder, uint32_t sequence, struct folder_message *message);
 uint32_t folder_uid(const struct folder *folder, uint32_t sequence);
 /* The sequence number of a UID; 0 if there is no such message in the view. */
 uint32_t folder_sequence(const struct folder *folder, uint32_t uid);
@@ -82,6 +87,8 @@ void folder_file_name(const struct folder *folder, uint32_t sequence, struct buf
 MUST_USE bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *size, struct failure *failure);
 /* The same size, where the caller has counted it for other reasons: it is remembered. */
 void folder_note_virtual_size(struct folder *folder, uint32_t uid, uint64_t size);
+/* The date and the size of a file, where the caller has looked at it for other reasons; the date may be unknown. */
+void folder_note_look(struct folder *folder, uint32_t uid, int64_t date, uint64_t size);
 
 struct folder_status { /* STATUS, without opening a view where the files can say it */
     uint32_t messages, recent, unseen, deleted, uid_next, uid_validity;

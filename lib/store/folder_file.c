@@ -4,7 +4,8 @@
 #include "hash.h"
 
 #define MAGIC   "ternMBX1"
-#define FORMAT  1U
+#define FORMAT     2U
+#define FORMAT_OLD 1U /* knows no unknown dates; read all the same */
 /* Where things stand in the header. */
 enum {
     AT_SUM = 8,
@@ -107,6 +108,7 @@ static void walk_header(struct number_walk *walk, struct folder_header *header) 
     walk_u64(walk, &header->keywords_length);
     walk_u64(walk, &header->expunged_count);
     walk_u64(walk, &header->names_length);
+    walk_u32(walk, &header->unsized);
 }
 
 static uint32_t header_sum(const uint8_t *bytes) {
@@ -136,7 +138,9 @@ bool folder_header_decode(struct str bytes, uint64_t file_size, struct folder_he
     struct number_walk walk = {.get = (const uint8_t *)bytes.data};
     if (bytes.length < FOLDER_HEADER_SIZE || file_size > (uint64_t)1 << 48 || memcmp(bytes.data, MAGIC, 8) != 0)
         return false;
-    if (get_u32(walk.get + AT_VERSION) != FORMAT || get_u32(walk.get + AT_SUM) != header_sum(walk.get)) return false;
+    uint32_t version = get_u32(walk.get + AT_VERSION);
+    if ((version != FORMAT && version != FORMAT_OLD) || get_u32(walk.get + AT_SUM) != header_sum(walk.get))
+        return false;
     memcpy(read.id, walk.get + AT_ID, sizeof read.id);
     walk_header(&walk, &read);
     if (!sections_fit(&read, file_size)) return false;
@@ -248,7 +252,8 @@ static void append_payload(struct buf *bytes, const struct journal_entry *entry,
         append_u64(bytes, (uint64_t)entry->read_whole);
         break;
     case JOURNAL_SIZES:
-        buf_append(bytes, entry->sizes);
+    case JOURNAL_LOOKS:
+        buf_append(bytes, entry->rows);
         break;
     case JOURNAL_NUMBERS:
         append_u32(bytes, entry->uid_next);
@@ -276,6 +281,12 @@ void journal_append_size(struct buf *rows, uint32_t uid, uint64_t virtual_size) 
     append_u64(rows, virtual_size);
 }
 
+void journal_append_look(struct buf *rows, uint32_t uid, int64_t date, uint64_t size) {
+    append_u32(rows, uid);
+    append_u64(rows, (uint64_t)date);
+    append_u64(rows, size);
+}
+
 static void read_date(const uint8_t *at, struct folder_date *date) {
     date->seconds = (int64_t)get_u64(at);
     date->nanoseconds = get_u32(at + 8);
@@ -292,10 +303,16 @@ static bool read_add(struct str payload, struct folder_record *record) {
 /* The fixed part of each payload; what follows it is rows. */
 static bool read_payload(struct str payload, struct journal_entry *entry) {
     const uint8_t *at = (const uint8_t *)payload.data;
-    static const size_t fixed[] = {
-        [JOURNAL_ADD] = FOLDER_RECORD_SIZE, [JOURNAL_FLAGS] = 20, [JOURNAL_NAMED] = 4,  [JOURNAL_EXPUNGE] = 8,
-        [JOURNAL_REMOVED] = 0,              [JOURNAL_KEYWORD] = 4, [JOURNAL_DATES] = 48, [JOURNAL_SIZES] = 0,
-        [JOURNAL_NUMBERS] = 16};
+    static const size_t fixed[] = {[JOURNAL_ADD] = FOLDER_RECORD_SIZE,
+                                   [JOURNAL_FLAGS] = 20,
+                                   [JOURNAL_NAMED] = 4,
+                                   [JOURNAL_EXPUNGE] = 8,
+                                   [JOURNAL_REMOVED] = 0,
+                                   [JOURNAL_KEYWORD] = 4,
+                                   [JOURNAL_DATES] = 48,
+                                   [JOURNAL_SIZES] = 0,
+                                   [JOURNAL_NUMBERS] = 16,
+                                   [JOURNAL_LOOKS] = 0};
     size_t rest = fixed[entry->type];
     if (payload.length < rest) return false;
     entry->ranges = str_from_offset(payload, rest);
@@ -327,7 +344,8 @@ static bool read_payload(struct str payload, struct journal_entry *entry) {
         entry->read_whole = (int64_t)get_u64(at + 40);
         return true;
     case JOURNAL_SIZES:
-        entry->sizes = entry->ranges;
+    case JOURNAL_LOOKS:
+        entry->rows = entry->ranges;
         return true;
     case JOURNAL_NUMBERS:
         entry->uid_next = get_u32(at);
@@ -343,7 +361,7 @@ bool journal_next(struct str bytes, size_t *offset, struct journal_entry *entry)
     if (*offset > bytes.length || bytes.length - *offset < ENTRY_HEAD) return false;
     const uint8_t *at = (const uint8_t *)bytes.data + *offset;
     uint32_t type = get_u32(at + 4), length = get_u32(at + 8);
-    if (length > bytes.length - *offset - ENTRY_HEAD || type < JOURNAL_ADD || type > JOURNAL_NUMBERS) return false;
+    if (length > bytes.length - *offset - ENTRY_HEAD || type < JOURNAL_ADD || type > JOURNAL_LOOKS) return false;
     if (get_u32(at) != crc32c(0, at + 4, (size_t)length + ENTRY_HEAD - 4)) return false;
     read.type = (enum journal_type)type;
     if (!read_payload(str_slice(bytes, *offset + ENTRY_HEAD, *offset + ENTRY_HEAD + length), &read)) return false;
@@ -369,12 +387,22 @@ bool journal_range(struct str ranges, size_t *offset, struct uid_range *range) {
     return range->first > 0 && range->first <= range->last;
 }
 
-bool journal_size(struct str sizes, size_t *offset, uint32_t *uid, uint64_t *virtual_size) {
-    if (sizes.length < 12 || *offset > sizes.length - 12) return false;
-    const uint8_t *at = (const uint8_t *)sizes.data + *offset;
+bool journal_size(struct str rows, size_t *offset, uint32_t *uid, uint64_t *virtual_size) {
+    if (rows.length < 12 || *offset > rows.length - 12) return false;
+    const uint8_t *at = (const uint8_t *)rows.data + *offset;
     *uid = get_u32(at);
     *virtual_size = get_u64(at + 4);
     *offset += 12;
+    return true;
+}
+
+bool journal_look(struct str rows, size_t *offset, uint32_t *uid, int64_t *date, uint64_t *size) {
+    if (rows.length < 20 || *offset > rows.length - 20) return false;
+    const uint8_t *at = (const uint8_t *)rows.data + *offset;
+    *uid = get_u32(at);
+    *date = (int64_t)get_u64(at + 4);
+    *size = get_u64(at + 12);
+    *offset += 20;
     return true;
 }
 
@@ -426,20 +454,28 @@ void folder_record_path(const struct folder_record *record, struct buf *path) {
         folder_info_format(record->name_flags, path);
 }
 
-static uint64_t named_size(struct str base, struct str mark) {
-    size_t at = str_find_str(base, mark);
-    uint64_t size = 0;
-    if (at == STR_NONE) return 0;
-    struct str digits = str_from_offset(base, at + mark.length);
+static uint64_t leading_number(struct str text) {
+    uint64_t number = 0;
     size_t length = 0;
-    while (length < digits.length && ascii_is_digit(digits.data[length]))
+    while (length < text.length && ascii_is_digit(text.data[length]))
         length++;
-    return str_to_u64(str_slice(digits, 0, length), (uint64_t)1 << 50, &size) ? size : 0;
+    return str_to_u64(str_slice(text, 0, length), (uint64_t)1 << 50, &number) ? number : 0;
 }
 
 void folder_name_sizes(struct str base, uint64_t *size, uint64_t *virtual_size) {
-    *size = named_size(base, STR(",S="));
-    *virtual_size = named_size(base, STR(",W="));
+    struct str before, rest = base;
+    bool has_size = false, has_virtual = false; /* the first of each counts */
+    *size = *virtual_size = 0;
+    while (str_cut(rest, ',', &before, &rest)) {
+        struct str number = str_from_offset(rest, 2);
+        if (!has_size && str_starts(rest, STR("S="))) {
+            *size = leading_number(number);
+            has_size = true;
+        } else if (!has_virtual && str_starts(rest, STR("W="))) {
+            *virtual_size = leading_number(number);
+            has_virtual = true;
+        }
+    }
 }
 
 int64_t folder_name_date(struct str base) {

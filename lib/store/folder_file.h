@@ -37,9 +37,10 @@ struct folder_header {
     uint64_t highest_modseq;
     uint64_t expunged_floor; /* expunges after this modseq are all in the list */
     uint32_t count, unseen, deleted, first_unseen; /* index of a record, count if there is none */
-    uint64_t size, deleted_size;                   /* of the files */
+    uint64_t size, deleted_size;                   /* of the files whose size is known */
     uint64_t virtual_size;                         /* of those that are counted */
     uint32_t uncounted;                            /* messages whose virtual size is not known */
+    uint32_t unsized;                              /* messages whose file's size is not known */
     struct folder_date cur, new;
     int64_t read_whole; /* seconds: when cur/ was last really read */
     uint64_t keywords_length, expunged_count, names_length; /* octets, rows, octets */
@@ -53,8 +54,8 @@ struct folder_record {
     uint8_t name_flags; /* flags that the file's name was last given */
     uint8_t place;      /* enum folder_place */
     uint64_t keywords, modseq;
-    int64_t internal_date, save_date;
-    uint64_t size, virtual_size;
+    int64_t internal_date, save_date; /* internal_date: may be FOLDER_DATE_UNKNOWN */
+    uint64_t size, virtual_size;      /* size: may be FOLDER_SIZE_UNKNOWN */
     struct str name; /* without the part from ':' on; or with it after a NUL where that part is not what we would write */
 };
 
@@ -77,15 +78,16 @@ uint32_t folder_record_uid(const uint8_t bytes[FOLDER_RECORD_SIZE]);
 /* ---- the journal */
 
 enum journal_type {
-    JOURNAL_ADD = 1,      /* record: a message */
-    JOURNAL_FLAGS = 2,    /* change, system, keywords, modseq, uids */
-    JOURNAL_NAMED = 3,    /* place, name_flags, uids: what the files are called now */
-    JOURNAL_EXPUNGE = 4,  /* modseq, uids: gone for clients; the files are about to be removed */
-    JOURNAL_REMOVED = 5,  /* uids: the files are removed */
-    JOURNAL_KEYWORD = 6,  /* bit, name */
-    JOURNAL_DATES = 7,    /* cur, new, read_whole */
-    JOURNAL_SIZES = 8,    /* rows: UID and virtual size */
-    JOURNAL_NUMBERS = 9,  /* uid_next, recent_from, highest_modseq, when they are more than the rest says */
+    JOURNAL_ADD = 1,     /* record: a message */
+    JOURNAL_FLAGS = 2,   /* change, system, keywords, modseq, uids */
+    JOURNAL_NAMED = 3,   /* place, name_flags, uids: what the files are called now */
+    JOURNAL_EXPUNGE = 4, /* modseq, uids: gone for clients; the files are about to be removed */
+    JOURNAL_REMOVED = 5, /* uids: the files are removed */
+    JOURNAL_KEYWORD = 6, /* bit, name */
+    JOURNAL_DATES = 7,   /* cur, new, read_whole */
+    JOURNAL_SIZES = 8,   /* rows: UID and virtual size */
+    JOURNAL_NUMBERS = 9, /* uid_next, recent_from, highest_modseq, when they are more than the rest says */
+    JOURNAL_LOOKS = 10,  /* rows: UID, internal date and size of a file: somebody has looked at it */
 };
 
 struct journal_entry {
@@ -96,7 +98,7 @@ struct journal_entry {
     uint64_t keywords, modseq;
     struct str name;   /* KEYWORD */
     struct str ranges; /* packed (first, last): journal_range */
-    struct str sizes;  /* packed rows: journal_size */
+    struct str rows;   /* SIZES, LOOKS: packed, journal_size and journal_look */
     struct folder_date cur, new;
     int64_t read_whole;
     uint32_t uid_next, recent_from;
@@ -105,14 +107,16 @@ struct journal_entry {
 /* Appends the entry. uids: for the types that have them. */
 void journal_append(struct buf *bytes, const struct journal_entry *entry, const struct uid_set *uids);
 void journal_append_size(struct buf *rows, uint32_t uid, uint64_t virtual_size);
+void journal_append_look(struct buf *rows, uint32_t uid, int64_t date, uint64_t size);
 /* The next entry at *offset; false at the end or at an entry that is torn or unknown (*offset stands before it). */
 MUST_USE bool journal_next(struct str bytes, size_t *offset, struct journal_entry *entry);
 /* Whether an entry is to be found anywhere behind an offset at which there is none: then what stands there is not the end
  * that a writer left who died, but damage, and what comes behind it was promised. */
 MUST_USE bool journal_goes_on(struct str bytes, size_t offset);
-/* Iteration over ranges and sizes. */
+/* Iteration over ranges and rows. */
 bool journal_range(struct str ranges, size_t *offset, struct uid_range *range);
-bool journal_size(struct str sizes, size_t *offset, uint32_t *uid, uint64_t *virtual_size);
+bool journal_size(struct str rows, size_t *offset, uint32_t *uid, uint64_t *virtual_size);
+bool journal_look(struct str rows, size_t *offset, uint32_t *uid, int64_t *date, uint64_t *size);
 
 /* ---- file names */
 

@@ -22,6 +22,7 @@ struct folder {
     char *name;
     bool read_only;
     int directory, lock; /* lock: -1 until first wanted */
+    int places[2];       /* new/ and cur/, for syncing; -1 until first wanted */
     struct folder_state state;
     /* The view: slots before view_slots but those of dropped are shown. */
     uint32_t view_slots;
@@ -31,11 +32,18 @@ struct folder {
     bool applying_own;   /* what is read from the journal now was written by us */
     bool renewed;        /* UIDVALIDITY is another one */
     uint32_t recent_from, recent_to; /* UIDs that this session was told first */
-    struct buf counted;    /* rows of journal_append_size, to be remembered */
+    struct buf counted;              /* rows of journal_append_size, to be remembered */
+    struct buf looks;                /* ... and of journal_append_look, which the state has already */
+    uint64_t learnt;                 /* octets of such rows that this session has written */
     bool read_all;         /* at the next scan cur/ is read in any case */
     bool names_behind;     /* flags are not in all file names yet */
     bool journal_unsynced; /* something was appended since the last sync */
 };
+
+/* folder.c: a folder that messages are put into. It has no view, and its directories are read only if they never were:
+ * who looks at it next meets what other programs have put there. */
+struct folder *folder_open_target(struct store *store, struct str name, enum store_result *result,
+                                  struct failure *failure);
 
 void slot_list_add(struct slot_list *list, uint32_t slot);
 void slot_list_free(struct slot_list *list);
@@ -55,8 +63,13 @@ MUST_USE bool folder_reload(struct folder *folder, struct failure *failure);
 MUST_USE enum store_result folder_find_again(struct folder *folder, struct failure *failure);
 /* Counts the CR LF sizes that are not known. */
 MUST_USE enum store_result folder_count_all(struct folder *folder, struct failure *failure);
-/* Writes the sizes that folder_virtual_size has counted. */
-void folder_remember_sizes(struct folder *folder);
+/* Writes the sizes that folder_virtual_size has counted, and dates that were asked for. */
+void folder_remember(struct folder *folder);
+/* Looks at the file for what is unknown of the message. Looks for a file that is called otherwise by now as
+ * folder_message_file does; of one that is gone the date is that in its name, and the size 0. */
+void folder_look(struct folder *folder, uint32_t sequence, struct folder_message *message);
+/* Looks at all files whose size is not known, for sums. */
+void folder_size_all(struct folder *folder);
 
 /* folder_lock.c */
 /* Takes the lock and reads what others have written before. A lock that is held for half a minute is a failure. */
@@ -109,6 +122,8 @@ MUST_USE enum store_result folder_expunge_uids(struct folder *folder, const stru
 MUST_USE enum store_result folder_remove_expunged(struct folder *folder, struct failure *failure);
 
 /* folder_settle.c */
+/* Whether reading the journal costs more than it should. */
+bool folder_is_journal_long(const struct folder *folder);
 /* Writes the file anew without its journal. Lock held. */
 MUST_USE bool folder_compact(struct folder *folder, struct failure *failure);
 /* The first file of a folder, with nothing in it; import may be NULL, and else has the UIDVALIDITY. Lock held; replaces

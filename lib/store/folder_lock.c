@@ -149,7 +149,7 @@ void folder_own_change_end(const struct folder *folder, const struct folder_own_
                                   .read_whole = folder->state.header.read_whole};
     struct folder_date cur = {0}, new_date = {0};
     struct failure ignored = {0};
-    if (!folder_dates(folder, &cur, &new_date, &ignored)) return;
+    if ((!change->cur_held && !change->new_held) || !folder_dates(folder, &cur, &new_date, &ignored)) return;
     if (change->cur_held) {
         dates.cur = cur;
         dates.cur.read_at = microseconds(&cur) + date_step(&cur);
@@ -158,5 +158,5 @@ void folder_own_change_end(const struct folder *folder, const struct folder_own_
         dates.new = new_date;
         dates.new.read_at = microseconds(&new_date) + date_step(&new_date);
     }
-    if (change->cur_held || change->new_held) journal_append(entries, &dates, NULL);
+    journal_append(entries, &dates, NULL);
 }

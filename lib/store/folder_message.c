@@ -1,16 +1,19 @@
-/* A message's file, and its size as IMAP counts it. */
+/* A message's file, its date, and its size as IMAP counts it. */
 #include "folder_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Opens the file that a record names; -1 with errno. */
-static int open_record(const struct folder *folder, const struct folder_record *record) {
+static int open_record(const struct folder *folder, const struct folder_record *record, void *context) {
     struct buf path = buf_make(0);
+    (void)context;
     folder_record_path(record, &path);
-    int file = openat(folder->directory, buf_string(&path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    /* What is no file, but has come into the place of one, does not hold us up. */
+    int file = openat(folder->directory, buf_string(&path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     int error_number = errno;
     buf_free(&path);
     errno = error_number;
@@ -35,7 +38,12 @@ void folder_file_name(const struct folder *folder, uint32_t sequence, struct buf
     buf_append(name, record.name);
 }
 
-int folder_message_file(struct folder *folder, uint32_t sequence, enum store_result *result, struct failure *failure) {
+/* What is tried with a message's file: -1 with errno. */
+typedef int file_function(const struct folder *folder, const struct folder_record *record, void *context);
+
+/* Tries it where the record says, then where the journal does, then where the directories do. Less than 0: *result. */
+static int with_file(struct folder *folder, uint32_t sequence, file_function *function, void *context,
+                     enum store_result *result, struct failure *failure) {
     uint32_t uid = folder_uid(folder, sequence);
     struct state_watcher watcher = folder_watcher(folder);
     for (int attempt = 0; attempt < 3; attempt++) {
@@ -43,8 +51,8 @@ int folder_message_file(struct folder *folder, uint32_t sequence, enum store_res
         uint32_t slot = folder_state_find(&folder->state, uid);
         if (slot == UINT32_MAX || slot_set_has(&folder->state.gone, slot)) break;
         folder_state_get(&folder->state, slot, &record);
-        int file = open_record(folder, &record);
-        if (file >= 0) return file;
+        int done = function(folder, &record, context);
+        if (done >= 0) return done;
         if (errno != ENOENT) {
             failure_set_errno(failure, errno, "cannot open a message");
             *result = STORE_BROKEN;
@@ -58,6 +66,59 @@ int folder_message_file(struct folder *folder, uint32_t sequence, enum store_res
     failure_set(failure, "the message is gone");
     return -1;
 }
+
+int folder_message_file(struct folder *folder, uint32_t sequence, enum store_result *result, struct failure *failure) {
+    return with_file(folder, sequence, open_record, NULL, result, failure);
+}
+
+/* ---- what a look at the file says */
+
+static int look_at_record(const struct folder *folder, const struct folder_record *record, void *context) {
+    struct buf path = buf_make(0);
+    folder_record_path(record, &path);
+    int done = fstatat(folder->directory, buf_string(&path), context, AT_SYMLINK_NOFOLLOW);
+    int error_number = errno;
+    buf_free(&path);
+    errno = error_number;
+    return done;
+}
+
+void folder_note_look(struct folder *folder, uint32_t uid, int64_t date, uint64_t size) {
+    uint32_t slot = folder_state_find(&folder->state, uid);
+    if (slot == UINT32_MAX) return;
+    folder_state_learn(&folder->state, slot, date, size);
+    journal_append_look(&folder->looks, uid, date, size);
+}
+
+void folder_look(struct folder *folder, uint32_t sequence, struct folder_message *message) {
+    enum store_result result;
+    struct failure ignored = {0};
+    struct folder_record record;
+    struct stat status;
+    bool date_unknown = message->internal_date == FOLDER_DATE_UNKNOWN;
+    folder_state_get(&folder->state, folder_slot(folder, sequence), &record);
+    int64_t named = folder_name_date(record.name); /* what it borrows may be gone later */
+    if (with_file(folder, sequence, look_at_record, &status, &result, &ignored) < 0) {
+        if (date_unknown) message->internal_date = named;
+        if (message->size == FOLDER_SIZE_UNKNOWN) message->size = 0;
+        return;
+    }
+    if (date_unknown) message->internal_date = status.st_mtim.tv_sec; /* else it stays as it was told */
+    message->size = (uint64_t)status.st_size;
+    folder_note_look(folder, message->uid, message->internal_date, message->size);
+}
+
+void folder_size_all(struct folder *folder) {
+    uint32_t count = folder_count(folder);
+    for (uint32_t sequence = 1; sequence <= count; sequence++) {
+        struct folder_message message;
+        folder_message_known(folder, sequence, &message);
+        if (message.size == FOLDER_SIZE_UNKNOWN) folder_look(folder, sequence, &message);
+    }
+    folder_remember(folder);
+}
+
+/* ---- sizes */
 
 /* Octets that CR LF line ends add. */
 static uint64_t bare_line_feeds(const char *bytes, size_t length) {
@@ -81,25 +142,30 @@ static bool count_file(int file, uint64_t size, uint64_t *virtual_size, struct f
 }
 
 /* Counts one message; an empty file counts as one octet, as 0 stands for "not counted". */
-static bool count_message(struct folder *folder, uint32_t sequence, uint64_t *size, struct failure *failure) {
+static bool count_message(struct folder *folder, uint32_t sequence, const struct folder_message *message,
+                          uint64_t *size, struct failure *failure) {
     enum store_result result;
     struct stat status;
     int file = folder_message_file(folder, sequence, &result, failure);
     if (file < 0) return false;
     bool good = fstat(file, &status) == 0 || failure_set_errno(failure, errno, "cannot look at a message");
+    if (good && message->size == FOLDER_SIZE_UNKNOWN)
+        folder_note_look(folder, message->uid,
+                         message->internal_date == FOLDER_DATE_UNKNOWN ? status.st_mtim.tv_sec : message->internal_date,
+                         (uint64_t)status.st_size);
     good = good && count_file(file, (uint64_t)status.st_size, size, failure);
     close(file);
     return good;
 }
 
-/* Remembered without a word to the disk: it can be counted again. */
-static void remember_sizes(struct folder *folder, struct buf *rows) {
+/* Remembered without a word to the disk: it can be had again. */
+static void remember(struct folder *folder, enum journal_type type, struct buf *rows) {
     struct failure ignored = {0};
     struct buf entries = buf_make(0);
-    struct journal_entry entry = {.type = JOURNAL_SIZES, .sizes = buf_str(rows)};
+    struct journal_entry entry = {.type = type, .rows = buf_str(rows)};
     if (rows->length > 0 && folder_lock(folder, &ignored)) {
         journal_append(&entries, &entry, NULL);
-        if (folder_append(folder, &entries, APPEND_OWN, &ignored) != STORE_OK) buf_clear(rows);
+        if (folder_append(folder, &entries, APPEND_OWN, &ignored) == STORE_OK) folder->learnt += rows->length;
         folder_unlock(folder);
     }
     buf_free(&entries);
@@ -108,13 +174,13 @@ static void remember_sizes(struct folder *folder, struct buf *rows) {
 
 bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *size, struct failure *failure) {
     struct folder_message message;
-    folder_message(folder, sequence, &message);
+    folder_message_known(folder, sequence, &message);
     if (message.virtual_size > 0) {
         *size = message.virtual_size;
         return true;
     }
     uint64_t counted;
-    if (!count_message(folder, sequence, &counted, failure)) return false;
+    if (!count_message(folder, sequence, &message, &counted, failure)) return false;
     folder_note_virtual_size(folder, message.uid, counted);
     *size = counted;
     return true;
@@ -122,11 +188,12 @@ bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *siz
 
 void folder_note_virtual_size(struct folder *folder, uint32_t uid, uint64_t size) {
     if (size > 0) journal_append_size(&folder->counted, uid, size);
-    if (folder->counted.length > 65536) remember_sizes(folder, &folder->counted);
+    if (folder->counted.length > 65536) remember(folder, JOURNAL_SIZES, &folder->counted);
 }
 
-void folder_remember_sizes(struct folder *folder) {
-    remember_sizes(folder, &folder->counted);
+void folder_remember(struct folder *folder) {
+    remember(folder, JOURNAL_SIZES, &folder->counted);
+    remember(folder, JOURNAL_LOOKS, &folder->looks);
 }
 
 enum store_result folder_count_all(struct folder *folder, struct failure *failure) {
@@ -134,10 +201,10 @@ enum store_result folder_count_all(struct folder *folder, struct failure *failur
     for (uint32_t sequence = 1; sequence <= count; sequence++) {
         struct folder_message message;
         uint64_t size;
-        folder_message(folder, sequence, &message);
+        folder_message_known(folder, sequence, &message);
         if (message.virtual_size > 0 || message.size == 0) continue;
         if (!folder_virtual_size(folder, sequence, &size, failure) && failure->error_number != 0) return folder_trouble(failure);
     }
-    remember_sizes(folder, &folder->counted);
+    folder_remember(folder);
     return STORE_OK;
 }

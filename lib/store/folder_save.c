@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -61,9 +62,40 @@ struct folder_saving {
     bool delivery;
 };
 
+/* ---- the target: who saves one message saves more of them, most often */
+
+void store_drop_target(struct store *store) {
+    struct failure ignored = {0};
+    if (!store->target) return;
+    if (folder_is_journal_long(store->target)) (void)!folder_settle(store->target, &ignored);
+    folder_close(&store->target);
+}
+
+/* The kept one if it is this mailbox, and nobody has put another one or another file into its place. */
+static struct folder *take_target(struct store *store, struct str name, enum store_result *result,
+                                  struct failure *failure) {
+    struct folder *kept = store->target;
+    struct stat status;
+    if (kept && str_equal(str_from(kept->name), name) && store_folder_is(store, name, kept->directory) &&
+        fstat(kept->state.file, &status) == 0 && status.st_nlink > 0) {
+        store->target = NULL;
+        *result = STORE_OK;
+        return kept;
+    }
+    store_drop_target(store);
+    return folder_open_target(store, name, result, failure);
+}
+
+/* For the next time: after a success, when the state is known to be good. */
+static void keep_target(struct store *store, struct folder **target) {
+    store_drop_target(store);
+    store->target = *target;
+    *target = NULL;
+}
+
 struct folder_saving *folder_save_begin(struct store *store, struct str name, enum store_result *result,
                                         struct failure *failure) {
-    struct folder *target = folder_open(store, name, FOLDER_READ_ONLY, result, failure);
+    struct folder *target = take_target(store, name, result, failure);
     if (!target) return NULL;
     struct folder_saving *saving = MEMORY_NEW(struct folder_saving);
     saving->store = store;
@@ -243,12 +275,12 @@ static bool move_into_place(struct folder_saving *saving, struct failure *failur
     return true;
 }
 
-static bool sync_place(int directory, const char *name, struct failure *failure) {
-    int folder = openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    bool good = folder >= 0 && fsync(folder) == 0;
-    if (!good) failure_set_errno(failure, errno, "cannot sync the folder");
-    if (folder >= 0) close(folder);
-    return good;
+static bool sync_place(struct folder *target, enum folder_place place, struct failure *failure) {
+    int *directory = &target->places[place];
+    if (*directory < 0)
+        *directory = openat(target->directory, place == PLACE_NEW ? "new" : "cur",
+                            O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return (*directory >= 0 && fsync(*directory) == 0) || failure_set_errno(failure, errno, "cannot sync the folder");
 }
 
 /* Lock held: UIDs in the order of the messages. */
@@ -288,8 +320,8 @@ static enum store_result commit(struct folder_saving *saving, struct uid_set *ui
         in_new = in_new || saving->messages[i].record.place == PLACE_NEW;
         in_cur = in_cur || saving->messages[i].record.place == PLACE_CUR;
     }
-    if ((in_new && !sync_place(saving->target->directory, "new", failure)) ||
-        (in_cur && !sync_place(saving->target->directory, "cur", failure)))
+    if ((in_new && !sync_place(saving->target, PLACE_NEW, failure)) ||
+        (in_cur && !sync_place(saving->target, PLACE_CUR, failure)))
         return folder_trouble(failure);
     return note_messages(saving->target, saving->messages, saving->count, &own, uids, failure);
 }
@@ -304,6 +336,7 @@ enum store_result folder_save_commit(struct folder_saving **saving, uint32_t *ui
         folder_unlock(target);
     }
     if (result == STORE_OK) *uid_validity = folder_uid_validity(target);
+    if (result == STORE_OK) keep_target((*saving)->store, &(*saving)->target);
     if (result != STORE_OK) remove_files(*saving);
     free_saving(saving);
     return result;
@@ -372,7 +405,7 @@ static bool describe_copy(struct copying *copying, uint32_t sequence, struct sav
     struct buf name = buf_make(COPY_NAME_ROOM);
     folder_state_get(&source->state, folder_slot(source, sequence), &record);
     store_unique_name(copying->target->store, &name);
-    if (record.virtual_size)
+    if (record.virtual_size && record.size != FOLDER_SIZE_UNKNOWN)
         buf_printf(&name, ",S=%llu,W=%llu", (unsigned long long)record.size, (unsigned long long)record.virtual_size);
     *saved = (struct saved){.record = record};
     bool good = arena_copy(copying->arena, buf_str(&name), &saved->record.name);
@@ -414,7 +447,7 @@ static enum store_result copy_locked(struct copying *copying, const struct uid_s
     struct folder_own_change own;
     folder_own_change_begin(copying->target, &own);
     enum store_result result = STORE_OK;
-    if (!link_all(copying, uids, failure) || (copying->count > 0 && !sync_place(copying->target->directory, "cur", failure)))
+    if (!link_all(copying, uids, failure) || (copying->count > 0 && !sync_place(copying->target, PLACE_CUR, failure)))
         result = copying->gone ? STORE_GONE : folder_trouble(failure);
     if (result == STORE_OK) result = note_messages(copying->target, copying->messages, copying->count, &own, to, failure);
     for (size_t i = 0; result != STORE_OK && i < copying->count; i++)
@@ -483,11 +516,12 @@ enum store_result folder_copy(struct folder *folder, const struct uid_set *uids,
         return folder_trouble(failure);
     }
     folder_unlock(folder);
-    copying.target = folder_open(folder->store, target, FOLDER_READ_ONLY, &result, failure);
+    copying.target = take_target(folder->store, target, &result, failure);
     if (copying.target) {
         copying.messages = memory_allocate((size_t)folder_count(folder) + 1, sizeof *copying.messages);
         result = copy_all(&copying, uids, to, failure);
         if (result == STORE_OK) *uid_validity = folder_uid_validity(copying.target);
+        if (result == STORE_OK) keep_target(folder->store, &copying.target);
         folder_close(&copying.target);
     }
     if (result != STORE_OK) uid_set_clear(from);

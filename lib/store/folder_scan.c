@@ -3,7 +3,11 @@
  * Needed only when a directory's date says so. What differs from what tern knows is written to the journal
  * as if a client had done it: new messages get UIDs (in the order of the dates in their names), changed names
  * change flags, missing files are expunged. A file that is seen to be missing is looked for a second time: a program
- * that renames it meanwhile may have hidden it from one reading. */
+ * that renames it meanwhile may have hidden it from one reading.
+ *
+ * A file is looked at only if the directory does not say that it is one: its date, and its size where the name does not
+ * say it, are had when somebody asks for them. What a large folder has when it is read for the first time goes into a
+ * new tern-mailbox at once, not by way of the journal. */
 #include "folder_internal.h"
 
 #include <dirent.h>
@@ -13,6 +17,7 @@
 
 #include "clock.h"
 
+#define WRITTEN_AT_ONCE    1000 /* messages of a first reading from which on they do not go by way of the journal */
 #define READ_WHOLE_SECONDS 3600 /* cur/ is read at opening if we alone have changed it for so long */
 
 bool folder_is_stale(const struct folder *folder) {
@@ -51,6 +56,7 @@ static void table_add(struct name_table *table, struct str base, uint32_t slot) 
 
 static uint32_t table_find(const struct name_table *table, const struct folder_state *state, struct str base) {
     struct folder_record record;
+    if (folder_state_slots(state) == 0) return UINT32_MAX;
     for (size_t at = crc32c(0, base.data, base.length) & table->mask; table->slots[at]; at = (at + 1) & table->mask) {
         folder_state_get(state, table->slots[at] - 1, &record);
         if (str_equal(base_of(record.name), base)) return table->slots[at] - 1;
@@ -64,9 +70,12 @@ struct candidate {
     struct str name; /* base, or base NUL info */
     uint32_t uid;    /* from an import; else UINT32_MAX */
     int64_t date;
+    uint8_t base;         /* length of the name's base */
     uint8_t place, flags; /* flags: of the name */
     uint8_t system;       /* those, and what is a flag here and a keyword elsewhere */
     uint64_t keywords;
+    uint64_t size, virtual_size; /* as the name says them; 0: it does not */
+    bool regular;                /* the directory says that it is a file */
 };
 
 struct scan {
@@ -81,8 +90,18 @@ struct scan {
     struct buf entries;
     uint64_t modseq; /* of all that this scan changes; taken when first needed */
     const struct folder_import *import;
+    int64_t now;  /* seconds: the save date of what is met */
+    bool at_once; /* the first reading of a large folder: entries are applied here, and the file is written anew */
     struct failure *failure;
 };
+
+/* Writes an entry, or applies it. */
+static void say(struct scan *scan, const struct journal_entry *entry, const struct uid_set *uids) {
+    if (scan->at_once)
+        folder_state_apply(&scan->folder->state, entry, NULL);
+    else
+        journal_append(&scan->entries, entry, uids);
+}
 
 /* Whether a slot's file should be met by this scan. */
 static bool is_expected(const struct scan *scan, uint32_t slot, const struct folder_record *record) {
@@ -172,38 +191,48 @@ static void import_keywords(const struct folder_import *import, struct str info,
     }
 }
 
-static void add_candidate(struct scan *scan, struct str base, struct str info, uint8_t place) {
-    struct candidate candidate = {.place = place, .uid = UINT32_MAX, .date = folder_name_date(base)};
+/* The name as a record has it: with what follows the base only if we would not write that. */
+static bool keep_name(struct scan *scan, struct str base, struct str info, bool odd, struct str *kept) {
+    if (!odd) return arena_copy(scan->arena, base, kept);
     struct buf name = buf_make(FOLDER_NAME_MAX);
+    buf_append(&name, base);
+    buf_append_char(&name, '\0');
+    buf_append(&name, info);
+    bool good = !buf_overflowed(&name) && arena_copy(scan->arena, buf_str(&name), kept);
+    buf_free(&name);
+    return good;
+}
+
+static void add_candidate(struct scan *scan, struct str base, struct str info, uint8_t place, bool regular) {
+    struct candidate candidate = {.place = place,
+                                  .base = (uint8_t)base.length,
+                                  .uid = UINT32_MAX,
+                                  .date = folder_name_date(base),
+                                  .regular = regular};
     bool canonical;
     folder_info_parse(info, &candidate.flags, &canonical);
     candidate.system = candidate.flags;
-    buf_append(&name, base);
-    if (place == PLACE_NEW ? info.length > 0 : !canonical) {
-        buf_append_char(&name, '\0');
-        buf_append(&name, info);
-    }
+    folder_name_sizes(base, &candidate.size, &candidate.virtual_size); /* now, while it is in the processor's cache */
     if (scan->import) {
         void *uid = map_get(scan->import->uids, base);
         if (uid) candidate.uid = (uint32_t)(uintptr_t)uid;
         import_keywords(scan->import, info, &candidate);
     }
-    if (!buf_overflowed(&name) && arena_copy(scan->arena, buf_str(&name), &candidate.name)) {
-        if (scan->candidate_count == scan->candidate_room) {
-            scan->candidate_room = scan->candidate_room ? scan->candidate_room * 2 : 64;
-            scan->candidates = memory_resize(scan->candidates, scan->candidate_room, sizeof *scan->candidates);
-        }
-        scan->candidates[scan->candidate_count++] = candidate;
+    if (!keep_name(scan, base, info, place == PLACE_NEW ? info.length > 0 : !canonical, &candidate.name)) return;
+    if (scan->candidate_count == scan->candidate_room) {
+        scan->candidate_room = scan->candidate_room ? scan->candidate_room * 2 : 64;
+        scan->candidates = memory_resize(scan->candidates, scan->candidate_room, sizeof *scan->candidates);
     }
-    buf_free(&name);
+    scan->candidates[scan->candidate_count++] = candidate;
 }
 
-static void meet(struct scan *scan, const char *file_name, uint8_t place, int directory, bool again) {
+static void meet(struct scan *scan, const struct dirent *entry, uint8_t place, int directory, bool again) {
     struct str base, info;
+    const char *file_name = entry->d_name;
     if (!folder_name_split(str_from(file_name), &base, &info)) return;
     uint32_t slot = table_find(&scan->table, &scan->folder->state, base);
     if (slot == UINT32_MAX) {
-        if (!again) add_candidate(scan, base, info, place);
+        if (!again) add_candidate(scan, base, info, place, entry->d_type == DT_REG);
     } else if (slot_set_has(&scan->folder->state.gone, slot)) {
         slot_set_add(&scan->seen, slot);
         if (unlinkat(directory, file_name, 0) == 0 || errno == ENOENT) slot_list_add(&scan->removed, slot);
@@ -223,7 +252,7 @@ static bool read_directory(struct scan *scan, const char *name, uint8_t place, b
     }
     errno = 0;
     for (struct dirent *entry; (entry = readdir(listing)); errno = 0)
-        meet(scan, entry->d_name, place, copy, again);
+        meet(scan, entry, place, copy, again);
     bool good = errno == 0 || failure_set_errno(scan->failure, errno, "cannot read the folder's %s", name);
     closedir(listing);
     return good;
@@ -291,57 +320,90 @@ static bool expunge_missing(struct scan *scan) {
     return good;
 }
 
-static int compare_candidates(const void *a, const void *b) {
-    const struct candidate *first = a, *second = b;
+/* What candidates are sorted by; the names are looked at only if they must be. */
+struct candidate_key {
+    int64_t date;
+    uint32_t uid;
+    const struct candidate *candidate;
+};
+
+static int compare_keys(const void *a, const void *b) {
+    const struct candidate_key *first = a, *second = b;
     if (first->uid != second->uid) return first->uid < second->uid ? -1 : 1;
     if (first->date != second->date) return first->date < second->date ? -1 : 1;
-    return str_compare(first->name, second->name);
+    return str_compare(first->candidate->name, second->candidate->name);
 }
 
-/* What the file itself says. False: it is not there any more, or no file. */
-static bool fill_record(const struct scan *scan, const struct candidate *candidate, struct folder_record *record) {
+/* In the order in which they get UIDs. */
+static struct candidate_key *sort_candidates(const struct scan *scan) {
+    struct candidate_key *keys = memory_allocate(scan->candidate_count + 1, sizeof *keys);
+    for (size_t i = 0; i < scan->candidate_count; i++)
+        keys[i] = (struct candidate_key){scan->candidates[i].date, scan->candidates[i].uid, &scan->candidates[i]};
+    if (scan->candidate_count > 1) qsort(keys, scan->candidate_count, sizeof *keys, compare_keys);
+    return keys;
+}
+
+/* The file itself. False: it is not there any more, or no file. */
+static bool look_at(const struct scan *scan, struct folder_record *record) {
     struct buf path = buf_make(0);
     struct stat status;
-    *record = (struct folder_record){.system = candidate->system,
-                                     .name_flags = candidate->flags,
-                                     .place = candidate->place,
-                                     .keywords = candidate->keywords,
-                                     .name = candidate->name};
     folder_record_path(record, &path);
     bool good = fstatat(scan->folder->directory, buf_string(&path), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
                 S_ISREG(status.st_mode);
     buf_free(&path);
     if (!good) return false;
-    folder_name_sizes(base_of(candidate->name), &record->size, &record->virtual_size);
     record->size = (uint64_t)status.st_size;
     record->internal_date = status.st_mtim.tv_sec;
-    record->save_date = clock_date() / CLOCK_SECOND;
     return true;
+}
+
+/* What the name says, and the file where that is not enough. */
+static bool fill_record(const struct scan *scan, const struct candidate *candidate, bool alone,
+                        struct folder_record *record) {
+    *record = (struct folder_record){.system = candidate->system,
+                                     .name_flags = candidate->flags,
+                                     .place = candidate->place,
+                                     .keywords = candidate->keywords,
+                                     .internal_date = FOLDER_DATE_UNKNOWN,
+                                     .save_date = scan->now,
+                                     .size = candidate->size,
+                                     .virtual_size = candidate->virtual_size,
+                                     .name = candidate->name};
+    if (record->size == 0 && record->virtual_size == 0) record->size = FOLDER_SIZE_UNKNOWN;
+    return (candidate->regular && alone && record->size > 0) || look_at(scan, record);
+}
+
+/* Whether two candidates are one message: it was moved while we read, or somebody has copied it under its name. */
+static bool are_same(const struct candidate_key *first, const struct candidate_key *second) {
+    const struct candidate *one = first->candidate, *other = second->candidate;
+    return first->date == second->date && first->uid == second->uid && one->base == other->base &&
+           memcmp(one->name.data, other->name.data, one->base) == 0;
 }
 
 static void add_new(struct scan *scan) {
     uint32_t next = scan->folder->state.header.uid_next;
     bool added = false;
-    if (scan->candidate_count > 1)
-        qsort(scan->candidates, scan->candidate_count, sizeof *scan->candidates, compare_candidates);
+    struct candidate_key *keys = sort_candidates(scan);
     for (size_t i = 0; i < scan->candidate_count; i++) {
         struct journal_entry entry = {.type = JOURNAL_ADD};
-        const struct candidate *candidate = &scan->candidates[i];
-        bool twice = i > 0 && str_equal(base_of(candidate->name), base_of(scan->candidates[i - 1].name));
-        if (twice && added) continue; /* it was moved while we read, or somebody has copied it under its name */
+        const struct candidate *candidate = keys[i].candidate;
+        bool first = i == 0 || !are_same(&keys[i], &keys[i - 1]);
+        bool last = i + 1 == scan->candidate_count || !are_same(&keys[i], &keys[i + 1]);
+        if (!first && added) continue;
         added = false;
         /* What the import does not list is newer than all that it ever has listed. */
         if (scan->import && candidate->uid == UINT32_MAX && scan->import->uid_next > next) next = scan->import->uid_next;
-        if (next == UINT32_MAX || !fill_record(scan, candidate, &entry.record)) continue;
+        if (next == UINT32_MAX || !fill_record(scan, candidate, first && last, &entry.record)) continue;
         entry.record.uid = candidate->uid != UINT32_MAX && candidate->uid >= next ? candidate->uid : next;
         entry.record.modseq = scan_modseq(scan);
         next = entry.record.uid + 1;
         added = true;
-        journal_append(&scan->entries, &entry, NULL);
+        say(scan, &entry, NULL);
     }
+    MEMORY_FREE(keys);
     if (scan->import && scan->import->uid_next > next) {
         struct journal_entry numbers = {.type = JOURNAL_NUMBERS, .uid_next = scan->import->uid_next};
-        journal_append(&scan->entries, &numbers, NULL);
+        say(scan, &numbers, NULL);
     }
 }
 
@@ -367,20 +429,49 @@ static void note_dates(struct scan *scan, const struct folder_date *cur, const s
     if (scan->read_cur) dates.read_whole = cur->read_at / CLOCK_SECOND;
     bool helps = header->cur.read_at == 0 || (scan->read_cur && folder_date_holds(cur, cur)) ||
                  (folder_date_holds(new_date, new_date) && !folder_date_holds(&header->new, new_date));
-    if (helps) journal_append(&scan->entries, &dates, NULL);
+    if (helps) say(scan, &dates, NULL);
+}
+
+/* Whether the whole folder is new to us, and large. Files that settling would rename (new mail, names that we would
+ * not write) are renamed before they are in a snapshot: with many of them that would hold the first look up. */
+static bool is_first_look(const struct scan *scan) {
+    size_t renamed = 0;
+    if (folder_state_slots(&scan->folder->state) > 0 || scan->candidate_count < WRITTEN_AT_ONCE) return false;
+    for (size_t i = 0; i < scan->candidate_count; i++) {
+        const struct candidate *candidate = &scan->candidates[i];
+        renamed += candidate->place == PLACE_NEW || candidate->system != candidate->flags ||
+                   candidate->name.length != candidate->base;
+    }
+    return renamed == 0;
+}
+
+/* The messages are in the state, and nowhere else: they are written, or forgotten again. */
+static enum store_result write_at_once(struct scan *scan, struct failure *failure) {
+    struct folder *folder = scan->folder;
+    struct failure ignored = {0};
+    bool good = folder_compact(folder, failure);
+    enum store_result result = good ? STORE_OK : folder_trouble(failure);
+    if (!folder_reload(folder, good ? failure : &ignored)) {
+        folder->renewed = true; /* whoever sees this view must leave it */
+        if (good) result = folder_trouble(failure);
+    }
+    return result;
 }
 
 static enum store_result run(struct scan *scan, struct failure *failure) {
     struct folder *folder = scan->folder;
     struct folder_date cur = {0}, new_date = {0};
+    scan->now = clock_date() / CLOCK_SECOND;
     if (!folder_dates(folder, &cur, &new_date, failure)) return STORE_BROKEN;
     scan->read_cur = folder->read_all || !folder_date_holds(&folder->state.header.cur, &cur);
     folder->read_all = false;
     fill_table(scan);
     if (!read_directories(scan, false) || !expunge_missing(scan)) return STORE_BROKEN;
+    scan->at_once = is_first_look(scan);
     add_new(scan);
     note_removed(scan);
     note_dates(scan, &cur, &new_date);
+    if (scan->at_once) return write_at_once(scan, failure);
     /* UIDs are on disk before anybody is told them. */
     return folder_append(folder, &scan->entries, scan->candidate_count > 0 ? APPEND_SYNCED : 0, failure);
 }

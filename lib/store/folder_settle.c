@@ -8,6 +8,7 @@
 
 #define JOURNAL_SMALL  65536   /* octets of journal that are no reason to write the snapshot anew */
 #define JOURNAL_SHARE  8       /* ... nor is this part of the file */
+#define LEARNT_SHARE   32      /* ... but sizes and dates that were asked for are learnt only once */
 #define EXPUNGED_KEPT  100000  /* rows of expunged UIDs that are remembered for QRESYNC */
 #define NAME_FLAGS     ((unsigned)(FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT | FLAG_FORWARDED))
 #define WRITE_PIECE    262144
@@ -240,18 +241,18 @@ bool folder_make_file(int directory, const struct folder_import *import, uint32_
 
 /* ---- settling */
 
-static bool is_journal_long(const struct folder *folder) {
+bool folder_is_journal_long(const struct folder *folder) {
     uint64_t snapshot = folder->state.map_size, journal = folder->state.position - snapshot;
-    return journal > JOURNAL_SMALL && journal > snapshot / JOURNAL_SHARE;
+    return journal > JOURNAL_SMALL && (journal > snapshot / JOURNAL_SHARE || folder->learnt > snapshot / LEARNT_SHARE);
 }
 
 bool folder_is_unsettled(const struct folder *folder) {
-    return folder->names_behind || folder->journal_unsynced || folder->counted.length > 0 ||
+    return folder->names_behind || folder->journal_unsynced || folder->counted.length > 0 || folder->looks.length > 0 ||
            folder->state.unremoved.count > 0;
 }
 
 static bool settle_files(struct folder *folder, struct failure *failure) {
-    bool compact = is_journal_long(folder), left = folder->state.unremoved.count > 0;
+    bool compact = folder_is_journal_long(folder), left = folder->state.unremoved.count > 0;
     bool names = !folder->read_only && folder->names_behind;
     if (!names && !left && !compact) return true;
     if (!folder_lock(folder, failure)) return false;
@@ -263,11 +264,12 @@ static bool settle_files(struct folder *folder, struct failure *failure) {
     if (good && (names || compact)) good = settle_names(folder, failure) == STORE_OK;
     if (good && compact) good = folder_compact(folder, failure) && folder_reload(folder, failure);
     folder_unlock(folder);
+    if (good && compact) folder->learnt = 0;
     return good;
 }
 
 bool folder_settle(struct folder *folder, struct failure *failure) {
-    folder_remember_sizes(folder);
+    folder_remember(folder);
     if (!settle_files(folder, failure)) return false;
     if (folder->journal_unsynced && fdatasync(folder->state.file) < 0)
         return failure_set_errno(failure, errno, "cannot sync tern-mailbox");

@@ -67,7 +67,8 @@ uint32_t folder_state_find(const struct folder_state *state, uint32_t uid) {
 static void count_message(struct folder_state *state, const struct folder_record *record, bool in) {
     struct folder_header *header = &state->header;
     uint32_t one = in ? 1 : UINT32_MAX; /* plus or minus one */
-    uint64_t size = in ? record->size : (uint64_t)0 - record->size;
+    uint64_t size = record->size == FOLDER_SIZE_UNKNOWN ? 0 : in ? record->size : (uint64_t)0 - record->size;
+    if (record->size == FOLDER_SIZE_UNKNOWN) header->unsized += one;
     header->count += one;
     header->size += size;
     if (!(record->system & FLAG_SEEN)) header->unseen += one;
@@ -202,7 +203,7 @@ static void apply_sizes(struct folder_state *state, const struct journal_entry *
     size_t offset = 0;
     uint32_t uid;
     uint64_t size;
-    while (journal_size(entry->sizes, &offset, &uid, &size)) {
+    while (journal_size(entry->rows, &offset, &uid, &size)) {
         uint32_t slot = folder_state_find(state, uid);
         if (slot == UINT32_MAX) continue;
         struct folder_record *record = folder_state_edit(state, slot);
@@ -210,6 +211,26 @@ static void apply_sizes(struct folder_state *state, const struct journal_entry *
         if (!gone) count_message(state, record, false);
         record->virtual_size = size;
         if (!gone) count_message(state, record, true);
+    }
+}
+
+void folder_state_learn(struct folder_state *state, uint32_t slot, int64_t date, uint64_t size) {
+    struct folder_record *record = folder_state_edit(state, slot);
+    bool gone = slot_set_has(&state->gone, slot);
+    if (!gone) count_message(state, record, false);
+    if (date != FOLDER_DATE_UNKNOWN) record->internal_date = date;
+    if (size != FOLDER_SIZE_UNKNOWN) record->size = size;
+    if (!gone) count_message(state, record, true);
+}
+
+static void apply_looks(struct folder_state *state, const struct journal_entry *entry) {
+    size_t offset = 0;
+    uint32_t uid;
+    int64_t date;
+    uint64_t size;
+    while (journal_look(entry->rows, &offset, &uid, &date, &size)) {
+        uint32_t slot = folder_state_find(state, uid);
+        if (slot != UINT32_MAX) folder_state_learn(state, slot, date, size);
     }
 }
 
@@ -251,6 +272,9 @@ void folder_state_apply(struct folder_state *state, const struct journal_entry *
         break;
     case JOURNAL_NUMBERS:
         apply_numbers(state, entry);
+        break;
+    case JOURNAL_LOOKS:
+        apply_looks(state, entry);
         break;
     }
 }

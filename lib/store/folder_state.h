@@ -59,6 +59,8 @@ void folder_state_get(const struct folder_state *state, uint32_t slot, struct fo
 uint32_t folder_state_uid(const struct folder_state *state, uint32_t slot);
 /* For changing in place. */
 struct folder_record *folder_state_edit(struct folder_state *state, uint32_t slot);
+/* What a look at a message's file has said; unknown: nothing of that. */
+void folder_state_learn(struct folder_state *state, uint32_t slot, int64_t date, uint64_t size);
 /* The first slot whose UID is at least uid. */
 uint32_t folder_state_slot_from(const struct folder_state *state, uint32_t uid);
 /* The slot of a UID, expunged or not; UINT32_MAX if there is none. */

@@ -161,6 +161,7 @@ struct store *store_open(const struct store_options *options, struct failure *fa
 void store_close(struct store **store) {
     struct store *gone = *store;
     if (!gone) return;
+    store_drop_target(gone);
     if (gone->cache) cache_close(&gone->cache);
     if (gone->root >= 0) close(gone->root);
     arena_destroy(&gone->texts);
@@ -182,4 +183,15 @@ int store_folder_directory(struct store *store, struct str name, enum store_resu
     buf_free(&path);
     if (directory >= 0) *result = STORE_OK;
     return directory;
+}
+
+bool store_folder_is(const struct store *store, struct str name, int directory) {
+    struct buf path = buf_make(0);
+    struct stat there, here;
+    bool same = store_name_to_directory(name, &path);
+    if (path.length == 0) buf_append_char(&path, '.');
+    same = same && fstatat(store->root, buf_string(&path), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstat(directory, &here) == 0 && there.st_dev == here.st_dev && there.st_ino == here.st_ino;
+    buf_free(&path);
+    return same;
 }

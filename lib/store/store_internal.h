@@ -15,7 +15,13 @@ struct store {
     struct cache *cache;          /* NULL until first wanted, or if there is none */
     bool cache_failed;
     uint64_t unique; /* counts files made, for their names */
+    struct folder *target; /* where messages were saved last, kept open for the next ones; NULL: none */
 };
+
+/* Whether the mailbox of that name still is the one whose directory this is. */
+bool store_folder_is(const struct store *store, struct str name, int directory);
+/* Closes the kept target. One whose journal has become long is written anew. */
+void store_drop_target(struct store *store);
 
 /* A UIDVALIDITY that no folder of this store has had. */
 MUST_USE bool store_next_validity(struct store *store, uint32_t *validity, struct failure *failure);

@@ -14,6 +14,7 @@ bool store_usage(struct store *store, struct store_usage *usage, struct failure 
         if (!folder && result == STORE_MISSING) continue; /* deleted meanwhile */
         good = folder != NULL;
         if (!folder) continue;
+        if (folder->state.header.unsized > 0) folder_size_all(folder);
         sum.octets += folder->state.header.size;
         sum.messages += folder->state.header.count;
         folder_close(&folder);

@@ -15,6 +15,7 @@ for octet in range(256):
         octet = octet >> 1 ^ (0x82F63B78 if octet & 1 else 0)
     SUMS.append(octet)
 LETTERS = ((16, "D"), (4, "F"), (32, "P"), (2, "R"), (1, "S"), (8, "T"))
+UNKNOWN = -2 ** 63  # a date
 
 
 def crc32c(octets):
@@ -31,7 +32,7 @@ class Mailbox:
         self.directory = directory
         self.file = os.open(os.path.join(directory, "tern-mailbox"), os.O_RDWR)
         octets = os.pread(self.file, os.fstat(self.file).st_size, 0)
-        assert octets[:8] == b"ternMBX1" and struct.unpack_from("<II", octets, 8) == (crc32c(octets[12:512]), 1)
+        assert octets[:8] == b"ternMBX1" and struct.unpack_from("<II", octets, 8) == (crc32c(octets[12:512]), 2)
         (self.validity, self.next, self.recent, self.modseq, self.floor, count) = struct.unpack_from("<IIIQQI", octets, 32)
         keywords, expunged, names = struct.unpack_from("<QQQ", octets, 152)
         at = 512
@@ -89,6 +90,10 @@ class Mailbox:
             for uid, size in struct.iter_unpack("<IQ", payload):
                 if uid in self.messages:
                     self.messages[uid]["virtual"] = size
+        elif kind == 10:
+            for uid, date, size in struct.iter_unpack("<IqQ", payload):
+                if uid in self.messages:
+                    self.messages[uid].update(date=date, size=size)
         elif kind == 9:
             following, recent, modseq = struct.unpack("<IIQ", payload)
             self.next, self.recent, self.modseq = max(self.next, following), max(self.recent, recent), max(self.modseq, modseq)
@@ -192,14 +197,29 @@ def reading(client, directory):
             client.command("STORE 2 FLAGS (b \\Answered)")
 
 
+def date_on_disk(client, directory, uid):
+    """The date of a message as the file has it, within the time that a session may put it off."""
+    until = time.monotonic() + 20
+    while True:
+        mailbox = Mailbox(directory)
+        date = mailbox.messages[uid]["date"]
+        mailbox.close()
+        if date != UNKNOWN or time.monotonic() > until:
+            return date
+        client.command("NOOP")
+        time.sleep(0.05)
+
+
 def writing(client, directory):
     with Locked(directory) as mailbox:
         free = max(mailbox.keywords, default=-1) + 1
         uid = max(mailbox.messages)
         both = struct.pack("<II", uid, uid)
-        os.write(os.open(os.path.join(directory, "cur", "1700000000.other.host:2,"), os.O_WRONLY | os.O_CREAT, 0o600), b"Subject: four\n\n")
+        path = os.path.join(directory, "cur", "1700000000.other.host:2,")
+        os.write(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), b"Subject: four\n\n")
+        os.utime(path, (1600000000, 1600000000))
         name = b"1700000000.other.host"
-        record = struct.pack("<IBBBBQQqqQQQ", mailbox.next, 0, 0, 1, len(name), 1 << free, mailbox.modseq + 1, 1700000000, 0, 15, 17, 0)
+        record = struct.pack("<IBBBBQQqqQQQ", mailbox.next, 0, 0, 1, len(name), 1 << free, mailbox.modseq + 1, UNKNOWN, 0, 15, 17, 0)
         added = mailbox.next
         mailbox.append((6, struct.pack("<I", free) + b"FromOutside"),
                        (2, struct.pack("<BBHQQ", 1, 4, 0, 1 << free, mailbox.modseq + 1) + both), (1, record + name))
@@ -209,6 +229,9 @@ def writing(client, directory):
     t.ok({"\\Flagged", "FromOutside"} <= found[uid][0], "and shows them", found)
     t.is_(found.get(added), ({"FromOutside"}, 17), "and the message that it has added")
     t.ok(any(b"Subject: four" in answer for answer in client.command(f"UID FETCH {added} BODY[]")[1]), "which is that file")
+    result = client.command(f"UID FETCH {added} INTERNALDATE")
+    t.ok(any(b'"13-Sep-2020 12:26:40 +0000"' in answer for answer in result[1]), "a date that nobody has said is the file's", result)
+    t.is_(date_on_disk(client, directory, added), 1600000000, "and stands in tern-mailbox from then on")
     with Locked(directory) as mailbox:
         path = mailbox.path(added)
         mailbox.append((4, struct.pack("<QII", mailbox.modseq + 1, added, added)))

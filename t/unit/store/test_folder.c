@@ -616,8 +616,82 @@ static void test_renewed(void **state) {
     folder_close(&folder);
 }
 
+/* ---- the target that is kept open between two savings */
+
+static uint32_t count_of(struct str name) {
+    struct folder_status status;
+    assert_ok(folder_status(setup.store, name, &status, &setup.failure));
+    return status.messages;
+}
+
+/* Another mailbox has the name now, or none. */
+static void test_target_replaced(void **state) {
+    (void)state;
+    enum store_result result;
+    struct store *other = store_open(&setup.options, &setup.failure); /* as another process */
+    assert_non_null(other);
+    assert_ok(store_create(other, STR("Work"), 0, NULL, &setup.failure));
+    save_some(STR("Work"), 2);
+    assert_non_null(setup.store->target);
+    assert_ok(store_rename(other, STR("Work"), STR("Old"), &setup.failure));
+    assert_null(folder_save_begin(setup.store, STR("Work"), &result, &setup.failure));
+    assert_int_equal(result, STORE_MISSING);
+    assert_ok(store_create(other, STR("Work"), 0, NULL, &setup.failure));
+    save_some(STR("Old"), 1);
+    save_some(STR("Work"), 1);
+    assert_int_equal(count_of(STR("Old")), 3);
+    assert_int_equal(count_of(STR("Work")), 1);
+    assert_ok(store_delete(other, STR("Work"), &setup.failure));
+    assert_ok(store_create(other, STR("Work"), 0, NULL, &setup.failure));
+    save_some(STR("Work"), 1);
+    assert_int_equal(count_of(STR("Work")), 1);
+    store_close(&other);
+}
+
+/* Others write, write the file anew, or lose it. */
+static void test_target_changes(void **state) {
+    (void)state;
+    assert_int_equal(save(INBOX, 0, NULL, STR("one\n")), 1);
+    struct folder *open = open_folder(INBOX, FOLDER_READ_WRITE);
+    uint32_t validity = folder_uid_validity(open);
+    expunge(open, "1");
+    assert_true(folder_lock(open, &setup.failure));
+    assert_true(folder_compact(open, &setup.failure) && folder_reload(open, &setup.failure));
+    folder_unlock(open);
+    assert_int_equal(save(INBOX, 0, "Label", STR("two\n")), 2);
+    write_file("mail/cur/1000.dropped:2,S", STR("three\n")); /* met by who looks, not by who saves */
+    assert_int_equal(save(INBOX, 0, "Other", STR("four\n")), 3);
+    assert_string_equal(fresh_view(INBOX), "2+Label 3+Other 4:S");
+    assert_int_equal(save(INBOX, 0, NULL, STR("five\n")), 5);
+    folder_close(&open);
+    assert_int_equal(unlinkat(setup.directory, "mail/tern-mailbox", 0), 0);
+    save(INBOX, 0, NULL, STR("six\n"));
+    open = open_folder(INBOX, FOLDER_READ_ONLY);
+    assert_int_equal(folder_count(open), 5);
+    assert_true(folder_uid_validity(open) > validity);
+    folder_close(&open);
+}
+
+/* Nobody else may ever settle what is only appended to. */
+static void test_target_settled(void **state) {
+    (void)state;
+    struct buf text = buf_make(0);
+    save_some(INBOX, 700);
+    size_t before = read_file("mail/tern-mailbox", &text).length;
+    reopen_store();
+    size_t after = read_file("mail/tern-mailbox", &text).length;
+    assert_true(after < before);
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_ONLY);
+    assert_int_equal(folder->state.base, 700);
+    folder_close(&folder);
+    buf_free(&text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        FOLDER_TEST(test_target_replaced),
+        FOLDER_TEST(test_target_changes),
+        FOLDER_TEST(test_target_settled),
         FOLDER_TEST(test_save_and_read),
         FOLDER_TEST(test_line_ends),
         FOLDER_TEST(test_save_several),
@@ -632,7 +706,8 @@ int main(void) {
         FOLDER_TEST(test_recent),
         FOLDER_TEST(test_first_unseen),
         FOLDER_TEST(test_status),
-        FOLDER_TEST(test_expunge), FOLDER_TEST(test_remove),
+        FOLDER_TEST(test_expunge),
+        FOLDER_TEST(test_remove),
         FOLDER_TEST(test_expunged_since),
         FOLDER_TEST(test_copy),
         FOLDER_TEST(test_move),

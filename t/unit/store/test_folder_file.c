@@ -60,6 +60,13 @@ static void test_header(void **state) {
         bytes[i] ^= 1;
     }
     assert_memory_equal(&read, &untouched, sizeof read);
+    for (uint8_t version = 0; version < 4; version++) {
+        bytes[12] = version;
+        uint32_t sum = crc32c(0, bytes + 12, sizeof bytes - 12);
+        for (int k = 0; k < 4; k++)
+            bytes[8 + k] = (uint8_t)(sum >> 8 * k);
+        assert_int_equal(folder_header_decode(text, whole, &read), version == 1 || version == 2);
+    }
 }
 
 /* Lengths whose sum would wrap, and numbers that no folder has. */
@@ -131,7 +138,7 @@ static void test_record(void **state) {
 
 /* ---- the journal */
 
-#define ENTRIES 9
+#define ENTRIES 10
 
 static void some_entries(struct journal_entry entries[ENTRIES], struct buf *rows) {
     journal_append_size(rows, 5, 1234567890123);
@@ -147,7 +154,7 @@ static void some_entries(struct journal_entry entries[ENTRIES], struct buf *rows
                                             .keywords = 0x8000000000000000,
                                             .modseq = 77,
                                             .name = STR("$Forwarded"),
-                                            .sizes = buf_str(rows),
+                                            .rows = buf_str(rows),
                                             .cur = {-1, 2, 3},
                                             .new = {4, 5, -6},
                                             .read_whole = 7,
@@ -167,6 +174,7 @@ static void check_entry(const struct journal_entry *read, const struct journal_e
     size_t offset = 0;
     uint32_t uid;
     uint64_t size;
+    int64_t date;
     assert_int_equal(read->type, wanted->type);
     switch (read->type) {
     case JOURNAL_ADD:
@@ -198,9 +206,14 @@ static void check_entry(const struct journal_entry *read, const struct journal_e
         assert_true(read->new.nanoseconds == 5 && read->new.read_at == -6 && read->read_whole == 7);
         break;
     case JOURNAL_SIZES:
-        assert_true(journal_size(read->sizes, &offset, &uid, &size) && uid == 5 && size == 1234567890123);
-        assert_true(journal_size(read->sizes, &offset, &uid, &size) && uid == 9 && size == 1);
-        assert_false(journal_size(read->sizes, &offset, &uid, &size));
+        assert_true(journal_size(read->rows, &offset, &uid, &size) && uid == 5 && size == 1234567890123);
+        assert_true(journal_size(read->rows, &offset, &uid, &size) && uid == 9 && size == 1);
+        assert_false(journal_size(read->rows, &offset, &uid, &size));
+        break;
+    case JOURNAL_LOOKS: /* the same octets, parted otherwise */
+        assert_true(journal_look(read->rows, &offset, &uid, &date, &size) && uid == 5 && date == 1234567890123);
+        assert_true(size == ((uint64_t)1 << 32 | 9));
+        assert_false(journal_look(read->rows, &offset, &uid, &date, &size));
         break;
     case JOURNAL_NUMBERS:
         assert_true(read->uid_next == 8 && read->recent_from == 9 && read->modseq == 77);
@@ -262,7 +275,7 @@ static void test_senseless_entries(void **state) {
         uint8_t type;
         struct str payload;
     } rows[] = {{0, STR_INIT("")},
-                {10, STR_INIT("xxxxxxxxxxxxxxxxxxxxxxxx")},
+                {11, STR_INIT("xxxxxxxxxxxxxxxxxxxxxxxx")},
                 {JOURNAL_ADD, STR_INIT("short")},
                 {JOURNAL_FLAGS, STR_INIT("\3\0\0\0aaaaaaaabbbbbbbb")}, /* no such change */
                 {JOURNAL_FLAGS, STR_INIT("\1\0\0\0")},
@@ -396,14 +409,15 @@ static void test_page(void **state) {
                                    .read_whole = 20,
                                    .keywords_length = 21,
                                    .expunged_count = 22,
-                                   .names_length = 23};
+                                   .names_length = 23,
+                                   .unsized = 24};
     static const struct {
         size_t at, size;
         uint64_t value;
-    } numbers[] = {{12, 4, 1},   {32, 4, 1},   {36, 4, 2},   {40, 4, 3},   {44, 8, 4},   {52, 8, 5},
-                   {60, 4, 0},   {64, 4, 7},   {68, 4, 8},   {72, 4, 9},   {76, 8, 10},  {84, 8, 11},
-                   {92, 8, 12},  {100, 4, 13}, {104, 8, 14}, {112, 4, 15}, {116, 8, 16}, {124, 8, 17},
-                   {132, 4, 18}, {136, 8, 19}, {144, 8, 20}, {152, 8, 21}, {160, 8, 22}, {168, 8, 23}},
+    } numbers[] = {{12, 4, 2},   {32, 4, 1},   {36, 4, 2},   {40, 4, 3},   {44, 8, 4},   {52, 8, 5},   {60, 4, 0},
+                   {64, 4, 7},   {68, 4, 8},   {72, 4, 9},   {76, 8, 10},  {84, 8, 11},  {92, 8, 12},  {100, 4, 13},
+                   {104, 8, 14}, {112, 4, 15}, {116, 8, 16}, {124, 8, 17}, {132, 4, 18}, {136, 8, 19}, {144, 8, 20},
+                   {152, 8, 21}, {160, 8, 22}, {168, 8, 23}, {176, 4, 24}},
       record_numbers[] = {{0, 4, 1},  {4, 1, 2},  {5, 1, 3},  {6, 1, 1},  {7, 1, 4},   {8, 8, 5},
                           {16, 8, 6}, {24, 8, 7}, {32, 8, 8}, {40, 8, 9}, {48, 8, 10}, {56, 8, 11}};
     char bytes[FOLDER_HEADER_SIZE];
@@ -413,7 +427,7 @@ static void test_page(void **state) {
     assert_memory_equal(bytes + 16, "0123456789abcde", 16);
     for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++)
         assert_int_equal(octets(bytes, numbers[i].at, numbers[i].size), numbers[i].value);
-    for (size_t i = 176; i < sizeof bytes; i++)
+    for (size_t i = 180; i < sizeof bytes; i++)
         assert_int_equal(bytes[i], 0);
     struct folder_record record = {.uid = 1,
                                    .system = 2,
@@ -435,8 +449,9 @@ static void test_page_journal(void **state) {
     (void)state;
     struct uid_range range = {4, 5};
     struct uid_set uids = {.ranges = &range, .count = 1};
-    struct buf sizes = buf_make(0);
+    struct buf sizes = buf_make(0), looks = buf_make(0);
     journal_append_size(&sizes, 4, 5);
+    journal_append_look(&looks, 4, 5, 6);
     const struct {
         struct journal_entry entry;
         const char *payload;
@@ -452,10 +467,11 @@ static void test_page_journal(void **state) {
         {{.type = JOURNAL_DATES, .cur = {1, 2, 3}, .new = {4, 5, 6}, .read_whole = 7},
          "\1\0\0\0\0\0\0\0\2\0\0\0\3\0\0\0\0\0\0\0\4\0\0\0\0\0\0\0\5\0\0\0\6\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0",
          48},
-        {{.type = JOURNAL_SIZES, .sizes = buf_str(&sizes)}, "\4\0\0\0\5\0\0\0\0\0\0\0", 12},
+        {{.type = JOURNAL_SIZES, .rows = buf_str(&sizes)}, "\4\0\0\0\5\0\0\0\0\0\0\0", 12},
         {{.type = JOURNAL_NUMBERS, .uid_next = 1, .recent_from = 2, .modseq = 3},
          "\1\0\0\0\2\0\0\0\3\0\0\0\0\0\0\0",
          16},
+        {{.type = JOURNAL_LOOKS, .rows = buf_str(&looks)}, "\4\0\0\0\5\0\0\0\0\0\0\0\6\0\0\0\0\0\0\0", 20},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct buf bytes = buf_make(0);
@@ -468,6 +484,7 @@ static void test_page_journal(void **state) {
         buf_free(&bytes);
     }
     buf_free(&sizes);
+    buf_free(&looks);
 }
 
 /* A torn end, and damage: entries behind what is none. */

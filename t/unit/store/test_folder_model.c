@@ -11,6 +11,7 @@
 struct model_message {
     uint32_t text; /* which text it has */
     unsigned system, keywords;
+    int64_t date; /* the internal date, which the store may not have looked up yet */
     bool alive;
 };
 
@@ -144,9 +145,14 @@ static bool sees(const struct client *client, uint32_t uid) {
 
 /* ---- steps */
 
-static void add_message(uint32_t text, unsigned system, unsigned keywords) {
+static void add_message(uint32_t text, unsigned system, unsigned keywords, int64_t date) {
     assert_true(model->next < MESSAGES);
-    model->messages[model->next++] = (struct model_message){text, system, keywords, true};
+    model->messages[model->next++] = (struct model_message){text, system, keywords, date, true};
+}
+
+/* Each text has a date of its own. */
+static int64_t date_of_text(uint32_t text) {
+    return 1500000000 + (int64_t)text * 1000;
 }
 
 static void step_save(struct client *client) {
@@ -161,10 +167,11 @@ static void step_save(struct client *client) {
         char text[32];
         unsigned system = chance(2) ? chance(64) : 0, keyword = chance(NAMES * 2);
         struct str word = keyword < NAMES ? str_from(names[keyword]) : STR_EMPTY;
-        assert_ok(folder_save_message(saving, system, &word, keyword < NAMES, 0, &setup.failure));
         uint32_t length = text_of(++model->text, text);
+        assert_ok(
+            folder_save_message(saving, system, &word, keyword < NAMES, date_of_text(model->text), &setup.failure));
         assert_ok(folder_save_bytes(saving, str_make(text, length), &setup.failure));
-        add_message(model->text, system, keyword < NAMES ? 1U << keyword : 0);
+        add_message(model->text, system, keyword < NAMES ? 1U << keyword : 0, date_of_text(model->text));
     }
     assert_ok(folder_save_commit(&saving, &validity, &uids, &setup.failure));
     assert_int_equal(uid_set_size(&uids), count);
@@ -220,7 +227,7 @@ static void step_copy(struct client *client) {
     for (uint32_t uid = 1, end = model->next; uid < end; uid++) {
         struct model_message *message = &model->messages[uid];
         if (!uid_set_has(&uids, uid)) continue;
-        if (!move) add_message(message->text, message->system, message->keywords);
+        if (!move) add_message(message->text, message->system, message->keywords, message->date);
         if (move) message->alive = false;
         model->moved += move;
     }
@@ -276,6 +283,28 @@ static void step_read(struct client *client) {
     buf_free(&bytes);
 }
 
+/* Some are asked for their dates; the others' are unknown, or right. */
+static void step_date(struct client *client) {
+    struct uid_set uids = some_uids(client, true);
+    for (uint32_t sequence = 1; sequence <= client->count; sequence++) {
+        struct folder_message message;
+        uint32_t uid = client->shown[sequence - 1];
+        bool asked = uid_set_has(&uids, uid);
+        if (!model->messages[uid].alive) continue;
+        if (asked)
+            folder_message(client->folder, sequence, &message);
+        else
+            folder_message_known(client->folder, sequence, &message);
+        if (message.internal_date != model->messages[uid].date &&
+            (asked || message.internal_date != FOLDER_DATE_UNKNOWN))
+            fail_msg("step %u: UID %u has date %lld, not %lld", model->step, uid, (long long)message.internal_date,
+                     (long long)model->messages[uid].date);
+        if (asked || message.size != FOLDER_SIZE_UNKNOWN)
+            assert_int_equal(message.size, text_of(model->messages[uid].text, (char[32]){0}));
+    }
+    uid_set_free(&uids);
+}
+
 /* ---- another program; our own changes of the same moment would hide its, so it waits for the next */
 
 static void step_drop(struct client *client) {
@@ -284,11 +313,15 @@ static void step_drop(struct client *client) {
     (void)client;
     let_dates_grow_old();
     uint32_t length = text_of(++model->text, text);
-    snprintf(path, sizeof path, "mail/%s/%u.%u.other%s", cur ? "cur" : "new", 1700000000 + model->dropped,
-             model->dropped, cur ? ":2,FS" : "");
+    char size[16] = "";
+    if (chance(2)) snprintf(size, sizeof size, ",S=%u", length); /* then nothing asks for a look at the file */
+    snprintf(path, sizeof path, "mail/%s/%u.%u.other%s%s", cur ? "cur" : "new", 1700000000 + model->dropped,
+             model->dropped, size, cur ? ":2,FS" : "");
     model->dropped++;
     write_file(path, str_make(text, length));
-    add_message(model->text, cur ? FLAG_FLAGGED | FLAG_SEEN : 0, 0);
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = date_of_text(model->text)}};
+    assert_int_equal(utimensat(setup.directory, path, times, 0), 0);
+    add_message(model->text, cur ? FLAG_FLAGGED | FLAG_SEEN : 0, 0, date_of_text(model->text));
 }
 
 static void step_touch(struct client *client) {
@@ -347,8 +380,10 @@ static void one_step(void) {
         open_anew(client);
     } else if (choice < 90) {
         step_restore(client);
-    } else if (choice < 94) {
+    } else if (choice < 92) {
         step_read(client);
+    } else if (choice < 94) {
+        step_date(client);
     } else {
         if (choice < 96)
             step_drop(client);

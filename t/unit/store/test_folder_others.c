@@ -240,8 +240,228 @@ static void test_in_turn(void **state) {
     folder_close(&folder);
 }
 
+/* ---- dates that nobody has asked for */
+
+static int64_t known_date(const struct folder *folder, uint32_t sequence) {
+    struct folder_message message;
+    folder_message_known(folder, sequence, &message);
+    return message.internal_date;
+}
+
+static uint64_t known_size(const struct folder *folder, uint32_t sequence) {
+    struct folder_message message;
+    folder_message_known(folder, sequence, &message);
+    return message.size;
+}
+
+static int64_t date(const struct folder *folder, uint32_t sequence) {
+    struct folder_message message;
+    folder_message(folder, sequence, &message);
+    return message.internal_date;
+}
+
+static void drop_dated(const char *path, int64_t seconds) {
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = seconds}};
+    write_file(path, STR("12345"));
+    assert_int_equal(utimensat(setup.directory, path, times, 0), 0);
+}
+
+/* A name with a size needs no look at the file, until somebody asks for the date; then it stays. */
+static void test_date_learnt(void **state) {
+    (void)state;
+    drop_dated("mail/cur/100.a,S=5,W=5:2,S", 1000);
+    drop_dated("mail/cur/101.b:2,S", 2000);
+    drop_dated("mail/cur/102.c,S=5:2,S", 3000);
+    drop_dated("mail/cur/103.d,S=0:2,S", 4000);
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE), *other = open_folder(INBOX, FOLDER_READ_ONLY);
+    assert_true(known_date(folder, 1) == FOLDER_DATE_UNKNOWN && known_date(folder, 3) == FOLDER_DATE_UNKNOWN);
+    assert_true(known_date(folder, 2) == FOLDER_DATE_UNKNOWN && known_size(folder, 2) == FOLDER_SIZE_UNKNOWN);
+    assert_true(known_size(folder, 1) == 5 && known_size(folder, 4) == FOLDER_SIZE_UNKNOWN);
+    assert_true(date(folder, 2) == 2000 && known_size(folder, 2) == 5); /* both by one look */
+    assert_true(folder_settle(folder, &setup.failure));                 /* \Recent was claimed */
+    assert_false(folder_is_unsettled(folder));
+    assert_true(date(folder, 1) == 1000 && known_date(folder, 1) == 1000 &&
+                known_date(folder, 3) == FOLDER_DATE_UNKNOWN);
+    assert_true(folder_is_unsettled(folder));
+    assert_true(folder_settle(folder, &setup.failure));
+    drop_dated("mail/cur/100.a,S=5,W=5:2,S", 1111); /* touched later: the message has its date */
+    assert_string_equal(sync_text(other, false), "");
+    assert_true(date(folder, 1) == 1000 && date(other, 1) == 1000 && known_date(other, 3) == FOLDER_DATE_UNKNOWN);
+    assert_true(date(other, 3) == 3000);
+    folder_close(&other); /* without settling: it is learnt again */
+    folder_close(&folder);
+    folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    assert_true(known_date(folder, 1) == 1000 && known_date(folder, 3) == FOLDER_DATE_UNKNOWN &&
+                date(folder, 3) == 3000);
+    assert_true(folder_lock(folder, &setup.failure));
+    assert_true(folder_compact(folder, &setup.failure) &&
+                folder_reload(folder, &setup.failure)); /* nor is it lost here */
+    folder_unlock(folder);
+    assert_true(known_date(folder, 1) == 1000 && known_date(folder, 3) == 3000);
+    folder_close(&folder);
+}
+
+/* The file is called otherwise by now, or is gone. */
+static void test_date_renamed(void **state) {
+    (void)state;
+    drop_dated("mail/cur/100.a,S=5:2,S", 1000);
+    drop_dated("mail/cur/101.b,S=5:2,S", 2000);
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    let_dates_grow_old();
+    rename_file("mail/cur/100.a,S=5:2,S", "mail/cur/100.a,S=5:2,FS");
+    assert_int_equal(unlinkat(setup.directory, "mail/cur/101.b,S=5:2,S", 0), 0);
+    assert_true(date(folder, 1) == 1000);
+    assert_true(date(folder, 2) == 101); /* what its name says */
+    assert_string_equal(sync_text(folder, false), "-2 ~1");
+    assert_true(known_date(folder, 1) == 1000);
+    folder_close(&folder);
+}
+
+/* Sums know all sizes, and who has once asked need not look again. */
+static void test_size_learnt(void **state) {
+    (void)state;
+    struct store_usage usage;
+    struct folder_status status;
+    uint64_t size;
+    drop_dated("mail/cur/100.a:2,ST", 1000);
+    drop_dated("mail/cur/101.b:2,", 2000);
+    drop_dated("mail/cur/102.c,S=5:2,T", 3000);
+    drop_dated("mail/cur/103.d,W=5:2,", 4000);
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    assert_true(known_size(folder, 4) == 5 && folder->state.header.unsized == 2 && folder->state.header.size == 10);
+    assert_true(store_usage(setup.store, &usage, &setup.failure));
+    assert_true(usage.octets == 20 && usage.messages == 4);
+    assert_string_equal(sync_text(folder, false), "");
+    assert_true(known_size(folder, 1) == 5 && folder->state.header.unsized == 0 && folder->state.header.size == 20);
+    drop_dated("mail/cur/104.e:2,T", 5000);
+    drop_dated("mail/cur/105.f:2,T", 6000);
+    assert_ok(folder_status(setup.store, INBOX, &status, &setup.failure));
+    assert_true(status.size == 30 && status.deleted_size == 20 && status.messages == 6);
+    drop_dated("mail/cur/106.g:2,", 7000);
+    assert_string_equal(sync_text(folder, false), "+");
+    assert_true(known_size(folder, 7) == FOLDER_SIZE_UNKNOWN);
+    assert_true(folder_virtual_size(folder, 7, &size, &setup.failure) && size == 5);
+    assert_true(known_size(folder, 7) == 5 && known_date(folder, 7) == 7000);
+    drop_dated("mail/cur/107.h:2,S", 8000);
+    drop_dated("mail/cur/108.i:2,S", 9000);
+    assert_string_equal(sync_text(folder, false), "+");
+    assert_int_equal(folder->state.header.unsized, 2);
+    expunge(folder, "8"); /* nobody has looked at it */
+    assert_int_equal(folder->state.header.unsized, 1);
+    assert_true(folder_settle(folder, &setup.failure));
+    folder_close(&folder);
+    folder = open_folder(INBOX, FOLDER_READ_ONLY);
+    assert_true(folder->state.header.unsized == 1 && folder->state.header.size == 35);
+    folder_close(&folder);
+}
+
+/* Copies have the date, whether the source knows it or not. */
+static void test_date_copied(void **state) {
+    (void)state;
+    struct uid_set uids = uids_of("1:2"), from = {0}, to = {0};
+    uint32_t validity;
+    drop_dated("mail/cur/100.a,S=5:2,S", 1000);
+    drop_dated("mail/cur/101.b:2,S", 2000);
+    assert_ok(store_create(setup.store, STR("Other"), 0, NULL, &setup.failure));
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    assert_ok(folder_copy(folder, &uids, STR("Other"), true, &validity, &from, &to, &setup.failure));
+    folder_close(&folder);
+    folder = open_folder(STR("Other"), FOLDER_READ_ONLY);
+    assert_int_equal(folder_count(folder), 2);
+    assert_true(date(folder, 1) == 1000 && date(folder, 2) == 2000);
+    folder_close(&folder);
+    uid_set_free(&uids);
+    uid_set_free(&from);
+    uid_set_free(&to);
+}
+
+/* ---- many at once */
+
+#define MANY 1500
+
+static void drop_many(void) {
+    char path[64];
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(path, sizeof path, "mail/cur/%u.m%u,S=5,W=5:2,%s", 100000 + i * 7 % MANY, i, i % 3 ? "S" : "");
+        drop_dated(path, 5000 + i * 7 % MANY);
+    }
+}
+
+static void check_many(const struct folder *folder) {
+    struct folder_message message;
+    assert_int_equal(folder_count(folder), MANY);
+    for (uint32_t sequence = 1; sequence <= MANY; sequence++) {
+        folder_message(folder, sequence, &message);
+        assert_int_equal(message.uid, sequence);
+        assert_int_equal(message.internal_date, 5000 + sequence - 1);
+        assert_int_equal(message.size, 5);
+    }
+}
+
+/* The first look at a large folder writes tern-mailbox anew: there is no journal to be read by the next. */
+static void test_first_look(void **state) {
+    (void)state;
+    struct folder *early = open_folder(INBOX, FOLDER_READ_WRITE); /* sees it in passing */
+    drop_many();
+    assert_int_equal(mkdirat(setup.directory, "mail/cur/99999.folder,S=5:2,", 0700), 0);
+    assert_int_equal(symlinkat("/dev/null", setup.directory, "mail/cur/99998.link,S=5:2,"), 0);
+    assert_int_equal(mkfifoat(setup.directory, "mail/cur/99997.pipe,S=5:2,", 0600), 0);
+    let_dates_grow_old();
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_ONLY);
+    assert_true(folder->state.position == folder->state.map_size && folder->state.base == MANY);
+    assert_string_equal(sync_text(early, false), "+");
+    check_many(folder);
+    check_many(early);
+    folder_close(&folder);
+    folder_close(&early);
+    folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    assert_false(folder_is_stale(folder)); /* and nothing has to be read again */
+    check_many(folder);
+    assert_int_equal(folder_uid_next(folder), MANY + 1);
+    folder_close(&folder);
+}
+
+/* It cannot be written: nobody is told of anything, and the next one begins from the start. */
+static void test_first_look_full(void **state) {
+    (void)state;
+    enum store_result result;
+    struct folder *early = open_folder(INBOX, FOLDER_READ_WRITE);
+    drop_many();
+    assert_int_equal(mkdirat(setup.directory, "mail/tern-mailbox.new", 0700), 0);
+    assert_null(folder_open(setup.store, INBOX, FOLDER_READ_WRITE, &result, &setup.failure));
+    assert_int_equal(result, STORE_BROKEN);
+    assert_int_not_equal(folder_sync(early, false, NULL, &setup.failure), STORE_OK);
+    assert_int_equal(folder_count(early), 0);
+    assert_int_equal(folder_uid_next(early), 1);
+    assert_int_equal(unlinkat(setup.directory, "mail/tern-mailbox.new", AT_REMOVEDIR), 0);
+    assert_string_equal(sync_text(early, false), "+");
+    check_many(early);
+    folder_close(&early);
+}
+
+/* With new mail among it, or odd names, it goes by way of the journal: files are renamed later. */
+static void test_first_look_new(void **state) {
+    (void)state;
+    drop_many();
+    drop_dated("mail/new/200000.n", 5000 + MANY);
+    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    assert_int_equal(folder_count(folder), MANY + 1);
+    assert_true(folder->state.position > folder->state.map_size);
+    assert_true(folder_settle(folder, &setup.failure));
+    assert_true(is_there("mail/cur/200000.n:2,"));
+    assert_true(folder->state.position == folder->state.map_size);
+    folder_close(&folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        FOLDER_TEST(test_date_learnt),
+        FOLDER_TEST(test_size_learnt),
+        FOLDER_TEST(test_date_renamed),
+        FOLDER_TEST(test_date_copied),
+        FOLDER_TEST(test_first_look),
+        FOLDER_TEST(test_first_look_full),
+        FOLDER_TEST(test_first_look_new),
         FOLDER_TEST(test_dropped_in),
         FOLDER_TEST(test_renamed_flags),
         FOLDER_TEST(test_odd_names),
