@@ -12,10 +12,12 @@
 #define GOOD_FOR     10000 /* ms */
 #define USAGES       256
 #define PERCENTS_MAX 100
+#define COUNTS_MAX   4 /* while others claim */
 
 struct usage {
     char *root;
     uint64_t octets, messages;
+    uint64_t claims; /* ever made on this place: what was counted before one does not know of it */
     deadline until;
 };
 
@@ -48,6 +50,7 @@ static bool claim_from(const struct config *config, const struct ipc_local_work 
     if (messages > 0) {
         usage->octets += octets;
         usage->messages += messages;
+        usage->claims++;
     }
     return true;
 }
@@ -71,20 +74,27 @@ static bool refuse(const struct config *config, struct worked *worked) {
 bool quota_claim(const struct config *config, const struct ipc_local_work *work, struct store *store, uint64_t octets,
                  unsigned messages, struct quota_claim *claim, struct worked *worked) {
     struct usage *usage = place_of(work->target);
-    struct store_usage counted;
-    struct failure failure = {0};
     if (work->quota_storage == 0 && work->quota_messages == 0) return true;
-    pthread_mutex_lock(&mutex);
-    bool good = is_known(usage, work->target) && claim_from(config, work, usage, octets, messages, claim);
-    pthread_mutex_unlock(&mutex);
-    if (good) return true;
-    if (!store_usage(store, &counted, &failure))
-        return worked_errno(worked, failure.error_number, "cannot count what the mailbox has: %s", failure.text);
-    pthread_mutex_lock(&mutex);
-    remember(usage, work->target, &counted);
-    good = claim_from(config, work, usage, octets, messages, claim);
-    pthread_mutex_unlock(&mutex);
-    return good || refuse(config, worked);
+    for (int attempt = 0;; attempt++) {
+        struct store_usage counted;
+        struct failure failure = {0};
+        pthread_mutex_lock(&mutex);
+        bool good = is_known(usage, work->target) && claim_from(config, work, usage, octets, messages, claim);
+        uint64_t claims = usage->claims;
+        pthread_mutex_unlock(&mutex);
+        if (good) return true;
+        if (!store_usage(store, &counted, &failure))
+            return worked_errno(worked, failure.error_number, "cannot count what the mailbox has: %s", failure.text);
+        pthread_mutex_lock(&mutex);
+        /* Others have claimed while this one counted: their messages may not be in it. */
+        bool fresh = claims == usage->claims || attempt == COUNTS_MAX;
+        if (fresh) {
+            remember(usage, work->target, &counted);
+            good = claim_from(config, work, usage, octets, messages, claim);
+        }
+        pthread_mutex_unlock(&mutex);
+        if (fresh) return good || refuse(config, worked);
+    }
 }
 
 void quota_release(const struct ipc_local_work *work, const struct quota_claim *claim) {

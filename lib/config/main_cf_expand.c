@@ -149,7 +149,7 @@ static const struct operator_row *take_operator(struct str *rest) {
 
 /* body is "{a} == {b}", with or without what to choose. */
 static bool expand_comparison(struct expansion *expansion, struct str body, struct buf *out) {
-    struct str left, right;
+    struct str left = STR_EMPTY, right = STR_EMPTY;
     if (!take_braced(expansion, &body, &left))
         return false;
     const struct operator_row *row = take_operator(&body);
