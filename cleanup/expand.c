@@ -69,13 +69,26 @@ static bool expand_one(struct cleanup *cleanup, struct expansion *expansion, con
     return (good && !bad) || failure_set(failure, "the expansion of a recipient is too large, or an address in it is");
 }
 
+/* The questions about the next recipients, all in one: a message to a thousand is not a thousand ways to lookup. */
+static void foresee(struct cleanup *cleanup, const struct pending *pending, size_t from, deadline until) {
+    struct str addresses[RESOLVE_AT_ONCE];
+    size_t count = 0;
+    while (count < RESOLVE_AT_ONCE && from + count < pending->recipient_count) {
+        addresses[count] = pending->recipients[from + count].address;
+        count++;
+    }
+    if (count > 1) resolve_foresee_expansions(cleanup->resolve, addresses, count, until);
+}
+
 bool cleanup_expand(struct cleanup *cleanup, struct pending *pending, struct failure *failure) {
     struct pending result = {.arena = pending->arena};
     struct expansion expansion = {.result = &result, .seen = map_create()};
     deadline until = deadline_in(EXPANSION_PATIENCE);
     bool good = true;
-    for (size_t i = 0; good && i < pending->recipient_count; i++)
+    for (size_t i = 0; good && i < pending->recipient_count; i++) {
+        if (i % RESOLVE_AT_ONCE == 0) foresee(cleanup, pending, i, until);
         good = expand_one(cleanup, &expansion, &pending->recipients[i], until, failure);
+    }
     map_destroy(&expansion.seen);
     if (!good) return false;
     pending->recipients = result.recipients;

@@ -3,6 +3,7 @@
  *   LOOKUP_RESOLVE  resolve.c   the class of an address, and whether it is there
  *                   route.c     its transport and next hop
  *   LOOKUP_EXPAND   expand.c    virtual aliases
+ *   LOOKUP_MANY     many.c      several of these two at once
  *   LOOKUP_LOCAL    local.c     aliases and accounts; mailbox.c virtual mailboxes
  *   LOOKUP_QUOTA    mail_account.c  accounts of auth_sources as mailboxes
  *   LOOKUP_MATCH    match.c     a key in a table or list of the configuration
@@ -88,6 +89,15 @@ static void serve_credentials(struct ipc_request *request, struct lookup *lookup
     if (answer.grant.length) memory_wipe((void *)(uintptr_t)answer.grant.data, answer.grant.length);
 }
 
+static void serve_many(struct ipc_request *request, struct lookup *lookup) {
+    struct ipc_lookup_many_found answer;
+    struct failure failure = {0};
+    struct buf rows;
+    lookup_many(lookup, request->message, &rows, &answer);
+    answer_or_fail(request, true, IPC_LOOKUP_MANY_FOUND, &answer, &failure);
+    buf_free(&rows);
+}
+
 static void serve(struct ipc_request *request, struct lookup *lookup) {
     struct arena *arena = request->arena;
     struct failure failure = {0};
@@ -104,6 +114,8 @@ static void serve(struct ipc_request *request, struct lookup *lookup) {
         struct ipc_lookup_expanded answer;
         bool good = lookup_expand(lookup, question->address, arena, &answer, &failure);
         answer_or_fail(request, good, IPC_LOOKUP_EXPANDED, &answer, &failure);
+    } else if (request->type == IPC_LOOKUP_MANY) {
+        serve_many(request, lookup);
     } else if (request->type == IPC_LOOKUP_LOCAL) {
         const struct ipc_lookup_local *question = request->message;
         struct ipc_lookup_local_found answer;

@@ -95,6 +95,10 @@ MUST_USE bool lookup_route(struct lookup *lookup, const struct subject *subject,
 MUST_USE bool lookup_expand(struct lookup *lookup, struct str address, struct arena *arena,
                             struct ipc_lookup_expanded *answer, struct failure *failure);
 
+/* many.c: the answers to several questions. They borrow from rows, which is made here and the caller's to free. */
+void lookup_many(struct lookup *lookup, const struct ipc_lookup_many *questions, struct buf *rows,
+                 struct ipc_lookup_many_found *answer);
+
 /* local.c and mailbox.c */
 MUST_USE bool lookup_local(struct lookup *lookup, struct str address, bool no_alias, struct arena *arena,
                            struct ipc_lookup_local_found *answer, struct failure *failure);

@@ -389,10 +389,24 @@ static bool is_cut_short(const struct message *message) {
     return message->qmgr->draining || has_wish(message);
 }
 
+/* The questions about the recipients from this one on, many in one packet; the first that was not among them. */
+static size_t foresee(struct message *message, size_t from, deadline until) {
+    const struct queue_envelope *envelope = &message->envelope;
+    struct str addresses[RESOLVE_AT_ONCE];
+    size_t count = 0, next = from;
+    for (; next < envelope->recipient_count && count < RESOLVE_AT_ONCE; next++)
+        if (envelope->recipients[next].state == QUEUE_RECIPIENT_WAITING)
+            addresses[count++] = envelope->recipients[next].address;
+    if (count > 1) resolve_foresee_recipients(message->qmgr->resolve, addresses, count, envelope->sender, until);
+    return next;
+}
+
 static void resolve_all(struct message *message) {
     deadline until = deadline_in(RESOLVE_PATIENCE);
+    size_t foreseen = 0;
     for (size_t i = 0; i < message->envelope.recipient_count && !is_cut_short(message); i++) {
         if (message->envelope.recipients[i].state != QUEUE_RECIPIENT_WAITING) continue;
+        if (i >= foreseen) foreseen = foresee(message, i, until);
         struct arena *arena = arena_create(0);
         resolve_one(message, i, until, arena);
         arena_destroy(&arena);

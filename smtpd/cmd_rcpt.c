@@ -81,6 +81,37 @@ static void decode_orcpt(const struct smtp_recipient *recipient, struct buf *orc
         buf_clear(orcpt);
 }
 
+/* ---- a client that pipelines (RFC 2920) has named its next recipients already: one question to lookup for all of
+ * them, where each would otherwise wait for its own */
+
+/* The address of the first command in input, if that is a whole RCPT; the rest follows in *input. */
+static bool next_pipelined(const struct session *session, struct str *input, struct smtp_recipient *recipient) {
+    struct smtp_command_error error;
+    struct str line, verb, argument;
+    return str_cut(*input, '\n', &line, input) && smtp_command_split(str_trim(line), &verb, &argument) &&
+           str_equal_nocase(verb, STR("RCPT")) &&
+           smtp_parse_rcpt(argument, smtpd_parameters(session), address_flags(session), recipient, &error);
+}
+
+static void foresee_pipelined(struct session *session, const struct mail_address *first) {
+    struct transaction *transaction = session->transaction;
+    struct str input = stream_peek(session->stream), addresses[RESOLVE_AT_ONCE];
+    struct smtp_recipient recipient;
+    if (transaction->foreseen > 0) transaction->foreseen--;
+    if (transaction->recipient_count == 0 || transaction->foreseen > 0) return;
+    struct arena *arena = arena_create(RESOLVE_AT_ONCE * 1000);
+    size_t count = 0;
+    addresses[count++] = mail_address_text(first);
+    while (count < RESOLVE_AT_ONCE && next_pipelined(session, &input, &recipient) &&
+           arena_copy(arena, mail_address_text(&recipient.recipient), &addresses[count]))
+        count++;
+    transaction->foreseen = count;
+    if (count > 1)
+        resolve_foresee_recipients(session->smtpd->resolve, addresses, count, mail_address_text(&transaction->sender),
+                                   deadline_in(SMTPD_FORESEE_TIME));
+    arena_destroy(&arena);
+}
+
 bool cmd_rcpt(struct session *session, struct str argument) {
     struct smtp_recipient recipient;
     struct smtp_command_error error;
@@ -92,6 +123,7 @@ bool cmd_rcpt(struct session *session, struct str argument) {
     struct buf orcpt = buf_make(600);
     decode_orcpt(&recipient, &orcpt);
     bool incomplete = complete(session, &recipient.recipient);
+    foresee_pipelined(session, &recipient.recipient);
     bool good = domain_has_room(session, mail_address_domain(&recipient.recipient)) &&
                 policy_rcpt(session, "RCPT", &recipient.recipient, incomplete);
     if (good && !transaction_add_recipient(transaction, mail_address_text(&recipient.recipient), buf_str(&orcpt),

@@ -25,6 +25,7 @@
 #include "tls.h"
 
 #define SMTPD_LOOKUP_TIME 100000 /* ms: most time an answer of lookup may take */
+#define SMTPD_FORESEE_TIME 10000 /* ms: the same for answers that are only asked for ahead */
 #define SMTPD_COMMIT_TIME 300000 /* ms: the same for cleanup; RFC 5321 4.5.3.2.6 lets clients wait 10 minutes */
 #define SMTPD_TEXT_MAX    440    /* octets of a reply's text: the line stays below 512 (RFC 5321 4.5.3.1.5) */
 
@@ -199,6 +200,7 @@ struct transaction {
     struct buf prepended;  /* header lines of PREPEND */
     struct ipc_recipient *recipients;
     size_t recipient_count, recipient_room, overshoot;
+    size_t foreseen; /* RCPTs to come whose addresses were looked up together */
     struct content *content; /* from DATA or the first BDAT */
 };
 

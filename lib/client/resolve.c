@@ -3,9 +3,9 @@
 #include "resolve.h"
 #include "hash.h"
 
-#define CACHE_SECONDS 100
+#define CACHE_SECONDS   100
 #define ACCOUNT_SECONDS 5 /* what other programs keep: nobody tells of changes */
-#define CACHE_ENTRIES ((size_t)4096)
+#define CACHE_ENTRIES   ((size_t)4096)
 #define CACHE_ANSWER_LIMIT                                                                                             \
     ((size_t)8192) /* a large expansion is asked for each time: the cache is bounded in bytes too */
 
@@ -70,8 +70,9 @@ void resolve_destroy(struct resolve **resolve) {
 
 /* ms that an answer is good for. */
 static int64_t lifetime(enum ipc_type type, const void *answer) {
-    bool account = (type == IPC_LOOKUP_RESOLVED && ((const struct ipc_lookup_resolved *)answer)->account) ||
-                   (type == IPC_LOOKUP_LOCAL_FOUND && ((const struct ipc_lookup_local_found *)answer)->kind == LOCAL_ACCOUNT);
+    bool account =
+        (type == IPC_LOOKUP_RESOLVED && ((const struct ipc_lookup_resolved *)answer)->account) ||
+        (type == IPC_LOOKUP_LOCAL_FOUND && ((const struct ipc_lookup_local_found *)answer)->kind == LOCAL_ACCOUNT);
     return (account ? ACCOUNT_SECONDS : CACHE_SECONDS) * 1000;
 }
 
@@ -148,6 +149,71 @@ static struct str make_key(struct buf *key, char kind, struct str first, struct 
     return buf_overflowed(key) ? STR_EMPTY : buf_str(key);
 }
 
+/* ---- many questions at once */
+
+#define FORESIGHT_LIMIT ((size_t)60000) /* ipc_messages.def, LOOKUP_MANY */
+
+struct foresight {
+    struct resolve *resolve;
+    enum ipc_type expected; /* of every answer */
+    struct buf questions, keys;
+    size_t lengths[RESOLVE_AT_ONCE]; /* of the keys, which follow each other */
+    uint32_t count;
+};
+
+static struct foresight foresight_make(struct resolve *resolve, enum ipc_type expected) {
+    return (struct foresight){.resolve = resolve, .expected = expected, .questions = buf_make(FORESIGHT_LIMIT)};
+}
+
+/* False: there is no room for more. */
+static bool foresee_one(struct foresight *foresight, struct str key, enum ipc_type type, const void *question) {
+    if (key.length == 0 || map_get(foresight->resolve->cache, key)) return true;
+    struct buf packet = buf_make(2000);
+    struct ipc_packed row;
+    bool good = ipc_encode(type, 0, question, &packet);
+    row.message = buf_str(&packet);
+    good = good && ipc_list_add(IPC_ROW_PACKED, &row, &foresight->questions, &foresight->count);
+    buf_free(&packet);
+    if (!good) return false;
+    buf_append(&foresight->keys, key);
+    foresight->lengths[foresight->count - 1] = key.length;
+    return true;
+}
+
+static void keep_foreseen(struct foresight *foresight, struct str key, struct str packet) {
+    union {
+        struct ipc_lookup_resolved resolved;
+        struct ipc_lookup_expanded expanded;
+        struct ipc_lookup_local_found local;
+    } answer;
+    if (packet.length && ipc_decode(packet, foresight->expected, &answer) &&
+        is_worth_keeping(foresight->expected, &answer))
+        remember(foresight->resolve, key, foresight->expected, &answer);
+}
+
+static void ask_foreseen(struct foresight *foresight, deadline until) {
+    struct arena *arena = arena_create(0);
+    struct ipc_lookup_many question = {.questions = {buf_str(&foresight->questions), foresight->count}};
+    struct ipc_reply reply = {.descriptor = -1};
+    struct failure failure;
+    if (foresight->count > 1 && ipc_ask(foresight->resolve->lookup, IPC_LOOKUP_MANY, &question, -1,
+                                        IPC_LOOKUP_MANY_FOUND, until, arena, &reply, &failure) == IPC_OK) {
+        const struct ipc_lookup_many_found *found = reply.message;
+        struct str keys = buf_str(&foresight->keys);
+        size_t offset = 0;
+        struct ipc_packed row;
+        bool bad = false;
+        for (uint32_t i = 0; i < foresight->count && ipc_list_next(found->answers, IPC_ROW_PACKED, &offset, &row, &bad);
+             i++) {
+            keep_foreseen(foresight, str_slice(keys, 0, foresight->lengths[i]), row.message);
+            keys = str_from_offset(keys, foresight->lengths[i]);
+        }
+    }
+    arena_destroy(&arena);
+    buf_free(&foresight->questions);
+    buf_free(&foresight->keys);
+}
+
 enum resolve_result resolve_recipient(struct resolve *resolve, struct str address, struct str sender, deadline until,
                                       struct arena *arena, struct ipc_lookup_resolved *answer,
                                       struct failure *failure) {
@@ -198,8 +264,8 @@ enum resolve_result resolve_match(struct resolve *resolve, struct str table, str
 enum resolve_result resolve_quota(struct resolve *resolve, struct str address, uint64_t size, deadline until,
                                   struct arena *arena, struct ipc_lookup_quota_found *answer, struct failure *failure) {
     struct ipc_lookup_quota question = {.address = address, .size = size};
-    return ask(resolve, STR_EMPTY, IPC_LOOKUP_QUOTA, &question, IPC_LOOKUP_QUOTA_FOUND, until, arena, answer, sizeof *answer,
-               failure);
+    return ask(resolve, STR_EMPTY, IPC_LOOKUP_QUOTA, &question, IPC_LOOKUP_QUOTA_FOUND, until, arena, answer,
+               sizeof *answer, failure);
 }
 
 enum resolve_result resolve_client_name(struct resolve *resolve, struct str address, deadline until,
@@ -231,4 +297,29 @@ enum resolve_result resolve_domain(struct resolve *resolve, struct str domain, d
     }
     *result_code = (unsigned)answer.result;
     return RESOLVE_OK;
+}
+
+void resolve_foresee_recipients(struct resolve *resolve, const struct str *addresses, size_t count, struct str sender,
+                                deadline until) {
+    struct foresight foresight = foresight_make(resolve, IPC_LOOKUP_RESOLVED);
+    bool room = true;
+    for (size_t i = 0; room && i < count && i < RESOLVE_AT_ONCE; i++) {
+        struct buf key = buf_make(2000);
+        struct ipc_lookup_resolve question = {.address = addresses[i], .sender = sender};
+        room = foresee_one(&foresight, make_key(&key, 'r', addresses[i], sender), IPC_LOOKUP_RESOLVE, &question);
+        buf_free(&key);
+    }
+    ask_foreseen(&foresight, until);
+}
+
+void resolve_foresee_expansions(struct resolve *resolve, const struct str *addresses, size_t count, deadline until) {
+    struct foresight foresight = foresight_make(resolve, IPC_LOOKUP_EXPANDED);
+    bool room = true;
+    for (size_t i = 0; room && i < count && i < RESOLVE_AT_ONCE; i++) {
+        struct buf key = buf_make(2000);
+        struct ipc_lookup_expand question = {.address = addresses[i]};
+        room = foresee_one(&foresight, make_key(&key, 'e', addresses[i], STR_EMPTY), IPC_LOOKUP_EXPAND, &question);
+        buf_free(&key);
+    }
+    ask_foreseen(&foresight, until);
 }

@@ -34,6 +34,13 @@ MUST_USE enum resolve_result resolve_match(struct resolve *resolve, struct str t
 MUST_USE enum resolve_result resolve_quota(struct resolve *resolve, struct str address, uint64_t size, deadline until,
                                            struct arena *arena, struct ipc_lookup_quota_found *answer,
                                            struct failure *failure);
+/* Asks for those of the addresses whose answers are not known yet, in one packet: the single questions that
+ * follow find them in the cache. What did not come is left to those, and so is every failure. At most
+ * RESOLVE_AT_ONCE of the addresses are looked at. */
+#define RESOLVE_AT_ONCE ((size_t)100)
+void resolve_foresee_recipients(struct resolve *resolve, const struct str *addresses, size_t count, struct str sender,
+                                deadline until);
+void resolve_foresee_expansions(struct resolve *resolve, const struct str *addresses, size_t count, deadline until);
 /* The verified name of a client address; empty when there is none. Not cached here (lookup's DNS cache does). */
 MUST_USE enum resolve_result resolve_client_name(struct resolve *resolve, struct str address, deadline until,
                                                  struct arena *arena, struct str *name, struct str *unverified,

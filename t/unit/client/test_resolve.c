@@ -18,6 +18,32 @@ static struct {
     size_t large; /* bytes of an expansion */
 } lookup;
 
+/* As lookup's: an unknown recipient's row is empty, and after "last@x" there is no room for more. */
+static void serve_many(struct ipc_request *request) {
+    const struct ipc_lookup_many *asked = request->message;
+    struct buf rows = buf_make(0);
+    uint32_t count = 0;
+    struct ipc_packed question;
+    size_t offset = 0;
+    bool bad = false, room = true;
+    while (room && ipc_list_next(asked->questions, IPC_ROW_PACKED, &offset, &question, &bad)) {
+        struct ipc_lookup_resolve one;
+        if (!ipc_decode(question.message, IPC_LOOKUP_RESOLVE, &one)) abort();
+        struct ipc_lookup_resolved answer = {
+            .known = true, .transport = STR("local"), .nexthop = one.sender, .recipient = one.address};
+        struct buf packed = buf_make(0);
+        if (!str_starts(one.address, STR("unknown")) && !ipc_encode(IPC_LOOKUP_RESOLVED, 0, &answer, &packed)) abort();
+        struct ipc_packed row = {.message =
+                                     str_starts(one.address, STR("damaged")) ? STR("nonsense") : buf_str(&packed)};
+        if (!ipc_list_add(IPC_ROW_PACKED, &row, &rows, &count)) abort();
+        room = !str_equal(one.address, STR("last@x"));
+        buf_free(&packed);
+    }
+    struct ipc_lookup_many_found found = {.answers = {buf_str(&rows), count}};
+    ipc_answer(request, IPC_LOOKUP_MANY_FOUND, &found, -1);
+    buf_free(&rows);
+}
+
 static void serve(struct ipc_request *request, void *context) {
     (void)context;
     lookup.peer = request->peer;
@@ -26,7 +52,9 @@ static void serve(struct ipc_request *request, void *context) {
         ipc_answer_failed(request, 451, "4.3.0", "table hash:x does not answer");
         return;
     }
-    if (request->type == IPC_LOOKUP_RESOLVE) {
+    if (request->type == IPC_LOOKUP_MANY) {
+        serve_many(request);
+    } else if (request->type == IPC_LOOKUP_RESOLVE) {
         const struct ipc_lookup_resolve *asked = request->message;
         struct ipc_lookup_resolved answer = {.known = !str_starts(asked->address, STR("unknown")),
                                              .transport = STR("local"),
@@ -67,7 +95,7 @@ struct ipc_client *service_client(struct service *service, const char *name, ipc
 
 /* ---- a script: each step, and how often lookup has been asked after it */
 
-enum step_kind { END, RESOLVE, EXPAND, CHANGED, LOST, FAILS, WORKS, LARGE };
+enum step_kind { END, RESOLVE, FORESEE, EXPAND, CHANGED, LOST, FAILS, WORKS, LARGE };
 
 struct step {
     enum step_kind kind;
@@ -103,6 +131,15 @@ static enum resolve_result ask(struct resolve *resolve, const struct step *step)
     return result;
 }
 
+/* The addresses of a step, parted by blanks. */
+static void foresee(struct resolve *resolve, const struct step *step) {
+    struct str rest = str_from(step->address), addresses[8];
+    size_t count = 0;
+    while (count < ARRAY_LENGTH(addresses) && str_next_word(&rest, " ", &addresses[count]))
+        count++;
+    resolve_foresee_recipients(resolve, addresses, count, str_from(step->sender), deadline_in(3000));
+}
+
 static void run_script(void *argument) {
     struct script *script = argument;
     struct resolve *resolve = resolve_create(NULL, script->limit);
@@ -114,6 +151,10 @@ static void run_script(void *argument) {
         case RESOLVE:
         case EXPAND:
             if (ask(resolve, step) != step->result || lookup.asked != step->asked) script->wrong = i;
+            break;
+        case FORESEE:
+            foresee(resolve, step);
+            if (lookup.asked != step->asked) script->wrong = i;
             break;
         case CHANGED:
             if (!ipc_notify(lookup.peer, IPC_LOOKUP_CHANGED, &(struct ipc_lookup_changed){})) script->wrong = i;
@@ -197,8 +238,31 @@ static void test_bounded(void **state) {
     play(steps, 2);
 }
 
+static void test_foreseen(void **state) {
+    (void)state;
+    static const struct step steps[] = {
+        {RESOLVE, "a@x", "s@y", 1, RESOLVE_OK},
+        {FORESEE, "a@x b@x unknown@x damaged@x last@x late@x", "s@y", 2, RESOLVE_OK},
+        {RESOLVE, "a@x", "s@y", 2, RESOLVE_OK},
+        {RESOLVE, "b@x", "s@y", 2, RESOLVE_OK}, /* its answer has come */
+        {RESOLVE, "last@x", "s@y", 2, RESOLVE_OK},
+        {RESOLVE, "b@x", "", 3, RESOLVE_OK}, /* for this sender nothing was foreseen */
+        {RESOLVE, "unknown@x", "s@y", 4, RESOLVE_OK},
+        {RESOLVE, "damaged@x", "s@y", 5, RESOLVE_OK},
+        {RESOLVE, "late@x", "s@y", 6, RESOLVE_OK},
+        {FORESEE, "a@x b@x last@x", "s@y", 6, RESOLVE_OK}, /* all is known */
+        {FORESEE, "a@x c@x", "s@y", 6, RESOLVE_OK},        /* one alone may as well ask by itself */
+        {.kind = CHANGED},
+        {RESOLVE, "b@x", "s@y", 7, RESOLVE_OK},
+        {.kind = FAILS},
+        {FORESEE, "d@x e@x", "s@y", 8, RESOLVE_OK}, /* whoever asks by itself hears of it */
+        {RESOLVE, "d@x", "s@y", 9, RESOLVE_RETRY},
+        {.kind = END}};
+    play(steps, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_kept), cmocka_unit_test(test_emptied),
-                                       cmocka_unit_test(test_bounded)};
+                                       cmocka_unit_test(test_bounded), cmocka_unit_test(test_foreseen)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,8 +116,83 @@ static void test_patterns(void **state) {
     unlink(path);
 }
 
+/* ---- several questions at once: the same answers, an empty row for what fails or nobody knows */
+
+struct many_row {
+    enum ipc_type type;
+    const char *address;
+    const char *result; /* the first address, or the recipient; NULL: an empty row */
+};
+
+static void add_question(const struct many_row *row, struct buf *questions, uint32_t *count) {
+    struct buf packed = buf_make(0);
+    const struct ipc_lookup_resolve resolve = {.address = str_from(row->address)};
+    const struct ipc_lookup_expand expand = {.address = str_from(row->address)};
+    const struct ipc_lookup_match match = {.table = STR("mynetworks"), .key = str_from(row->address)};
+    const void *message = row->type == IPC_LOOKUP_RESOLVE  ? (const void *)&resolve
+                          : row->type == IPC_LOOKUP_EXPAND ? (const void *)&expand
+                                                           : (const void *)&match;
+    if (row->type != IPC_NOTHING) assert_true(ipc_encode(row->type, 0, message, &packed));
+    const struct ipc_packed question = {.message =
+                                            row->type == IPC_NOTHING ? str_from(row->address) : buf_str(&packed)};
+    assert_true(ipc_list_add(IPC_ROW_PACKED, &question, questions, count));
+    buf_free(&packed);
+}
+
+static void check_answer(const struct many_row *row, struct str packet) {
+    struct ipc_lookup_resolved resolved;
+    struct ipc_lookup_expanded expanded;
+    struct ipc_address_row first = {.value = STR_EMPTY};
+    size_t offset = 0;
+    bool bad = false;
+    if (!row->result || packet.length == 0) {
+        if (row->result || packet.length) fail_msg("%s: a row of %zu octets", row->address, packet.length);
+        return;
+    }
+    if (row->type == IPC_LOOKUP_RESOLVE) {
+        assert_true(ipc_decode(packet, IPC_LOOKUP_RESOLVED, &resolved));
+        expect_text(row->address, resolved.recipient, row->result);
+    } else {
+        assert_true(ipc_decode(packet, IPC_LOOKUP_EXPANDED, &expanded));
+        assert_true(ipc_list_next(expanded.addresses, IPC_ROW_ADDRESS, &offset, &first, &bad));
+        expect_text(row->address, first.value, row->result);
+    }
+}
+
+static void test_many(void **state) {
+    (void)state;
+    static const struct many_row many[] = {
+        {IPC_LOOKUP_EXPAND, "a@v.test", "b@x.test"},
+        {IPC_LOOKUP_RESOLVE, "x@elsewhere.test", "x@elsewhere.test"},
+        {IPC_LOOKUP_EXPAND, "loop1@v.test", NULL},
+        {IPC_LOOKUP_MATCH, "127.0.0.1", NULL},
+        {IPC_NOTHING, "no packet", NULL},
+        {IPC_LOOKUP_RESOLVE, "nobody-by-that-name@here.test", NULL},
+        {IPC_LOOKUP_EXPAND, "one@v.test", "three@v.test"},
+    };
+    struct fixture fixture;
+    struct buf questions = buf_make(0), rows_of_answer;
+    struct ipc_lookup_many asked = {.questions = {STR_EMPTY, 0}};
+    struct ipc_lookup_many_found found;
+    struct ipc_packed row;
+    size_t offset = 0, count = 0;
+    bool bad = false;
+    fixture_make(&fixture, aliases);
+    for (size_t i = 0; i < ARRAY_LENGTH(many); i++)
+        add_question(&many[i], &questions, &asked.questions.count);
+    asked.questions.packed = buf_str(&questions);
+    lookup_many(fixture.lookup, &asked, &rows_of_answer, &found);
+    assert_int_equal(found.answers.count, ARRAY_LENGTH(many));
+    while (ipc_list_next(found.answers, IPC_ROW_PACKED, &offset, &row, &bad))
+        check_answer(&many[count++], row.message);
+    assert_int_equal(count, ARRAY_LENGTH(many));
+    buf_free(&questions);
+    buf_free(&rows_of_answer);
+    fixture_end(&fixture);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_expand), cmocka_unit_test(test_options),
-                                       cmocka_unit_test(test_patterns)};
+                                       cmocka_unit_test(test_patterns), cmocka_unit_test(test_many)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
