@@ -51,6 +51,9 @@ enum folder_open_mode { FOLDER_READ_ONLY, FOLDER_READ_WRITE };
 struct folder *folder_open(struct store *store, struct str name, enum folder_open_mode mode, enum store_result *result,
                            struct failure *failure);
 void folder_close(struct folder **folder);
+/* Whether folder_open will take so long that whoever waits should hear something before: nobody has read the folder yet,
+ * and there is much in it. False also where that cannot be told. */
+bool folder_is_first_look(struct store *store, struct str name);
 
 /* ---- looking: all of the view, none reads the directory unless it says so */
 
