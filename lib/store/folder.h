@@ -86,6 +86,10 @@ MUST_USE bool folder_expunged_since(const struct folder *folder, uint64_t modseq
 int folder_message_file(struct folder *folder, uint32_t sequence, enum store_result *result, struct failure *failure);
 /* Appends the name of a message's file, without folder and flags. */
 void folder_file_name(const struct folder *folder, uint32_t sequence, struct buf *name);
+/* Appends where the file should be, beneath the folder's directory; and that directory's descriptor, which stays the
+ * folder's. For who opens it elsewhere: what cannot be opened so folder_message_file may still find. */
+void folder_file_path(const struct folder *folder, uint32_t sequence, struct buf *path);
+int folder_descriptor(const struct folder *folder);
 /* Counts the CR LF size if it is not known, and remembers it. */
 MUST_USE bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *size, struct failure *failure);
 /* The same size, where the caller has counted it for other reasons: it is remembered. */

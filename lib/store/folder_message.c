@@ -39,6 +39,16 @@ void folder_file_name(const struct folder *folder, uint32_t sequence, struct buf
     buf_append(name, record.name);
 }
 
+void folder_file_path(const struct folder *folder, uint32_t sequence, struct buf *path) {
+    struct folder_record record;
+    folder_state_get(&folder->state, folder_slot(folder, sequence), &record);
+    folder_record_path(&record, path);
+}
+
+int folder_descriptor(const struct folder *folder) {
+    return folder->directory;
+}
+
 /* What is tried with a message's file: -1 with errno. */
 typedef int file_function(const struct folder *folder, const struct folder_record *record, void *context);
 
