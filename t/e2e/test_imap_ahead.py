@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 
 import tern_test as t
-from imap_client import Stand
+from imap_client import Client, Stand
 
 MESSAGES = 1500
 ITEMS = [
@@ -202,9 +202,47 @@ def ended(mail):
     told = client.command(command[2:-2])
     t.ok(told[0].startswith(b"OK") and len(told[1]) == MESSAGES, "and all is there in the next session", told[0])
     client.command("NOOP")
-    t.is_([one[1] for one in sessions(copy.stand)], ["1"], "after the command its threads are gone")
+    t.ok(t.wait_for(lambda: [one[1] for one in sessions(copy.stand)] == ["1"]), "after the command its threads are gone", sessions(copy.stand))
     client.close()
     copy.close()
+
+
+def threads_of(tern):
+    """The number of threads of each session of this instance."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "imap-session" and os.readlink(f"/proc/{pid}/exe").startswith(str(tern.libexec)):
+                found.append(len(os.listdir(f"/proc/{pid}/task")))
+        except OSError:
+            pass
+    return found
+
+
+def locked_in(mail):
+    """A session as it is, in its sandbox."""
+    t.need("tern", "master", "auth", "imapd", "mailbox", "log")
+    with t.Instance(settings=["auth_failure_delay=0"]) as tern:
+        tern.add_user("ada")
+        tern.start()
+        box = tern.mail / "example.test" / "ada" / "Maildir"
+        client = Client(tern.port_base + 143)
+        client.socket.settimeout(120)
+        client.command("LOGIN ada@example.test secret")
+        client.command("SELECT INBOX")
+        owner = box.stat()
+        for name in os.listdir(os.path.join(mail, "cur")):
+            shutil.copyfile(os.path.join(mail, "cur", name), box / "cur" / name)
+            os.chown(box / "cur" / name, owner.st_uid, owner.st_gid)
+        client.command("NOOP")
+        client.send(b"x FETCH 1:* (ENVELOPE BODYSTRUCTURE)\r\n")
+        t.ok(t.wait_for(lambda: max(threads_of(tern), default=0) > 1), "a session of an account reads ahead too", threads_of(tern))
+        result, lines = client.wait(b"x")
+        t.ok(result.startswith(b"OK") and len(lines) == len(os.listdir(box / "cur")), "and answers", (result, len(lines)))
+        client.command("LOGOUT")
+        client.close()
+        t.is_([line for line in tern.log().splitlines() if "panic:" in line or "fatal:" in line or "Sanitizer" in line], [], "nothing went wrong")
+        tern.stop()
 
 
 seed = int(os.environ.get("TERN_SEED", "0")) or random.randrange(1, 1 << 30)
@@ -221,6 +259,7 @@ try:
     fresh(original, random_)
     spoiled(original, random_)
     ended(original)
+    locked_in(original)
 finally:
     shutil.rmtree(here)
 t.done()
