@@ -16,7 +16,9 @@
 #define RUNS          16                 /* of them at a time, done or not */
 #define RUNS_FIRST    2                  /* at first: they become more while all are used */
 #define HELD_MAX      ((size_t)16 << 20) /* octets that are held at a time, from which on no more is done ahead */
+#define HEADER_USUAL  4096               /* octets in which most headers end */
 #define FILE_MAX      ((size_t)4 << 20)  /* octets of a file that a thread reads */
+#define OPENED        4                  /* files that a thread has open: the kernel fetches those to come meanwhile */
 #define RUN_KEPT      ((size_t)1 << 20)  /* ... of one run, from which on its memory is not kept for the next */
 
 /* Messages that follow one another. */
@@ -87,8 +89,14 @@ static bool parse(struct run *run, struct ahead_message *message, struct str byt
     return (!want(run, AHEAD_STRUCTURE) || message->record.length > 0) && (!want(run, AHEAD_FIELDS) || message->fields.length > 0);
 }
 
-static bool do_message(struct run *run, struct ahead_message *message, struct buf *bytes) {
+/* What is no file, but has come into the place of one, does not hold us up. */
+static int open_file(const struct run *run, const struct ahead_message *message) {
     int file = openat(run->ahead->directory, run->paths.data + message->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (file >= 0) (void)posix_fadvise(file, 0, want(run, AHEAD_STRUCTURE) ? 0 : HEADER_USUAL, POSIX_FADV_WILLNEED);
+    return file;
+}
+
+static bool do_message(struct run *run, struct ahead_message *message, int file, struct buf *bytes) {
     if (file < 0) return false;
     bool good = read_file(run, message, file, bytes);
     close(file);
@@ -102,14 +110,20 @@ static size_t octets(const struct run *run) {
 static void work(void *job, void *scratch) {
     struct run *run = job;
     struct ahead *ahead = run->ahead;
-    for (uint32_t i = 0; i < run->count && atomic_load(&ahead->held) < HELD_MAX; i++) {
+    int files[OPENED];
+    uint32_t opened = 0, i = 0;
+    for (; i < run->count && atomic_load(&ahead->held) < HELD_MAX; i++) {
+        for (; opened < run->count && opened < i + OPENED; opened++)
+            files[opened % OPENED] = open_file(run, &run->messages[opened]);
         size_t before = octets(run);
-        run->messages[i].done = do_message(run, &run->messages[i], scratch);
+        run->messages[i].done = do_message(run, &run->messages[i], files[i % OPENED], scratch);
         size_t more = octets(run) - before;
         run->held += more;
         atomic_fetch_add(&ahead->held, more);
     }
-    for (uint32_t i = 0; i < run->count; i++) {
+    for (; i < opened; i++)
+        if (files[i % OPENED] >= 0) close(files[i % OPENED]);
+    for (i = 0; i < run->count; i++) {
         struct ahead_message *message = &run->messages[i];
         message->record.data = run->results.data + (size_t)message->record.data;
         message->fields.data = run->results.data + (size_t)message->fields.data;

@@ -38,7 +38,7 @@ int main(int count, char **arguments) {
     uint64_t quota = 0, cache = 0, threads = 0;
     if (count < 3 || (count > 3 && !str_to_u64(str_from(arguments[3]), UINT64_MAX, &quota)) ||
         (count > 4 && !str_to_u64(str_from(arguments[4]), UINT64_MAX, &cache)) ||
-        (count > 5 && !str_to_u64(str_from(arguments[5]), 64, &threads))) {
+        (count > 5 && !str_to_u64(str_from(arguments[5]), 16, &threads))) {
         fprintf(stderr, "usage: imap_stand MAILDIR CACHE [QUOTA_OCTETS [CACHE_OCTETS [READ_THREADS]]]\n");
         return 64;
     }
