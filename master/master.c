@@ -14,6 +14,7 @@
 
 #include "log.h"
 #include "memory.h"
+#include "plan_child.h"
 #include "str.h"
 
 #include <errno.h>

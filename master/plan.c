@@ -4,7 +4,6 @@
 #include "memory.h"
 
 #include <errno.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 bool plan_send(int socket, const struct plan_packet *packet, int descriptor) {
@@ -175,25 +174,4 @@ void plan_free(struct plan *plan) {
     MEMORY_FREE(plan->configurations);
     plan_paths_free(&plan->sockets);
     *plan = (struct plan){0};
-}
-
-int plan_start_child(const char *config_directory, pid_t *pid, struct failure *failure) {
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
-        failure_set_errno(failure, errno, "socketpair");
-        return -1;
-    }
-    *pid = fork();
-    if (*pid < 0) {
-        failure_set_errno(failure, errno, "fork");
-        close(pair[0]);
-        close(pair[1]);
-        return -1;
-    }
-    if (*pid == 0) {
-        close(pair[0]);
-        _exit(plan_child(config_directory, pair[1]));
-    }
-    close(pair[1]);
-    return pair[0];
 }

@@ -9,6 +9,7 @@
 #include "master.h"
 
 #include "memory.h"
+#include "plan_child.h"
 
 #include <errno.h>
 #include <fcntl.h>
