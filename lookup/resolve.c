@@ -1,6 +1,6 @@
 /* LOOKUP_RESOLVE: what an address is to this server: its class (classify.c), where
- * it goes (route.c), and whether it is there at all as far as tables can tell. Whatever virtual aliases or canonical maps turn into something
- * else is there. */
+ * it goes (route.c), and whether it is there at all as far as tables can tell. Whatever
+ * virtual aliases or canonical maps turn into something else is there. */
 #include "subject.h"
 
 #define ROUTES_MAX 10 /* user%there@here within each other */
