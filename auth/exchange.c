@@ -177,7 +177,7 @@ static void pack_fields(const struct exchange *exchange, struct buf *rows, struc
 static enum admission add_ticket(struct exchange *exchange, struct buf *rows, struct ipc_list *list) {
     char ticket[ADMIT_TICKET_SIZE];
     if (exchange->no_count || !admit_is_wanted(exchange->protocol)) return ADMIT_DONE;
-    enum admission admission = admit(exchange->auth, exchange, ticket);
+    enum admission admission = admit_session(exchange->auth, exchange, ticket);
     if (admission != ADMIT_DONE) return admission;
     struct ipc_auth_field row = {STR("ticket"), str_from(ticket)};
     bool good = ipc_list_add(IPC_ROW_AUTH_FIELD, &row, rows, &list->count);
