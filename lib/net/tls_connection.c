@@ -84,10 +84,6 @@ static BIO *make_bio(struct tls_connection *connection) {
 
 /* ---- life */
 
-struct tls_connection *tls_connection_of(const SSL *ssl) {
-    return SSL_get_app_data(ssl);
-}
-
 /* What a side says in two records must not wait for the peer's acknowledgement of the first (RFC 896): a
  * ticket, and then the answer to a command. */
 static void send_at_once(int descriptor) {
