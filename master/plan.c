@@ -1,32 +1,15 @@
 /* plan: receiving and checking what the configuration child sends. */
 #include "plan.h"
 
+#include "descriptor_pass.h"
 #include "memory.h"
 
 #include <errno.h>
 #include <unistd.h>
 
 bool plan_send(int socket, const struct plan_packet *packet, int descriptor) {
-    struct iovec part = {.iov_base = (void *)(uintptr_t)packet, .iov_len = sizeof *packet};
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    if (descriptor >= 0) {
-        message.msg_control = control.bytes;
-        message.msg_controllen = sizeof control.bytes;
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-    }
-    ssize_t sent;
-    do
-        sent = sendmsg(socket, &message, MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
-    return sent == (ssize_t)sizeof *packet;
+    return descriptor_pass(socket, str_make((const char *)packet, sizeof *packet), descriptor, 0) ==
+           (ssize_t)sizeof *packet;
 }
 
 static ssize_t receive_packet(int socket, struct plan_packet *packet, int *descriptor) {
