@@ -9,7 +9,7 @@ ctl_ternalias_CPPFLAGS = $(AM_CPPFLAGS) $(TABLE_INCLUDE) $(PATHS_CPPFLAGS)
 ctl_ternalias_LDADD = $(TABLE_LINK)
 # tern
 sbin_PROGRAMS += ctl/tern
-ctl_tern_SOURCES = ctl/tern.c ctl/tern.h ctl/tern_start.c ctl/tern_check.c ctl/check_tables.c ctl/check_queue.c \
+ctl_tern_SOURCES = ctl/tern.c ctl/tern.h ctl/tern_common.c ctl/tern_start.c ctl/tern_check.c ctl/check_tables.c ctl/check_queue.c \
 	ctl/check_files.c ctl/queue_check.c ctl/queue_check.h ctl/queue_tool.c ctl/queue_tool.h ctl/tern_init.c ctl/tern_user.c \
 	ctl/tern_files.c ctl/tern_accounts.c ctl/init_certificate.c ctl/init_certificate.h ctl/check_certificates.c \
 	ctl/tern_auth.c ctl/password_file.c ctl/password_file.h \
@@ -22,8 +22,11 @@ ctl_tern_CPPFLAGS = $(AM_CPPFLAGS) $(AUTH_INCLUDE) $(JANSSON_CFLAGS) $(PATHS_CPP
 ctl_tern_LDADD = smtp/libsmtp.a $(AUTH_LINK)
 # sendmail (also called mailq and newaliases by links), and the set-gid drop
 sbin_PROGRAMS += ctl/sendmail
-ctl_sendmail_SOURCES = ctl/sendmail.c ctl/sendmail.h ctl/letter.c ctl/sendmail_smtp.c ctl/submit.c ctl/submit.h
-ctl_sendmail_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE) $(PATHS_CPPFLAGS)
+ctl_sendmail_SOURCES = ctl/sendmail.c ctl/sendmail.h ctl/letter.c ctl/sendmail_smtp.c ctl/submit.c ctl/submit.h \
+	ctl/idn_late.c
+ctl_sendmail_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE) $(PATHS_CPPFLAGS) $(IDN2_CFLAGS)
+# libidn2 is named for all programs; idn_late.c is why this one does without.
+ctl_sendmail_LDFLAGS = $(AM_LDFLAGS) -Wl,--as-needed
 ctl_sendmail_LDADD = $(CLIENT_LINK)
 tern_PROGRAMS += ctl/drop
 ctl_drop_SOURCES = ctl/drop.c
@@ -32,7 +35,7 @@ ctl_drop_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(PATHS_CPPFLAGS)
 # of IPC messages and services from theirs
 sbin_PROGRAMS += ctl/ternconf
 ctl_ternconf_SOURCES = ctl/ternconf.c ctl/ternconf.h ctl/ternconf_main.c ctl/ternconf_services.c ctl/ternconf_edit.c \
-	ctl/ternconf_print.c ctl/ternconf_pattern.c ctl/ternconf_bounce.c ctl/ternconf_trouble.c
+	ctl/ternconf_files.c ctl/ternconf_print.c ctl/ternconf_pattern.c ctl/ternconf_bounce.c ctl/ternconf_trouble.c
 ctl_ternconf_CPPFLAGS = $(AM_CPPFLAGS) $(TABLE_INCLUDE) $(PATHS_CPPFLAGS)
 ctl_ternconf_LDADD = $(TABLE_LINK)
 # The queue commands (ternqueue is also called mailq) and what they share

@@ -8,7 +8,7 @@ lib_mail_libmail_a_SOURCES = \
 	lib/mail/xtext.c lib/mail/xtext.h \
 	lib/mail/date.c lib/mail/date.h \
 	lib/mail/status_code.c lib/mail/status_code.h \
-	lib/mail/domain.c lib/mail/domain.h
+	lib/mail/domain.c lib/mail/domain.h lib/mail/idn.c lib/mail/idn.h
 lib_mail_libmail_a_SOURCES += \
 	lib/mail/address.c lib/mail/address.h \
 	lib/mail/header.c lib/mail/header.h
@@ -45,6 +45,7 @@ lib_mail_libmail_a_SOURCES += lib/mail/thread_tree.c lib/mail/thread_tree.h
 lib_mail_libmail_a_SOURCES += lib/mail/sort_key.c lib/mail/sort_key.h
 lib_mail_libmail_a_SOURCES += lib/mail/preview.c lib/mail/preview.h
 lib_mail_libmail_a_SOURCES += lib/mail/preview_html.c lib/mail/preview_html.h
+lib_mail_libmail_a_SOURCES += lib/mail/preview_writer.c lib/mail/preview_writer.h
 lib_mail_libmail_a_SOURCES += lib/mail/part_text.c lib/mail/part_text.h
 lib_mail_libmail_a_SOURCES += lib/mail/message_search.c lib/mail/message_search.h
 lib_mail_libmail_a_SOURCES += lib/mail/message_rows.c lib/mail/message_row.c lib/mail/message_rows.h
