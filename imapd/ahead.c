@@ -27,20 +27,20 @@ struct run {
     uint32_t first, count, used; /* sequence numbers; used: by the session */
     struct buf paths;            /* each ended by NUL */
     struct ahead_message messages[RUN];
-    struct buf results;          /* records and fields */
-    struct arena *texts;         /* of rows */
+    struct buf results;  /* records and fields */
+    struct arena *texts; /* of rows */
     size_t held;
 };
 
 struct ahead {
     unsigned wants;
-    uint32_t last;                   /* the last message that the command can want */
-    uint32_t recent, in_a_row;       /* the last message that was read, and how many were before it, with itself */
-    struct pipeline *pipeline;       /* NULL: nothing is done ahead */
-    uint32_t next;                   /* the message that the next run begins with */
-    unsigned runs;                   /* that may be under way */
-    int directory;                   /* the folder's */
-    atomic_size_t held;              /* octets in runs that are not released */
+    uint32_t last;             /* the last message that the command can want */
+    uint32_t recent, in_a_row; /* the last message that was read, and how many were before it, with itself */
+    struct pipeline *pipeline; /* NULL: nothing is done ahead */
+    uint32_t next;             /* the message that the next run begins with */
+    unsigned runs;             /* that may be under way */
+    int directory;             /* the folder's */
+    atomic_size_t held;        /* octets in runs that are not released */
 };
 
 /* ---- in the threads */
@@ -86,12 +86,14 @@ static bool parse(struct run *run, struct ahead_message *message, struct str byt
         message->has_row = true;
         message->row_refused = !message_row_make(&message->row, fields, run->texts);
     }
-    return (!want(run, AHEAD_STRUCTURE) || message->record.length > 0) && (!want(run, AHEAD_FIELDS) || message->fields.length > 0);
+    return (!want(run, AHEAD_STRUCTURE) || message->record.length > 0) &&
+           (!want(run, AHEAD_FIELDS) || message->fields.length > 0);
 }
 
 /* What is no file, but has come into the place of one, does not hold us up. */
 static int open_file(const struct run *run, const struct ahead_message *message) {
-    int file = openat(run->ahead->directory, run->paths.data + message->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int file =
+        openat(run->ahead->directory, run->paths.data + message->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (file >= 0) (void)posix_fadvise(file, 0, want(run, AHEAD_STRUCTURE) ? 0 : HEADER_USUAL, POSIX_FADV_WILLNEED);
     return file;
 }
@@ -141,8 +143,11 @@ static void free_scratch(void *scratch) {
     buf_free(scratch);
 }
 
-static const struct pipeline_kind kind = {
-    .job_size = sizeof(struct run), .scratch_size = sizeof(struct buf), .work = work, .free_job = free_run, .free_scratch = free_scratch};
+static const struct pipeline_kind kind = {.job_size = sizeof(struct run),
+                                          .scratch_size = sizeof(struct buf),
+                                          .work = work,
+                                          .free_job = free_run,
+                                          .free_scratch = free_scratch};
 
 /* ---- in the session */
 
@@ -163,8 +168,11 @@ static void fill(struct ahead *ahead, const struct folder *folder, struct run *r
         folder_message_known(folder, run->first + i, &facts);
         bool look = (ahead->wants & AHEAD_STRUCTURE) &&
                     (facts.internal_date == FOLDER_DATE_UNKNOWN || facts.size == FOLDER_SIZE_UNKNOWN);
-        run->messages[i] = (struct ahead_message){
-            .uid = facts.uid, .looked = look, .date = facts.internal_date, .size = facts.size, .path = run->paths.length};
+        run->messages[i] = (struct ahead_message){.uid = facts.uid,
+                                                  .looked = look,
+                                                  .date = facts.internal_date,
+                                                  .size = facts.size,
+                                                  .path = run->paths.length};
         folder_file_path(folder, run->first + i, &run->paths);
         buf_append_char(&run->paths, '\0');
     }
@@ -220,7 +228,8 @@ static struct run *find_run(struct ahead *ahead, uint32_t sequence) {
     return NULL;
 }
 
-const struct ahead_message *ahead_get(struct imap_session *session, uint32_t sequence, uint32_t uid, unsigned want_now) {
+const struct ahead_message *ahead_get(struct imap_session *session, uint32_t sequence, uint32_t uid,
+                                      unsigned want_now) {
     struct ahead *ahead = session->ahead;
     if (!ahead || (ahead->wants & want_now) != want_now || sequence > ahead->last) return NULL;
     struct run *run = find_run(ahead, sequence);

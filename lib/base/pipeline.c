@@ -1,5 +1,5 @@
-/* See pipeline.h. Jobs are numbered as they are handed in: those from `first` on are not released, those from `next` on not
- * begun, `last` is the next to come. */
+/* See pipeline.h. Jobs are numbered as they are handed in: those from `first` on are not released, those from `next` on
+ * not begun, `last` is the next to come. */
 #include "pipeline.h"
 
 #include <pthread.h>

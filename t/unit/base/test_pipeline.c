@@ -43,7 +43,8 @@ static void free_scratch(void *at) {
     MEMORY_FREE(((struct work_scratch *)at)->room);
 }
 
-static const struct pipeline_kind kind = {sizeof(struct work_job), sizeof(struct work_scratch), work, free_job, free_scratch};
+static const struct pipeline_kind kind = {sizeof(struct work_job), sizeof(struct work_scratch), work, free_job,
+                                          free_scratch};
 
 static bool give(struct pipeline *pipeline, uint32_t number) {
     struct work_job *job = pipeline_vacant(pipeline);
@@ -117,6 +118,7 @@ static void test_no_thread(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_order), cmocka_unit_test(test_ending), cmocka_unit_test(test_no_thread)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_order), cmocka_unit_test(test_ending),
+                                       cmocka_unit_test(test_no_thread)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
