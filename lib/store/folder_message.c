@@ -198,7 +198,7 @@ bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *siz
         *size = message.virtual_size;
         return true;
     }
-    uint64_t counted;
+    uint64_t counted = 0;
     if (!count_message(folder, sequence, &message, &counted, failure)) return false;
     folder_note_virtual_size(folder, message.uid, counted);
     *size = counted;
