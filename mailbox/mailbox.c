@@ -76,7 +76,7 @@ static size_t sessions_of(const struct mailbox *mailbox, const struct account *a
 /* Starts a session for an account; takes the account over. */
 static void start(struct ipc_request *request, struct mailbox *mailbox, struct account *account, bool is_login, const uint8_t nonce[16], struct str state) {
     const struct config *config = mailbox->config;
-    struct ipc_done done = {.empty_ = {}};
+    struct ipc_mailbox_opened opened = {.owner = account->uid};
     struct failure failure = {0};
     /* Who is in already is not kept out for being woken. */
     bool too_many = is_login && config->mail_max_userip_connections > 0 && sessions_of(mailbox, account) >= (size_t)config->mail_max_userip_connections;
@@ -88,7 +88,7 @@ static void start(struct ipc_request *request, struct mailbox *mailbox, struct a
         return;
     }
     if (process_begin(mailbox, &account, nonce, request->descriptor, state, &failure)) {
-        ipc_answer(request, IPC_DONE, &done, -1);
+        ipc_answer(request, IPC_MAILBOX_OPENED, &opened, -1);
         return;
     }
     log_warning("cannot fork a session for %.*s: %s", STR_ARGS(account->login), failure.text);
