@@ -1,14 +1,15 @@
-/* handover: sessions that a reload leaves at work are their new forker's, too: it lists them, ends them and counts
- * them.
+/* handover: sessions at work outlive their forker, which a reload replaces, or which was killed: the next one lists them,
+ * ends them and counts them, too.
  *
- * A mailbox that drains writes them down, in a file of the data directory that none but its own user can have made; its
- * successor takes them over and removes the file. The rows are those of a listing, but for the session's name: the
- * whole number, and the end of the date at which its process began, for another process may have the same number by
- * then. */
+ * They stand in a file of the data directory, which its writer holds locked, a slot for each: written when one begins,
+ * emptied when it is over. Who gets the lock has no predecessor any more, or one that drains, and takes over those
+ * whose processes still live. The rows are those of a listing, but for the session's name: the whole number, and the
+ * end of the date at which its process began, for another process may have the same number by then. */
 #include "mailbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,10 +18,7 @@
 #define FILE_NAME  "sessions-at-work"
 #define FILE_LIMIT ((off_t)64 << 20)
 #define NAME_SIZE  41
-
-static void path_of(const struct mailbox *mailbox, const char *end, struct buf *path) {
-    buf_printf(path, "%.*s/" FILE_NAME "%s", STR_ARGS(mailbox->config->data_directory), end);
-}
+#define SLOT_SIZE  ((size_t)512) /* length of the row, two octets, 0: empty; and the row */
 
 /* When the process began, in the kernel's ticks, cut to 32 bits; field 22 of proc(5)'s stat. False: there is none. */
 static bool beginning_of(pid_t process, uint32_t *ticks) {
@@ -59,48 +57,78 @@ static bool read_name(struct str name, uint8_t nonce[16], uint32_t *ticks) {
     return true;
 }
 
-/* ---- giving */
+/* ---- slots */
 
-static void pack(const struct mailbox *mailbox, struct buf *rows) {
-    uint32_t count = 0, ticks;
+static size_t free_slot(struct mailbox *mailbox) {
+    for (size_t i = 0; i < mailbox->slot_count; i++)
+        if (!mailbox->slots[i]) return i;
+    size_t count = mailbox->slot_count;
+    mailbox->slot_count = count ? count * 2 : 64;
+    mailbox->slots = memory_resize(mailbox->slots, mailbox->slot_count, 1);
+    memset(mailbox->slots + count, 0, mailbox->slot_count - count);
+    return count;
+}
+
+/* False: it is larger than any that auth admits. */
+static bool make_slot(const struct live_session *session, char bytes[SLOT_SIZE]) {
+    const struct account *account = &session->account;
     char name[NAME_SIZE];
-    for (const struct live_session *session = mailbox->sessions; session; session = session->next) {
-        if (session->leaving || !beginning_of(session->process, &ticks)) continue;
-        format_name(session->nonce, ticks, name);
-        struct ipc_session_row row = {.login = session->account.login,
-                                      .protocol = session->account.protocol,
-                                      .client_address = session->account.client_address,
-                                      .process = (uint64_t)session->process,
-                                      .begun = (uint64_t)session->account.begun,
-                                      .session = str_from(name)};
-        if (!ipc_list_add(IPC_ROW_SESSION_ROW, &row, rows, &count))
-            log_warning("tern who will not know the session of %.*s (process %d)", STR_ARGS(row.login),
-                        (int)session->process);
+    struct buf rows = buf_make(SLOT_SIZE - 2);
+    uint32_t count = 0;
+    format_name(session->nonce, session->ticks, name);
+    struct ipc_session_row row = {.login = account->login,
+                                  .protocol = account->protocol,
+                                  .client_address = account->client_address,
+                                  .process = (uint64_t)session->process,
+                                  .begun = (uint64_t)account->begun,
+                                  .session = str_from(name)};
+    bool good = ipc_list_add(IPC_ROW_SESSION_ROW, &row, &rows, &count) && !buf_overflowed(&rows);
+    memset(bytes, 0, SLOT_SIZE);
+    if (good) {
+        bytes[0] = (char)(rows.length >> 8);
+        bytes[1] = (char)rows.length;
+        memcpy(bytes + 2, rows.data, rows.length);
+    }
+    buf_free(&rows);
+    return good;
+}
+
+static bool write_slot(const struct mailbox *mailbox, size_t slot, const char *bytes, size_t length) {
+    return pwrite(mailbox->at_work, bytes, length, (off_t)(slot * SLOT_SIZE)) == (ssize_t)length;
+}
+
+void handover_note(struct live_session *session) {
+    struct mailbox *mailbox = session->mailbox;
+    char bytes[SLOT_SIZE];
+    if (mailbox->at_work < 0 || session->slot >= 0) return;
+    if (session->ticks == 0 && !beginning_of(session->process, &session->ticks)) return; /* it has ended */
+    size_t slot = free_slot(mailbox);
+    if (make_slot(session, bytes) && write_slot(mailbox, slot, bytes, sizeof bytes)) {
+        mailbox->slots[slot] = true;
+        session->slot = (long)slot;
+    } else if (!mailbox->complained) {
+        mailbox->complained = true;
+        log_warning("cannot write " FILE_NAME ": %s; a mailbox after this one will not know all sessions that are at work",
+                    strerror(errno));
     }
 }
 
-static bool write_rows(const char *made, const char *path, struct str rows) {
-    int file = open(made, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (file < 0) return false;
-    bool good = write(file, rows.data, rows.length) == (ssize_t)rows.length;
-    close(file);
-    return good && rename(made, path) == 0;
+void handover_forget(struct live_session *session) {
+    struct mailbox *mailbox = session->mailbox;
+    static const char empty[2];
+    if (session->slot < 0) return;
+    /* One that cannot be emptied names a process that is gone when it is read. */
+    bool ignored = mailbox->at_work >= 0 && write_slot(mailbox, (size_t)session->slot, empty, sizeof empty);
+    (void)ignored;
+    mailbox->slots[session->slot] = false;
+    session->slot = -1;
 }
 
 void handover_give(struct mailbox *mailbox) {
-    struct buf rows = buf_make(0), path = buf_make(0), made = buf_make(0);
     handover_take(mailbox); /* a reload right after the last one */
-    pack(mailbox, &rows);
-    path_of(mailbox, "", &path);
-    path_of(mailbox, ".new", &made);
-    (void)unlink(buf_string(&made));
-    if (rows.length > 0 && !write_rows(buf_string(&made), buf_string(&path), buf_str(&rows)))
-        log_warning("cannot write %s: %s; tern who will not know the sessions that are at work", buf_string(&path),
-                    strerror(errno));
     mailbox->given = true;
-    buf_free(&rows);
-    buf_free(&path);
-    buf_free(&made);
+    if (mailbox->at_work >= 0) close(mailbox->at_work);
+    mailbox->at_work = -1;
 }
 
 /* ---- taking */
@@ -113,19 +141,19 @@ static bool is_ours(int file, off_t *size) {
     return status.st_size <= FILE_LIMIT;
 }
 
-static bool read_rows(int file, off_t size, struct buf *rows) {
-    char piece[16384];
-    ssize_t got;
-    while ((got = read(file, piece, sizeof piece)) > 0 && (off_t)rows->length <= size)
-        buf_append_bytes(rows, piece, (size_t)got);
-    return got == 0;
+static bool is_known(const struct mailbox *mailbox, const uint8_t nonce[16]) {
+    for (const struct live_session *session = mailbox->sessions; session; session = session->next)
+        if (memcmp(session->nonce, nonce, sizeof session->nonce) == 0) return true;
+    return false;
 }
 
 static void adopt(struct mailbox *mailbox, const struct ipc_session_row *row) {
     uint8_t nonce[16];
     uint32_t ticks, now;
     pid_t process = (pid_t)row->process;
-    if (process <= 1 || !read_name(row->session, nonce, &ticks) || !beginning_of(process, &now) || now != ticks) return;
+    if (process <= 1 || !read_name(row->session, nonce, &ticks) || is_known(mailbox, nonce) ||
+        !beginning_of(process, &now) || now != ticks)
+        return;
     struct account *account = MEMORY_NEW(struct account);
     account->arena = arena_create(4096);
     account->begun = (int64_t)row->begun;
@@ -138,24 +166,42 @@ static void adopt(struct mailbox *mailbox, const struct ipc_session_row *row) {
         account_free(&account);
 }
 
+static void read_slot(struct mailbox *mailbox, const char *bytes) {
+    size_t length = (size_t)(unsigned char)bytes[0] << 8 | (unsigned char)bytes[1];
+    struct ipc_session_row row;
+    size_t offset = 0;
+    bool bad = false;
+    if (length == 0 || length > SLOT_SIZE - 2) return;
+    struct ipc_list list = {.packed = str_make(bytes + 2, length), .count = 1};
+    if (ipc_list_next(list, IPC_ROW_SESSION_ROW, &offset, &row, &bad)) adopt(mailbox, &row);
+}
+
+/* All of it is read before anything is written: that goes where it stood, or before. */
+static void take_over(struct mailbox *mailbox, int file, off_t size) {
+    size_t count = (size_t)size / SLOT_SIZE;
+    char *slots = memory_allocate(count + 1, SLOT_SIZE);
+    bool good = pread(file, slots, count * SLOT_SIZE, 0) == (ssize_t)(count * SLOT_SIZE);
+    for (size_t i = 0; good && i < count; i++)
+        read_slot(mailbox, slots + i * SLOT_SIZE);
+    free(slots);
+    mailbox->at_work = file;
+    for (struct live_session *session = mailbox->sessions; session; session = session->next)
+        if (!session->leaving) handover_note(session);
+    size_t used = 0;
+    for (size_t i = 0; i < mailbox->slot_count; i++)
+        if (mailbox->slots[i]) used = i + 1;
+    if (ftruncate(file, (off_t)(used * SLOT_SIZE)) < 0) log_warning("cannot cut " FILE_NAME ": %s", strerror(errno));
+}
+
 void handover_take(struct mailbox *mailbox) {
-    struct buf path = buf_make(0), rows = buf_make(0);
+    struct buf path = buf_make(0);
     off_t size = 0;
-    if (mailbox->given) return;
-    path_of(mailbox, "", &path);
-    int file = open(buf_string(&path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (file >= 0) {
-        (void)unlink(buf_string(&path));
-        if (is_ours(file, &size) && read_rows(file, size, &rows)) {
-            struct ipc_list list = {.packed = buf_str(&rows), .count = UINT32_MAX};
-            struct ipc_session_row row;
-            size_t offset = 0;
-            bool bad = false;
-            while (ipc_list_next(list, IPC_ROW_SESSION_ROW, &offset, &row, &bad))
-                adopt(mailbox, &row);
-        }
+    if (mailbox->given || mailbox->at_work >= 0) return;
+    buf_printf(&path, "%.*s/" FILE_NAME, STR_ARGS(mailbox->config->data_directory));
+    int file = open(buf_string(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (file >= 0 && is_ours(file, &size) && flock(file, LOCK_EX | LOCK_NB) == 0 && is_ours(file, &size))
+        take_over(mailbox, file, size);
+    else if (file >= 0)
         close(file);
-    }
     buf_free(&path);
-    buf_free(&rows);
 }

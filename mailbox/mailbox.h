@@ -2,7 +2,7 @@
  *
  *   mailbox.c   the requests: auth admits, fronts open, operators look
  *   account.c   whose a session is
- *   handover.c  sessions at work outlive a reload, and their new forker knows them
+ *   handover.c  sessions at work outlive their forker, and the next one knows them
  *   process.c   the processes: made, given another session of their account, ended
  *   session.c   the child: becomes the mailbox's user, locks itself in, serves
  *
@@ -48,6 +48,8 @@ struct live_session {
     struct loop_watch *channel_watch;
     unsigned served;     /* sessions, the one under way included */
     deadline waits_until;
+    uint32_t ticks; /* when its process began; 0: nobody has looked yet (handover.c) */
+    long slot;      /* where it stands among those at work; -1: nowhere */
 };
 
 /* A client that idles in a front: only what operators and limits need. */
@@ -76,6 +78,10 @@ struct mailbox {
     struct sock_fprog filter; /* of sessions */
     char boot[64];            /* the boot's identity */
     bool given;               /* drained: the sessions are a successor's */
+    int at_work;              /* the file of the sessions that are at work, locked; -1: a predecessor has it */
+    bool *slots;              /* there: in use */
+    size_t slot_count;
+    bool complained;
 };
 
 /* account.c */
@@ -99,9 +105,12 @@ void process_end_waiting(struct mailbox *mailbox, struct str login);
 void process_expire(struct mailbox *mailbox);
 
 /* handover.c */
-/* Writes down the sessions that are at work, for a successor. */
+/* A session is at work: written down for a successor; it is over, or idles. Again does nothing. */
+void handover_note(struct live_session *session);
+void handover_forget(struct live_session *session);
+/* Leaves those that are written down to a successor. */
 void handover_give(struct mailbox *mailbox);
-/* Takes over those that a predecessor has written down since. */
+/* Takes over those of a predecessor that has given them, or is gone. */
 void handover_take(struct mailbox *mailbox);
 
 /* idle.c */
