@@ -1,5 +1,5 @@
-/* handover: sessions at work outlive their forker, which a reload replaces, or which was killed: the next one lists them,
- * ends them and counts them, too.
+/* handover: sessions at work outlive their forker, which a reload replaces, or which was killed: the next one lists
+ * them, ends them and counts them, too.
  *
  * They stand in a file of the data directory, which its writer holds locked, a slot for each: written when one begins,
  * emptied when it is over. Who gets the lock has no predecessor any more, or one that drains, and takes over those
@@ -108,7 +108,8 @@ void handover_note(struct live_session *session) {
         session->slot = (long)slot;
     } else if (!mailbox->complained) {
         mailbox->complained = true;
-        log_warning("cannot write " FILE_NAME ": %s; a mailbox after this one will not know all sessions that are at work",
+        log_warning("cannot write " FILE_NAME
+                    ": %s; a mailbox after this one will not know all sessions that are at work",
                     strerror(errno));
     }
 }

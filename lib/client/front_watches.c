@@ -192,8 +192,7 @@ static struct watch_instance *find_instance(const struct front_watches *watches,
 
 static struct watch_instance *add_instance(struct front_watches *watches, uint64_t owner, int descriptor) {
     struct watch_instance *instance = MEMORY_NEW(struct watch_instance), **bucket = owner_bucket(watches, owner);
-    *instance =
-        (struct watch_instance){.next = *bucket, .watches = watches, .owner = owner, .descriptor = descriptor};
+    *instance = (struct watch_instance){.next = *bucket, .watches = watches, .owner = owner, .descriptor = descriptor};
     *bucket = instance;
     instance->loop_watch = loop_watch_readable(descriptor, instance_speaks, instance);
     return instance;
