@@ -22,8 +22,11 @@ ctl_tern_CPPFLAGS = $(AM_CPPFLAGS) $(AUTH_INCLUDE) $(JANSSON_CFLAGS) $(PATHS_CPP
 ctl_tern_LDADD = smtp/libsmtp.a $(AUTH_LINK)
 # sendmail (also called mailq and newaliases by links), and the set-gid drop
 sbin_PROGRAMS += ctl/sendmail
-ctl_sendmail_SOURCES = ctl/sendmail.c ctl/sendmail.h ctl/letter.c ctl/sendmail_smtp.c ctl/submit.c ctl/submit.h
-ctl_sendmail_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE) $(PATHS_CPPFLAGS)
+ctl_sendmail_SOURCES = ctl/sendmail.c ctl/sendmail.h ctl/letter.c ctl/sendmail_smtp.c ctl/submit.c ctl/submit.h \
+	ctl/idn_late.c
+ctl_sendmail_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE) $(PATHS_CPPFLAGS) $(IDN2_CFLAGS)
+# libidn2 is named for all programs; idn_late.c is why this one does without.
+ctl_sendmail_LDFLAGS = $(AM_LDFLAGS) -Wl,--as-needed
 ctl_sendmail_LDADD = $(CLIENT_LINK)
 tern_PROGRAMS += ctl/drop
 ctl_drop_SOURCES = ctl/drop.c

@@ -1,8 +1,7 @@
 /* domain: syntax of names and literals, A-labels and U-labels. */
 #include <arpa/inet.h>
-#include <idn2.h>
 #include "domain.h"
-#include "memory.h"
+#include "idn.h"
 #include "utf8.h"
 
 static struct str without_dot(struct str name) {
@@ -129,14 +128,12 @@ bool domain_append_ascii(struct buf *out, struct str name) {
     if (name.length == 0 || name.length > DOMAIN_LENGTH_MAX) return false;
     if (str_is_ascii(name)) return ascii_is_valid(name, DOMAIN_UNDERSCORE) && append_lower(out, name);
     if (!utf8_is_text(name) || !ascii_part_is_valid(name) || name.data[name.length - 1] == '.') return false;
-    char *text = memory_copy_string(name);
-    char *converted = NULL;
-    int result = idn2_to_ascii_8z(text, &converted, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
-    MEMORY_FREE(text);
-    struct str ascii = without_dot(str_from(converted));
-    bool done = result == IDN2_OK && ascii.length <= DOMAIN_LENGTH_MAX && str_is_ascii(ascii) &&
-                ascii_is_valid(ascii, 0) && append_lower(out, ascii);
-    idn2_free(converted);
+    struct buf converted = buf_make(0);
+    bool done = idn_append_ascii(&converted, name);
+    struct str ascii = without_dot(buf_str(&converted));
+    done = done && ascii.length <= DOMAIN_LENGTH_MAX && str_is_ascii(ascii) && ascii_is_valid(ascii, 0) &&
+           append_lower(out, ascii);
+    buf_free(&converted);
     return done;
 }
 
@@ -146,15 +143,13 @@ bool domain_append_unicode(struct buf *out, struct str name) {
         buf_free(&ascii);
         return false;
     }
-    char *converted = NULL;
+    struct buf converted = buf_make(0);
     bool has_ace = str_starts(buf_str(&ascii), STR("xn--")) || str_find_str(buf_str(&ascii), STR(".xn--")) != STR_NONE;
     struct str unicode = buf_str(&ascii);
-    if (has_ace && idn2_to_unicode_8z8z(buf_string(&ascii), &converted, 0) == IDN2_OK && converted != NULL &&
-        utf8_is_text(str_from(converted))) {
-        unicode = str_from(converted);
-    }
+    if (has_ace && idn_append_unicode(&converted, unicode) && utf8_is_text(buf_str(&converted)))
+        unicode = buf_str(&converted);
     bool done = buf_append(out, unicode);
-    idn2_free(converted);
+    buf_free(&converted);
     buf_free(&ascii);
     return done;
 }

@@ -8,7 +8,7 @@ lib_mail_libmail_a_SOURCES = \
 	lib/mail/xtext.c lib/mail/xtext.h \
 	lib/mail/date.c lib/mail/date.h \
 	lib/mail/status_code.c lib/mail/status_code.h \
-	lib/mail/domain.c lib/mail/domain.h
+	lib/mail/domain.c lib/mail/domain.h lib/mail/idn.c lib/mail/idn.h
 lib_mail_libmail_a_SOURCES += \
 	lib/mail/address.c lib/mail/address.h \
 	lib/mail/header.c lib/mail/header.h

@@ -180,6 +180,9 @@ def test_sendmail(tern):
     found = take(tern, "anna")
     t.ok(found and found[0].endswith(b"\n\xff\xfe no line end\n"), "8 bits, and no final line end", found)
     t.ok(sendmail(b"Subject: nobody\n\nx\n", "-i", "-t").returncode != 0, "-t without recipients fails")
+    for domain, code in (("bücher.example", 0), ("bü_cher.example", 65)):
+        done = sendmail(b"Subject: idn\n\nx\n", "-i", f"x@{domain}")
+        t.is_(done.returncode, code, f"a domain outside ASCII that {'exists' if code == 0 else 'cannot exist'}")
 
 
 def test_sendmail_while_down(tern):

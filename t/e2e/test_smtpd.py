@@ -310,6 +310,38 @@ def idle_test(tern, port):
         client.close()
 
 
+def pipelined_recipients_test(tern, port):
+    """Recipients that come all at once are foreseen (RFC 2920): each gets the answer that it would get by itself."""
+    def commands(tag):
+        yield "MAIL FROM:<a@remote.example>"
+        for number in range(260):
+            yield {7: "rcpt to: <anna@example.test>", 13: f"RCPT TO:<nobody{tag}{number}@example.test>",
+                   21: f"RCPT TO:<bad {tag}>", 23: "RCPT TO:<postmaster>",
+                   27: f'RCPT TO:<"{tag} {number}"@elsewhere.example>'}.get(
+                       number % 40, f"RCPT TO:<{tag}{number}@elsewhere.example> NOTIFY=NEVER")
+        yield "RSET"
+
+    def bare(text, tag):
+        return str(text).replace(tag, "TAG")
+
+    answers = {}
+    for tag, at_once in (("slow", False), ("quick", True)):
+        client = Client(port)
+        client.reply()
+        client.say("EHLO client.example")
+        lines = list(commands(tag))
+        if at_once:
+            client.send("".join(line + "\r\n" for line in lines).encode())
+            answers[tag] = [client.reply() for _ in lines]
+        else:
+            answers[tag] = [client.say(line) for line in lines]
+        answers[tag] = [(code, bare(text, tag)) for code, text in answers[tag]]
+        client.say("QUIT")
+        client.close()
+    t.is_(answers["quick"], answers["slow"], "260 recipients at once and one by one: the same answers")
+    t.ok({"250", "501", "550"} <= {code for code, _ in answers["slow"]}, "of all kinds", {code for code, _ in answers["slow"]})
+
+
 def reload_test(tern, port):
     client = Client(port)
     client.reply()
@@ -370,6 +402,7 @@ def main():
             stress_test(tern, stress)
             busy_test(busy, more)
             idle_test(tern, tern.smtp_port)
+            pipelined_recipients_test(tern, tern.smtp_port)
             reload_test(tern, tern.smtp_port)
         words = re.compile(r"panic:|fatal:|AddressSanitizer|runtime error|killed by signal")
         bad = [line for line in tern.log().splitlines() if words.search(line)]
