@@ -136,6 +136,11 @@ static bool tell_events(struct watch_instance *instance, const char *events, siz
     return true;
 }
 
+static void alarm_came(int number) {
+    (void)number;
+}
+
+/* 0: none. */
 static void set_alarm(long milliseconds) {
     const struct timeval every = {.tv_usec = milliseconds * 1000};
     const struct itimerval timer = {.it_interval = every, .it_value = every};
@@ -148,27 +153,24 @@ static void instance_speaks(int descriptor, void *argument) {
     char events[4096];
     ssize_t got = 1;
     bool good = true;
+    struct sigaction interrupt = {.sa_handler = alarm_came}, before; /* no SA_RESTART: it ends a read */
+    sigaction(SIGALRM, &interrupt, &before);                         /* else it ends a process that hangs */
     set_alarm(READ_TIME);
     for (int i = 0; i < READS && good && (got = read(descriptor, events, sizeof events)) > 0; i++)
         good = tell_events(instance, events, (size_t)got);
     if (got == 0 || (got < 0 && errno != EAGAIN)) good = false;
     set_alarm(0);
+    sigaction(SIGALRM, &before, NULL);
     if (good) return;
     instance->broken = true;
     loop_watch_stop(&instance->loop_watch);
     tell_all(instance);
 }
 
-static void alarm_came(int number) {
-    (void)number;
-}
-
 /* ---- all */
 
 struct front_watches *front_watches_create(void (*changed)(struct front_watcher *watcher)) {
     struct front_watches *watches = MEMORY_NEW(struct front_watches);
-    struct sigaction interrupt = {.sa_handler = alarm_came}; /* no SA_RESTART: it ends a read */
-    sigaction(SIGALRM, &interrupt, NULL);
     watches->changed = changed;
     return watches;
 }
