@@ -2,7 +2,6 @@
 #include "account_builder.h"
 
 #include "buf.h"
-#include "sources.h"
 
 void account_begin(struct account_builder *builder, struct str login, struct str scheme, struct arena *arena) {
     *builder = (struct account_builder){.arena = arena, .scheme = scheme};

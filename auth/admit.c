@@ -157,7 +157,7 @@ static bool find_place(const struct auth *auth, const struct auth_account *accou
     return find_root(auth, account, place, root) || failure_set(failure, "its mail_location makes no path");
 }
 
-enum admission admit(const struct auth *auth, struct exchange *exchange, char ticket[ADMIT_TICKET_SIZE]) {
+enum admission admit_session(const struct auth *auth, struct exchange *exchange, char ticket[ADMIT_TICKET_SIZE]) {
     struct place place;
     struct buf root = buf_make(1000);
     struct failure failure = {0};

@@ -27,7 +27,7 @@
 
 static void tell_mechanisms(struct ipc_request *request, struct auth *auth) {
     struct buf names = buf_make(400);
-    exchange_mechanisms(auth, request->message, &names);
+    mechanisms_offered(auth, request->message, &names);
     struct ipc_auth_mechanisms_given answer = {.mechanisms = buf_str(&names)};
     (void)ipc_answer(request, IPC_AUTH_MECHANISMS_GIVEN, &answer, -1);
     buf_free(&names);

@@ -62,7 +62,8 @@ bool admit_is_wanted(struct str protocol);
 /* ADMIT_IMPOSSIBLE: not before an operator has changed something. */
 enum admission { ADMIT_DONE, ADMIT_LATER, ADMIT_IMPOSSIBLE };
 /* Finds out whose mailbox it is and tells mailbox; ticket is text. A refusal is logged. May suspend. */
-MUST_USE enum admission admit(const struct auth *auth, struct exchange *exchange, char ticket[ADMIT_TICKET_SIZE]);
+MUST_USE enum admission admit_session(const struct auth *auth, struct exchange *exchange,
+                                      char ticket[ADMIT_TICKET_SIZE]);
 
 /* Answers AUTH_ACCOUNT: where an account's mailbox is. Nothing secret is in the answer. May suspend. */
 void admit_tell_account(struct ipc_request *request, struct auth *auth);

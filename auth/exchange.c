@@ -1,5 +1,4 @@
-/* exchange: one SASL exchange; the table of mechanisms, and the same end for all: what is counted, said and waited for.
- */
+/* exchange: one SASL exchange; the same end for all mechanisms: what is counted, said and waited for. */
 #include "auth.h"
 #include "auth_daemon.h"
 #include "dovecot_client.h"
@@ -10,51 +9,10 @@
 #define EXCHANGES_OF_A_PEER 20000
 #define STEPS_MAX           4
 
-static const struct mechanism *const mechanisms[] = {
-    &mechanism_scram_sha_256_plus, &mechanism_scram_sha_256, &mechanism_scram_sha_1_plus,
-    &mechanism_scram_sha_1,        &mechanism_plain,         &mechanism_login,
-    &mechanism_oauthbearer,        &mechanism_xoauth2,       &mechanism_external,
-    &mechanism_anonymous,          &mechanism_cram_md5,
-};
-
 /* What a connection of a daemon has under way. */
 struct peer_exchanges {
     struct map *by_number;
 };
-
-/* ---- mechanisms */
-
-const struct mechanism *mechanism_find(struct str name) {
-    for (size_t i = 0; i < ARRAY_LENGTH(mechanisms); i++)
-        if (str_equal_nocase(name, mechanisms[i]->name)) return mechanisms[i];
-    return NULL;
-}
-
-static bool is_listed(const struct auth *auth, const struct mechanism *mechanism) {
-    struct str word, rest = auth->config->auth_mechanisms;
-    while (str_next_word(&rest, ", \t\r\n", &word))
-        if (str_equal_nocase(word, mechanism->name)) return true;
-    return false;
-}
-
-bool mechanism_is_available(const struct auth *auth, const struct mechanism *mechanism,
-                            const struct ipc_auth_mechanisms *client) {
-    if (!is_listed(auth, mechanism) || (mechanism->shows_password && !client->encrypted)) return false;
-    return mechanism->is_available(auth, client);
-}
-
-void exchange_mechanisms(const struct auth *auth, const struct ipc_auth_mechanisms *client, struct buf *names) {
-    if (relay_takes(auth, client->protocol)) {
-        relay_mechanisms(auth, client->encrypted, names);
-        return;
-    }
-    struct str word, rest = auth->config->auth_mechanisms;
-    while (str_next_word(&rest, ", \t\r\n", &word)) {
-        const struct mechanism *mechanism = mechanism_find(word);
-        if (!mechanism || !mechanism_is_available(auth, mechanism, client)) continue;
-        buf_printf(names, "%s%.*s", names->length ? " " : "", STR_ARGS(mechanism->name));
-    }
-}
 
 /* ---- exchanges of a peer */
 
@@ -219,7 +177,7 @@ static void pack_fields(const struct exchange *exchange, struct buf *rows, struc
 static enum admission add_ticket(struct exchange *exchange, struct buf *rows, struct ipc_list *list) {
     char ticket[ADMIT_TICKET_SIZE];
     if (exchange->no_count || !admit_is_wanted(exchange->protocol)) return ADMIT_DONE;
-    enum admission admission = admit(exchange->auth, exchange, ticket);
+    enum admission admission = admit_session(exchange->auth, exchange, ticket);
     if (admission != ADMIT_DONE) return admission;
     struct ipc_auth_field row = {STR("ticket"), str_from(ticket)};
     bool good = ipc_list_add(IPC_ROW_AUTH_FIELD, &row, rows, &list->count);

@@ -56,16 +56,20 @@ struct exchange {
     char reason[200];
 };
 
-/* The mechanisms in auth_mechanisms' order that can work for such a client, space separated. */
-void exchange_mechanisms(const struct auth *auth, const struct ipc_auth_mechanisms *client, struct buf *names);
 /* Serve the three requests; each answers. */
 void exchange_begin(struct ipc_request *request, struct auth *auth);
 void exchange_respond(struct ipc_request *request, struct auth *auth);
 void exchange_cancel(struct ipc_request *request, struct auth *auth);
 /* Ends those whose client takes too long; once a second, outside tasks. */
 void exchange_expire(struct auth *auth);
+
+/* ---- mechanisms.c */
 /* The row of a name, or NULL. */
 const struct mechanism *mechanism_find(struct str name);
+/* The mechanisms in auth_mechanisms' order that can work for such a client, space separated. */
+void mechanisms_offered(const struct auth *auth, const struct ipc_auth_mechanisms *client, struct buf *names);
+
+/* ---- mechanism_offer.c: is it named in auth_mechanisms, and can it work for such a client? */
 bool mechanism_is_available(const struct auth *auth, const struct mechanism *mechanism,
                             const struct ipc_auth_mechanisms *client);
 

@@ -84,11 +84,8 @@ static bool binding_is_offered(const struct exchange *exchange) {
                                          .encrypted = exchange->encrypted,
                                          .binding = exchange->exporter.length || exchange->end_point.length,
                                          .certificate = exchange->certificate.length > 0};
-    struct buf names = buf_make(0);
-    exchange_mechanisms(exchange->auth, &client, &names);
-    bool offered = str_find_str(buf_str(&names), STR("-PLUS")) != STR_NONE;
-    buf_free(&names);
-    return offered;
+    return mechanism_is_available(exchange->auth, &mechanism_scram_sha_256_plus, &client) ||
+           mechanism_is_available(exchange->auth, &mechanism_scram_sha_1_plus, &client);
 }
 
 /* False: *step is the answer. RFC 5802 section 6: who says y although we offered it was lied to. */

@@ -35,6 +35,10 @@ struct auth_account {
     struct auth_field *fields; /* mail, home, uid, gid, quota, proto=... */
     size_t field_count;
 };
+/* The value of a field that a source gave; empty if there is none. */
+struct str auth_account_field(const struct auth_account *account, struct str name);
+/* Adds a field; false if the arena is full. Texts are borrowed. */
+MUST_USE bool auth_account_add(struct auth_account *account, struct arena *arena, struct str name, struct str value);
 
 /* Who asks. */
 struct source_question {

@@ -65,7 +65,7 @@ struct mysql_source {
     struct source_places places;
 };
 
-static void connection_close(struct mysql_connection *connection) {
+static void disconnect(struct mysql_connection *connection) {
     if (connection->statement) mysql_stmt_close(connection->statement);
     if (connection->server) mysql_close(connection->server);
     connection->statement = NULL;
@@ -76,7 +76,7 @@ static void source_mysql_close(struct auth_source *source) {
     struct mysql_source *mysql = source->state;
     if (!mysql) return;
     for (size_t i = 0; i < CONNECTIONS; i++)
-        connection_close(&mysql->connections[i]);
+        disconnect(&mysql->connections[i]);
     source_hosts_free(&mysql->hosts);
     arena_destroy(&mysql->arena);
     MEMORY_FREE(mysql);
@@ -281,11 +281,11 @@ static void run_job(void *argument) {
             job->unreachable = job->unreachable && job->answer == SOURCE_RETRY;
             break;
         }
-        connection_close(job->connection);
+        disconnect(job->connection);
         if (!kept || deadline_left(job->until) == 0) break;
         kept = false; /* it had gone meanwhile: once more */
     }
-    if (job->answer == SOURCE_RETRY) connection_close(job->connection);
+    if (job->answer == SOURCE_RETRY) disconnect(job->connection);
     mysql_thread_end();
 }
 

@@ -52,7 +52,7 @@ struct sqlite {
     struct source_places places;
 };
 
-static void connection_close(struct sqlite_connection *connection) {
+static void disconnect(struct sqlite_connection *connection) {
     sqlite3_finalize(connection->statement);
     sqlite3_close(connection->database);
     connection->statement = NULL;
@@ -63,7 +63,7 @@ static void sqlite_close(struct auth_source *source) {
     struct sqlite *sqlite = source->state;
     if (!sqlite) return;
     for (size_t i = 0; i < CONNECTIONS; i++)
-        connection_close(&sqlite->connections[i]);
+        disconnect(&sqlite->connections[i]);
     arena_destroy(&sqlite->arena);
     MEMORY_FREE(sqlite);
     source->state = NULL;
@@ -109,7 +109,7 @@ static bool connection_open(struct sqlite_connection *connection, const struct s
         connection->inode = status->st_ino;
         return true;
     }
-    connection_close(connection);
+    disconnect(connection);
     return false;
 }
 
@@ -119,7 +119,7 @@ static bool connection_refresh(struct sqlite_connection *connection, const struc
     if (stat(sqlite->settings.dbpath.data, &status) < 0)
         return failure_set_errno(failure, errno, "%s", sqlite->settings.dbpath.data);
     if (connection->database && (connection->device != status.st_dev || connection->inode != status.st_ino))
-        connection_close(connection);
+        disconnect(connection);
     if (!connection->database && !connection_open(connection, sqlite, &status, failure)) return false;
     int64_t left = deadline_left(connection->until);
     sqlite3_busy_timeout(connection->database, left > 3600000 ? 3600000 : (int)left);
@@ -174,14 +174,14 @@ static void run_job(void *argument) {
     for (size_t i = 0; i < job->values->count; i++)
         if (sqlite3_bind_text(statement, (int)i + 1, job->values->values[i], -1, SQLITE_STATIC) != SQLITE_OK) {
             failure_set(job->failure, "%s", sqlite3_errmsg(job->connection->database));
-            connection_close(job->connection);
+            disconnect(job->connection);
             return;
         }
     job->answer = run_statement(job->connection, job->sqlite, job->question, job->account, job->failure);
     sqlite3_reset(statement);
     sqlite3_clear_bindings(statement);
     /* A database that was damaged or made anew beneath us is opened anew. */
-    if (job->answer == SOURCE_RETRY) connection_close(job->connection);
+    if (job->answer == SOURCE_RETRY) disconnect(job->connection);
 }
 
 /* ---- in the task */

@@ -19,10 +19,6 @@ void sources_close(struct sources *sources);
  * account->login the question's user and no secret: it must be asked with sources_verify. */
 enum source_answer sources_look_up(const struct sources *sources, size_t *next, const struct source_question *question,
                                    struct auth_account *account, struct auth_source **source, struct failure *failure);
-/* The value of a field that a source gave; empty if there is none. */
-struct str auth_account_field(const struct auth_account *account, struct str name);
-/* Adds a field; false if the arena is full. Texts are borrowed. */
-MUST_USE bool auth_account_add(struct auth_account *account, struct arena *arena, struct str name, struct str value);
 
 /* What a listed mechanism needs of the sources. */
 bool sources_take_tokens(const struct sources *sources);

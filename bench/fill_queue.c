@@ -21,7 +21,7 @@
 #define SIZE_LIMIT   ((uint64_t)1 << 20)
 #define FIRST_AFTER  7200 /* seconds: nothing is due while something is measured */
 
-struct fill {
+struct filling {
     uint64_t count, domains, size, days;
     bool index;
     bool long_form;
@@ -39,9 +39,9 @@ static bool read_number(const char *text, uint64_t lowest, uint64_t highest, uin
     return str_to_u64(str_from(text), highest, number) && *number >= lowest;
 }
 
-static bool read_options(int count, char **arguments, struct fill *fill, struct queue_tool *tool) {
+static bool read_options(int count, char **arguments, struct filling *fill, struct queue_tool *tool) {
     bool good = true;
-    *fill = (struct fill){.domains = 1, .size = 2048, .days = 4, .index = true, .cur = -1};
+    *fill = (struct filling){.domains = 1, .size = 2048, .days = 4, .index = true, .cur = -1};
     for (int option; good && (option = getopt(count, arguments, "c:n:d:s:D:x")) != -1;) {
         if (option == 'c')
             tool->config_directory = optarg;
@@ -63,7 +63,7 @@ static bool read_options(int count, char **arguments, struct fill *fill, struct 
 
 /* ---- the content: one for all */
 
-static void make_content(struct fill *fill) {
+static void make_content(struct filling *fill) {
     struct buf *content = &fill->content;
     buf_printf(content, "From: <bench@sender.test>\nTo: undisclosed-recipients:;\nSubject: deferred\n"
                         "Date: Sat, 1 Jan 2022 00:00:00 +0000\nMessage-ID: <deferred@sender.test>\n\n");
@@ -85,14 +85,14 @@ struct deferred {
     int64_t next;             /* seconds */
 };
 
-static void name_recipient(struct deferred *message, uint64_t number, const struct fill *fill) {
+static void name_recipient(struct deferred *message, uint64_t number, const struct filling *fill) {
     snprintf(message->address, sizeof message->address, "u%llu@d%llu.test", (unsigned long long)(number % 1000),
              (unsigned long long)(number % fill->domains));
     struct str address = str_from(message->address);
     message->domain = str_from_offset(address, str_find_last(address, '@') + 1);
 }
 
-static bool pack_envelope(struct fill *fill, const struct deferred *message) {
+static bool pack_envelope(struct filling *fill, const struct deferred *message) {
     struct queue_recipient recipient = {.address = str_from(message->address)};
     struct queue_envelope envelope = {.queue_id = str_from(message->queue_id),
                                       .arrival = message->arrival,
@@ -122,7 +122,7 @@ static bool pack_events(struct buf *bytes, const struct deferred *message) {
     return queue_event_pack(&answer, bytes) && queue_event_pack(&schedule, bytes);
 }
 
-static bool pack_file(struct fill *fill, const struct deferred *message) {
+static bool pack_file(struct filling *fill, const struct deferred *message) {
     char header[QUEUE_HEADER_SIZE];
     buf_clear(&fill->file);
     return pack_envelope(fill, message) && queue_header_format(&fill->header, header) &&
@@ -130,7 +130,7 @@ static bool pack_file(struct fill *fill, const struct deferred *message) {
            buf_append(&fill->file, buf_str(&fill->envelope)) && pack_events(&fill->file, message);
 }
 
-static bool write_file(const struct fill *fill, const char *name, struct failure *failure) {
+static bool write_file(const struct filling *fill, const char *name, struct failure *failure) {
     int file = openat(fill->cur, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) return failure_set_errno(failure, errno, "cannot make cur/%s", name);
     errno = ENOSPC; /* what a short write means */
@@ -140,14 +140,14 @@ static bool write_file(const struct fill *fill, const char *name, struct failure
     return good;
 }
 
-static bool put_in_index(const struct fill *fill, const struct deferred *message, struct failure *failure) {
+static bool put_in_index(const struct filling *fill, const struct deferred *message, struct failure *failure) {
     char sites[96]; /* as qmgr/deferred.c has them: the last attempt, and the domains */
     if (!fill->schedule) return true;
     snprintf(sites, sizeof sites, "%lld %.*s", (long long)message->attempt, STR_ARGS(message->domain));
     return schedule_put(fill->schedule, str_from(message->queue_id), message->next, str_from(sites), failure);
 }
 
-static bool add_message(struct fill *fill, uint64_t number, int64_t begin, struct failure *failure) {
+static bool add_message(struct filling *fill, uint64_t number, int64_t begin, struct failure *failure) {
     struct deferred message = {.attempt = begin, .arrival = begin - CLOCK_SECOND};
     /* Not in the order of arrival: neighbours in time are none in the folder, as in a queue that grew over days. */
     uint64_t place = (uint64_t)(number * (__uint128_t)2654435761U % fill->count);
@@ -158,7 +158,7 @@ static bool add_message(struct fill *fill, uint64_t number, int64_t begin, struc
     return put_in_index(fill, &message, failure) && write_file(fill, message.queue_id, failure);
 }
 
-static bool add_messages(struct fill *fill, struct failure *failure) {
+static bool add_messages(struct filling *fill, struct failure *failure) {
     int64_t begin = clock_date();
     for (uint64_t i = 0; i < fill->count; i++) {
         if (!add_message(fill, i, begin, failure)) return false;
@@ -188,7 +188,7 @@ static bool read_boot_identity(char boot[37], struct failure *failure) {
     return good || failure_set(failure, "cannot read the boot's identity");
 }
 
-static bool cur_has_messages(const struct fill *fill) {
+static bool cur_has_messages(const struct filling *fill) {
     int copy = openat(fill->cur, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *listing = copy < 0 ? NULL : fdopendir(copy);
     bool found = false;
@@ -200,7 +200,7 @@ static bool cur_has_messages(const struct fill *fill) {
 }
 
 /* An index that is not wanted, or would lack what stands in cur/ already, goes: qmgr makes it anew. */
-static bool open_index(struct fill *fill, struct failure *failure) {
+static bool open_index(struct filling *fill, struct failure *failure) {
     char boot[37];
     bool empty;
     if (!read_boot_identity(boot, failure) ||
@@ -210,7 +210,7 @@ static bool open_index(struct fill *fill, struct failure *failure) {
     return !fill->schedule || !empty || schedule_filled(fill->schedule, failure);
 }
 
-static bool fill_queue(struct fill *fill, struct failure *failure) {
+static bool fill_queue(struct filling *fill, struct failure *failure) {
     if (!lock_out_master(failure)) return false;
     int queue = queue_tool_open_queue(failure);
     if (queue < 0 || !queue_tool_become_owner(queue, failure)) return false;
@@ -228,7 +228,7 @@ static bool fill_queue(struct fill *fill, struct failure *failure) {
 }
 
 int main(int argument_count, char **arguments) {
-    struct fill fill;
+    struct filling fill;
     struct queue_tool tool = {.program = "fill_queue"};
     struct failure failure = {0};
     if (!read_options(argument_count, arguments, &fill, &tool)) {

@@ -16,6 +16,7 @@
  * talk to lookup and qmgr, and nothing else (services.def). */
 #include "cleanup.h"
 #include "log.h"
+#include "queue_folder.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -110,20 +111,16 @@ static void remove_abandoned(struct cleanup *cleanup) {
         log_warning("cannot lock tmp: %s; what a crash leaves there stays", strerror(errno));
 }
 
-static bool open_folder(struct cleanup *cleanup, const char *name, int *folder, struct failure *failure) {
-    *folder = openat(cleanup->queue, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    return *folder >= 0 || failure_set_errno(failure, errno, "cannot open the queue folder %s", name);
-}
-
 static bool start(struct service *service, struct failure *failure) {
     struct cleanup *cleanup = MEMORY_NEW(struct cleanup);
     service_set_context(service, cleanup);
     cleanup->service = service;
     cleanup->config = service_config(service);
     cleanup->queue = service_directory(service);
-    if (!open_folder(cleanup, "tmp", &cleanup->tmp, failure) || !open_folder(cleanup, "new", &cleanup->new, failure) ||
-        !open_folder(cleanup, "cur", &cleanup->cur, failure) ||
-        !open_folder(cleanup, "hold", &cleanup->hold, failure) ||
+    if (!queue_folder_open(cleanup->queue, "tmp", &cleanup->tmp, failure) ||
+        !queue_folder_open(cleanup->queue, "new", &cleanup->new, failure) ||
+        !queue_folder_open(cleanup->queue, "cur", &cleanup->cur, failure) ||
+        !queue_folder_open(cleanup->queue, "hold", &cleanup->hold, failure) ||
         !queue_id_open(&cleanup->ids, cleanup->queue, cleanup->config->enable_long_queue_ids, failure))
         return false;
     cleanup->new_sync.directory = cleanup->new;

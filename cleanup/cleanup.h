@@ -74,7 +74,7 @@ void pending_free(struct cleanup *cleanup, struct pending **pending);
 bool pending_add_recipients(struct pending *pending, struct ipc_list recipients);
 
 /* A commit under way. */
-struct commit {
+struct committing {
     struct cleanup *cleanup;
     struct pending *pending;
     const struct ipc_cleanup_commit *message;
@@ -89,7 +89,7 @@ struct commit {
 void cleanup_commit(struct ipc_request *request, struct writer *writer);
 
 /* store.c: the states of a queue file up to new/. Waits. False with the failure: nothing is left of it. */
-bool commit_store(struct commit *commit);
+bool commit_store(struct committing *commit);
 
 /* direct.c: delivery ahead of the queue. Waits. */
 enum direct_result {
@@ -98,10 +98,10 @@ enum direct_result {
     DIRECT_UNKNOWN, /* begun perhaps, and qmgr does not say: store, and look for the targets first */
     DIRECT_NOT,     /* not begun: store */
 };
-enum direct_result commit_direct(struct commit *commit);
+enum direct_result commit_direct(struct committing *commit);
 /* Tells qmgr of a stored message, or that one that it waits for could not be stored. */
-void direct_tell_stored(struct commit *commit, enum direct_result begun);
-void direct_tell_forget(struct commit *commit);
+void direct_tell_stored(struct committing *commit, enum direct_result begun);
+void direct_tell_forget(struct committing *commit);
 
 /* expand.c */
 /* Virtual alias expansion and removal of duplicates. False: a table did not answer (failure). */

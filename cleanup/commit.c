@@ -17,7 +17,7 @@
 
 /* ---- the envelope as the file has it */
 
-static bool pack_envelope(struct commit *commit) {
+static bool pack_envelope(struct committing *commit) {
     const struct ipc_cleanup_commit *message = commit->message;
     struct pending *pending = commit->pending;
     struct queue_recipient *recipients = arena_allocate(pending->arena, pending->recipient_count, sizeof *recipients);
@@ -59,7 +59,7 @@ static bool pack_envelope(struct commit *commit) {
            failure_set(&commit->failure, "the envelope is too large");
 }
 
-static void answer_failure(struct ipc_request *request, const struct commit *commit) {
+static void answer_failure(struct ipc_request *request, const struct committing *commit) {
     int reason = commit->failure.error_number;
     bool full = reason == ENOSPC || reason == EDQUOT;
     log_message_warning(str_from(commit->pending->queue_id), "%s; not accepted, the client is told to try again",
@@ -76,7 +76,7 @@ static bool is_clean(struct str text) {
     return true;
 }
 
-static bool addresses_are_clean(const struct commit *commit) {
+static bool addresses_are_clean(const struct committing *commit) {
     const struct pending *pending = commit->pending;
     bool clean = is_clean(commit->message->sender) && is_clean(commit->message->envelope_id);
     for (size_t i = 0; clean && i < pending->recipient_count; i++)
@@ -85,7 +85,7 @@ static bool addresses_are_clean(const struct commit *commit) {
     return clean;
 }
 
-static bool know_envelope(struct commit *commit) {
+static bool know_envelope(struct committing *commit) {
     struct cleanup *cleanup = commit->cleanup;
     if (commit->pending->recipient_count == 0) return failure_set(&commit->failure, "no recipients");
     if (!addresses_are_clean(commit)) return failure_set(&commit->failure, "control characters in the envelope");
@@ -93,7 +93,7 @@ static bool know_envelope(struct commit *commit) {
     return pack_envelope(commit);
 }
 
-static void answer_safe(struct ipc_request *request, const struct commit *commit) {
+static void answer_safe(struct ipc_request *request, const struct committing *commit) {
     struct str queue_id = str_from(commit->pending->queue_id);
     struct ipc_cleanup_committed answer = {.queue_id = queue_id, .refused = commit->refused};
     if (commit->on_hold) log_message(queue_id, "hold: %.*s", STR_ARGS(commit->message->hold_reason));
@@ -101,7 +101,7 @@ static void answer_safe(struct ipc_request *request, const struct commit *commit
 }
 
 /* Steps 1 to 5. */
-static bool make_safe(struct ipc_request *request, struct commit *commit) {
+static bool make_safe(struct ipc_request *request, struct committing *commit) {
     if (!know_envelope(commit)) return false;
     log_message(str_from(commit->pending->queue_id), "message-id=%.*s", STR_ARGS(commit->message->message_id));
     enum direct_result direct = commit_direct(commit);
@@ -134,12 +134,12 @@ void cleanup_commit(struct ipc_request *request, struct writer *writer) {
         ipc_answer_failed(request, 451, "4.3.0", "no such file is being written, or too many recipients");
         return;
     }
-    struct commit commit = {.cleanup = cleanup,
-                            .pending = pending,
-                            .message = message,
-                            .stored = -1,
-                            .refused = {STR_EMPTY, 0},
-                            .on_hold = message->hold_reason.length > 0};
+    struct committing commit = {.cleanup = cleanup,
+                                .pending = pending,
+                                .message = message,
+                                .stored = -1,
+                                .refused = {STR_EMPTY, 0},
+                                .on_hold = message->hold_reason.length > 0};
     if (make_safe(request, &commit)) {
         pending_free(cleanup, &pending);
     } else {

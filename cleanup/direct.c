@@ -10,7 +10,7 @@
 #define TELL_PATIENCE    10000           /* ms */
 #define ENVELOPE_LIMIT   ((size_t)60000) /* ipc_messages.def, QMGR_DIRECT */
 
-static bool is_wanted(const struct commit *commit) {
+static bool is_wanted(const struct committing *commit) {
     return commit->pending->in_memory && !commit->on_hold && commit->message->release == 0 &&
            commit->envelope.length <= ENVELOPE_LIMIT && commit->cleanup->config->direct_delivery_milliseconds > 0 &&
            deadline_left(commit->cleanup->qmgr_stalled) == 0 &&
@@ -18,7 +18,7 @@ static bool is_wanted(const struct commit *commit) {
 }
 
 /* Nobody was put in another's place: the recipients are those that the client knows. */
-static bool is_unchanged(const struct commit *commit) {
+static bool is_unchanged(const struct committing *commit) {
     const struct pending *pending = commit->pending;
     if (pending->recipient_count != commit->message->recipients.count) return false;
     for (size_t i = 0; i < pending->recipient_count; i++)
@@ -26,7 +26,7 @@ static bool is_unchanged(const struct commit *commit) {
     return true;
 }
 
-enum direct_result commit_direct(struct commit *commit) {
+enum direct_result commit_direct(struct committing *commit) {
     struct cleanup *cleanup = commit->cleanup;
     struct pending *pending = commit->pending;
     if (!is_wanted(commit)) return DIRECT_NOT;
@@ -55,7 +55,7 @@ enum direct_result commit_direct(struct commit *commit) {
 }
 
 /* A qmgr that is being replaced may close the connection: the next one is asked. */
-void direct_tell_stored(struct commit *commit, enum direct_result begun) {
+void direct_tell_stored(struct committing *commit, enum direct_result begun) {
     struct ipc_qmgr_new notice = {.queue_id = str_from(commit->pending->queue_id),
                                   .perhaps_delivered = begun == DIRECT_UNKNOWN};
     deadline until = deadline_in(TELL_PATIENCE);
@@ -65,7 +65,7 @@ void direct_tell_stored(struct commit *commit, enum direct_result begun) {
 }
 
 /* If this is lost the connection is, too, and qmgr forgets what it was to wait for on it. */
-void direct_tell_forget(struct commit *commit) {
+void direct_tell_forget(struct committing *commit) {
     struct ipc_qmgr_forget notice = {.queue_id = str_from(commit->pending->queue_id)};
     enum ipc_result ignored =
         ipc_tell(commit->cleanup->qmgr, IPC_QMGR_FORGET, &notice, deadline_in(TELL_PATIENCE), NULL);

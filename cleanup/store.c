@@ -24,7 +24,7 @@
 
 /* Grants only if nobody, in any process, has the file open or mapped for writing. The
  * lease itself is of no further use: nobody else can open the file by name. */
-static bool no_writer_is_left(struct commit *commit) {
+static bool no_writer_is_left(struct committing *commit) {
     int file = commit->pending->file;
     if (fcntl(file, F_SETLEASE, F_RDLCK) < 0) {
         if (errno == EAGAIN) return failure_set(&commit->failure, "the file is still open for writing");
@@ -35,7 +35,7 @@ static bool no_writer_is_left(struct commit *commit) {
 }
 
 /* Where the file system knows no leases, the content is copied to a file that nobody else ever had. */
-static bool copy_to_own_file(struct commit *commit, const char *name) {
+static bool copy_to_own_file(struct committing *commit, const char *name) {
     char own[QUEUE_ID_SIZE + 8];
     snprintf(own, sizeof own, "%s.own", name);
     int tmp = commit->cleanup->tmp;
@@ -74,7 +74,7 @@ static bool write_at(int file, struct str bytes, uint64_t offset, struct failure
     return true;
 }
 
-static struct queue_header header_of(const struct commit *commit) {
+static struct queue_header header_of(const struct committing *commit) {
     return (struct queue_header){
         .content_length = commit->message->content_length,
         .content_lines = commit->message->content_lines,
@@ -83,7 +83,7 @@ static struct queue_header header_of(const struct commit *commit) {
     };
 }
 
-static bool write_envelope_and_header(struct commit *commit, int file) {
+static bool write_envelope_and_header(struct committing *commit, int file) {
     struct queue_header header = header_of(commit);
     char bytes[QUEUE_HEADER_SIZE];
     struct stat status;
@@ -98,7 +98,7 @@ static bool write_envelope_and_header(struct commit *commit, int file) {
 }
 
 /* Takes the file that a writer filled from under its name in tmp/. */
-static int complete_written_file(struct commit *commit) {
+static int complete_written_file(struct committing *commit) {
     struct cleanup *cleanup = commit->cleanup;
     const char *name = commit->pending->queue_id;
     if (!no_writer_is_left(commit)) {
@@ -128,7 +128,7 @@ static bool read_whole(int file, char *bytes, size_t length) {
     return true;
 }
 
-static bool write_message(struct commit *commit, int file) {
+static bool write_message(struct committing *commit, int file) {
     struct queue_header header = header_of(commit);
     size_t total = QUEUE_HEADER_SIZE + header.content_length + header.envelope_length;
     char *bytes = memory_allocate(total, 1);
@@ -145,7 +145,7 @@ static bool write_message(struct commit *commit, int file) {
     return good;
 }
 
-static int make_file_from_memory(struct commit *commit) {
+static int make_file_from_memory(struct committing *commit) {
     int file = openat(commit->cleanup->tmp, commit->pending->queue_id,
                       O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) {
@@ -173,7 +173,7 @@ static bool rename_into(int tmp, int folder, const char *name) {
 
 /* ---- steps 1 to 5, on a helper thread */
 
-static bool name_and_sync(struct commit *commit, int file) {
+static bool name_and_sync(struct committing *commit, int file) {
     struct cleanup *cleanup = commit->cleanup;
     const char *name = commit->pending->queue_id;
     int folder = commit->on_hold ? cleanup->hold : cleanup->new;
@@ -193,14 +193,14 @@ static bool name_and_sync(struct commit *commit, int file) {
 }
 
 static void make_file_durable(void *argument) {
-    struct commit *commit = argument;
+    struct committing *commit = argument;
     int file = commit->pending->in_memory ? make_file_from_memory(commit) : complete_written_file(commit);
     if (file < 0) return;
     if (name_and_sync(commit, file)) commit->stored = file;
     else close(file);
 }
 
-bool commit_store(struct commit *commit) {
+bool commit_store(struct committing *commit) {
     struct cleanup *cleanup = commit->cleanup;
     task_run_blocking(make_file_durable, commit);
     if (commit->stored < 0) return false;

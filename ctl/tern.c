@@ -3,7 +3,6 @@
 
 #include "memory.h"
 
-#include <stdarg.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,25 +43,6 @@ static const struct subcommand subcommands[] = {
     {"version", tern_version, "", "print the version"},
     {"help", tern_help, "", "print this"},
 };
-
-void tern_complain(const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("tern: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-}
-
-struct config *tern_load(const struct tern *tern) {
-    struct config *config = NULL;
-    struct failure failure = {0};
-    if (!config_load(tern->config_directory, NULL, 0, SCOPE_ALL, &config, NULL, &failure)) {
-        tern_complain("%s", failure.text);
-        return NULL;
-    }
-    return config;
-}
 
 static int tern_version(const struct tern *tern) {
     (void)tern;

@@ -12,6 +12,7 @@ struct tern {
     char **arguments;
 };
 
+/* ---- tern_common.c */
 /* A line on standard error, "tern: ...". */
 void tern_complain(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Loads main.cf for tern itself; complains and returns NULL if that fails. */

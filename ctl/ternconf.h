@@ -32,12 +32,14 @@ struct ternconf {
     int status; /* of the process */
 };
 
-/* ---- ternconf.c */
+/* ---- ternconf_trouble.c */
 
 /* One line on standard error; warn obeys -q only where the caller asks. */
 void ternconf_warn(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Ends the process with 1. */
 NO_RETURN void ternconf_fatal(const char *format, ...) PRINTF_LIKE(1, 2);
+/* ---- ternconf_files.c */
+
 /* Reads main.cf with what -o says; ends the process if it cannot. */
 struct config_sheet *ternconf_sheet(const struct ternconf *run);
 struct master_cf *ternconf_services(const struct ternconf *run);

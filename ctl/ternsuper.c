@@ -83,8 +83,8 @@ static bool may_go_on(const struct super *super) {
 
 /* ---- the log, while nobody else writes it */
 
-static void log_text(struct super *super, const char *format, ...) PRINTF_LIKE(2, 3);
-static void log_text(struct super *super, const char *format, ...) {
+static void log_line(struct super *super, const char *format, ...) PRINTF_LIKE(2, 3);
+static void log_line(struct super *super, const char *format, ...) {
     struct buf text = buf_make(0);
     va_list arguments;
     if (!super->log.is_open) return;
@@ -96,7 +96,7 @@ static void log_text(struct super *super, const char *format, ...) {
 }
 
 static void log_change(const char *queue_id, enum queue_change change, void *context) {
-    log_text(context, "%s: %s", queue_id, row_of(change)->logged);
+    log_line(context, "%s: %s", queue_id, row_of(change)->logged);
 }
 
 /* ---- one wish */
@@ -241,10 +241,10 @@ static bool select_messages(struct super *super) {
 static void show_finding(const char *text, void *context) {
     struct super *super = context;
     queue_tool_say(&super->tool, "%s", text);
-    log_text(super, "%s", text);
+    log_line(super, "%s", text);
 }
 
-static void check_queue(struct super *super) {
+static void check_or_purge(struct super *super) {
     struct failure failure = {0};
     struct queue_check_counts counts;
     bool running = super->server >= 0;
@@ -411,7 +411,7 @@ static int read_options(struct super *super, int number, char **words) {
 /* ---- */
 
 /* -e and -f are counted as one, as postsuper does. */
-static void report(struct super *super) {
+static void say_counts(struct super *super) {
     for (size_t i = 0; i < ARRAY_LENGTH(change_rows); i++) {
         uint64_t messages = super->counts[i];
         bool same_as_next =
@@ -423,7 +423,7 @@ static void report(struct super *super) {
         if (messages == 0) continue;
         queue_tool_say(&super->tool, "%s: %llu message%s", change_rows[i].counted, (unsigned long long)messages,
                        messages == 1 ? "" : "s");
-        log_text(super, "%s: %llu message%s", change_rows[i].counted, (unsigned long long)messages,
+        log_line(super, "%s: %llu message%s", change_rows[i].counted, (unsigned long long)messages,
                  messages == 1 ? "" : "s");
     }
 }
@@ -445,12 +445,12 @@ static void do_wishes(struct super *super) {
         queue_tool_warn(&super->tool, "the folders cannot be synced: %s", strerror(errno));
         fail(super, EX_OSERR);
     }
-    report(super);
+    say_counts(super);
 }
 
 static void run(struct super *super) {
     if (!is_permitted(super) || !open_queue(super)) return;
-    if (super->check || super->purge) check_queue(super);
+    if (super->check || super->purge) check_or_purge(super);
     if (super->wish_count && super->status == EX_OK) do_wishes(super);
 }
 

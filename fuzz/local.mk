@@ -47,6 +47,7 @@ PARSERS = lib/base/str.c \
 	lib/mail/sort_key.c lib/mail/message_rows.c lib/mail/message_row.c lib/mail/message_ranks.c lib/mail/kept_answer.c lib/mail/sort_order.c \
 	lib/mail/preview.c \
 	lib/mail/preview_html.c \
+	lib/mail/preview_writer.c \
 	lib/mail/sts_policy.c \
 	lib/mail/tlsrpt_record.c \
 	lib/mail/tlsrpt_report.c \

@@ -1,17 +1,7 @@
-/* CAPABILITY, NOOP, CHECK, LOGOUT, ID, ENABLE. */
+/* NOOP, CHECK, LOGOUT, ID, ENABLE. */
 #include "commands.h"
 #include "log.h"
 #include "log_text.h"
-
-IMAP_COMMAND(cmd_capability) {
-    struct buf text = buf_make(0);
-    (void)uid;
-    if (!imap_take_end(parser)) return imap_bad(parser);
-    imap_capabilities(session, &text);
-    imap_say(session, "* CAPABILITY %.*s\r\n", STR_ARGS(buf_str(&text)));
-    buf_free(&text);
-    return imap_ok("Done");
-}
 
 IMAP_COMMAND(cmd_noop) {
     (void)session;

@@ -99,3 +99,13 @@ void imap_capabilities(const struct imap_session *session, struct buf *text) {
             buf_printf(text, "=%llu", (unsigned long long)session->settings->append_limit);
     }
 }
+
+IMAP_COMMAND(cmd_capability) {
+    struct buf text = buf_make(0);
+    (void)uid;
+    if (!imap_take_end(parser)) return imap_bad(parser);
+    imap_capabilities(session, &text);
+    imap_say(session, "* CAPABILITY %.*s\r\n", STR_ARGS(buf_str(&text)));
+    buf_free(&text);
+    return imap_ok("Done");
+}

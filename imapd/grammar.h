@@ -26,6 +26,19 @@ struct imap_parser {
     const char *error; /* what was expected, for "BAD"; NULL: nothing is wrong */
 };
 
+/* Says what was expected, whatever was said before, and returns false. */
+static inline bool imap_expected(struct imap_parser *parser, const char *what) {
+    parser->error = what;
+    return false;
+}
+
+/* The next octets if they are these, in any case. */
+static inline bool imap_take_word(struct imap_parser *parser, struct str word) {
+    if (!str_starts_nocase(parser->rest, word)) return false;
+    parser->rest = str_from_offset(parser->rest, word.length);
+    return true;
+}
+
 /* ---- words. Each takes what it is named after and leaves the parser untouched (error set) if it is not there. */
 MUST_USE bool imap_take_space(struct imap_parser *parser);
 MUST_USE bool imap_take_char(struct imap_parser *parser, char c);

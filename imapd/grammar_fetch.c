@@ -1,18 +1,6 @@
 /* FETCH and STORE, COPY: see grammar.h. */
 #include "grammar.h"
 
-static bool expected(struct imap_parser *parser, const char *what) {
-    parser->error = what;
-    return false;
-}
-
-static bool take_word(struct imap_parser *parser, struct str word) {
-    struct str rest = parser->rest;
-    if (!str_starts_nocase(rest, word)) return false;
-    parser->rest = str_from_offset(rest, word.length);
-    return true;
-}
-
 /* ---- sections */
 
 static bool take_fields(struct imap_parser *parser, struct imap_fetch_section *section) {
@@ -24,7 +12,7 @@ static bool take_fields(struct imap_parser *parser, struct imap_fetch_section *s
         if (section->field_count == room) {
             size_t more = room ? room * 2 : 16;
             struct str *grown = more <= IMAP_ITEMS_MAX ? arena_allocate(parser->arena, more, sizeof *grown) : NULL;
-            if (!grown) return expected(parser, "Too many header names");
+            if (!grown) return imap_expected(parser, "Too many header names");
             if (section->field_count) memcpy(grown, section->fields, section->field_count * sizeof *grown);
             section->fields = grown;
             room = more;
@@ -40,8 +28,8 @@ static bool take_section_text(struct imap_parser *parser, bool binary, struct im
     while (length < parser->rest.length && parser->rest.data[length] != ']' && parser->rest.data[length] != ' ')
         length++;
     struct str text = str_slice(parser->rest, 0, length);
-    if (!imap_section_parse(text, &section->section)) return expected(parser, "Bad section");
-    if (binary && section->section.kind != IMAP_SECTION_WHOLE) return expected(parser, "Bad section");
+    if (!imap_section_parse(text, &section->section)) return imap_expected(parser, "Bad section");
+    if (binary && section->section.kind != IMAP_SECTION_WHOLE) return imap_expected(parser, "Bad section");
     section->written = text;
     parser->rest = str_from_offset(parser->rest, length);
     bool fields = section->section.kind == IMAP_SECTION_FIELDS || section->section.kind == IMAP_SECTION_FIELDS_NOT;
@@ -53,7 +41,7 @@ static bool take_partial(struct imap_parser *parser, struct imap_fetch_section *
     if (!imap_peek_char(parser, '<')) return true;
     if (!imap_take_char(parser, '<') || !imap_take_number(parser, UINT32_MAX, &offset) || !imap_take_char(parser, '.') ||
         !imap_take_number(parser, UINT32_MAX, &length) || length == 0 || !imap_take_char(parser, '>'))
-        return expected(parser, "Bad partial");
+        return imap_expected(parser, "Bad partial");
     section->partial = true;
     section->offset = (uint32_t)offset;
     section->length = (uint32_t)length;
@@ -84,7 +72,7 @@ static bool write_section(struct imap_parser *parser, struct imap_fetch_section 
     buf_append_char(&text, ']');
     bool good = arena_copy(parser->arena, buf_str(&text), &section->written);
     buf_free(&text);
-    return good || expected(parser, "Command too long");
+    return good || imap_expected(parser, "Command too long");
 }
 
 static bool take_section(struct imap_parser *parser, bool binary, bool partial, struct imap_fetch_section *section) {
@@ -120,42 +108,42 @@ static bool is_item_end(const struct imap_parser *parser) {
 static bool take_plain(struct imap_parser *parser, struct imap_fetch_item *item) {
     for (size_t i = 0; i < ARRAY_LENGTH(plain_items); i++) {
         struct imap_parser before = *parser;
-        if (take_word(parser, plain_items[i].name) && is_item_end(parser)) {
+        if (imap_take_word(parser, plain_items[i].name) && is_item_end(parser)) {
             item->kind = plain_items[i].kind;
             item->peek = item->kind != FETCH_RFC822 && item->kind != FETCH_RFC822_TEXT;
-            if (item->kind == FETCH_PREVIEW) item->lazy = take_word(parser, STR(" (LAZY)"));
+            if (item->kind == FETCH_PREVIEW) item->lazy = imap_take_word(parser, STR(" (LAZY)"));
             return true;
         }
         *parser = before;
     }
-    return expected(parser, "Unknown FETCH item");
+    return imap_expected(parser, "Unknown FETCH item");
 }
 
 static bool take_item(struct imap_parser *parser, struct imap_fetch_item *item) {
     struct imap_parser before = *parser;
     *item = (struct imap_fetch_item){.kind = FETCH_SECTION};
-    if (take_word(parser, STR("BODY.PEEK["))) {
+    if (imap_take_word(parser, STR("BODY.PEEK["))) {
         item->peek = true;
         parser->rest = (struct str){parser->rest.data - 1, parser->rest.length + 1};
         return take_section(parser, false, true, &item->section);
     }
-    if (take_word(parser, STR("BODY["))) {
+    if (imap_take_word(parser, STR("BODY["))) {
         parser->rest = (struct str){parser->rest.data - 1, parser->rest.length + 1};
         return take_section(parser, false, true, &item->section);
     }
-    if (take_word(parser, STR("BINARY.SIZE["))) {
+    if (imap_take_word(parser, STR("BINARY.SIZE["))) {
         parser->rest = (struct str){parser->rest.data - 1, parser->rest.length + 1};
         item->kind = FETCH_BINARY_SIZE;
         item->peek = true;
         return take_section(parser, true, false, &item->section);
     }
-    item->peek = take_word(parser, STR("BINARY.PEEK["));
-    if (item->peek || take_word(parser, STR("BINARY["))) {
+    item->peek = imap_take_word(parser, STR("BINARY.PEEK["));
+    if (item->peek || imap_take_word(parser, STR("BINARY["))) {
         parser->rest = (struct str){parser->rest.data - 1, parser->rest.length + 1};
         item->kind = FETCH_BINARY;
         return take_section(parser, true, true, &item->section);
     }
-    if (take_word(parser, STR("BODY")) && is_item_end(parser)) {
+    if (imap_take_word(parser, STR("BODY")) && is_item_end(parser)) {
         item->kind = FETCH_BODY;
         item->peek = true;
         return true;
@@ -168,7 +156,7 @@ static bool add_item(struct imap_parser *parser, struct item_list *list, const s
     if (list->count == list->room) {
         size_t more = list->room ? list->room * 2 : 8;
         struct imap_fetch_item *grown = more <= IMAP_FETCH_MAX * 2 ? arena_allocate(parser->arena, more, sizeof *grown) : NULL;
-        if (!grown) return expected(parser, "Too many FETCH items");
+        if (!grown) return imap_expected(parser, "Too many FETCH items");
         if (list->count) memcpy(grown, list->items, list->count * sizeof *grown);
         list->items = grown;
         list->room = more;
@@ -186,7 +174,7 @@ static bool take_macro(struct imap_parser *parser, struct item_list *list) {
     } macros[] = {{STR_INIT("FAST"), 3}, {STR_INIT("ALL"), 4}, {STR_INIT("FULL"), 5}};
     for (size_t i = 0; i < ARRAY_LENGTH(macros); i++) {
         struct imap_parser before = *parser;
-        if (take_word(parser, macros[i].name) && is_item_end(parser)) {
+        if (imap_take_word(parser, macros[i].name) && is_item_end(parser)) {
             for (size_t k = 0; k < macros[i].count; k++) {
                 struct imap_fetch_item item = {.kind = kinds[k], .peek = true};
                 if (!add_item(parser, list, &item)) return false;
@@ -214,18 +202,18 @@ static bool take_fetch_modifiers(struct imap_parser *parser, struct imap_fetch *
     if (parser->rest.length == 0) return true;
     if (!imap_take_space(parser) || !imap_take_char(parser, '(')) return false;
     do {
-        if (take_word(parser, STR("CHANGEDSINCE "))) {
+        if (imap_take_word(parser, STR("CHANGEDSINCE "))) {
             fetch->has_changed_since = true;
             if (!imap_take_number(parser, INT64_MAX, &fetch->changed_since)) return false;
-        } else if (take_word(parser, STR("VANISHED"))) {
+        } else if (imap_take_word(parser, STR("VANISHED"))) {
             fetch->vanished = true;
-        } else if (take_word(parser, STR("PARTIAL "))) {
+        } else if (imap_take_word(parser, STR("PARTIAL "))) {
             if (!imap_take_partial(parser, &fetch->partial_first, &fetch->partial_last)) return false;
         } else {
-            return expected(parser, "Unknown FETCH modifier");
+            return imap_expected(parser, "Unknown FETCH modifier");
         }
     } while (imap_peek_char(parser, ' ') && imap_take_space(parser));
-    if (fetch->vanished && !fetch->has_changed_since) return expected(parser, "VANISHED needs CHANGEDSINCE");
+    if (fetch->vanished && !fetch->has_changed_since) return imap_expected(parser, "VANISHED needs CHANGEDSINCE");
     return imap_take_char(parser, ')');
 }
 
@@ -244,7 +232,7 @@ bool imap_parse_fetch(struct imap_parser *parser, struct imap_fetch *fetch) {
 
 static bool take_store_modifiers(struct imap_parser *parser, struct imap_store *store) {
     if (!imap_peek_char(parser, '(')) return true;
-    if (!imap_take_char(parser, '(') || !take_word(parser, STR("UNCHANGEDSINCE "))) return expected(parser, "Unknown STORE modifier");
+    if (!imap_take_char(parser, '(') || !imap_take_word(parser, STR("UNCHANGEDSINCE "))) return imap_expected(parser, "Unknown STORE modifier");
     store->has_unchanged_since = true;
     return imap_take_number(parser, INT64_MAX, &store->unchanged_since) && imap_take_char(parser, ')') && imap_take_space(parser);
 }
@@ -258,8 +246,8 @@ bool imap_parse_store(struct imap_parser *parser, struct imap_store *store) {
     else if (imap_peek_char(parser, '-'))
         store->change = FLAGS_REMOVE;
     if (store->change != FLAGS_REPLACE) parser->rest = str_from_offset(parser->rest, 1);
-    if (!take_word(parser, STR("FLAGS"))) return expected(parser, "FLAGS expected");
-    store->silent = take_word(parser, STR(".SILENT"));
+    if (!imap_take_word(parser, STR("FLAGS"))) return imap_expected(parser, "FLAGS expected");
+    store->silent = imap_take_word(parser, STR(".SILENT"));
     return imap_take_space(parser) && imap_take_flags(parser, true, &store->flags) && imap_take_end(parser);
 }
 

@@ -1,21 +1,10 @@
 /* SELECT, CREATE, LIST, STATUS and APPEND: see grammar.h. */
 #include "grammar.h"
 
-static bool expected(struct imap_parser *parser, const char *what) {
-    parser->error = what;
-    return false;
-}
-
-static bool take_word(struct imap_parser *parser, struct str word) {
-    if (!str_starts_nocase(parser->rest, word)) return false;
-    parser->rest = str_from_offset(parser->rest, word.length);
-    return true;
-}
-
 static bool take_set_text(struct imap_parser *parser, struct str *text) {
     struct imap_sequence sequence;
     if (!imap_take_sequence(parser, &sequence) || sequence.saved || str_find(sequence.text, '*') != STR_NONE)
-        return expected(parser, "Known UIDs expected");
+        return imap_expected(parser, "Known UIDs expected");
     *text = sequence.text;
     return true;
 }
@@ -28,7 +17,7 @@ static bool take_qresync(struct imap_parser *parser, struct imap_select *select)
     select->qresync = true;
     if (!imap_take_char(parser, '(') || !imap_take_number(parser, UINT32_MAX, &validity) || validity == 0 ||
         !imap_take_space(parser) || !imap_take_number(parser, INT64_MAX, &select->modseq))
-        return expected(parser, "Bad QRESYNC parameters");
+        return imap_expected(parser, "Bad QRESYNC parameters");
     select->uid_validity = (uint32_t)validity;
     if (imap_peek_char(parser, ' ') && parser->rest.length > 1 && parser->rest.data[1] != '(')
         if (!imap_take_space(parser) || !take_set_text(parser, &select->known_uids)) return false;
@@ -45,12 +34,12 @@ bool imap_parse_select(struct imap_parser *parser, struct imap_select *select) {
     if (parser->rest.length == 0) return true;
     if (!imap_take_space(parser) || !imap_take_char(parser, '(')) return false;
     do {
-        if (take_word(parser, STR("CONDSTORE"))) {
+        if (imap_take_word(parser, STR("CONDSTORE"))) {
             select->condstore = true;
-        } else if (take_word(parser, STR("QRESYNC "))) {
+        } else if (imap_take_word(parser, STR("QRESYNC "))) {
             if (!take_qresync(parser, select)) return false;
         } else {
-            return expected(parser, "Unknown SELECT parameter");
+            return imap_expected(parser, "Unknown SELECT parameter");
         }
     } while (imap_peek_char(parser, ' ') && imap_take_space(parser));
     return imap_take_char(parser, ')') && imap_take_end(parser);
@@ -66,23 +55,23 @@ static bool take_special(struct imap_parser *parser, unsigned *special) {
                  {STR_INIT("\\Flagged"), SPECIAL_FLAGGED}, {STR_INIT("\\Junk"), SPECIAL_JUNK},       {STR_INIT("\\Sent"), SPECIAL_SENT},
                  {STR_INIT("\\Trash"), SPECIAL_TRASH},     {STR_INIT("\\Important"), SPECIAL_IMPORTANT}};
     for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
-        if (take_word(parser, words[i].name)) {
+        if (imap_take_word(parser, words[i].name)) {
             *special |= words[i].bit;
             return true;
         }
-    return expected(parser, "Unknown special use");
+    return imap_expected(parser, "Unknown special use");
 }
 
 bool imap_parse_create(struct imap_parser *parser, struct imap_create *create) {
     *create = (struct imap_create){0};
     if (!imap_take_mailbox(parser, &create->mailbox)) return false;
     if (parser->rest.length == 0) return true;
-    if (!take_word(parser, STR(" (USE ("))) return expected(parser, "Unknown CREATE parameter");
+    if (!imap_take_word(parser, STR(" (USE ("))) return imap_expected(parser, "Unknown CREATE parameter");
     while (!imap_peek_char(parser, ')')) {
         if (!take_special(parser, &create->special)) return false;
         if (imap_peek_char(parser, ' ') && !imap_take_space(parser)) return false;
     }
-    return (take_word(parser, STR("))")) || expected(parser, "'))' expected")) && imap_take_end(parser);
+    return (imap_take_word(parser, STR("))")) || imap_expected(parser, "'))' expected")) && imap_take_end(parser);
 }
 
 /* ---- STATUS */
@@ -102,10 +91,10 @@ bool imap_take_status_items(struct imap_parser *parser, unsigned *items) {
     do {
         struct str word;
         unsigned bit = 0;
-        if (!imap_take_atom(parser, &word)) return expected(parser, "STATUS item expected");
+        if (!imap_take_atom(parser, &word)) return imap_expected(parser, "STATUS item expected");
         for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
             if (str_equal_nocase(word, words[i].name)) bit = words[i].bit;
-        if (!bit) return expected(parser, "Unknown STATUS item");
+        if (!bit) return imap_expected(parser, "Unknown STATUS item");
         *items |= bit;
     } while (imap_peek_char(parser, ' ') && imap_take_space(parser));
     return imap_take_char(parser, ')');
@@ -128,31 +117,31 @@ static bool take_selection(struct imap_parser *parser, struct imap_list *list) {
         if (!imap_take_atom(parser, &word)) return false;
         for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
             if (str_equal_nocase(word, words[i].name)) bit = words[i].bit;
-        if (!bit) return expected(parser, "Unknown LIST option");
+        if (!bit) return imap_expected(parser, "Unknown LIST option");
         list->options |= bit;
         if (imap_peek_char(parser, ' ') && !imap_take_space(parser)) return false;
     }
     if ((list->options & LIST_RECURSIVE_MATCH) && !(list->options & (LIST_SUBSCRIBED | LIST_SPECIAL_USE)))
-        return expected(parser, "RECURSIVEMATCH alone");
+        return imap_expected(parser, "RECURSIVEMATCH alone");
     return imap_take_char(parser, ')') && imap_take_space(parser);
 }
 
 static bool take_list_returns(struct imap_parser *parser, struct imap_list *list) {
     if (parser->rest.length == 0) return true;
     list->extended = true;
-    if (!take_word(parser, STR(" RETURN ("))) return expected(parser, "Unknown LIST parameter");
+    if (!imap_take_word(parser, STR(" RETURN ("))) return imap_expected(parser, "Unknown LIST parameter");
     while (!imap_peek_char(parser, ')')) {
-        if (take_word(parser, STR("STATUS "))) {
+        if (imap_take_word(parser, STR("STATUS "))) {
             list->options |= LIST_RETURN_STATUS;
             if (!imap_take_status_items(parser, &list->status)) return false;
-        } else if (take_word(parser, STR("SUBSCRIBED"))) {
+        } else if (imap_take_word(parser, STR("SUBSCRIBED"))) {
             list->options |= LIST_RETURN_SUBSCRIBED;
-        } else if (take_word(parser, STR("CHILDREN"))) {
+        } else if (imap_take_word(parser, STR("CHILDREN"))) {
             list->options |= LIST_RETURN_CHILDREN;
-        } else if (take_word(parser, STR("SPECIAL-USE"))) {
+        } else if (imap_take_word(parser, STR("SPECIAL-USE"))) {
             list->options |= LIST_RETURN_SPECIAL_USE;
         } else {
-            return expected(parser, "Unknown LIST return option");
+            return imap_expected(parser, "Unknown LIST return option");
         }
         if (imap_peek_char(parser, ' ') && !imap_take_space(parser)) return false;
     }
@@ -168,13 +157,13 @@ static bool take_patterns(struct imap_parser *parser, struct imap_list *list) {
         list->extended = true;
         if (!imap_take_char(parser, '(')) return false;
         do {
-            if (list->pattern_count == ARRAY_LENGTH(patterns)) return expected(parser, "Too many patterns");
+            if (list->pattern_count == ARRAY_LENGTH(patterns)) return imap_expected(parser, "Too many patterns");
             if (!imap_take_list_mailbox(parser, &patterns[list->pattern_count++])) return false;
         } while (imap_peek_char(parser, ' ') && imap_take_space(parser));
         if (!imap_take_char(parser, ')')) return false;
     }
     list->patterns = arena_allocate(parser->arena, list->pattern_count, sizeof *list->patterns);
-    if (!list->patterns) return expected(parser, "Command too long");
+    if (!list->patterns) return imap_expected(parser, "Command too long");
     memcpy(list->patterns, patterns, list->pattern_count * sizeof *patterns);
     return true;
 }
@@ -199,10 +188,10 @@ bool imap_parse_append_message(struct imap_parser *parser, struct imap_append_me
         message->has_date = true;
         if (!imap_take_date_time(parser, &message->date) || !imap_take_space(parser)) return false;
     }
-    message->is_utf8 = take_word(parser, STR("UTF8 ("));
+    message->is_utf8 = imap_take_word(parser, STR("UTF8 ("));
     struct str head = parser->rest;
     bool starts = str_starts(head, STR("{")) || str_starts(head, STR("~{"));
-    if (!starts || !imap_line_literal(head, &literal) || str_find(head, ' ') != STR_NONE) return expected(parser, "Message literal expected");
+    if (!starts || !imap_line_literal(head, &literal) || str_find(head, ' ') != STR_NONE) return imap_expected(parser, "Message literal expected");
     message->size = literal.size;
     message->synchronizing = literal.synchronizing;
     message->is_binary = literal.binary;

@@ -3,17 +3,6 @@
 
 #include "internal_date.h"
 
-static bool expected(struct imap_parser *parser, const char *what) {
-    parser->error = what;
-    return false;
-}
-
-static bool take_word(struct imap_parser *parser, struct str word) {
-    if (!str_starts_nocase(parser->rest, word)) return false;
-    parser->rest = str_from_offset(parser->rest, word.length);
-    return true;
-}
-
 /* ---- keys with one argument, and those with none, as data */
 
 enum argument { ARGUMENT_NONE, ARGUMENT_FLAG, ARGUMENT_TEXT, ARGUMENT_FIELD_TEXT, ARGUMENT_NUMBER, ARGUMENT_SECONDS, ARGUMENT_DAY, ARGUMENT_KEYWORD,
@@ -78,7 +67,7 @@ static const struct key_row *find_row(struct str name) {
 
 static bool take_day(struct imap_parser *parser, int64_t *day) {
     struct str text;
-    return (imap_take_astring(parser, &text) && internal_date_parse_day(text, day)) || expected(parser, "Bad date");
+    return (imap_take_astring(parser, &text) && internal_date_parse_day(text, day)) || imap_expected(parser, "Bad date");
 }
 
 /* MODSEQ ["/flags/..." (all|shared|priv)] number: the flag is accepted, modseqs are a message's here. */
@@ -111,7 +100,7 @@ static bool take_argument(struct imap_parser *parser, const struct key_row *row,
     case ARGUMENT_NUMBER:
         return imap_take_number(parser, INT64_MAX, &key->number);
     case ARGUMENT_SECONDS: /* an nz-number (RFC 5032) */
-        return imap_take_number(parser, INT64_MAX, &key->number) && (key->number > 0 || expected(parser, "Number of seconds expected"));
+        return imap_take_number(parser, INT64_MAX, &key->number) && (key->number > 0 || imap_expected(parser, "Number of seconds expected"));
     case ARGUMENT_DAY:
         return take_day(parser, &key->day);
     case ARGUMENT_KEYWORD:
@@ -152,7 +141,7 @@ static void add_child(struct key_reader *reader, struct imap_key *key) {
 static bool open_group(struct key_reader *reader, enum imap_key_kind kind, unsigned wanted) {
     struct imap_key *key = new_key(reader, kind);
     if (!key) return false;
-    if (reader->depth == IMAP_DEPTH_MAX) return expected(reader->parser, "Search keys nested too deeply");
+    if (reader->depth == IMAP_DEPTH_MAX) return imap_expected(reader->parser, "Search keys nested too deeply");
     if (reader->depth > 0) add_child(reader, key);
     reader->open[reader->depth].key = key;
     reader->open[reader->depth].link = &key->first;
@@ -179,7 +168,7 @@ static bool take_simple_key(struct key_reader *reader) {
         if (!(key = new_key(reader, KEY_SEQUENCE)) || !imap_take_sequence(parser, &key->sequence)) return false;
     } else {
         const struct key_row *row = imap_take_atom(parser, &name) ? find_row(name) : NULL;
-        if (!row) return expected(parser, "Unknown search key");
+        if (!row) return imap_expected(parser, "Unknown search key");
         if (!(key = new_key(reader, row->kind))) return false;
         key->flag = row->flag;
         key->field = row->field;
@@ -196,11 +185,11 @@ static bool take_keys(struct key_reader *reader) {
     if (!open_group(reader, KEY_AND, 0)) return false;
     reader->search->key = reader->open[0].key;
     while (want_key) {
-        if (take_word(parser, STR("("))) {
+        if (imap_take_word(parser, STR("("))) {
             if (!open_group(reader, KEY_AND, 0)) return false;
             continue;
         }
-        if (take_word(parser, STR("NOT ")) || take_word(parser, STR("OR "))) {
+        if (imap_take_word(parser, STR("NOT ")) || imap_take_word(parser, STR("OR "))) {
             bool is_or = parser->rest.data[-2] == 'R' || parser->rest.data[-2] == 'r';
             if (!open_group(reader, is_or ? KEY_OR : KEY_NOT, is_or ? 2 : 1)) return false;
             continue;
@@ -208,7 +197,7 @@ static bool take_keys(struct key_reader *reader) {
         if (!take_simple_key(reader)) return false;
         close_full(reader);
         while (imap_peek_char(parser, ')')) {
-            if (reader->depth < 2 || reader->open[reader->depth - 1].wanted > 0) return expected(parser, "Unexpected ')'");
+            if (reader->depth < 2 || reader->open[reader->depth - 1].wanted > 0) return imap_expected(parser, "Unexpected ')'");
             parser->rest = str_from_offset(parser->rest, 1);
             reader->depth--;
             close_full(reader);
@@ -216,7 +205,7 @@ static bool take_keys(struct key_reader *reader) {
         want_key = parser->rest.length > 0;
         if (want_key && !imap_take_space(parser)) return false;
     }
-    return reader->depth == 1 || expected(parser, "Unfinished search");
+    return reader->depth == 1 || imap_expected(parser, "Unfinished search");
 }
 
 /* ---- what comes before the keys */
@@ -227,8 +216,8 @@ bool imap_take_partial(struct imap_parser *parser, int32_t *first, int32_t *last
     for (int i = 0; i < 2; i++) {
         uint64_t number;
         if (i == 1 && !imap_take_char(parser, ':')) return false;
-        if (negative && !imap_take_char(parser, '-')) return expected(parser, "Bad PARTIAL range");
-        if (!imap_take_number(parser, INT32_MAX, &number) || number == 0) return expected(parser, "Bad PARTIAL range");
+        if (negative && !imap_take_char(parser, '-')) return imap_expected(parser, "Bad PARTIAL range");
+        if (!imap_take_number(parser, INT32_MAX, &number) || number == 0) return imap_expected(parser, "Bad PARTIAL range");
         bounds[i] = negative ? -(int32_t)number : (int32_t)number;
     }
     *first = bounds[0];
@@ -242,7 +231,7 @@ static bool take_returns(struct imap_parser *parser, struct imap_search *search)
         unsigned bit;
     } words[] = {{STR_INIT("MIN"), RETURN_MIN}, {STR_INIT("MAX"), RETURN_MAX}, {STR_INIT("ALL"), RETURN_ALL},
                  {STR_INIT("COUNT"), RETURN_COUNT}, {STR_INIT("SAVE"), RETURN_SAVE}, {STR_INIT("PARTIAL"), RETURN_PARTIAL}};
-    if (!take_word(parser, STR("RETURN ("))) return true;
+    if (!imap_take_word(parser, STR("RETURN ("))) return true;
     search->extended = true;
     while (!imap_peek_char(parser, ')')) {
         struct str word;
@@ -250,10 +239,10 @@ static bool take_returns(struct imap_parser *parser, struct imap_search *search)
         if (!imap_take_atom(parser, &word)) return false;
         for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
             if (str_equal_nocase(word, words[i].name)) bit = words[i].bit;
-        if (!bit) return expected(parser, "Unknown search return option");
+        if (!bit) return imap_expected(parser, "Unknown search return option");
         /* One list of what was found at most (RFC 9394 section 3.1). */
         if ((bit == RETURN_PARTIAL && (search->returns & (RETURN_ALL | RETURN_PARTIAL))) || (bit == RETURN_ALL && (search->returns & RETURN_PARTIAL)))
-            return expected(parser, "Either ALL or one PARTIAL");
+            return imap_expected(parser, "Either ALL or one PARTIAL");
         search->returns |= bit;
         if (bit == RETURN_PARTIAL && (!imap_take_space(parser) || !imap_take_partial(parser, &search->partial_first, &search->partial_last))) return false;
         if (imap_peek_char(parser, ' ') && !imap_take_space(parser)) return false;
@@ -264,7 +253,7 @@ static bool take_returns(struct imap_parser *parser, struct imap_search *search)
 
 static bool take_all_keys(struct imap_parser *parser, struct imap_search *search) {
     struct key_reader *reader = ARENA_NEW(parser->arena, struct key_reader);
-    if (!reader) return expected(parser, "Command too long");
+    if (!reader) return imap_expected(parser, "Command too long");
     reader->parser = parser;
     reader->search = search;
     return take_keys(reader);
@@ -273,7 +262,7 @@ static bool take_all_keys(struct imap_parser *parser, struct imap_search *search
 bool imap_parse_search(struct imap_parser *parser, struct imap_search *search) {
     *search = (struct imap_search){.charset = STR_EMPTY};
     if (!take_returns(parser, search)) return false;
-    if (take_word(parser, STR("CHARSET ")) && (!imap_take_astring(parser, &search->charset) || !imap_take_space(parser))) return false;
+    if (imap_take_word(parser, STR("CHARSET ")) && (!imap_take_astring(parser, &search->charset) || !imap_take_space(parser))) return false;
     return take_all_keys(parser, search);
 }
 
@@ -287,13 +276,13 @@ static bool take_sort_keys(struct imap_parser *parser, struct imap_search *searc
     if (!imap_take_char(parser, '(')) return false;
     do {
         struct str word;
-        bool reverse = take_word(parser, STR("REVERSE "));
+        bool reverse = imap_take_word(parser, STR("REVERSE "));
         size_t found = ARRAY_LENGTH(words);
         if (!imap_take_atom(parser, &word)) return false;
         for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
             if (str_equal_nocase(word, words[i].name)) found = i;
-        if (found == ARRAY_LENGTH(words)) return expected(parser, "Unknown sort key");
-        if (search->sort_count == ARRAY_LENGTH(search->sort)) return expected(parser, "Too many sort keys");
+        if (found == ARRAY_LENGTH(words)) return imap_expected(parser, "Unknown sort key");
+        if (search->sort_count == ARRAY_LENGTH(search->sort)) return imap_expected(parser, "Too many sort keys");
         search->sort[search->sort_count].key = words[found].key;
         search->sort[search->sort_count++].reverse = reverse;
     } while (imap_peek_char(parser, ' ') && imap_take_space(parser));

@@ -70,16 +70,20 @@ struct imap_command {
 extern const struct imap_command imap_commands[];
 extern const size_t imap_command_count;
 
+/* session.c */
+/* Serves until LOGOUT, IDLE, or the connection's end. session->stream, settings and store are set. */
+void imap_session_serve(struct imap_session *session);
+/* Closes the folder, frees what the session has beside stream and store. */
+void imap_session_end(struct imap_session *session);
+
+/* outcome.c */
 struct imap_outcome imap_ok(const char *text);
 struct imap_outcome imap_no(const char *code, const char *text);
 struct imap_outcome imap_bad(const struct imap_parser *parser);
 /* NO with the code that fits (NONEXISTENT, ALREADYEXISTS, OVERQUOTA, LIMIT, UNAVAILABLE, ...). */
 struct imap_outcome imap_store_trouble(enum store_result result, const struct failure *failure);
 
-/* Serves until LOGOUT, IDLE, or the connection's end. session->stream, settings and store are set. */
-void imap_session_serve(struct imap_session *session);
-/* Closes the folder, frees what the session has beside stream and store. */
-void imap_session_end(struct imap_session *session);
+/* dialogue.c */
 /* Names of mailboxes are UTF-8 on the wire. */
 bool imap_is_utf8(const struct imap_session *session);
 /* Appends to the answers; what has gathered is written when it is much. */
@@ -110,6 +114,8 @@ void imap_use_condstore(struct imap_session *session);
  * of range (BAD), or too much is asked. */
 MUST_USE bool imap_resolve_sequence(struct imap_session *session, const struct imap_sequence *sequence, bool uid,
                                     struct uid_set *uids);
+
+/* settle.c */
 /* What was changed is settled within a second or so: between commands and before the end. */
 void imap_note_change(struct imap_session *session);
 void imap_settle(struct imap_session *session);

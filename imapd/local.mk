@@ -1,7 +1,7 @@
 # the session of a logged-in user, as a library: mailbox links it, and tests
 noinst_LIBRARIES += imapd/libimap.a
 imapd_libimap_a_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE) -iquote $(top_srcdir)/imapd
-imapd_libimap_a_SOURCES = imapd/imap.h imapd/commands.c imapd/commands.h imapd/session.c imapd/tell.c \
+imapd_libimap_a_SOURCES = imapd/imap.h imapd/commands.c imapd/commands.h imapd/session.c imapd/dialogue.c imapd/outcome.c imapd/settle.c imapd/tell.c \
 	imapd/grammar.h imapd/grammar_words.c imapd/grammar_fetch.c imapd/grammar_search.c imapd/grammar_mailbox.c \
 	imapd/cmd_misc.c imapd/cmd_select.c imapd/cmd_mailbox.c imapd/cmd_list.c imapd/cmd_append.c imapd/cmd_store.c \
 	imapd/cmd_copy.c imapd/imap_idle.c imapd/imap_idle.h imapd/cmd_quota.c imapd/cmd_compress.c imapd/compress.c imapd/compress.h \

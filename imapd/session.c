@@ -4,146 +4,13 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "crlf_view.h"
 #include "log.h"
 
 #define BAD_COMMANDS_MAX  20               /* in a row, then the connection ends */
 #define COMMAND_SIZE_MAX  ((size_t)4 << 20) /* of a command with its literals; APPEND's message is not in it */
-#define OUT_PIECE         65536
-#define SETTLE_AFTER      1000 /* ms */
 #define COMMAND_ARENA_MAX ((size_t)64 << 20)
 
-bool imap_is_utf8(const struct imap_session *session) {
-    return session->features & (FEATURE_UTF8 | FEATURE_REV2);
-}
-
-/* ---- writing */
-
-bool imap_flush(struct imap_session *session) {
-    if (session->connection_lost) return false;
-    stream_set_deadline(session->stream, deadline_in(session->settings->idle_timeout));
-    bool good = stream_write(session->stream, buf_str(&session->out)) == STREAM_OK && stream_flush(session->stream) == STREAM_OK;
-    buf_clear(&session->out);
-    session->connection_lost = !good;
-    return good;
-}
-
-/* What gathers goes to the stream's own buffer, and from there when that is full. */
-static void write_piece(struct imap_session *session) {
-    if (session->out.length < OUT_PIECE) return;
-    stream_set_deadline(session->stream, deadline_in(session->settings->idle_timeout));
-    if (!session->connection_lost && stream_write(session->stream, buf_str(&session->out)) != STREAM_OK)
-        session->connection_lost = true;
-    buf_clear(&session->out);
-}
-
-void imap_say(struct imap_session *session, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    buf_vprintf(&session->out, format, arguments);
-    va_end(arguments);
-    write_piece(session);
-}
-
-void imap_say_bytes(struct imap_session *session, struct str bytes) {
-    buf_append(&session->out, bytes);
-    write_piece(session);
-}
-
-void imap_say_number(struct imap_session *session, uint64_t number) {
-    buf_append_u64(&session->out, number);
-    write_piece(session);
-}
-
-void imap_say_flags(struct imap_session *session, const struct message_flags *flags) {
-    imap_append_flags(&session->out, session->folder, flags);
-    write_piece(session);
-}
-
-/* A literal cannot hold NUL (RFC 3501 section 9). */
-static void show_nuls(struct buf *text, size_t from) {
-    for (char *at = text->data + from, *end = text->data + text->length; from < text->length; at++) {
-        at = memchr(at, '\0', (size_t)(end - at));
-        if (!at) return;
-        *at = IMAP_NUL_SHOWN;
-    }
-}
-
-void imap_say_view(struct imap_session *session, struct str bytes, uint64_t offset, uint64_t length) {
-    struct crlf_cursor cursor = {0};
-    while (length > 0 && !session->connection_lost) {
-        uint64_t piece = length < OUT_PIECE ? length : OUT_PIECE;
-        size_t before = session->out.length;
-        (void)!crlf_view_append(&session->out, bytes, offset, piece, &cursor);
-        show_nuls(&session->out, before);
-        offset += piece;
-        length -= piece;
-        write_piece(session);
-    }
-}
-
-bool imap_continue(struct imap_session *session, const char *text) {
-    imap_say(session, "+ %s\r\n", text);
-    return imap_flush(session);
-}
-
-/* ---- settling what was put off */
-
-void imap_note_change(struct imap_session *session) {
-    if (session->unsettled == DEADLINE_NEVER) session->unsettled = deadline_in(SETTLE_AFTER);
-}
-
-void imap_settle(struct imap_session *session) {
-    struct failure failure = {0};
-    if (session->folder && folder_is_unsettled(session->folder) && !folder_settle(session->folder, &failure))
-        log_warning("%.*s: %s", STR_ARGS(session->settings->login), failure.text);
-    cache_flush(session->store);
-    cache_end(session->store);
-    session->unsettled = DEADLINE_NEVER;
-}
-
 /* ---- reading */
-
-/* Waits for the client; what was put off is settled meanwhile. */
-static enum stream_result wait_for_line(struct imap_session *session, struct str *line) {
-    deadline ends = deadline_in(session->settings->idle_timeout);
-    while (session->unsettled != DEADLINE_NEVER && session->unsettled < ends && stream_pending(session->stream) == 0) {
-        stream_set_deadline(session->stream, session->unsettled);
-        enum stream_result result = stream_fill(session->stream, 0);
-        if (result == STREAM_OK) break;
-        if (result != STREAM_TIMEOUT) return result;
-        imap_settle(session);
-    }
-    stream_set_deadline(session->stream, ends);
-    return stream_read_line(session->stream, line);
-}
-
-bool imap_read_line(struct imap_session *session, struct str *line) {
-    switch (wait_for_line(session, line)) {
-    case STREAM_OK:
-        return true;
-    case STREAM_TOO_LONG:
-        imap_say(session, "* BYE Line too long\r\n");
-        break;
-    case STREAM_BARE_CR:
-    case STREAM_BARE_LF:
-    case STREAM_NUL:
-        imap_say(session, "* BYE Lines end in CR LF, and have no NUL\r\n");
-        break;
-    case STREAM_TIMEOUT:
-        imap_say(session, "* BYE Disconnected for inactivity\r\n");
-        break;
-    case STREAM_CANCELLED:
-        imap_say(session, "* BYE Server shutting down\r\n");
-        break;
-    case STREAM_EOF:
-    case STREAM_ERROR:
-        session->connection_lost = true;
-        break;
-    }
-    session->logging_out = true;
-    return false;
-}
 
 static bool read_literal(struct imap_session *session, uint64_t size) {
     while (size > 0) {
@@ -302,36 +169,4 @@ void imap_session_end(struct imap_session *session) {
     buf_free(&session->file);
     if (session->inotify >= 0) close(session->inotify);
     session->inotify = -1;
-}
-
-/* ---- outcomes */
-
-struct imap_outcome imap_ok(const char *text) {
-    return (struct imap_outcome){.answer = ANSWER_OK, .text = str_from(text)};
-}
-
-struct imap_outcome imap_no(const char *code, const char *text) {
-    return (struct imap_outcome){.answer = ANSWER_NO, .code = code, .text = str_from(text)};
-}
-
-struct imap_outcome imap_bad(const struct imap_parser *parser) {
-    return (struct imap_outcome){.answer = ANSWER_BAD, .text = str_from(parser->error ? parser->error : "Syntax error")};
-}
-
-struct imap_outcome imap_store_trouble(enum store_result result, const struct failure *failure) {
-    static const struct {
-        const char *code, *text;
-    } words[] = {
-        [STORE_OK] = {"", ""},
-        [STORE_MISSING] = {"NONEXISTENT", "No such mailbox"},
-        [STORE_EXISTS] = {"ALREADYEXISTS", "Mailbox already exists"},
-        [STORE_REFUSED] = {"CANNOT", "Not possible"},
-        [STORE_OVER_QUOTA] = {"OVERQUOTA", "Quota exceeded"},
-        [STORE_LIMIT] = {"LIMIT", "Too many"},
-        [STORE_FULL] = {"UNAVAILABLE", "No room on the server's disk, try again later"},
-        [STORE_BROKEN] = {"UNAVAILABLE", "Server trouble, try again later"},
-        [STORE_GONE] = {"EXPUNGEISSUED", "Some of the messages are gone"},
-    };
-    if (result == STORE_FULL || result == STORE_BROKEN) log_warning("mailbox trouble: %s", failure->text);
-    return (struct imap_outcome){.answer = ANSWER_NO, .code = words[result].code, .text = str_from(words[result].text)};
 }

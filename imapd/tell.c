@@ -132,13 +132,3 @@ bool imap_resolve_sequence(struct imap_session *session, const struct imap_seque
     uid_set_free(&set);
     return good;
 }
-
-enum store_result imap_leave(struct imap_session *session, bool expunge, struct failure *failure) {
-    enum store_result result = STORE_OK;
-    if (!session->folder) return STORE_OK;
-    if (expunge && !folder_is_read_only(session->folder)) result = folder_expunge(session->folder, NULL, failure);
-    imap_settle(session);
-    folder_close(&session->folder);
-    uid_set_clear(&session->saved);
-    return result;
-}

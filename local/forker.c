@@ -67,7 +67,7 @@ NO_RETURN static void run_child(const struct worker *worker, int socket) {
     struct failure failure;
     const struct config *config = worker->forker->config;
     if (!leave_forker(socket, &failure) || !become_user(worker->uid, worker->gid, worker->user, &failure) ||
-        (config->sandbox && !lock_in(&failure))) {
+        (config->sandbox && !worker_lock_in(&failure))) {
         log_warning("no worker for user %u: %s", worker->uid, failure.text);
         _exit(1);
     }

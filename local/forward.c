@@ -6,25 +6,12 @@
 #include <unistd.h>
 
 #include "alias_members.h"
+#include "expansion.h"
 #include "log.h"
 #include "worker.h"
 
 #define FILE_LIMIT    ((size_t)1024 * 1024)
 #define MEMBERS_BYTES 60000
-
-static enum expansion_kind kind_of(enum alias_member_kind kind) {
-    switch (kind) {
-    case ALIAS_ADDRESS:
-        return EXPANSION_ADDRESS;
-    case ALIAS_COMMAND:
-        return EXPANSION_COMMAND;
-    case ALIAS_FILE:
-        return EXPANSION_FILE;
-    case ALIAS_INCLUDE:
-        return EXPANSION_INCLUDE;
-    }
-    return EXPANSION_ADDRESS;
-}
 
 /* True with what the file says in worked->members. */
 static bool take_members(struct str content, struct str path, struct worked *worked) {
@@ -34,7 +21,7 @@ static bool take_members(struct str content, struct str path, struct worked *wor
     bool good = alias_members_parse_file(content, ALIAS_MEMBERS_MAX, arena, &members, &failure);
     if (!good) worked_set(worked, DELIVERY_DEFERRED, "4.3.5", "%.*s: %s", STR_ARGS(path), failure.text);
     for (size_t i = 0; good && i < members.count; i++) {
-        struct ipc_address_row row = {.kind = kind_of(members.items[i].kind), .value = members.items[i].value};
+        struct ipc_address_row row = {.kind = expansion_kind_of(members.items[i].kind), .value = members.items[i].value};
         good = ipc_list_add(IPC_ROW_ADDRESS, &row, &worked->members, &worked->member_count) &&
                worked->members.length <= MEMBERS_BYTES;
         if (!good) worked_set(worked, DELIVERY_DEFERRED, "4.3.5", "%.*s: the list is too long", STR_ARGS(path));

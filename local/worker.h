@@ -63,7 +63,7 @@ bool worker_answer(int socket, uint32_t serial, const struct worked *worked);
 
 /* ---- worker_lock.c */
 /* No new privileges, and a filter that leaves what mailboxes need. */
-MUST_USE bool lock_in(struct failure *failure);
+MUST_USE bool worker_lock_in(struct failure *failure);
 
 /* ---- beneath.c: paths relative to a directory descriptor, none of whose components may be a link */
 /* Opens a directory; "" or "." is the directory itself. create: makes what is missing, mode 0700. -1 with errno. */

@@ -3,6 +3,7 @@
  * system, or a virtual mailbox (mailbox.c). */
 #include "subject.h"
 #include "alias_members.h"
+#include "expansion.h"
 
 #define ALIAS_ROWS_MAX ((size_t)60000) /* bytes, as the message has it */
 
@@ -93,20 +94,6 @@ static bool find_rights(struct alias_search *search, struct failure *failure) {
 
 /* ---- members */
 
-static enum expansion_kind kind_of(enum alias_member_kind kind) {
-    switch (kind) {
-    case ALIAS_ADDRESS:
-        return EXPANSION_ADDRESS;
-    case ALIAS_COMMAND:
-        return EXPANSION_COMMAND;
-    case ALIAS_FILE:
-        return EXPANSION_FILE;
-    case ALIAS_INCLUDE:
-        return EXPANSION_INCLUDE;
-    }
-    return EXPANSION_ADDRESS;
-}
-
 static bool wants_extension(const struct alias_search *search) {
     struct str rest = search->lookup->config->propagate_unmatched_extensions, word;
     while (search->extension_unmatched && str_next_word(&rest, ", \t\r\n", &word))
@@ -141,7 +128,7 @@ static bool list_members(struct alias_search *search, struct failure *failure) {
         return failure_prefix(failure, "alias_maps: %s: %.*s", search->source->name, STR_ARGS(name));
     bool good = true;
     for (size_t i = 0; good && i < members.count; i++) {
-        struct ipc_address_row row = {.kind = kind_of(members.items[i].kind), .value = members.items[i].value};
+        struct ipc_address_row row = {.kind = expansion_kind_of(members.items[i].kind), .value = members.items[i].value};
         if (extend && members.items[i].kind == ALIAS_ADDRESS) row.value = with_extension(search, row.value);
         good = ipc_list_add(IPC_ROW_ADDRESS, &row, &rows, &list.count);
     }

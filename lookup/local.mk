@@ -1,6 +1,6 @@
 # lookup: what decides is a library, so that unit tests have it without the daemon.
 noinst_LIBRARIES += lookup/liblookup.a
-lookup_liblookup_a_SOURCES = lookup/lookup.h lookup/context.c lookup/subject.c lookup/subject.h lookup/resolve.c \
+lookup_liblookup_a_SOURCES = lookup/lookup.h lookup/context.c lookup/classify.c lookup/subject.c lookup/subject.h lookup/resolve.c \
 	lookup/route.c lookup/expand.c lookup/many.c lookup/local.c lookup/mailbox.c lookup/mail_account.c lookup/match.c lookup/credentials.c lookup/names.c lookup/tables.c \
 	lookup/tables.h lookup/source_owner.c lookup/source_owner.h lookup/accounts.c lookup/accounts.h
 lookup_liblookup_a_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE)

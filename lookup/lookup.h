@@ -79,12 +79,14 @@ bool lookup_find_interfaces(struct lookup *lookup, struct failure *failure);
 /* True for an address of this machine, by inet_interfaces and proxy_interfaces. */
 bool lookup_is_own_address(const struct lookup *lookup, struct str ip);
 
-/* resolve.c */
-MUST_USE bool lookup_resolve(struct lookup *lookup, struct str address, struct str sender, struct arena *arena,
-                             struct ipc_lookup_resolved *answer, struct failure *failure);
+/* classify.c */
 /* The class of a domain (or literal) alone. */
 MUST_USE bool lookup_classify(struct lookup *lookup, struct str domain, enum address_class *class,
                               struct failure *failure);
+
+/* resolve.c */
+MUST_USE bool lookup_resolve(struct lookup *lookup, struct str address, struct str sender, struct arena *arena,
+                             struct ipc_lookup_resolved *answer, struct failure *failure);
 
 /* route.c: which transport and next hop; the answer has class and recipient already */
 struct subject;

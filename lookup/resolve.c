@@ -1,49 +1,9 @@
-/* LOOKUP_RESOLVE: what an address is to this server. Postfix's address classes:
- *
- *   local            mydestination, or an address of this machine in brackets
- *   virtual alias    virtual_alias_domains
- *   virtual mailbox  virtual_mailbox_domains
- *   relay            relay_domains
- *   default          everything else
- *
- * in this order; then where it goes (route.c), and whether it is there at all as far
- * as tables can tell. Whatever virtual aliases or canonical maps turn into something
- * else is there. */
+/* LOOKUP_RESOLVE: what an address is to this server: its class (classify.c), where
+ * it goes (route.c), and whether it is there at all as far as tables can tell. Whatever
+ * virtual aliases or canonical maps turn into something else is there. */
 #include "subject.h"
 
 #define ROUTES_MAX 10 /* user%there@here within each other */
-
-/* ---- classes */
-
-struct class_list {
-    struct domain_list *list;
-    enum address_class class;
-};
-
-bool lookup_classify(struct lookup *lookup, struct str domain, enum address_class *class, struct failure *failure) {
-    const struct class_list lists[] = {{lookup->mydestination, CLASS_LOCAL},
-                                       {lookup->virtual_alias_domains, CLASS_VIRTUAL_ALIAS},
-                                       {lookup->virtual_mailbox_domains, CLASS_VIRTUAL_MAILBOX},
-                                       {lookup->mail_account_domains, CLASS_VIRTUAL_MAILBOX},
-                                       {lookup->relay_domains, CLASS_RELAY}};
-    if (domain.length > 0 && domain.data[0] == '[') {
-        *class = lookup_is_own_address(lookup, domain_literal_address(domain)) ? CLASS_LOCAL : CLASS_DEFAULT;
-        return true;
-    }
-    for (size_t i = 0; i < ARRAY_LENGTH(lists); i++) {
-        switch (list_match(lists[i].list, domain, STR_EMPTY, failure)) {
-        case MATCH_YES:
-            *class = lists[i].class;
-            return true;
-        case MATCH_NO:
-            break;
-        case MATCH_RETRY:
-            return false;
-        }
-    }
-    *class = CLASS_DEFAULT;
-    return true;
-}
 
 /* ---- addresses with a route in them */
 

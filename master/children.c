@@ -1,4 +1,4 @@
-/* children: making the processes, and taking note of their end. */
+/* children: making the processes, and telling them to end. */
 #include "master.h"
 
 #include "ipc.h"
@@ -9,10 +9,16 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define ARGUMENT_LIMIT 600
+
+unsigned service_processes(const struct service *service, bool with_draining) {
+    unsigned count = 0;
+    for (const struct child *child = service->children; child != NULL; child = child->next)
+        count += with_draining || !child->draining;
+    return count;
+}
 
 /* ---- what a process is given */
 
@@ -163,7 +169,7 @@ struct child *child_start(struct service *service, struct failure *failure) {
     child->pid = pid;
     child->control = pair[0];
     child->started = deadline_in(0);
-    child->watch = loop_watch_readable(child->control, control_readable, child);
+    child->watch = loop_watch_readable(child->control, service->master->hear_child, child);
     child->next = service->children;
     service->children = child;
     return child;
@@ -181,40 +187,6 @@ void child_drain(struct child *child, bool stopping) {
 void child_kill(struct child *child, int signal_number) {
     child->killed_by_us = true;
     kill(child->pid, signal_number);
-}
-
-static struct child **find_child(struct master *master, pid_t pid) {
-    for (struct service *service = master->services; service != NULL; service = service->next)
-        for (struct child **at = &service->children; *at != NULL; at = &(*at)->next)
-            if ((*at)->pid == pid)
-                return at;
-    return NULL;
-}
-
-static void child_ended(struct master *master, pid_t pid, int wait_status) {
-    struct child **at = find_child(master, pid);
-    if (at == NULL)
-        return; /* the configuration child, or as process 1 of a container somebody's orphan */
-    struct child *child = *at;
-    struct service *service = child->service;
-    *at = child->next;
-    loop_watch_stop(&child->watch);
-    close(child->control);
-    service_child_ended(service, child, wait_status);
-    free(child);
-}
-
-void children_reap(int signal_number, void *argument) {
-    struct master *master = argument;
-    int wait_status;
-    pid_t pid;
-    (void)signal_number;
-    while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
-        child_ended(master, pid, wait_status);
-    reload_evaluate(master);
-    service_free_retired(master);
-    if (master->state == MASTER_STOPPING)
-        stop_evaluate(master);
 }
 
 bool children_gone(const struct master *master, enum plan_stop_phase phase) {

@@ -20,40 +20,6 @@
 #define FORBIDDEN_LIMIT 20
 #define SENDER_WORD_AGENTS "*agents"
 
-static bool send_packet(int socket, struct str packet, int descriptor) {
-    struct iovec part = {.iov_base = (void *)(uintptr_t)packet.data, .iov_len = packet.length};
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    if (descriptor >= 0) {
-        message.msg_control = control.bytes;
-        message.msg_controllen = sizeof control.bytes;
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-    }
-    ssize_t sent;
-    do
-        sent = sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    while (sent < 0 && errno == EINTR);
-    return sent == (ssize_t)packet.length;
-}
-
-static bool send_message(int socket, enum ipc_type type, uint32_t serial, const void *message, int descriptor) {
-    struct buf packet = buf_make(PACKET_LIMIT);
-    bool sent = ipc_encode(type, serial, message, &packet) && send_packet(socket, buf_str(&packet), descriptor);
-    buf_free(&packet);
-    return sent;
-}
-
-bool control_send(struct child *child, int type, uint32_t serial, const void *message, int descriptor) {
-    return send_message(child->control, (enum ipc_type)type, serial, message, descriptor);
-}
-
 /* ---- CONNECT */
 
 static bool row_lists(const struct service *caller, const struct service *wanted) {
@@ -81,7 +47,7 @@ static int connect_to(const struct service *wanted, const struct child *child, s
     struct ipc_hello hello = {
         .service = str_from(caller->row.name), .version = ipc_version(), .process = (uint64_t)child->pid,
         .program = str_from(caller->row.program)};
-    if (!send_message(descriptor, IPC_HELLO, 0, &hello, -1)) {
+    if (!control_send_on(descriptor, IPC_HELLO, 0, &hello, -1)) {
         failure_set(failure, "cannot announce %s to %s", caller->row.name, wanted->row.name);
         close(descriptor);
         return -1;

@@ -183,13 +183,6 @@ void listeners_close_unused(struct master *master) {
     }
 }
 
-static void connection_waits(int descriptor, void *argument) {
-    struct listener *listener = argument;
-    (void)descriptor;
-    listener->service->used = true;
-    service_start_process(listener->service);
-}
-
 void listeners_mend(struct service *service) {
     for (size_t i = 0; i < service->listener_count; i++) {
         const struct listener *listener = service->listeners[i];
@@ -200,15 +193,5 @@ void listeners_mend(struct service *service) {
         bool mended = listen(listener->descriptor, BACKLOG) == 0;
         report(service->master, REPORT_WARNING, "service %s: a process had shut down its socket %s; %s",
                service->row.name, listener->key, mended ? "it listens again" : strerror(errno));
-    }
-}
-
-void listeners_watch(struct service *service, bool on) {
-    for (size_t i = 0; i < service->listener_count; i++) {
-        struct listener *listener = service->listeners[i];
-        if (listener->watch == NULL && on)
-            listener->watch = loop_watch_readable(listener->descriptor, connection_waits, listener);
-        else if (listener->watch != NULL)
-            loop_watch_pause(listener->watch, !on);
     }
 }

@@ -14,6 +14,7 @@
 
 #include "log.h"
 #include "memory.h"
+#include "plan_child.h"
 #include "str.h"
 
 #include <errno.h>
@@ -138,6 +139,7 @@ int main(int count, char **arguments) {
     master->start_report = -1;
     master->plan_socket = -1;
     master->operator_socket = -1;
+    master->hear_child = control_readable;
     if (!read_arguments(master, count, arguments)) {
         fprintf(stderr, "usage: master -c config_directory [-f] [-r descriptor]\n");
         return 64;

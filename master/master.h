@@ -74,6 +74,7 @@ enum master_state { MASTER_STARTING, MASTER_RUNNING, MASTER_STOPPING };
 
 struct master {
     const char *config_directory;
+    void (*hear_child)(int descriptor, void *child); /* control_readable */
     bool foreground;
     int start_report; /* pipe to `tern start`, -1 when told or none */
     enum master_state state;
@@ -120,32 +121,39 @@ MUST_USE bool listeners_open(struct service *service, struct failure *failure);
 void listeners_adopt(struct master *master);
 /* Closes those that no service holds. */
 void listeners_close_unused(struct master *master);
-void listeners_watch(struct service *service, bool on);
 /* A process shares its sockets with master: what one that was taken over has shut down listens again. */
 void listeners_mend(struct service *service);
 
 /* ---- children.c */
 /* Starts a process of the service; NULL (with a failure) if none could be made. */
 struct child *child_start(struct service *service, struct failure *failure);
-/* Looks after those that ended. */
-void children_reap(int signal_number, void *master);
 /* Accept no more, finish and end. stopping: for good, not to make way for a successor;
  * this is told even to those that drain already. */
 void child_drain(struct child *child, bool stopping);
 void child_kill(struct child *child, int signal_number);
 /* No process is left of services up to this phase. */
 bool children_gone(const struct master *master, enum plan_stop_phase phase);
+unsigned service_processes(const struct service *service, bool with_draining);
+
+/* ---- reap.c */
+/* Looks after those that ended. */
+void children_reap(int signal_number, void *master);
 
 /* ---- control.c: what a child says */
 void control_readable(int descriptor, void *child);
-/* True if it was sent. descriptor -1: none. */
+
+/* ---- control_send.c: what it is told; true if it was sent. descriptor -1: none. */
 bool control_send(struct child *child, int type, uint32_t serial, const void *message, int descriptor);
+/* The same over any such socket. */
+bool control_send_on(int socket, int type, uint32_t serial, const void *message, int descriptor);
 
 /* ---- services.c */
 struct service *service_create(struct master *master, const struct plan_row *row);
 struct service *service_find(const struct master *master, const struct plan_row *row);
 /* The service that a CONNECT means: one with a packet socket of that name. */
 struct service *service_by_name(const struct master *master, struct str name);
+/* Whether a connection that waits in a socket of its starts a process. */
+void service_watch(struct service *service, bool on);
 /* Starts processes or watches the sockets, as things stand. */
 void service_evaluate(struct service *service);
 /* Starts one process more; if that fails, the service backs off. */
@@ -154,7 +162,6 @@ void service_start_process(struct service *service);
 void service_child_ended(struct service *service, const struct child *child, int wait_status);
 void service_free_retired(struct master *master);
 void services_evaluate_all(struct master *master);
-unsigned service_processes(const struct service *service, bool with_draining);
 void service_wakeup_arm(struct service *service);
 void service_wake_now(struct service *service);
 const char *service_path(const struct service *service, char *path, size_t size);
@@ -178,7 +185,7 @@ void stop_begin(struct master *master, const char *why);
 /* Goes on if the phase's processes are gone. */
 void stop_evaluate(struct master *master);
 
-/* ---- operator.c: the socket that tern(8) uses */
+/* ---- operator.c: the socket that tern(8) uses; operator_session.c */
 MUST_USE bool operator_open(struct master *master, struct failure *failure);
 void operator_close(struct master *master);
 /* The sessions that wait for the reload hear its outcome. */

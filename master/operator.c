@@ -4,6 +4,7 @@
  * One line comes in: "pids", "status", "reload" or "stop". Lines go back, the
  * last one "ok" or "failed", and the connection is closed. */
 #include "master.h"
+#include "operator_session.h"
 
 #include "memory.h"
 #include "str.h"
@@ -17,31 +18,6 @@
 #define OPERATOR_PATH "private/master"
 #define OPERATOR_BACKLOG 16
 #define SESSION_LIMIT 16
-#define COMMAND_LIMIT 64
-
-struct operator_session {
-    struct operator_session *next;
-    struct master *master;
-    int descriptor;
-    struct loop_watch *watch;
-    bool awaits_reload;
-    size_t length;
-    char line[COMMAND_LIMIT];
-};
-
-static void say(struct operator_session *session, const struct buf *text) {
-    (void)!send(session->descriptor, buf_string(text), text->length, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-static void end_session(struct operator_session *session) {
-    struct operator_session **at = &session->master->operators;
-    while (*at != session)
-        at = &(*at)->next;
-    *at = session->next;
-    loop_watch_stop(&session->watch);
-    close(session->descriptor);
-    free(session);
-}
 
 /* ---- the commands */
 
@@ -52,7 +28,7 @@ static void tell_pids(struct operator_session *session) {
         for (const struct child *child = service->children; child != NULL; child = child->next)
             buf_printf(&text, "%s %d%s\n", service->row.name, (int)child->pid, child->draining ? " draining" : "");
     buf_append(&text, STR("ok\n"));
-    say(session, &text);
+    operator_say(session, &text);
     buf_free(&text);
 }
 
@@ -94,7 +70,7 @@ static void tell_status(struct operator_session *session) {
     for (const struct service *service = master->services; service != NULL; service = service->next)
         tell_service(service, &text);
     buf_append(&text, STR("ok\n"));
-    say(session, &text);
+    operator_say(session, &text);
     buf_free(&text);
 }
 
@@ -113,36 +89,14 @@ static bool obey(struct operator_session *session, struct str command) {
         return false; /* operator_reload_done ends it, perhaps it has already */
     } else if (str_equal(command, STR("stop"))) {
         buf_append(&text, STR("ok\n"));
-        say(session, &text);
+        operator_say(session, &text);
         stop_begin(master, "terminating on command");
     } else {
         buf_append(&text, STR("not now, or not a command\nfailed\n"));
-        say(session, &text);
+        operator_say(session, &text);
     }
     buf_free(&text);
     return over;
-}
-
-void operator_reload_problem(struct master *master, const char *problem) {
-    struct buf text = buf_make(2000);
-    buf_printf(&text, "%s\n", problem);
-    for (struct operator_session *session = master->operators; session != NULL; session = session->next)
-        if (session->awaits_reload)
-            say(session, &text);
-    buf_free(&text);
-}
-
-void operator_reload_done(struct master *master, const char *outcome) {
-    struct buf text = buf_make(200);
-    buf_printf(&text, "%s\n", outcome);
-    for (struct operator_session *session = master->operators, *next; session != NULL; session = next) {
-        next = session->next;
-        if (!session->awaits_reload)
-            continue;
-        say(session, &text);
-        end_session(session);
-    }
-    buf_free(&text);
 }
 
 /* ---- connections */
@@ -153,7 +107,7 @@ static void session_readable(int descriptor, void *argument) {
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got <= 0) {
-        end_session(session);
+        operator_end(session);
         return;
     }
     session->length += (size_t)got;
@@ -161,12 +115,12 @@ static void session_readable(int descriptor, void *argument) {
     struct str rest;
     if (!str_cut(str_make(session->line, session->length), '\n', &line, &rest)) {
         if (session->length == sizeof session->line)
-            end_session(session);
+            operator_end(session);
         return;
     }
     session->length = 0;
     if (obey(session, line))
-        end_session(session);
+        operator_end(session);
 }
 
 static void somebody_calls(int descriptor, void *argument) {
@@ -204,8 +158,8 @@ bool operator_open(struct master *master, struct failure *failure) {
 
 void operator_close(struct master *master) {
     while (master->operators != NULL)
-        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): end_session takes it off the list */
-        end_session(master->operators);
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): operator_end takes it off the list */
+        operator_end(master->operators);
     loop_watch_stop(&master->operator_watch);
     if (master->operator_socket >= 0)
         close(master->operator_socket);

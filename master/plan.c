@@ -1,33 +1,15 @@
 /* plan: receiving and checking what the configuration child sends. */
 #include "plan.h"
 
+#include "descriptor_pass.h"
 #include "memory.h"
 
 #include <errno.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 bool plan_send(int socket, const struct plan_packet *packet, int descriptor) {
-    struct iovec part = {.iov_base = (void *)(uintptr_t)packet, .iov_len = sizeof *packet};
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {0};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    if (descriptor >= 0) {
-        message.msg_control = control.bytes;
-        message.msg_controllen = sizeof control.bytes;
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-    }
-    ssize_t sent;
-    do
-        sent = sendmsg(socket, &message, MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
-    return sent == (ssize_t)sizeof *packet;
+    return descriptor_pass(socket, str_make((const char *)packet, sizeof *packet), descriptor, 0) ==
+           (ssize_t)sizeof *packet;
 }
 
 static ssize_t receive_packet(int socket, struct plan_packet *packet, int *descriptor) {
@@ -175,25 +157,4 @@ void plan_free(struct plan *plan) {
     MEMORY_FREE(plan->configurations);
     plan_paths_free(&plan->sockets);
     *plan = (struct plan){0};
-}
-
-int plan_start_child(const char *config_directory, pid_t *pid, struct failure *failure) {
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
-        failure_set_errno(failure, errno, "socketpair");
-        return -1;
-    }
-    *pid = fork();
-    if (*pid < 0) {
-        failure_set_errno(failure, errno, "fork");
-        close(pair[0]);
-        close(pair[1]);
-        return -1;
-    }
-    if (*pid == 0) {
-        close(pair[0]);
-        _exit(plan_child(config_directory, pair[1]));
-    }
-    close(pair[1]);
-    return pair[0];
 }

@@ -106,9 +106,4 @@ void plan_paths_free(struct plan_paths *paths);
 /* Closes the configurations that are still in it and empties it. */
 void plan_free(struct plan *plan);
 
-/* In the child: reads the configuration, sends the plan over socket. Returns the exit status. */
-int plan_child(const char *config_directory, int socket);
-/* Forks that child; *pid and the receiving end of the socket, or -1. */
-MUST_USE int plan_start_child(const char *config_directory, pid_t *pid, struct failure *failure);
-
 #endif

@@ -1,6 +1,6 @@
 /* plan_child: the one part of master that reads files, in a process of its own
  * without privileges: main.cf, master.cf and services.def become the plan. */
-#include "plan.h"
+#include "plan_child.h"
 
 #include "config_load.h"
 #include "interfaces.h"

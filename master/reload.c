@@ -9,6 +9,7 @@
 #include "master.h"
 
 #include "memory.h"
+#include "plan_child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -96,7 +97,7 @@ static void drain_all(struct master *master) {
         for (struct child *child = service->children; child != NULL; child = child->next)
             child_drain(child, false);
         if (!service->wanted) {
-            listeners_watch(service, false);
+            service_watch(service, false);
             loop_timer_stop(&service->retry);
             loop_timer_stop(&service->wakeup);
             service->retired = true;

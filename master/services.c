@@ -47,13 +47,6 @@ struct service *service_by_name(const struct master *master, struct str name) {
     return NULL;
 }
 
-unsigned service_processes(const struct service *service, bool with_draining) {
-    unsigned count = 0;
-    for (const struct child *child = service->children; child != NULL; child = child->next)
-        count += with_draining || !child->draining;
-    return count;
-}
-
 static bool somebody_accepts(const struct service *service) {
     for (const struct child *child = service->children; child != NULL; child = child->next)
         if (!child->draining && !child->full)
@@ -99,25 +92,42 @@ static void warn_of_limit(struct service *service) {
            service->row.name, (unsigned)service->row.process_limit);
 }
 
+static void connection_waits(int descriptor, void *argument) {
+    struct listener *listener = argument;
+    (void)descriptor;
+    listener->service->used = true;
+    service_start_process(listener->service);
+}
+
+void service_watch(struct service *service, bool on) {
+    for (size_t i = 0; i < service->listener_count; i++) {
+        struct listener *listener = service->listeners[i];
+        if (listener->watch == NULL && on)
+            listener->watch = loop_watch_readable(listener->descriptor, connection_waits, listener);
+        else if (listener->watch != NULL)
+            loop_watch_pause(listener->watch, !on);
+    }
+}
+
 void service_evaluate(struct service *service) {
     if (!may_run(service) || somebody_accepts(service)) {
-        listeners_watch(service, false);
+        service_watch(service, false);
         return;
     }
     if (at_limit(service)) {
-        listeners_watch(service, false);
+        service_watch(service, false);
         if (service_processes(service, false) >= service->row.process_limit)
             warn_of_limit(service);
         return;
     }
     if (backs_off(service)) {
-        listeners_watch(service, false);
+        service_watch(service, false);
         return;
     }
     if ((service->row.always_runs || service->wake_wanted) && service_processes(service, false) == 0)
         service_start_process(service);
     else
-        listeners_watch(service, true);
+        service_watch(service, true);
 }
 
 void services_evaluate_all(struct master *master) {

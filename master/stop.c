@@ -13,7 +13,7 @@ static void drain_phase(struct master *master) {
     for (struct service *service = master->services; service != NULL; service = service->next) {
         if (service->row.stop_phase > (uint32_t)master->stop_phase)
             continue;
-        listeners_watch(service, false);
+        service_watch(service, false);
         loop_timer_stop(&service->retry);
         loop_timer_stop(&service->wakeup);
         for (struct child *child = service->children; child != NULL; child = child->next)

@@ -1,4 +1,4 @@
-/* The next attempt: how it is chosen, where it is kept, and who is taken up again.
+/* The next attempt: how it is chosen, and where it is kept.
  *
  * The wait grows with the message's age: as long as it has waited already, at least
  * minimal_backoff_time and at most maximal_backoff_time.
@@ -16,10 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOOK_SECONDS  60    /* without a reason */
-#define FLUSH_ROUNDS  30    /* walks over the index for one flush */
-#define FLUSH_PAUSE   1000  /* ms from one to the next */
-#define DATE_SLACK    3600  /* seconds beyond the longest wait that a date may stand off */
 #define REBUILD_PAUSE 60000 /* ms from one remaking of the index to the next, at least */
 
 int64_t next_attempt_after(const struct config *config, int64_t arrival, int64_t now) {
@@ -62,6 +58,24 @@ static void format_sites(const struct queue_envelope *envelope, int64_t last_att
     buf_printf(sites, " %s", any_site);
 }
 
+bool deferred_is_for_site(struct str sites, const char *site) {
+    struct str word;
+    while (str_next_word(&sites, " ", &word))
+        if (str_equal_nocase(word, str_from(site)) || str_equal(word, str_from(any_site))) return true;
+    return false;
+}
+
+bool deferred_is_for_release(struct str sites) {
+    struct str word;
+    return str_next_word(&sites, " ", &word) && str_equal(word, str_from(for_release));
+}
+
+int64_t deferred_last_attempt(struct str sites) {
+    struct str word;
+    uint64_t date;
+    return str_next_word(&sites, " ", &word) && str_to_u64(word, INT64_MAX, &date) ? (int64_t)date : 0;
+}
+
 static void note_trouble(struct qmgr *qmgr, const struct failure *failure) {
     if (!qmgr->index_broken) log_warning("%s; the index is made anew", failure->text);
     qmgr->index_broken = true;
@@ -99,6 +113,11 @@ void deferred_forget(struct qmgr *qmgr, struct str queue_id) {
     struct failure failure = {0};
     if (!qmgr->schedule) return; /* the successor drops the entry when it finds no file */
     if (!schedule_remove(qmgr->schedule, queue_id, &failure)) note_trouble(qmgr, &failure);
+}
+
+void deferred_commit(struct qmgr *qmgr) {
+    struct failure failure = {0};
+    if (qmgr->schedule && !schedule_commit(qmgr->schedule, &failure)) note_trouble(qmgr, &failure);
 }
 
 /* ---- rebuilding from the files */
@@ -202,8 +221,7 @@ static bool open_index(struct qmgr *qmgr, struct failure *failure) {
     return qmgr->rebuilding || failure_set(failure, "out of resources");
 }
 
-/* After an error nothing that stands in the index can be relied on. */
-static void repair_index(struct qmgr *qmgr) {
+void deferred_repair(struct qmgr *qmgr) {
     struct failure failure = {0};
     if (!qmgr->index_broken || qmgr->rebuilding || qmgr->draining || deadline_left(qmgr->next_rebuild) > 0) return;
     qmgr->next_rebuild = deadline_in(REBUILD_PAUSE);
@@ -240,126 +258,4 @@ void deferred_close(struct qmgr *qmgr) {
         schedule_close(&qmgr->schedule);
     if (qmgr->index_lock >= 0) close(qmgr->index_lock);
     qmgr->index_lock = -1;
-}
-
-/* ---- taking up again */
-
-static bool site_matches(const struct qmgr *qmgr, struct str sites) {
-    if (!qmgr->flush_site[0]) return true;
-    struct str word;
-    while (str_next_word(&sites, " ", &word))
-        if (str_equal_nocase(word, str_from(qmgr->flush_site)) || str_equal(word, str_from(any_site))) return true;
-    return false;
-}
-
-static bool is_for_release(struct str sites) {
-    struct str word;
-    return str_next_word(&sites, " ", &word) && str_equal(word, str_from(for_release));
-}
-
-static int64_t last_attempt_of(struct str sites) {
-    struct str word;
-    uint64_t date;
-    return str_next_word(&sites, " ", &word) && str_to_u64(word, INT64_MAX, &date) ? (int64_t)date : 0;
-}
-
-static void walk_again(struct qmgr *qmgr) {
-    qmgr->flush_all = true;
-    qmgr->flush_position = 0;
-    qmgr->flush_id[0] = '\0';
-    qmgr->flush_waits = false;
-}
-
-/* The walk has come to its end. What a draining predecessor had locked, or what the index did not have yet, is looked
- * for again: its attempt may have begun before the flush. */
-static void end_walk(struct qmgr *qmgr) {
-    bool again = qmgr->rebuilding || qmgr->flush_locked_met;
-    qmgr->flush_all = qmgr->flush_locked_met = false;
-    qmgr->flush_waits = again && qmgr->flush_rounds++ < FLUSH_ROUNDS;
-    qmgr->flush_next = deadline_in(FLUSH_PAUSE);
-}
-
-/* Walks the whole index once from the flush position, taking up what was not tried since the flush began. */
-static void run_flush(struct qmgr *qmgr) {
-    struct str sites;
-    if (qmgr->flush_waits && deadline_left(qmgr->flush_next) == 0) walk_again(qmgr);
-    while (qmgr->flush_all && qmgr->schedule && qmgr_has_room(qmgr, true)) {
-        if (!schedule_next(qmgr->schedule, &qmgr->flush_position, qmgr->flush_id, &sites)) {
-            end_walk(qmgr);
-            return;
-        }
-        if (!is_for_release(sites) && last_attempt_of(sites) <= qmgr->flush_started && site_matches(qmgr, sites))
-            message_activate(qmgr, str_from(qmgr->flush_id), -1, true, true, true);
-    }
-}
-
-/* Takes up what is due, from where it ran out of room the last time (all before that is active, and
- * walking over it for each message that ends would take the square of their number). Sets due_at. */
-static void run_due(struct qmgr *qmgr) {
-    int64_t now = clock_date() / CLOCK_SECOND;
-    char queue_id[QUEUE_ID_SIZE];
-    struct str sites;
-    if (!qmgr->due_waits) {
-        qmgr->due_position = 0;
-        qmgr->due_id[0] = '\0';
-    }
-    qmgr->due_waits = qmgr->locked_met = qmgr->fault_met = false;
-    qmgr->due_at = now + LOOK_SECONDS;
-    while (qmgr->schedule && !qmgr->index_broken) {
-        if (!qmgr_has_room(qmgr, true)) {
-            qmgr->due_waits = true;
-            qmgr->due_at = now + 1;
-            return;
-        }
-        if (!schedule_next(qmgr->schedule, &qmgr->due_position, qmgr->due_id, &sites)) break;
-        if (qmgr->due_position > now) {
-            if (qmgr->due_position < qmgr->due_at) qmgr->due_at = qmgr->due_position;
-            break;
-        }
-        snprintf(queue_id, sizeof queue_id, "%s", qmgr->due_id);
-        message_activate(qmgr, str_from(queue_id), -1, true, true, false);
-    }
-    if (qmgr->fault_met && qmgr->due_at > now + FAULT_PAUSE / 1000) qmgr->due_at = now + FAULT_PAUSE / 1000;
-    if (qmgr->locked_met) qmgr->due_at = now + 1;
-}
-
-/* No wait is that long, but one that the sender wished for: the date was noted by a clock that has been set back
- * since. Where many are to be released late the walk over them is not made at each wake-up. */
-static void run_misdated(struct qmgr *qmgr) {
-    if (deadline_left(qmgr->next_misdated) > 0) return;
-    int64_t position = clock_date() / CLOCK_SECOND + qmgr->config->maximal_backoff_time + DATE_SLACK;
-    char queue_id[QUEUE_ID_SIZE] = "";
-    struct str sites;
-    while (qmgr->schedule && !qmgr->index_broken && qmgr_has_room(qmgr, true) &&
-           schedule_next(qmgr->schedule, &position, queue_id, &sites)) {
-        if (is_for_release(sites)) {
-            qmgr->next_misdated = deadline_in(LOOK_SECONDS * 1000);
-            continue;
-        }
-        if (map_get(qmgr->active, str_from(queue_id))) continue;
-        log_message_warning(str_from(queue_id),
-                            "the date of its next attempt is further off than any wait, so the clock was wrong then; "
-                            "it is tried now");
-        char kept[QUEUE_ID_SIZE];
-        memcpy(kept, queue_id, sizeof kept);
-        message_activate(qmgr, str_from(kept), -1, true, true, true);
-    }
-}
-
-void deferred_task(void *argument) {
-    struct qmgr *qmgr = argument;
-    while (!qmgr->draining && !task_is_cancelled(task_current())) {
-        struct failure failure = {0};
-        repair_index(qmgr);
-        run_flush(qmgr);
-        if (!qmgr->flush_all) run_due(qmgr);
-        run_misdated(qmgr);
-        /* Taking up may have waited, and the successor have the index meanwhile. */
-        if (qmgr->schedule && !schedule_commit(qmgr->schedule, &failure)) note_trouble(qmgr, &failure);
-        int64_t wait = qmgr->flush_all || qmgr->flush_waits || qmgr->index_broken
-                           ? 1000
-                           : (qmgr->due_at - clock_date() / CLOCK_SECOND) * 1000;
-        enum wait_result ignored = task_queue_wait(&qmgr->deferred_wait, deadline_in(wait > 0 ? wait : 1));
-        (void)ignored; /* due, or woken: look again */
-    }
 }

@@ -22,7 +22,7 @@ static void settle(const struct delivery *delivery, const struct ipc_outcome *ou
     }
 }
 
-void job_settle(struct job *job, unsigned action, const char *status, const char *relay, struct str text) {
+static void job_settle(struct job *job, unsigned action, const char *status, const char *relay, struct str text) {
     struct message *message = job->message;
     struct delivery rest = {.message = message,
                             .destination = job->destination,
@@ -152,6 +152,17 @@ static void take_outcomes(const struct delivery *delivery, const struct ipc_deli
     MEMORY_FREE(answered);
 }
 
+/* Nothing is tried at a dead destination: what waits there is deferred. */
+static void settle_waiting(struct destination *destination, struct str reason) {
+    struct job *job;
+    while ((job = destination_next_job(destination)) != NULL) {
+        struct buf text = buf_make(900);
+        buf_printf(&text, "delivery temporarily suspended: %.*s", STR_ARGS(reason));
+        job_settle(job, DELIVERY_DEFERRED, "4.4.1", "none", buf_str(&text));
+        buf_free(&text);
+    }
+}
+
 static void deliver_by_agent(struct delivery *delivery) {
     struct destination *destination = delivery->destination;
     struct arena *arena = arena_create(0);
@@ -163,10 +174,10 @@ static void deliver_by_agent(struct delivery *delivery) {
     if (result == IPC_OK) {
         const struct ipc_delivered *answer = reply.message;
         take_outcomes(delivery, answer);
-        if (answer->dead_host.length)
-            destination_failed(destination, answer->dead_host);
-        else
+        if (answer->dead_host.length == 0)
             destination_succeeded(destination);
+        else if (destination_failed(destination, answer->dead_host))
+            settle_waiting(destination, answer->dead_host);
     } else {
         /* It may have got through before the agent was lost: the next attempt looks for it first. */
         if (result != IPC_REFUSED) delivery->message->perhaps_delivered = true;
@@ -186,7 +197,8 @@ static void run_delivery(void *argument) {
     struct delivery *delivery = argument;
     struct message *message = delivery->message;
     struct destination *destination = delivery->destination;
-    if (destination->transport->client)
+    struct transport *transport = destination->transport; /* outlives the destination */
+    if (transport->client)
         deliver_by_agent(delivery);
     else
         serve_own(delivery);
@@ -195,9 +207,10 @@ static void run_delivery(void *argument) {
     if (message->unfinished == 0) message_finish(message);
     MEMORY_FREE(delivery);
     destination_delivery_ended(destination);
+    transport_dispatch(transport);
 }
 
-void delivery_start(struct delivery delivery) {
+static void delivery_start(struct delivery delivery) {
     struct delivery *kept = MEMORY_NEW(struct delivery);
     *kept = delivery;
     kept->from_memory = delivery.message->direct != NULL;
@@ -211,4 +224,10 @@ void delivery_start(struct delivery delivery) {
     if (delivery.message->unfinished == 0) message_finish(delivery.message);
     MEMORY_FREE(kept);
     destination_place_freed(delivery.destination);
+}
+
+void transport_dispatch(struct transport *transport) {
+    struct delivery delivery;
+    while (transport_next(transport, &delivery))
+        delivery_start(delivery);
 }

@@ -229,17 +229,14 @@ static void declare_dead(struct destination *destination, struct qmgr *qmgr, str
     destination->dead_until = clock_date() / CLOCK_SECOND + qmgr->config->minimal_backoff_time;
     MEMORY_FREE(destination->dead_reason);
     destination->dead_reason = memory_copy_string(reason);
-    struct band *band;
-    while ((band = next_band(destination)) != NULL) {
-        struct job *job = band->turn->first;
-        struct buf text = buf_make(900);
-        buf_printf(&text, "delivery temporarily suspended: %.*s", STR_ARGS(reason));
-        job_settle(job, DELIVERY_DEFERRED, "4.4.1", "none", buf_str(&text));
-        buf_free(&text);
-    }
 }
 
-void destination_failed(struct destination *destination, struct str reason) {
+struct job *destination_next_job(struct destination *destination) {
+    struct band *band = next_band(destination);
+    return band ? band->turn->first : NULL;
+}
+
+bool destination_failed(struct destination *destination, struct str reason) {
     struct qmgr *qmgr = destination->transport->qmgr;
     destination->success = 0;
     destination->failure_count += 1 / (destination->window > 1 ? destination->window : 1);
@@ -248,7 +245,9 @@ void destination_failed(struct destination *destination, struct str reason) {
         destination->failed_cohorts++;
         if (destination->window > 1) destination->window -= 1;
     }
-    if (destination->failed_cohorts >= destination->transport->cohort_limit) declare_dead(destination, qmgr, reason);
+    if (destination->failed_cohorts < destination->transport->cohort_limit) return false;
+    declare_dead(destination, qmgr, reason);
+    return true;
 }
 
 /* ---- how long it takes */
@@ -306,16 +305,15 @@ static struct delivery take_delivery(struct destination *destination) {
     return delivery;
 }
 
-void transport_dispatch(struct transport *transport) {
-    while (transport->turn && transport->in_flight < transport->limit) {
-        struct destination *destination = transport->turn;
-        transport->turn = destination->next;
-        struct delivery delivery = take_delivery(destination);
-        destination->in_flight++;
-        transport->in_flight++;
-        update_ready(destination);
-        delivery_start(delivery);
-    }
+bool transport_next(struct transport *transport, struct delivery *delivery) {
+    struct destination *destination = transport->turn;
+    if (!destination || transport->in_flight >= transport->limit) return false;
+    transport->turn = destination->next;
+    *delivery = take_delivery(destination);
+    destination->in_flight++;
+    transport->in_flight++;
+    update_ready(destination);
+    return true;
 }
 
 void destination_place_freed(struct destination *destination) {
@@ -325,8 +323,6 @@ void destination_place_freed(struct destination *destination) {
 }
 
 void destination_delivery_ended(struct destination *destination) {
-    struct transport *transport = destination->transport;
     destination_place_freed(destination);
     destination_free_if_idle(destination);
-    transport_dispatch(transport);
 }

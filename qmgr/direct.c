@@ -96,7 +96,8 @@ static void detach(struct message *message, unsigned state) {
 
 /* ---- the end of what was begun */
 
-void direct_finish(struct message *message) {
+/* Everything that was begun for a message is answered. */
+static void direct_finish(struct message *message) {
     struct direct *direct = message->direct;
     direct->finished = true;
     switch (direct->state) {
@@ -190,6 +191,7 @@ static struct message *take_up(struct ipc_request *request, struct qmgr *qmgr, s
     message->header.content_length = asked->content_length;
     message->header.content_lines = asked->content_lines;
     message->direct = MEMORY_NEW(struct direct);
+    message->direct_finish = direct_finish;
     message->direct->each_recipient = asked->each_recipient;
     message->direct->refused = buf_make(30000);
     message->direct->peer = request->peer;

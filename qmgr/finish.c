@@ -378,12 +378,12 @@ static void finish_task(void *argument) {
     memcpy(name, message->queue_id, sizeof name);
     bool requeue = message->wish_requeue && !removed && !qmgr->draining;
     message_free(&message);
-    if (requeue) change_one(qmgr, name, QUEUE_REQUEUE);
+    if (requeue) change_at_rest(qmgr, name, QUEUE_REQUEUE);
 }
 
 void message_finish(struct message *message) {
     if (message->direct) {
-        direct_finish(message);
+        message->direct_finish(message);
         return;
     }
     bool done = count_state(message, QUEUE_RECIPIENT_DONE) == message->envelope.recipient_count;

@@ -11,13 +11,6 @@
 #define FIRST_SECONDS  20   /* after the start new/ is scanned again and again */
 #define SCAN_PAUSE     1000 /* ms from one scan to the next, at least */
 
-struct incoming {
-    struct incoming *next;
-    char queue_id[QUEUE_ID_SIZE];
-    int file;
-    bool recovered;
-};
-
 static bool is_welcome(struct qmgr *qmgr, struct str queue_id) {
     if (!queue_id_is_valid(queue_id) || map_get(qmgr->active, queue_id) || map_get(qmgr->leaving, queue_id) ||
         map_get(qmgr->incoming_ids, queue_id))
@@ -93,7 +86,7 @@ bool incoming_scan(struct qmgr *qmgr) {
     return false;
 }
 
-static struct incoming *take_first(struct qmgr *qmgr) {
+struct incoming *incoming_take(struct qmgr *qmgr) {
     struct incoming *incoming = qmgr->incoming_first;
     qmgr->incoming_first = incoming->next;
     if (!qmgr->incoming_first) qmgr->incoming_last = NULL;
@@ -102,27 +95,10 @@ static struct incoming *take_first(struct qmgr *qmgr) {
     return incoming;
 }
 
-void incoming_task(void *argument) {
-    struct qmgr *qmgr = argument;
-    incoming_scan(qmgr);
-    while (!qmgr->draining && !task_is_cancelled(task_current())) {
-        /* What cleanup told a predecessor in its last moment, and what that one still has locked. */
-        if (clock_date() / CLOCK_SECOND < qmgr->started + FIRST_SECONDS) qmgr->incoming_overflow = true;
-        /* By the clock and not when nothing else comes, for on a busy day something always does. */
-        if (qmgr->incoming_overflow && qmgr->incoming_count < INCOMING_LIMIT / 2 && deadline_left(qmgr->next_scan) == 0)
-            incoming_scan(qmgr);
-        if (!qmgr->incoming_first) {
-            enum wait_result ignored = task_queue_wait(&qmgr->incoming_wait, deadline_in(SCAN_PAUSE));
-            (void)ignored;
-            continue;
-        }
-        if (!qmgr_has_room(qmgr, false)) {
-            enum wait_result ignored = task_queue_wait(&qmgr->active_wait, deadline_in(1000));
-            (void)ignored;
-            continue;
-        }
-        struct incoming *incoming = take_first(qmgr);
-        message_activate(qmgr, str_from(incoming->queue_id), incoming->file, false, incoming->recovered, false);
-        MEMORY_FREE(incoming);
-    }
+void incoming_look(struct qmgr *qmgr) {
+    /* What cleanup told a predecessor in its last moment, and what that one still has locked. */
+    if (clock_date() / CLOCK_SECOND < qmgr->started + FIRST_SECONDS) qmgr->incoming_overflow = true;
+    /* By the clock and not when nothing else comes, for on a busy day something always does. */
+    if (qmgr->incoming_overflow && qmgr->incoming_count < INCOMING_LIMIT / 2 && deadline_left(qmgr->next_scan) == 0)
+        incoming_scan(qmgr);
 }

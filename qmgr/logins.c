@@ -13,7 +13,6 @@
 #define FILE_NAME_NEW "logins.new"
 #define FILE_MOST     ((size_t)64 << 20)
 #define WRITE_SECONDS 5
-#define LIST_BYTES    ((size_t)50000)
 #define BRAKES_MOST   100 /* an hour: a smtpd that was taken over shall not stop everybody's mail */
 
 struct logins {
@@ -24,7 +23,7 @@ struct logins {
     unsigned brakes;
 };
 
-static int64_t today(void) {
+int64_t logins_today(void) {
     return clock_date() / CLOCK_SECOND;
 }
 
@@ -35,7 +34,7 @@ static void fold(struct str login, struct buf *key) {
         buf_append_char(key, ascii_lower(login.data[i]));
 }
 
-static struct login_usage *find(const struct qmgr *qmgr, struct str login) {
+struct login_usage *logins_find(const struct qmgr *qmgr, struct str login) {
     struct buf key = buf_make(0);
     fold(login, &key);
     struct login_usage *usage = qmgr->logins ? map_get(qmgr->logins->usages, buf_str(&key)) : NULL;
@@ -47,7 +46,7 @@ static struct login_usage *find(const struct qmgr *qmgr, struct str login) {
 static void make_room(struct qmgr *qmgr) {
     struct map *usages = qmgr->logins->usages;
     struct str login, oldest = STR_EMPTY;
-    int64_t now = today(), oldest_used = INT64_MAX;
+    int64_t now = logins_today(), oldest_used = INT64_MAX;
     size_t at = 0;
     void *value;
     while (map_next(usages, &at, &login, &value)) {
@@ -65,9 +64,8 @@ static void make_room(struct qmgr *qmgr) {
     MEMORY_FREE(gone);
 }
 
-/* NULL: there is no room, for so many are on hold. */
-static struct login_usage *get(struct qmgr *qmgr, struct str login) {
-    struct login_usage *usage = find(qmgr, login);
+struct login_usage *logins_get(struct qmgr *qmgr, struct str login) {
+    struct login_usage *usage = logins_find(qmgr, login);
     if (usage) return usage;
     size_t most = (size_t)qmgr->config->login_count_limit;
     if (map_count(qmgr->logins->usages) >= most) make_room(qmgr);
@@ -75,15 +73,19 @@ static struct login_usage *get(struct qmgr *qmgr, struct str login) {
     struct buf key = buf_make(0);
     fold(login, &key);
     usage = MEMORY_NEW(struct login_usage);
-    usage->begun = usage->brake_begun = today();
+    usage->begun = usage->brake_begun = logins_today();
     map_put(qmgr->logins->usages, buf_str(&key), usage);
     buf_free(&key);
     return usage;
 }
 
-static void note_change(struct qmgr *qmgr, bool at_once) {
+struct map *logins_usages(const struct qmgr *qmgr) {
+    return qmgr->logins->usages;
+}
+
+void logins_note_change(struct qmgr *qmgr, bool at_once) {
     struct logins *logins = qmgr->logins;
-    int64_t when = at_once ? 0 : today() + WRITE_SECONDS;
+    int64_t when = at_once ? 0 : logins_today() + WRITE_SECONDS;
     if (!logins->changed || when < logins->write_at) logins->write_at = when;
     logins->changed = true;
 }
@@ -95,7 +97,7 @@ static void load(struct qmgr *qmgr, struct str bytes) {
     struct login_usage read;
     while (map_count(qmgr->logins->usages) < (size_t)qmgr->config->login_count_limit &&
            login_usage_next(&bytes, &login, &read)) {
-        struct login_usage *usage = get(qmgr, login);
+        struct login_usage *usage = logins_get(qmgr, login);
         if (usage) *usage = read;
     }
     if (bytes.length)
@@ -149,7 +151,7 @@ static void call_write(void *argument) {
 
 static void pack(struct qmgr *qmgr, struct buf *bytes) {
     struct str login;
-    int64_t now = today();
+    int64_t now = logins_today();
     size_t at = 0;
     void *value;
     qmgr->logins->changed = false;
@@ -161,7 +163,7 @@ static void complain(struct qmgr *qmgr, const struct writing *writing) {
     if (writing->error_number == 0) return;
     log_warning("cannot write the queue's file " FILE_NAME ": %s; tried again later", strerror(writing->error_number));
     qmgr->logins->changed = true;
-    qmgr->logins->write_at = today() + 12 * WRITE_SECONDS;
+    qmgr->logins->write_at = logins_today() + 12 * WRITE_SECONDS;
 }
 
 static void write_task(void *argument) {
@@ -176,7 +178,7 @@ static void write_task(void *argument) {
 
 void logins_tick(struct qmgr *qmgr) {
     struct logins *logins = qmgr->logins;
-    if (!logins || !logins->changed || logins->writing || qmgr->draining || today() < logins->write_at) return;
+    if (!logins || !logins->changed || logins->writing || qmgr->draining || logins_today() < logins->write_at) return;
     logins->writing = task_start("logins", write_task, qmgr);
 }
 
@@ -195,7 +197,7 @@ void logins_close(struct qmgr *qmgr) {
 /* ---- the brake */
 
 static bool may_brake(struct logins *logins) {
-    int64_t now = today();
+    int64_t now = logins_today();
     if (now < logins->brake_hour || now >= logins->brake_hour + 3600) {
         logins->brake_hour = now;
         logins->brakes = 0;
@@ -213,23 +215,23 @@ static void brake_is_on(struct qmgr *qmgr, struct str login, struct login_usage 
         return;
     }
     log_warning("account %s: %s: its mail is placed on hold", log_text(shown, sizeof shown, login), usage->reason);
-    note_change(qmgr, true);
+    logins_note_change(qmgr, true);
     logins_tell(qmgr, login, str_from(usage->reason));
 }
 
 bool logins_is_held(const struct qmgr *qmgr, struct str login) {
-    const struct login_usage *usage = login.length ? find(qmgr, login) : NULL;
+    const struct login_usage *usage = login.length ? logins_find(qmgr, login) : NULL;
     return usage && usage->held;
 }
 
 void logins_bounced(struct qmgr *qmgr, struct str login) {
-    struct login_usage *usage = login.length ? find(qmgr, login) : NULL;
+    struct login_usage *usage = login.length ? logins_find(qmgr, login) : NULL;
     const struct login_event event = {.bounced = 1};
     if (!usage) return; /* whose use is not counted has no brake */
-    if (login_usage_add(usage, &event, today()))
+    if (login_usage_add(usage, &event, logins_today()))
         brake_is_on(qmgr, login, usage);
     else
-        note_change(qmgr, false);
+        logins_note_change(qmgr, false);
 }
 
 /* ---- LOGIN_USE */
@@ -257,7 +259,7 @@ static void log_limit(const struct ipc_login_use *use, const struct login_usage 
     char shown[2 * LOGIN_NAME_MAX];
     log_warning("%s limit of account %s %s: %llu of %llu from [%.*s]", words[counter],
                 log_text(shown, sizeof shown, use->login), verdict == LOGIN_NEVER ? "exceeded at once" : "exceeded",
-                (unsigned long long)login_usage_count(usage, counter, today()),
+                (unsigned long long)login_usage_count(usage, counter, logins_today()),
                 (unsigned long long)usage->limits.most[counter], STR_ARGS(use->client_address));
 }
 
@@ -278,14 +280,14 @@ static void answer_verdict(struct ipc_request *request, const struct login_usage
 
 void control_login_use(struct ipc_request *request, struct qmgr *qmgr) {
     const struct ipc_login_use *use = request->message;
-    struct login_usage *usage = use->login.length ? get(qmgr, use->login) : NULL;
+    struct login_usage *usage = use->login.length ? logins_get(qmgr, use->login) : NULL;
     struct login_event event = {.messages = use->messages, .recipients = use->recipients, .bytes = use->bytes};
     enum login_counter over = LOGIN_MESSAGES;
     if (!usage) {
         ipc_answer_failed(request, 451, "4.3.2", "too many accounts are on hold");
         return;
     }
-    int64_t now = today();
+    int64_t now = logins_today();
     take_limits(use, &usage->limits);
     enum login_verdict verdict = login_usage_judge(usage, &event, now, &over);
     if (verdict != LOGIN_GO && verdict != LOGIN_HOLD) event = (struct login_event){0}; /* it does not send it */
@@ -293,92 +295,7 @@ void control_login_use(struct ipc_request *request, struct qmgr *qmgr) {
     if (use->charge) {
         if (login_usage_add(usage, &event, now)) brake_is_on(qmgr, use->login, usage);
         if (usage->held && verdict == LOGIN_GO) verdict = LOGIN_HOLD;
-        note_change(qmgr, false);
+        logins_note_change(qmgr, false);
     }
     answer_verdict(request, usage, verdict, over);
-}
-
-/* ---- tern submission */
-
-static int by_name(const void *a, const void *b) {
-    return str_compare(*(const struct str *)a, *(const struct str *)b);
-}
-
-static bool add_row(struct str login, const struct login_usage *usage, struct buf *rows, uint32_t *count) {
-    int64_t now = today();
-    struct ipc_login_state row = {.login = login,
-                                  .messages = login_usage_count(usage, LOGIN_MESSAGES, now),
-                                  .recipients = login_usage_count(usage, LOGIN_RECIPIENTS, now),
-                                  .bytes = login_usage_count(usage, LOGIN_BYTES, now),
-                                  .window = (uint64_t)usage->limits.window,
-                                  .used = (uint64_t)usage->used,
-                                  .held = (uint64_t)usage->held,
-                                  .reason = str_from(usage->reason)};
-    return ipc_list_add(IPC_ROW_LOGIN_STATE, &row, rows, count);
-}
-
-void control_login_list(struct ipc_request *request, struct qmgr *qmgr) {
-    const struct ipc_login_list *ask = request->message;
-    struct map *usages = qmgr->logins->usages;
-    struct str *names = memory_allocate(map_count(usages) + 1, sizeof *names), login;
-    struct buf rows = buf_make(0);
-    uint32_t count = 0;
-    size_t at = 0, found = 0, shown = 0;
-    void *value;
-    while (map_next(usages, &at, &login, &value))
-        if (str_compare(login, ask->after) > 0 && !login_usage_is_idle(value, today())) names[found++] = login;
-    qsort(names, found, sizeof *names, by_name);
-    while (shown < found && rows.length < LIST_BYTES &&
-           add_row(names[shown], map_get(usages, names[shown]), &rows, &count))
-        shown++;
-    struct ipc_login_listed answer = {.more = shown < found, .logins = {buf_str(&rows), count}};
-    ipc_answer(request, IPC_LOGIN_LISTED, &answer, -1);
-    buf_free(&rows);
-    MEMORY_FREE(names);
-}
-
-static bool hold_by_hand(struct qmgr *qmgr, const struct ipc_login_change *wish) {
-    struct login_usage *usage = get(qmgr, wish->login);
-    if (!usage) return false;
-    login_usage_hold(usage, wish->reason.length ? wish->reason : STR("by the administrator"), today());
-    log_info("account %.*s: its mail is placed on hold: %s", STR_ARGS(wish->login), usage->reason);
-    note_change(qmgr, true);
-    return true;
-}
-
-static bool lift(struct qmgr *qmgr, const struct ipc_login_change *wish) {
-    struct login_usage *usage = find(qmgr, wish->login);
-    if (!usage || !usage->held) return false;
-    login_usage_lift(usage);
-    log_info("account %.*s: it may send again", STR_ARGS(wish->login));
-    note_change(qmgr, true);
-    return true;
-}
-
-void control_login_change(struct ipc_request *request, struct qmgr *qmgr) {
-    const struct ipc_login_change *wish = request->message;
-    struct ipc_qmgr_changed answer = {.count = 0};
-    bool good = wish->login.length > 0 && str_is_printable(wish->login);
-    switch ((enum login_change)wish->change) {
-    case LOGIN_CHANGE_HOLD:
-        good = good && hold_by_hand(qmgr, wish);
-        break;
-    case LOGIN_CHANGE_LIFT:
-        good = good && lift(qmgr, wish);
-        break;
-    case LOGIN_CHANGE_RELEASE:
-        if (logins_is_held(qmgr, wish->login)) { /* it would come back at once */
-            ipc_answer_failed(request, 550, "5.5.1", "its mail is still on hold: lift that first");
-            return;
-        }
-        answer.count = good ? change_held_of_login(qmgr, wish->login, QUEUE_RELEASE) : 0;
-        break;
-    case LOGIN_CHANGE_DELETE:
-        answer.count = good ? change_held_of_login(qmgr, wish->login, QUEUE_DELETE) : 0;
-        break;
-    }
-    if (good)
-        ipc_answer(request, IPC_QMGR_CHANGED, &answer, -1);
-    else
-        ipc_answer_failed(request, 550, "5.5.4", "no such account is on hold");
 }

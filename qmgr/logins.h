@@ -16,6 +16,8 @@
 struct qmgr;
 struct message;
 struct logins;
+struct login_usage;
+struct map;
 
 /* Reads the file; one that does not read is begun anew, and that is logged. */
 void logins_open(struct qmgr *qmgr);
@@ -29,6 +31,19 @@ bool logins_is_held(const struct qmgr *qmgr, struct str login);
 void logins_bounced(struct qmgr *qmgr, struct str login);
 
 void control_login_use(struct ipc_request *request, struct qmgr *qmgr);
+
+/* What an account has sent; NULL: nothing that is known. */
+struct login_usage *logins_find(const struct qmgr *qmgr, struct str login);
+/* The same, begun if there is none. NULL: there is no room, for so many are on hold. */
+struct login_usage *logins_get(struct qmgr *qmgr, struct str login);
+/* All of them, by the login in lower case. */
+struct map *logins_usages(const struct qmgr *qmgr);
+/* Something has changed that is to be written soon, or at once. */
+void logins_note_change(struct qmgr *qmgr, bool at_once);
+/* The date in seconds, as usages are counted. */
+int64_t logins_today(void);
+
+/* ---- logins_control.c */
 void control_login_list(struct ipc_request *request, struct qmgr *qmgr);
 void control_login_change(struct ipc_request *request, struct qmgr *qmgr);
 

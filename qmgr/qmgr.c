@@ -21,6 +21,7 @@
 #include "intake.h"
 #include "log.h"
 #include "logins.h"
+#include "queue_folder.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -104,11 +105,6 @@ static bool prepare(struct service *service, struct failure *failure) {
     return read_permissions(service, qmgr, failure);
 }
 
-static bool open_folder(struct qmgr *qmgr, const char *name, int *folder, struct failure *failure) {
-    *folder = openat(qmgr->queue, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    return *folder >= 0 || failure_set_errno(failure, errno, "cannot open the queue folder %s", name);
-}
-
 static bool start(struct service *service, struct failure *failure) {
     struct qmgr *qmgr = service_context(service);
     qmgr->service = service;
@@ -123,8 +119,10 @@ static bool start(struct service *service, struct failure *failure) {
     qmgr->resolve = resolve_create(service, 0);
     qmgr->bounce = service_client(service, "bounce", NULL, NULL);
     qmgr->intake = intake_source_create(service_client(service, "cleanup", NULL, NULL), qmgr->config);
-    if (!open_folder(qmgr, "new", &qmgr->new, failure) || !open_folder(qmgr, "cur", &qmgr->cur, failure) ||
-        !open_folder(qmgr, "hold", &qmgr->hold, failure) || !open_folder(qmgr, "corrupt", &qmgr->corrupt, failure))
+    if (!queue_folder_open(qmgr->queue, "new", &qmgr->new, failure) ||
+        !queue_folder_open(qmgr->queue, "cur", &qmgr->cur, failure) ||
+        !queue_folder_open(qmgr->queue, "hold", &qmgr->hold, failure) ||
+        !queue_folder_open(qmgr->queue, "corrupt", &qmgr->corrupt, failure))
         return false;
     const int folders[] = {qmgr->new, qmgr->cur, qmgr->hold, qmgr->corrupt};
     for (size_t i = 0; i < ARRAY_LENGTH(folders); i++)

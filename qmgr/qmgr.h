@@ -104,6 +104,7 @@ struct message {
                               * began with it go on; else -1 */
     unsigned memory_users;
     struct direct *direct; /* NULL once it is in the queue */
+    void (*direct_finish)(struct message *message); /* while it is not, this is told at the end of the pass */
     bool deferred;         /* stands in cur/, else in new/ */
     bool held;             /* the pass has ended in hold/ */
     bool perhaps_delivered;
@@ -173,6 +174,12 @@ struct qmgr {
 };
 
 /* incoming.c: what arrives */
+struct incoming {
+    struct incoming *next;
+    char queue_id[QUEUE_ID_SIZE];
+    int file;
+    bool recovered;
+};
 /* file: the queue file, open and locked, which becomes ours; -1: to be opened by its name. recovered: see
  * message_activate. */
 void incoming_note(struct qmgr *qmgr, struct str queue_id, int file, bool recovered);
@@ -181,25 +188,33 @@ void incoming_let_go(struct qmgr *qmgr, struct str queue_id);
 bool incoming_scan(struct qmgr *qmgr);
 /* Scans new/ again, but not before milliseconds have passed. */
 void incoming_again(struct qmgr *qmgr, int64_t milliseconds);
-void incoming_task(void *qmgr);
+/* Scans new/ if there is a reason to, and it is time. */
+void incoming_look(struct qmgr *qmgr);
+/* The first of those that wait here; there must be one. The caller frees it. */
+struct incoming *incoming_take(struct qmgr *qmgr);
 
-/* message.c: taking up and letting go */
-/* Opens, reads, resolves and queues for delivery. deferred: from cur/. recovered: not fresh from
- * cleanup, so its content is checked, and an earlier attempt may have got through. flushed: even
- * if its time has not come. */
-/* Notes an operator's wish, which the end of the pass obeys, and message_cancel_jobs hastens. False: it cannot be had. */
-bool message_wish(struct message *message, enum queue_change change);
-/* file: as in incoming_note. */
+/* take_up.c: who is taken up next */
+void incoming_task(void *qmgr);
+void deferred_task(void *qmgr);
+
+/* activate.c: taking up */
+/* Opens, reads, resolves and queues for delivery. file: as in incoming_note. deferred: from cur/. recovered: not fresh
+ * from cleanup, so its content is checked, and an earlier attempt may have got through. flushed: even if its time has
+ * not come. */
 void message_activate(struct qmgr *qmgr, struct str queue_id, int file, bool deferred, bool recovered, bool flushed);
 /* Logs, resolves the recipients, and puts them in line. The message may be gone, or waiting for its file, when
  * this returns. */
 void message_begin(struct message *message);
+
+/* message.c: what is known of a message, and written down about it */
+bool qmgr_has_room(const struct qmgr *qmgr, bool for_deferred);
+/* Notes an operator's wish, which the end of the pass obeys, and message_cancel_jobs hastens. False: it cannot be had. */
+bool message_wish(struct message *message, enum queue_change change);
 /* A message in the making: in the map of the active ones, and nothing else. */
 struct message *message_create(struct qmgr *qmgr, struct str queue_id);
 void message_free(struct message **message);
 /* A delivery that began with the memory file has ended. */
 void message_memory_unused(struct message *message);
-bool qmgr_has_room(const struct qmgr *qmgr, bool for_deferred);
 /* Appends an event; the file is synced when the pass ends. False and logged on a local fault. */
 bool message_event(struct message *message, const struct queue_event *event);
 /* Writes a recipient's state down. */
@@ -220,12 +235,22 @@ bool message_is_postmaster_notice(const struct message *message);
 void message_outcome(struct message *message, const struct ipc_outcome *said);
 
 /* destination.c: windows and turns */
+struct delivery {
+    struct message *message;
+    struct destination *destination;
+    size_t *indexes;
+    size_t count;
+    bool from_memory; /* began before the message had a queue file */
+};
 struct transport *transport_find(struct qmgr *qmgr, struct str name);
 struct destination *destination_find(struct transport *transport, struct str nexthop);
 void destination_add_job(struct destination *destination, struct job *job);
 void destination_remove_job(struct destination *destination, struct job *job);
 void destination_succeeded(struct destination *destination);
-void destination_failed(struct destination *destination, struct str reason);
+/* True: it is dead now, and what waits there is to be settled. */
+MUST_USE bool destination_failed(struct destination *destination, struct str reason);
+/* The job whose turn it is; NULL: none waits. */
+struct job *destination_next_job(struct destination *destination);
 bool destination_is_dead(const struct destination *destination);
 /* How long a message that comes now would wait here for its delivery's end, in ms, as far as can be told. */
 double destination_outlook(const struct destination *destination);
@@ -237,20 +262,12 @@ void destination_delivery_ended(struct destination *destination);
 void destination_place_freed(struct destination *destination);
 /* Forgets destinations that nothing waits for. */
 void destinations_sweep(struct qmgr *qmgr);
-/* Starts as many deliveries as windows allow. */
-void transport_dispatch(struct transport *transport);
+/* The next delivery, which has its place in the windows from here on. False: there is none, or no room for it. */
+MUST_USE bool transport_next(struct transport *transport, struct delivery *delivery);
 
-/* deliver.c: one delivery */
-struct delivery {
-    struct message *message;
-    struct destination *destination;
-    size_t *indexes;
-    size_t count;
-    bool from_memory; /* began before the message had a queue file */
-};
-void delivery_start(struct delivery delivery);
-/* All recipients of a job get this outcome without asking an agent. */
-void job_settle(struct job *job, unsigned action, const char *status, const char *relay, struct str text);
+/* deliver.c: deliveries */
+/* Starts as many as windows allow. */
+void transport_dispatch(struct transport *transport);
 
 /* direct.c: delivery ahead of the queue */
 void control_direct(struct ipc_request *request, struct qmgr *qmgr);
@@ -258,8 +275,6 @@ void control_forget(struct ipc_request *request, struct qmgr *qmgr);
 /* A message that cleanup was told to store is in new/: it goes on as any other. True if it was one of these; the
  * descriptor is then taken. */
 bool direct_adopt(struct ipc_request *request, struct qmgr *qmgr);
-/* Everything that was begun for a message is answered. */
-void direct_finish(struct message *message);
 
 /* finish.c: when every recipient of this pass is answered */
 void message_finish(struct message *message);
@@ -269,7 +284,16 @@ int64_t next_attempt_after(const struct config *config, int64_t arrival, int64_t
 /* Waits for a predecessor to let go of the index. */
 bool deferred_open(struct qmgr *qmgr, struct failure *failure);
 void deferred_close(struct qmgr *qmgr);
-void deferred_task(void *qmgr);
+/* After an error nothing that stands in the index can be relied on: it is made anew. */
+void deferred_repair(struct qmgr *qmgr);
+/* Writes down what has changed in the index. */
+void deferred_commit(struct qmgr *qmgr);
+/* ---- of an entry: is one of its recipients there (or may be, if there are many)? */
+bool deferred_is_for_site(struct str sites, const char *site);
+/* The sender wishes that it waits. */
+bool deferred_is_for_release(struct str sites);
+/* When its last attempt began; microseconds. */
+int64_t deferred_last_attempt(struct str sites);
 bool deferred_put(struct qmgr *qmgr, struct message *message, int64_t when);
 void deferred_forget(struct qmgr *qmgr, struct str queue_id);
 
@@ -283,11 +307,11 @@ void control_change(struct ipc_request *request, struct qmgr *qmgr);
 void message_cancel_jobs(struct message *message);
 /* The same for all. */
 void messages_cut_short(struct qmgr *qmgr);
-
-/* One message, wherever it is; of one under way it notes the wish. False: there is none, or it cannot be changed so. */
-bool change_one(struct qmgr *qmgr, const char *name, enum queue_change change);
 /* The messages on hold that an account has sent; how many it met. Waits. */
 uint64_t change_held_of_login(struct qmgr *qmgr, struct str login, enum queue_change change);
+
+/* change_at_rest.c: the same for a message that is not under way. False: there is none, or it cannot be changed so. */
+bool change_at_rest(struct qmgr *qmgr, const char *name, enum queue_change change);
 
 /* requeue.c */
 /* Sends a message once more through cleanup, under a new ID, with the recipients it came

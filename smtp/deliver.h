@@ -35,11 +35,4 @@ struct delivery {
 void smtp_deliver(struct smtp *smtp, const struct ipc_deliver *request, int file, struct arena *arena, struct buf *rows,
                   struct ipc_delivered *answer);
 
-/* ---- for the transaction */
-/* The server took the responsibility: its last reply says so. Of a probe: it would take it. */
-void recipient_sent(struct delivery *delivery, struct recipient *recipient, const struct connection *connection);
-/* It did not: final if the trouble is permanent, or no other host may be tried. */
-void recipient_troubled(struct delivery *delivery, struct recipient *recipient, const struct connection *connection,
-                        const struct trouble *trouble);
-
 #endif

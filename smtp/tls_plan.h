@@ -10,25 +10,12 @@
 #ifndef TERN_SMTP_TLS_PLAN_H
 #define TERN_SMTP_TLS_PLAN_H
 
-#include "next_hop.h"
-#include "route.h"
 #include "tls.h"
 #include "tls_policy.h"
+#include "tls_question.h"
 #include "trouble.h"
 
 struct smtp;
-
-/* For whom, and what for. */
-struct tls_question {
-    struct str next_hop_text; /* as it was given: the key of smtp_tls_policy_maps */
-    const struct next_hop *next_hop;
-    const struct route *route;
-    const struct host *host;
-    bool will_log_in;      /* a password would go over it: a handshake that fails is not followed by plain text */
-    bool require_tls;      /* the message is REQUIRETLS (RFC 8689 section 4) */
-    bool tls_not_required; /* it bears TLS-Required: No (section 5) */
-    bool unreported;       /* its results are not gathered: it is a report on TLS */
-};
 
 enum tls_plan_source { TLS_BY_CONFIGURATION, TLS_BY_DANE, TLS_BY_STS };
 

@@ -4,7 +4,6 @@
 #include "dns.h"
 #include "service.h"
 #include "smtp.h"
-#include "tls_sts.h"
 #include "tlsrpt_record.h"
 #include "tlsrpt_report.h"
 
@@ -75,7 +74,7 @@ static void fill(struct telling *telling, const struct tls_question *question, c
     struct str patterns = plan ? plan->mx_patterns : STR_EMPTY;
     if (type == TLSRPT_TLSA) patterns = question->host->name;
     telling->result = (struct ipc_tlsrpt_result){
-        .domain = tls_policy_domain(question, arena),
+        .domain = tls_question_domain(question, arena),
         .record = STR_EMPTY,
         .policy_type = (uint64_t)type,
         .policy = trouble_keep(arena, str_slice(plan ? plan->policy_text : STR_EMPTY, 0, 20000)),

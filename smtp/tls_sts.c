@@ -107,15 +107,6 @@ static bool is_asked_for(const struct smtp *smtp, const struct tls_question *que
            question->next_hop->kind == NEXT_HOP_DOMAIN && smtp->settings.look_in_dns && smtp->settings.use_mx;
 }
 
-struct str tls_policy_domain(const struct tls_question *question, struct arena *arena) {
-    struct buf ascii = buf_make(0);
-    struct str domain = STR_EMPTY;
-    if (question->next_hop->kind == NEXT_HOP_DOMAIN && domain_append_ascii(&ascii, question->next_hop->host))
-        domain = trouble_keep(arena, buf_str(&ascii));
-    buf_free(&ascii);
-    return domain;
-}
-
 static bool lookup_failed(const struct tls_question *question, struct arena *arena, struct trouble *trouble) {
     trouble_set(trouble, arena, "4.7.5", "the MTA-STS policy of %.*s cannot be found out now",
                 STR_ARGS(question->next_hop->host));
@@ -169,7 +160,7 @@ bool tls_sts_apply(struct smtp *smtp, const struct tls_question *question, struc
                    struct trouble *trouble) {
     bool is_new;
     if (!is_asked_for(smtp, question)) return true;
-    struct str domain = tls_policy_domain(question, arena);
+    struct str domain = tls_question_domain(question, arena);
     if (domain.length == 0) return true;
     const struct sts_answer *answer = find_answer(smtp, domain, &is_new);
     if (answer->failed) return lookup_failed(question, arena, trouble);

@@ -10,8 +10,4 @@
 MUST_USE bool tls_sts_apply(struct smtp *smtp, const struct tls_question *question, struct arena *arena,
                             struct tls_plan *plan, struct trouble *trouble);
 
-/* The domain whose policies and records count for a next hop: lower case, A-labels; empty if it has none. Lives in
- * the arena. */
-struct str tls_policy_domain(const struct tls_question *question, struct arena *arena);
-
 #endif

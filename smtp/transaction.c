@@ -11,6 +11,7 @@
 #include "content.h"
 #include "envelope_wish.h"
 #include "log.h"
+#include "recipient_outcome.h"
 #include "smtp_command.h"
 #include "xtext.h"
 #include <errno.h>

@@ -157,7 +157,7 @@ static enum verdict act(struct policy *policy, struct policy_subject subject, st
         return policy_misconfigured(policy, "tern does not have the action of \"%.*s\"",
                                     STR_ARGS(str_slice(value, 0, 100)));
     case ACCESS_RESTRICTIONS:
-        return policy_evaluate_text(policy, action.text);
+        return policy->evaluate(policy, action.text);
     }
     return VERDICT_DUNNO;
 }

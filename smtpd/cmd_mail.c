@@ -3,25 +3,6 @@
 #include "smtpd.h"
 #include "xtext.h"
 
-struct transaction *transaction_begin(struct session *session) {
-    struct transaction *transaction = MEMORY_NEW(struct transaction);
-    uint64_t recipients = (uint64_t)session->smtpd->config->smtpd_recipient_limit;
-    transaction->arena = arena_create((size_t)(65536 + recipients * 1500));
-    transaction->envelope_id = transaction->hold_reason = transaction->submitter = STR_EMPTY;
-    session->transaction = transaction;
-    return transaction;
-}
-
-void transaction_free(struct transaction **transaction) {
-    struct transaction *gone = *transaction;
-    if (!gone) return;
-    content_free(&gone->content);
-    buf_free(&gone->prepended);
-    MEMORY_FREE(gone->recipients);
-    arena_destroy(&gone->arena);
-    MEMORY_FREE(*transaction);
-}
-
 static unsigned address_flags(const struct session *session) {
     unsigned flags = MAIL_ADDRESS_LONG | MAIL_ADDRESS_LOCAL_ONLY;
     return session->smtpd->config->strict_rfc821_envelopes ? flags | MAIL_ADDRESS_STRICT : flags;

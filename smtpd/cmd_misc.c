@@ -45,20 +45,6 @@ bool cmd_expn(struct session *session, struct str argument) {
     return reply(session, 502, "5.5.1", "EXPN command is not implemented: lists are not disclosed");
 }
 
-bool cmd_help(struct session *session, struct str argument) {
-    for (size_t i = 0; argument.length > 0 && i < smtpd_command_count; i++) {
-        if (!str_equal_nocase(argument, str_from(smtpd_commands[i].verb))) continue;
-        return reply(session, 214, "2.0.0", "%s", smtpd_commands[i].help);
-    }
-    struct buf verbs = buf_make(0);
-    unsigned other = session->smtpd->lmtp ? COMMAND_SMTP : COMMAND_LMTP;
-    for (size_t i = 0; i < smtpd_command_count; i++)
-        if (!(smtpd_commands[i].flags & other)) buf_printf(&verbs, " %s", smtpd_commands[i].verb);
-    reply(session, 214, "2.0.0", "Commands:%s", buf_string(&verbs));
-    buf_free(&verbs);
-    return true;
-}
-
 /* Queue runs by request of strangers are not served: RFC 1985 4 lets a server say so. */
 bool cmd_etrn(struct session *session, struct str argument) {
     struct str domain = argument;

@@ -3,21 +3,6 @@
 #include "smtpd.h"
 #include "xtext.h"
 
-#define FIRST_ROOM 4
-
-bool transaction_add_recipient(struct transaction *transaction, struct str address, struct str orcpt, unsigned notify) {
-    if (transaction->recipient_count == transaction->recipient_room) {
-        size_t room = transaction->recipient_room ? transaction->recipient_room * 2 : FIRST_ROOM;
-        transaction->recipients = memory_resize(transaction->recipients, room, sizeof *transaction->recipients);
-        transaction->recipient_room = room;
-    }
-    struct ipc_recipient row = {.original = STR_EMPTY, .notify = notify, .index = transaction->recipient_count};
-    if (!arena_copy(transaction->arena, address, &row.address) || !arena_copy(transaction->arena, orcpt, &row.orcpt))
-        return false;
-    transaction->recipients[transaction->recipient_count++] = row;
-    return true;
-}
-
 static unsigned address_flags(const struct session *session) {
     unsigned flags = MAIL_ADDRESS_LONG | MAIL_ADDRESS_LOCAL_ONLY;
     if (session->smtpd->config->strict_rfc821_envelopes) flags |= MAIL_ADDRESS_STRICT;

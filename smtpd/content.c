@@ -4,37 +4,11 @@
  * header reader (content_header); nothing is kept but one piece of input. A message
  * that must be refused is read to its end all the same, so that the client hears why.
  * "250" is said only after cleanup has made the message safe. */
+#include "content_state.h"
 #include "log.h"
 #include "received.h"
 #include "smtpd.h"
 #include <time.h>
-
-struct content {
-    struct intake *intake; /* NULL once given up */
-    char queue_id[32];
-    struct content_scan scan;
-    struct content_header header;
-    struct buf out;    /* what goes into the file next */
-    uint64_t received; /* octets as RFC 1870 counts them: line ends are two, no dots added */
-    uint64_t limit;    /* 0: none */
-    bool raw;          /* BINARYMIME: stored as it came */
-    bool too_big, eight_bit, line_open;
-};
-
-struct str content_queue_id(const struct content *content) {
-    return str_from(content->queue_id);
-}
-
-uint64_t content_received(const struct content *content) {
-    return content->received;
-}
-
-void content_free(struct content **content) {
-    if (!*content) return;
-    intake_cancel(&(*content)->intake);
-    buf_free(&(*content)->out);
-    MEMORY_FREE(*content);
-}
 
 static void give_up(struct content *content) {
     intake_cancel(&content->intake);

@@ -9,151 +9,24 @@
 
 #define DEPTH_MAX 10
 
-static const struct {
-    const char *parameter;
-    struct str table_word; /* what a lone type:name means there */
-} stages[STAGE_COUNT] = {
-    [STAGE_CLIENT] = {"smtpd_client_restrictions", STR_INIT("check_client_access")},
-    [STAGE_HELO] = {"smtpd_helo_restrictions", STR_INIT("check_helo_access")},
-    [STAGE_SENDER] = {"smtpd_sender_restrictions", STR_INIT("check_sender_access")},
-    [STAGE_RELAY] = {"smtpd_relay_restrictions", STR_INIT("check_recipient_access")},
-    [STAGE_RECIPIENT] = {"smtpd_recipient_restrictions", STR_INIT("check_recipient_access")},
-    [STAGE_DATA] = {"smtpd_data_restrictions", STR_INIT("check_client_access")},
-    [STAGE_END] = {"smtpd_end_of_data_restrictions", STR_INIT("check_client_access")},
-    [STAGE_ETRN] = {"smtpd_etrn_restrictions", STR_INIT("check_client_access")},
+/* What a lone type:name means in a stage. */
+static const struct str table_words[STAGE_COUNT] = {
+    [STAGE_CLIENT] = STR_INIT("check_client_access"),       [STAGE_HELO] = STR_INIT("check_helo_access"),
+    [STAGE_SENDER] = STR_INIT("check_sender_access"),       [STAGE_RELAY] = STR_INIT("check_recipient_access"),
+    [STAGE_RECIPIENT] = STR_INIT("check_recipient_access"), [STAGE_DATA] = STR_INIT("check_client_access"),
+    [STAGE_END] = STR_INIT("check_client_access"),          [STAGE_ETRN] = STR_INIT("check_client_access"),
 };
-
-/* ---- what restrictions use */
-
-struct policy_subject policy_subject_of(const struct policy *policy, enum restriction_stage stage) {
-    switch (stage) {
-    case STAGE_CLIENT:
-        return (struct policy_subject){policy->session->client.label, "Client host"};
-    case STAGE_HELO:
-        return (struct policy_subject){buf_str(&policy->session->helo), "Helo command"};
-    case STAGE_SENDER:
-        return (struct policy_subject){policy->sender ? mail_address_text(policy->sender) : STR_EMPTY,
-                                       "Sender address"};
-    case STAGE_RELAY:
-    case STAGE_RECIPIENT:
-        return (struct policy_subject){policy->recipient ? mail_address_text(policy->recipient) : STR_EMPTY,
-                                       "Recipient address"};
-    case STAGE_DATA:
-        return (struct policy_subject){STR("DATA"), "Data command"};
-    case STAGE_END:
-        return (struct policy_subject){STR("END-OF-MESSAGE"), "End-of-data"};
-    case STAGE_ETRN:
-        return (struct policy_subject){policy->domain, "Etrn command"};
-    case STAGE_COUNT:
-        break;
-    }
-    return (struct policy_subject){STR_EMPTY, "Command"};
-}
-
-static void log_verdict(struct policy *policy, const char *verb, const struct refusal *refusal) {
-    const char *recipient = policy->recipient ? policy->recipient->text : NULL;
-    reply_log(policy->session, verb, policy->where, refusal, policy->sender, recipient);
-}
-
-static enum verdict refuse(struct policy *policy, unsigned code, const char *status, const char *text) {
-    struct refusal refusal;
-    refusal_set(&refusal, code, status, "%s", text);
-    if (policy->warn_only) {
-        log_verdict(policy, "reject_warning", &refusal);
-        return VERDICT_DUNNO;
-    }
-    bool soften = policy->if_reject.active && code >= 500;
-    policy->refusal = soften ? policy->if_reject.refusal : refusal;
-    return VERDICT_REJECT;
-}
-
-enum verdict policy_refuse(struct policy *policy, unsigned code, const char *status, const char *format, ...) {
-    char text[SMTPD_TEXT_MAX];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    return refuse(policy, code, status, text);
-}
-
-enum verdict policy_refuse_subject(struct policy *policy, struct policy_subject subject, unsigned code,
-                                   const char *status, const char *format, ...) {
-    char reason[SMTPD_TEXT_MAX];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(reason, sizeof reason, format, arguments);
-    va_end(arguments);
-    return policy_refuse(policy, code, status, "<%.*s>: %s rejected: %s", STR_ARGS(str_slice(subject.name, 0, 200)),
-                         subject.class, reason);
-}
-
-enum verdict policy_tempfail(struct policy *policy, struct str action, const char *status, const char *format, ...) {
-    char text[SMTPD_TEXT_MAX];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    if (str_equal(action, STR("permit"))) return VERDICT_PERMIT;
-    if (str_equal(action, STR("defer"))) return refuse(policy, 450, status, text);
-    if (str_equal(action, STR("reject"))) return refuse(policy, 550, status, text);
-    struct policy_deferral *deferral =
-        str_equal(action, STR("defer_if_reject")) ? &policy->if_reject : &policy->if_permit;
-    if (deferral->active) return VERDICT_DUNNO;
-    deferral->active = true;
-    refusal_set(&deferral->refusal, 450, status, "%s", text);
-    return VERDICT_DUNNO;
-}
-
-enum verdict policy_lookup_failed(struct policy *policy, struct str what, const struct failure *failure) {
-    log_warning("%.*s: lookup of <%.*s> failed: %s", STR_ARGS(policy->session->client.label),
-                STR_ARGS(str_slice(what, 0, 200)), failure->text);
-    policy->warn_only = false;
-    return policy_refuse(policy, 451, "4.3.0", "<%.*s>: Temporary lookup failure", STR_ARGS(str_slice(what, 0, 200)));
-}
-
-enum verdict policy_misconfigured(struct policy *policy, const char *format, ...) {
-    char text[300];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    log_warning("%s: %s", stages[policy->stage].parameter, text);
-    policy->warn_only = false;
-    return refuse(policy, 451, "4.3.5", "Server configuration error");
-}
-
-static const struct ipc_lookup_resolved *ask_route(struct policy *policy, struct policy_route *route,
-                                                   const struct mail_address *address) {
-    struct failure failure = {0};
-    if (!address) return NULL;
-    if (!route->asked) {
-        struct str sender = policy->sender ? mail_address_text(policy->sender) : STR_EMPTY;
-        route->asked = true;
-        route->result = resolve_recipient(policy->smtpd->resolve, mail_address_text(address), sender,
-                                          deadline_in(SMTPD_LOOKUP_TIME), policy->arena, &route->answer, &failure);
-        if (route->result != RESOLVE_OK) (void)policy_lookup_failed(policy, mail_address_text(address), &failure);
-    }
-    return route->result == RESOLVE_OK ? &route->answer : NULL;
-}
-
-const struct ipc_lookup_resolved *policy_recipient_route(struct policy *policy) {
-    return ask_route(policy, &policy->recipient_route, policy->recipient);
-}
-
-const struct ipc_lookup_resolved *policy_sender_route(struct policy *policy) {
-    return ask_route(policy, &policy->sender_route, policy->sender);
-}
 
 /* ---- walking lists */
 
-static enum verdict evaluate(struct policy *policy, const struct restriction_list *list);
+static enum verdict evaluate_text(struct policy *policy, struct str text);
 
 /* A word without a row: the name of a class of main.cf, or a mistake. */
 static enum verdict evaluate_word(struct policy *policy, struct str name) {
     struct str word, rest = policy->config->smtpd_restriction_classes, value;
     while (str_next_word(&rest, ", \t\r\n", &word)) {
         if (!str_equal(word, name)) continue;
-        if (config_user_value(policy->config, name, &value)) return policy_evaluate_text(policy, value);
+        if (config_user_value(policy->config, name, &value)) return evaluate_text(policy, value);
         return policy_misconfigured(policy, "the restriction class %.*s is not defined", STR_ARGS(name));
     }
     return policy_misconfigured(policy, "tern does not have the restriction \"%.*s\"",
@@ -173,7 +46,7 @@ static enum verdict evaluate(struct policy *policy, const struct restriction_lis
     return verdict;
 }
 
-enum verdict policy_evaluate_text(struct policy *policy, struct str text) {
+static enum verdict evaluate_text(struct policy *policy, struct str text) {
     struct restriction_list list;
     if (policy->depth >= DEPTH_MAX)
         return policy_misconfigured(policy, "restrictions within restrictions are too deep");
@@ -197,6 +70,7 @@ static struct policy begin(struct session *session, const char *where) {
         .config = session->smtpd->config,
         .arena = arena_create((size_t)4 << 20),
         .where = where,
+        .evaluate = evaluate_text,
         .sender = session->transaction ? &session->transaction->sender : NULL,
         .domain = STR_EMPTY,
     };
@@ -208,7 +82,7 @@ static bool conclude(struct policy *policy, bool permitted) {
         policy->refusal = policy->if_permit.refusal;
         permitted = false;
     }
-    if (!permitted) log_verdict(policy, "reject", &policy->refusal);
+    if (!permitted) policy_log(policy, "reject", &policy->refusal);
     arena_destroy(&policy->arena);
     return permitted;
 }
@@ -271,12 +145,13 @@ static bool has_room(struct policy *policy) {
     struct failure failure = {0};
     if (!route || !route->quota) return true;
     uint64_t size = policy->session->transaction ? policy->session->transaction->size : 0;
-    if (resolve_quota(policy->smtpd->resolve, mail_address_text(policy->recipient), size, deadline_in(SMTPD_LOOKUP_TIME),
-                      policy->arena, &found, &failure) != RESOLVE_OK ||
+    if (resolve_quota(policy->smtpd->resolve, mail_address_text(policy->recipient), size,
+                      deadline_in(SMTPD_LOOKUP_TIME), policy->arena, &found, &failure) != RESOLVE_OK ||
         !found.full)
         return true;
     bool later = str_starts(found.status, STR("4"));
-    (void)policy_refuse(policy, later ? 452 : 552, later ? "4.2.2" : "5.2.2", "<%.*s>: Recipient address rejected: Mailbox is full",
+    (void)policy_refuse(policy, later ? 452 : 552, later ? "4.2.2" : "5.2.2",
+                        "<%.*s>: Recipient address rejected: Mailbox is full",
                         STR_ARGS(str_slice(mail_address_text(policy->recipient), 0, 200)));
     return false;
 }
@@ -346,15 +221,15 @@ static bool is_class(const struct config *config, struct str name) {
 
 static void prepare_stage(struct smtpd *smtpd, enum restriction_stage stage, struct str text) {
     struct restriction_list *list = &smtpd->restrictions[stage];
-    if (!restriction_list_parse(text, stages[stage].table_word, smtpd->arena, list)) {
-        log_warning("%s: the list is malformed; mail is deferred until that is mended", stages[stage].parameter);
+    if (!restriction_list_parse(text, table_words[stage], smtpd->arena, list)) {
+        log_warning("%s: the list is malformed; mail is deferred until that is mended", policy_parameter(stage));
         if (!restriction_list_parse(STR("malformed_list"), STR_EMPTY, smtpd->arena, list)) memory_exhausted(0);
         return;
     }
     for (size_t i = 0; i < list->count; i++) {
         if (list->items[i].restriction || is_class(smtpd->config, list->items[i].name)) continue;
         log_warning("%s: tern does not have the restriction \"%.*s\"; where it is reached, mail is deferred",
-                    stages[stage].parameter, STR_ARGS(list->items[i].name));
+                    policy_parameter(stage), STR_ARGS(list->items[i].name));
     }
 }
 

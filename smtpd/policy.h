@@ -35,6 +35,8 @@ struct policy {
     struct policy_route sender_route, recipient_route;
     bool warn_only;
     unsigned depth; /* of lists within lists */
+    /* Evaluates a list given as text, which an access table has for a result; policy.c's. */
+    enum verdict (*evaluate)(struct policy *policy, struct str text);
 };
 
 /* What is judged: "<NAME>: CLASS rejected: TEXT". */
@@ -42,6 +44,7 @@ struct policy_subject {
     struct str name;
     const char *class;
 };
+/* ---- policy_words.c */
 struct policy_subject policy_subject_of(const struct policy *policy, enum restriction_stage stage);
 
 /* Refuses: code and status are made to agree. Under warn_if_reject only a log line, and DUNNO. */
@@ -56,11 +59,14 @@ enum verdict policy_tempfail(struct policy *policy, struct str action, const cha
 enum verdict policy_lookup_failed(struct policy *policy, struct str what, const struct failure *failure);
 /* 451 4.3.5, with the reason in the log. */
 enum verdict policy_misconfigured(struct policy *policy, const char *format, ...) PRINTF_LIKE(2, 3);
-/* Evaluates a list given as text (an access table's, a class's). */
-enum verdict policy_evaluate_text(struct policy *policy, struct str text);
 /* What lookup knows of the recipient or sender; NULL if it does not answer (and refused already). */
 const struct ipc_lookup_resolved *policy_recipient_route(struct policy *policy);
 const struct ipc_lookup_resolved *policy_sender_route(struct policy *policy);
+
+/* The parameter that has a stage's list. */
+const char *policy_parameter(enum restriction_stage stage);
+/* Logs a refusal, or what would be one, with what the evaluation is about. */
+void policy_log(struct policy *policy, const char *verb, const struct refusal *refusal);
 
 /* access.c */
 enum verdict access_check_client(struct policy *policy, struct str table);

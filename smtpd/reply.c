@@ -1,7 +1,9 @@
-/* reply: what the server says, one line or several, and the log line of a refusal. */
+/* reply: what the server says, one line or several, and the log line of a refusal; the end of a session that can say
+ * or hear no more. */
 #include "log.h"
 #include "log_text.h"
 #include "smtpd.h"
+#include <errno.h>
 
 static void say(struct session *session, struct str line) {
     if (session->connection_lost) return;
@@ -102,4 +104,36 @@ void reply_log(struct session *session, const char *verb, const char *where, con
     if (session->helo.length) buf_printf(&line, " helo=<%s>", buf_string(&session->helo));
     log_message(session_queue_id(session), "%s", buf_string(&line));
     buf_free(&line);
+}
+
+/* ---- ends that the client did not choose */
+
+void session_log_end(const struct session *session, const char *what, int64_t bytes) {
+    char after[60];
+    if (bytes >= 0)
+        snprintf(after, sizeof after, "%s (%lld bytes)", session->where, (long long)bytes);
+    else
+        snprintf(after, sizeof after, "%s", session->where);
+    log_message(session_queue_id(session), "%s after %s from %.*s", what, after, STR_ARGS(session->client.label));
+}
+
+void session_broken(struct session *session, enum stream_result result, int64_t bytes) {
+    if (session->closing && session->connection_lost) return;
+    bool said = session->closing;
+    session->closing = true;
+    if (result == STREAM_TIMEOUT) {
+        session_log_end(session, "timeout", bytes);
+        if (!said)
+            reply(session, 421, "4.4.2", "%.*s Error: timeout exceeded", STR_ARGS(session->smtpd->config->myhostname));
+    } else if (result == STREAM_CANCELLED) {
+        if (!said)
+            reply(session, 421, "4.3.2", "%.*s Service shutting down and closing the connection",
+                  STR_ARGS(session->smtpd->config->myhostname));
+    } else {
+        session_log_end(session, "lost connection", bytes);
+        const struct failure *failure = stream_failure(session->stream);
+        if (result == STREAM_ERROR && failure_is_local(failure->error_number) && failure->error_number != ETIMEDOUT)
+            log_warning("connection of %.*s: %s", STR_ARGS(session->client.label), failure->text);
+        session->connection_lost = true;
+    }
 }

@@ -161,6 +161,8 @@ int64_t session_timeout(const struct session *session);
 /* A read or write failed: says and logs what is fitting, ends the session. bytes: of
  * content, or -1 outside of it. */
 void session_broken(struct session *session, enum stream_result result, int64_t bytes);
+/* "WHAT after WHERE from CLIENT"; bytes as above. */
+void session_log_end(const struct session *session, const char *what, int64_t bytes);
 /* Bytes that came before their time: logs; true if the session is to end (it has been told). */
 bool session_refuse_pipelining(struct session *session);
 /* Everything stops: wakes the sessions that wait for a command; they say 421 and end. The
@@ -171,6 +173,8 @@ void session_serve(struct service *service, int connection, unsigned listener);
 /* Takes a new identity over (texts are copied; the old ones are freed) and decides
  * what follows from it. False: over a limit, the session has been told. */
 bool session_set_client(struct session *session, const struct client *client);
+/* It is counted no more among the client's sessions. */
+void session_leave_limits(struct session *session);
 /* Who it is by the connection itself: its address, name, and what follows from them. False as above. */
 bool session_identify(struct session *session);
 /* Around a wait for the client that sessions_stop is to end. */
@@ -210,7 +214,7 @@ void transaction_free(struct transaction **transaction);
 MUST_USE bool transaction_add_recipient(struct transaction *transaction, struct str address, struct str orcpt,
                                         unsigned notify);
 
-/* ---- smtpd.c: the command and extension tables */
+/* ---- commands.c, extensions.c: the tables */
 
 enum command_flag {
     COMMAND_LAST = 1,   /* must be the last of a pipelined group (RFC 2920 3.1) */

@@ -5,7 +5,7 @@
 
 #define TEXT_SIZE sizeof(((struct failure *)NULL)->text)
 
-static void store(struct failure *failure, const char *text) {
+static void set_text(struct failure *failure, const char *text) {
     size_t i = 0;
     for (; i < TEXT_SIZE - 1 && text[i] != '\0'; i++) {
         unsigned char c = (unsigned char)text[i];
@@ -24,7 +24,7 @@ static void store_joined(struct failure *failure, const char *behind, const char
     int length = vsnprintf(text, room, format, arguments);
     size_t at = length < 0 ? 0 : (size_t)length < room ? (size_t)length : room - 1;
     (void)snprintf(text + at, TEXT_SIZE - at, ": %s", behind);
-    store(failure, text);
+    set_text(failure, text);
 }
 
 bool failure_set(struct failure *failure, const char *format, ...) {
@@ -34,7 +34,7 @@ bool failure_set(struct failure *failure, const char *format, ...) {
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    store(failure, text);
+    set_text(failure, text);
     failure->error_number = 0;
     return false;
 }

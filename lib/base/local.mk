@@ -10,7 +10,7 @@ lib_base_libbase_a_SOURCES += lib/base/clock.c lib/base/clock.h
 lib_base_libbase_a_SOURCES += lib/base/hash.c lib/base/hash.h
 lib_base_libbase_a_SOURCES += lib/base/map.c
 # Loop and tasks
-lib_base_libbase_a_SOURCES += lib/base/task.c lib/base/task.h lib/base/loop.c lib/base/loop_internal.h
+lib_base_libbase_a_SOURCES += lib/base/task.c lib/base/task.h lib/base/loop.c lib/base/loop_state.c lib/base/loop_internal.h
 lib_base_libbase_a_SOURCES += lib/base/context.c lib/base/context.h lib/base/stack.c lib/base/stack.h
 lib_base_libbase_a_SOURCES += lib/base/timeout_heap.c lib/base/timeout_heap.h
 lib_base_libbase_a_SOURCES += lib/base/descriptor.c lib/base/blocking.c

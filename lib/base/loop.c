@@ -7,9 +7,6 @@
 #include "loop_internal.h"
 #include "memory.h"
 
-/* The one thread-local pointer of the house style. */
-static _Thread_local struct loop *this_loop;
-
 struct loop_watch {
     ev_io io;
     void (*function)(int descriptor, void *argument);
@@ -38,10 +35,6 @@ enum {
     TRIM_AFTER = 2000,
     SWITCHES_BETWEEN_POLLS = 128, /* ready tasks run at most so often before the kernel is asked */
 };
-
-struct loop *loop_current(void) {
-    return this_loop;
-}
 
 /* ---- timeouts of tasks, and the sweep */
 
@@ -76,12 +69,6 @@ static void timeouts_came(struct ev_loop *ev, ev_timer *timer, int events) {
         ev_timer_start(ev, &loop->timeout_timer);
         loop->timeout_set = earliest;
     }
-}
-
-void loop_want_sweep(struct loop *loop) {
-    if (ev_is_active(&loop->sweep_timer)) return;
-    ev_timer_set(&loop->sweep_timer, loop->sweep_period, loop->sweep_period);
-    ev_timer_start(loop->ev, &loop->sweep_timer);
 }
 
 /* Sweeps come at half of trim_after: what began before the last two has waited
@@ -155,7 +142,7 @@ bool loop_create(const struct loop_options *options, struct failure *failure) {
     ev_set_priority(&loop->timeout_timer, EV_MINPRI); /* what came in time counts before the deadline */
     ev_timer_init(&loop->sweep_timer, sweep_came, loop->sweep_period, loop->sweep_period);
     loop->timeout_set = DEADLINE_NEVER;
-    this_loop = loop;
+    loop_set_current(loop);
     return true;
 }
 
@@ -165,7 +152,7 @@ static void run_ready(struct loop *loop) {
 }
 
 void loop_run(void) {
-    struct loop *loop = this_loop;
+    struct loop *loop = loop_current();
 
     while (!loop->stopping) {
         run_ready(loop);
@@ -177,15 +164,15 @@ void loop_run(void) {
 }
 
 void loop_stop(void) {
-    this_loop->stopping = true;
+    loop_current()->stopping = true;
 }
 
 size_t loop_task_count(void) {
-    return this_loop ? this_loop->task_count : 0;
+    return loop_current() ? loop_current()->task_count : 0;
 }
 
 void loop_destroy(void) {
-    struct loop *loop = this_loop;
+    struct loop *loop = loop_current();
 
     if (!loop) return;
     loop->draining = true;
@@ -210,19 +197,13 @@ void loop_destroy(void) {
     ev_loop_destroy(loop->ev);
     timeout_heap_free(&loop->timeouts);
     stack_pool_clear(&loop->stacks);
-    this_loop = NULL;
+    loop_set_current(NULL);
     MEMORY_FREE(loop);
 }
 
 void loop_abandon(void) {
-    if (this_loop && this_loop->poll_descriptor >= 0) close(this_loop->poll_descriptor);
-    this_loop = NULL;
-}
-
-void loop_unregister(struct loop *loop, int descriptor) {
-    struct epoll_event event = {0};
-
-    if (loop->poll_descriptor >= 0) epoll_ctl(loop->poll_descriptor, EPOLL_CTL_DEL, descriptor, &event);
+    if (loop_current() && loop_current()->poll_descriptor >= 0) close(loop_current()->poll_descriptor);
+    loop_set_current(NULL);
 }
 
 /* ---- signals */
@@ -236,7 +217,7 @@ static void signal_came(struct ev_loop *ev, ev_signal *signal, int events) {
 }
 
 void loop_on_signal(int signal_number, void (*function)(int signal_number, void *argument), void *argument) {
-    struct loop *loop = this_loop;
+    struct loop *loop = loop_current();
     struct loop_signal *entry;
 
     for (entry = loop->signals; entry; entry = entry->next) {
@@ -272,20 +253,20 @@ struct loop_watch *loop_watch_readable(int descriptor, void (*function)(int desc
     watch->argument = argument;
     ev_io_init(&watch->io, watch_came, descriptor, EV_READ);
     watch->io.data = watch;
-    ev_io_start(this_loop->ev, &watch->io);
-    this_loop->watch_count++;
+    ev_io_start(loop_current()->ev, &watch->io);
+    loop_current()->watch_count++;
     return watch;
 }
 
 void loop_watch_pause(struct loop_watch *watch, bool paused) {
     if (paused)
-        ev_io_stop(this_loop->ev, &watch->io);
+        ev_io_stop(loop_current()->ev, &watch->io);
     else
-        ev_io_start(this_loop->ev, &watch->io);
+        ev_io_start(loop_current()->ev, &watch->io);
 }
 
 void loop_watch_stop(struct loop_watch **watch) {
-    struct loop *loop = this_loop;
+    struct loop *loop = loop_current();
 
     if (!*watch) return;
     ev_io_stop(loop->ev, &(*watch)->io);
@@ -313,17 +294,17 @@ struct loop_timer *loop_timer_start(int64_t milliseconds, int64_t repeat, void (
 
     timer->function = function;
     timer->argument = argument;
-    ev_now_update(this_loop->ev);
+    ev_now_update(loop_current()->ev);
     ev_timer_init(&timer->timer, timer_came, seconds(milliseconds), seconds(repeat));
     timer->timer.data = timer;
-    ev_timer_start(this_loop->ev, &timer->timer);
-    this_loop->watch_count++;
+    ev_timer_start(loop_current()->ev, &timer->timer);
+    loop_current()->watch_count++;
     return timer;
 }
 
 void loop_timer_stop(struct loop_timer **timer) {
     if (!*timer) return;
-    ev_timer_stop(this_loop->ev, &(*timer)->timer);
-    if (!(*timer)->over) this_loop->watch_count--;
+    ev_timer_stop(loop_current()->ev, &(*timer)->timer);
+    if (!(*timer)->over) loop_current()->watch_count--;
     MEMORY_FREE(*timer);
 }

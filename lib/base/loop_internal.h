@@ -1,5 +1,5 @@
-/* The loop's and the tasks' own structures, shared by loop.c, task.c,
- * descriptor.c and blocking.c; nobody else includes this. */
+/* The loop's and the tasks' own structures, shared by loop.c, loop_state.c,
+ * task.c, descriptor.c and blocking.c; nobody else includes this. */
 #ifndef TERN_LOOP_INTERNAL_H
 #define TERN_LOOP_INTERNAL_H
 
@@ -90,6 +90,7 @@ struct loop {
 
 /* This thread's loop; NULL if there is none. */
 struct loop *loop_current(void);
+void loop_set_current(struct loop *loop);
 /* Tells libev's kernel object to forget a descriptor whose open file may live on elsewhere. */
 void loop_unregister(struct loop *loop, int descriptor);
 /* Sees to it that the sweep for unused stack memory comes. */

@@ -119,7 +119,7 @@ static void listen_to_session(struct lent *lent) {
     lent->over = true;
 }
 
-static void listener(void *argument) {
+static void listener_task(void *argument) {
     struct lent *lent = argument;
     listen_to_session(lent);
     /* Everything the session said is in the pair by now: the copying task reads until there is nothing, then ends. */
@@ -173,7 +173,7 @@ static bool attach(struct lent *lent, struct front_loan *loan, const struct ipc_
 static void see_through(struct lent *lent) {
     if (!lent->encrypted) {
         listen_to_session(lent);
-    } else if (task_start_held("session", listener, lent, &lent->listener)) {
+    } else if (task_start_held("session", listener_task, lent, &lent->listener)) {
         copy_outward(lent);
         if (task_join(lent->listener, DEADLINE_NEVER) == WAIT_READY) task_release(&lent->listener);
     }

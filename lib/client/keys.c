@@ -260,8 +260,8 @@ static struct tls_context *make_context(struct keys_pool *pool, struct ipc_list 
 
 /* What keys says of a name; it is kept, also that there is nothing. If the link went meanwhile, what was made serves
  * this connection and is not kept. */
-static struct tls_context *fetch(struct keys_pool *pool, struct keys_link *link, struct str name, deadline until,
-                                 struct failure *failure) {
+static struct tls_context *fetch_context(struct keys_pool *pool, struct keys_link *link, struct str name,
+                                         deadline until, struct failure *failure) {
     struct arena *arena = arena_create(0);
     struct ipc_list list = {.count = 0};
     struct tls_context *made = NULL;
@@ -292,7 +292,7 @@ static struct tls_context *pool_find(struct keys_pool *pool, struct str name, de
         link->holders++;
         renew_tickets(pool, link, until);
         named = map_get(pool->names, name);
-        if (!named) found = fetch(pool, link, name, until, failure);
+        if (!named) found = fetch_context(pool, link, name, until, failure);
         pool_leave(pool);
         link_release(link);
         if (!named) return found;

@@ -204,7 +204,7 @@ bool config_sheet_default(struct config_sheet *sheet, struct str name, struct st
 
 /* ---- expansion */
 
-static bool lookup(void *context, struct str name, struct str *value, bool *literal) {
+static bool value_of_name(void *context, struct str name, struct str *value, bool *literal) {
     struct config_sheet *sheet = context;
     struct entry *entry = find(sheet, name);
     if (entry) {
@@ -229,7 +229,7 @@ static bool lookup(void *context, struct str name, struct str *value, bool *lite
 }
 
 bool config_sheet_expand(struct config_sheet *sheet, struct str text, struct buf *expanded, struct failure *failure) {
-    struct main_cf_lookup names = {.lookup = lookup, .context = sheet};
+    struct main_cf_lookup names = {.lookup = value_of_name, .context = sheet};
     return main_cf_expand(text, &names, expanded, failure);
 }
 

@@ -423,7 +423,7 @@ static void write_record(struct builder *b, struct buf *record) {
 }
 
 /* Everything up to the text; false if that would be too long. */
-static bool describe(struct builder *b, unsigned depth_limit, size_t parts_limit, size_t text_limit) {
+static bool describe_parts(struct builder *b, unsigned depth_limit, size_t parts_limit, size_t text_limit) {
     mime_walk_labelled(b->message, depth_limit, parts_limit, &b->mime);
     make_parts(b);
     count_parts(b);
@@ -442,10 +442,10 @@ static void builder_free(struct builder *b) {
 
 void imap_structure_build(struct str message, struct buf *record) {
     struct builder b = {.message = message};
-    if (!describe(&b, 0, 0, IMAP_STRUCTURE_TEXT_MAX)) {
+    if (!describe_parts(&b, 0, 0, IMAP_STRUCTURE_TEXT_MAX)) {
         builder_free(&b);
         b = (struct builder){.message = message};
-        (void)!describe(&b, 1, 1, 0); /* one part: its header's limits are enough */
+        (void)!describe_parts(&b, 1, 1, 0); /* one part: its header's limits are enough */
     }
     write_record(&b, record);
     builder_free(&b);

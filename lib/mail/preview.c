@@ -3,35 +3,8 @@
 #include "charset.h"
 #include "part_text.h"
 #include "preview_html.h"
+#include "preview_writer.h"
 #include "utf8.h"
-
-/* ---- the writer: draws blanks together, counts characters */
-
-static bool is_blank(uint32_t c) {
-    return c == ' ' || utf8_is_control(c) || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x202f ||
-           c == 0x205f || c == 0x3000;
-}
-
-/* What newsletters fill their first line with, and other characters without a width. */
-static bool is_invisible(uint32_t c) {
-    return c == 0xad || c == 0x34f || c == 0x61c || (c >= 0x200b && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
-           (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
-}
-
-void preview_write(struct preview_writer *writer, uint32_t c) {
-    if (is_invisible(c)) return;
-    if (is_blank(c)) {
-        writer->blank = writer->count > 0;
-        return;
-    }
-    size_t needed = writer->blank ? 2 : 1;
-    if (writer->count + needed > PREVIEW_CHARACTERS) writer->full = true;
-    if (writer->full) return;
-    if (writer->blank) buf_append_char(writer->out, ' ');
-    utf8_append(writer->out, c);
-    writer->count += needed;
-    writer->blank = false;
-}
 
 /* ---- plain text: lines that begin with '>' are quoted */
 
@@ -45,7 +18,7 @@ struct plain_reader {
 static void read_plain(struct plain_reader *reader, uint32_t c) {
     if (c == '\n') {
         reader->line_began = reader->quoted = false;
-    } else if (!reader->line_began && !is_blank(c)) {
+    } else if (!reader->line_began && !preview_is_blank(c)) {
         reader->line_began = true;
         reader->quoted = c == '>';
     }
@@ -64,7 +37,7 @@ struct reading {
 };
 
 static void reading_begin(struct reading *reading, struct buf *out, bool html, bool with_quoted) {
-    *reading = (struct reading){.writer = {.out = out}, .is_html = html};
+    *reading = (struct reading){.writer = {.out = out, .limit = PREVIEW_CHARACTERS}, .is_html = html};
     reading->plain = (struct plain_reader){.writer = &reading->writer, .with_quoted = with_quoted};
     preview_html_begin(&reading->html, &reading->writer, with_quoted);
 }

@@ -6,16 +6,7 @@
 #ifndef TERN_PREVIEW_HTML_H
 #define TERN_PREVIEW_HTML_H
 
-#include "buf.h"
-
-/* Where the characters go; preview.c's. */
-struct preview_writer {
-    struct buf *out;
-    size_t count;
-    bool blank; /* a blank is owed before the next character */
-    bool full;
-};
-void preview_write(struct preview_writer *writer, uint32_t c);
+#include "preview_writer.h"
 
 enum preview_html_state {
     PREVIEW_HTML_TEXT,

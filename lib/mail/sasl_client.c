@@ -245,8 +245,8 @@ static bool prove(struct sasl_client *client, const struct scram_first *first, s
     return good;
 }
 
-static bool scram_final(struct sasl_client *client, struct str challenge, struct buf *response,
-                        struct failure *failure) {
+static bool say_scram_final(struct sasl_client *client, struct str challenge, struct buf *response,
+                            struct failure *failure) {
     struct scram_first first = {.salt = buf_make(1024)};
     struct buf message = buf_make(0), final = buf_make(0);
     unsigned char proof[EVP_MAX_MD_SIZE];
@@ -288,7 +288,7 @@ static bool scram_verify(struct sasl_client *client, struct str challenge, struc
 
 static bool scram_answer(struct sasl_client *client, struct str challenge, struct buf *response,
                          struct failure *failure) {
-    if (client->step == 1) return scram_final(client, challenge, response, failure);
+    if (client->step == 1) return say_scram_final(client, challenge, response, failure);
     if (client->step == 2) return scram_verify(client, challenge, failure);
     return failure_set(failure, "a challenge where SCRAM has none");
 }
@@ -386,7 +386,7 @@ bool sasl_mechanism_begins(const struct sasl_mechanism *mechanism) {
 
 /* ---- an exchange */
 
-static struct buf copy(struct str text) {
+static struct buf copy_text(struct str text) {
     struct buf made = buf_make(0);
     buf_append(&made, text);
     return made;
@@ -397,13 +397,13 @@ struct sasl_client *sasl_client_create(const struct sasl_mechanism *mechanism,
                                        struct str nonce) {
     struct sasl_client *client = MEMORY_NEW(struct sasl_client);
     client->mechanism = mechanism;
-    client->user = copy(credentials->user);
-    client->password = copy(credentials->password);
-    client->host = copy(credentials->host);
+    client->user = copy_text(credentials->user);
+    client->password = copy_text(credentials->password);
+    client->host = copy_text(credentials->host);
     client->port = credentials->port;
-    client->nonce = copy(nonce);
-    client->exporter = copy(binding ? binding->exporter : STR_EMPTY);
-    client->end_point = copy(binding ? binding->end_point : STR_EMPTY);
+    client->nonce = copy_text(nonce);
+    client->exporter = copy_text(binding ? binding->exporter : STR_EMPTY);
+    client->end_point = copy_text(binding ? binding->end_point : STR_EMPTY);
     client->binding_possible = binding && binding->possible;
     client->first_bare = buf_make(0);
     return client;

@@ -19,7 +19,8 @@ lib_net_libnet_a_SOURCES += lib/net/tls.h lib/net/tls_key.h lib/net/tls_internal
 	lib/net/tls_chain.c lib/net/tls_chain.h \
 	lib/net/tls_client_hello.c lib/net/tls_client_hello.h \
 	lib/net/tls_connection.c \
-	lib/net/tls_context.c \
+	lib/net/descriptor_pass.c lib/net/descriptor_pass.h \
+	lib/net/tls_library.c lib/net/tls_context.c \
 	lib/net/tls_facts.c \
 	lib/net/tls_key.c \
 	lib/net/tls_protocols.c lib/net/tls_protocols.h \

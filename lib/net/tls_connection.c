@@ -84,10 +84,6 @@ static BIO *make_bio(struct tls_connection *connection) {
 
 /* ---- life */
 
-struct tls_connection *tls_connection_of(const SSL *ssl) {
-    return SSL_get_app_data(ssl);
-}
-
 /* What a side says in two records must not wait for the peer's acknowledgement of the first (RFC 896): a
  * ticket, and then the answer to a command. */
 static void send_at_once(int descriptor) {
@@ -214,7 +210,7 @@ static void choose_named(struct tls_connection *connection) {
     SSL_set_SSL_CTX(connection->ssl, named->ssl);
 }
 
-static bool waited(enum stream_result result, struct failure *failure) {
+static bool wait_is_over(enum stream_result result, struct failure *failure) {
     if (result == STREAM_OK) return true;
     if (result == STREAM_CANCELLED) return failure_set_errno(failure, ECANCELED, "TLS handshake");
     return failure_set_errno(failure, result == STREAM_TIMEOUT ? ETIMEDOUT : ECONNRESET, "TLS handshake");
@@ -239,10 +235,10 @@ static bool shake_hands(struct stream *stream, struct tls_connection *connection
         if (result == 1) return true;
         switch (SSL_get_error(connection->ssl, result)) {
         case SSL_ERROR_WANT_READ:
-            if (!waited(stream_wait(stream, false), failure)) return false;
+            if (!wait_is_over(stream_wait(stream, false), failure)) return false;
             break;
         case SSL_ERROR_WANT_WRITE:
-            if (!waited(stream_wait(stream, true), failure)) return false;
+            if (!wait_is_over(stream_wait(stream, true), failure)) return false;
             break;
         case SSL_ERROR_WANT_CLIENT_HELLO_CB:
             choose_named(connection);
@@ -255,7 +251,7 @@ static bool shake_hands(struct stream *stream, struct tls_connection *connection
 
 static bool is_clean(struct stream *stream, struct failure *failure) {
     if (stream_pending(stream) > 0) return failure_set(failure, "bytes came before the TLS handshake");
-    return waited(stream_flush(stream), failure);
+    return wait_is_over(stream_flush(stream), failure);
 }
 
 static void take_over(struct stream *stream, struct tls_connection *connection, struct tls_connection **result) {

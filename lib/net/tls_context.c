@@ -1,7 +1,6 @@
 /* tls_context: what both sides set once for many connections. */
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <pthread.h>
 
 #include "memory.h"
 #include "tls_internal.h"
@@ -14,26 +13,6 @@ enum {
     DEFAULT_LIFETIME = 3600,
     NAMED_AUTHORITIES_MAX = 32, /* more are not named to clients: some drop the connection over a long list */
 };
-
-/* ---- the library */
-
-static void start_library(void) {
-    OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
-                     NULL);
-}
-
-void tls_library_start(void) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, start_library);
-}
-
-bool tls_library_failed(struct failure *failure, const char *what) {
-    unsigned long error = ERR_get_error();
-    char words[256] = "no reason was given";
-    if (error) ERR_error_string_n(error, words, sizeof words);
-    ERR_clear_error();
-    return failure_set(failure, "%s%s%s", what, what[0] ? ": " : "", words);
-}
 
 /* ---- certificates */
 

@@ -41,19 +41,22 @@ struct tls_connection {
     struct tls_facts facts;
 };
 
-/* ---- tls_context.c */
+/* ---- tls_library.c */
 
 /* OpenSSL is started without its configuration file. Called by whoever makes a context. */
 void tls_library_start(void);
 /* "what: the library's first error", and its error queue is emptied. Returns false. */
 bool tls_library_failed(struct failure *failure, const char *what);
+/* The connection that an SSL belongs to. */
+struct tls_connection *tls_connection_of(const SSL *ssl);
+
+/* ---- tls_context.c */
+
 /* Both sides' part of a context; chains too. */
 MUST_USE bool tls_context_set(struct tls_context *context, const struct tls_suite_options *suite,
                               const struct tls_chain *chains, size_t count, struct failure *failure);
 /* Certificates in PEM. False if there is none, or one that cannot be read. */
 MUST_USE STACK_OF(X509) * tls_certificates(struct str pem, struct failure *failure);
-/* The connection that an SSL belongs to. */
-struct tls_connection *tls_connection_of(const SSL *ssl);
 
 /* ---- tls_server.c */
 

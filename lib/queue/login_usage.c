@@ -8,7 +8,7 @@
 /* ---- windows */
 
 /* Which window runs now: what was counted moves on, or is forgotten. */
-static void turn(int64_t *begun, int64_t window, struct login_count *counts, size_t count, int64_t now) {
+static void turn_over(int64_t *begun, int64_t window, struct login_count *counts, size_t count, int64_t now) {
     if (window <= 0) return;
     int64_t gone = now - *begun;
     if (gone >= 0 && gone < window) return;
@@ -21,8 +21,8 @@ static void turn(int64_t *begun, int64_t window, struct login_count *counts, siz
 /* The windows of a moment, without changing the record. */
 static struct login_usage at(const struct login_usage *usage, int64_t now) {
     struct login_usage moment = *usage;
-    turn(&moment.begun, moment.limits.window, moment.counts, LOGIN_COUNTERS, now);
-    turn(&moment.brake_begun, moment.limits.brake_window, moment.signs, LOGIN_SIGNS, now);
+    turn_over(&moment.begun, moment.limits.window, moment.counts, LOGIN_COUNTERS, now);
+    turn_over(&moment.brake_begun, moment.limits.brake_window, moment.signs, LOGIN_SIGNS, now);
     return moment;
 }
 

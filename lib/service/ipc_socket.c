@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "descriptor_pass.h"
 #include "ipc_codec.h"
 #include "ipc_socket.h"
 
@@ -121,22 +122,8 @@ void *ipc_packet_decode(const struct ipc_packet *packet, struct arena *arena) {
 
 /* One attempt; IPC_TRANSFER_AGAIN when there is no room. */
 static enum ipc_transfer send_now(struct ipc_socket *socket, struct str bytes, int descriptor) {
-    union control control = {0};
-    ssize_t sent;
     if (socket->descriptor < 0) return IPC_TRANSFER_CLOSED;
-    struct iovec part = {.iov_base = (char *)(uintptr_t)bytes.data, .iov_len = bytes.length};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    if (descriptor >= 0) {
-        message.msg_control = &control;
-        message.msg_controllen = sizeof(control);
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(&control.header), &descriptor, sizeof(int));
-    }
-    do
-        sent = sendmsg(socket->descriptor, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
+    ssize_t sent = descriptor_pass(socket->descriptor, bytes, descriptor, MSG_DONTWAIT);
     if (sent >= 0) return IPC_TRANSFER_DONE;
     if (errno == EAGAIN) return IPC_TRANSFER_AGAIN;
     if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN) return IPC_TRANSFER_CLOSED;

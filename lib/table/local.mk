@@ -25,6 +25,7 @@ lib_table_libtable_a_SOURCES = \
 	lib/table/regexp_table.c \
 	lib/table/simple_tables.c \
 	lib/table/table.c \
+	lib/table/table_open.c \
 	lib/table/table.h \
 	lib/table/table_file.c \
 	lib/table/table_file.h \

@@ -25,7 +25,7 @@ static bool tables_changed(const void *state) {
 static bool tables_add(struct tables *tables, const struct table_request *request, struct str type_name,
                        struct failure *failure) {
     struct table *table;
-    if (!table_open_inner(request, type_name, &table, failure)) return false;
+    if (!request->open_inner(request, type_name, &table, failure)) return false;
     tables->items = memory_resize(tables->items, tables->count + 1, sizeof(struct table *));
     tables->items[tables->count++] = table;
     return true;

@@ -13,6 +13,9 @@ struct table_request {
     unsigned depth;       /* how many tables it is inside of (unionmap, pipemap, proxy) */
     const struct str *text; /* the source itself instead of a file to read; NULL: read the file */
     struct buf *warnings;   /* malformed rules go here, one a line (table_warn) */
+    /* Opens a table within the one that is asked for; its warnings are added to those. */
+    bool (*open_inner)(const struct table_request *outer, struct str type_name, struct table **table,
+                       struct failure *failure);
 };
 
 struct table_methods {
@@ -37,6 +40,16 @@ struct table_type {
 };
 
 /* The rows, by name. */
+/* An open table; table.c and table_open.c alone look into it. */
+struct table {
+    const struct table_methods *methods;
+    void *state;
+    char *name;
+    unsigned flags;
+    struct buf warnings;
+    struct buf folded; /* the key in lower case, while it is looked up */
+};
+
 extern const struct table_type table_types[];
 extern const size_t table_types_count;
 /* The row of a name, or NULL. */
@@ -47,9 +60,6 @@ const struct table_type *table_type_find(struct str name);
 /* Most bytes of all warnings of one source. */
 #define TABLE_WARNINGS_MAX 16384
 
-/* As table_open, for a table inside a table: request->depth is that of the outer one. */
-MUST_USE bool table_open_inner(const struct table_request *outer, struct str type_name, struct table **table,
-                               struct failure *failure);
 /* Adds "FILE, line N: text" to the warnings; the rest is dropped when they are full. */
 void table_warn(struct buf *warnings, struct str file, size_t line, const char *format, ...) PRINTF_LIKE(4, 5);
 

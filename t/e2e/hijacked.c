@@ -22,7 +22,7 @@
 int kept[KEPT_MAX];
 size_t kept_count;
 
-void say(struct attack *attack, const char *format, ...) {
+void attack_say(struct attack *attack, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     buf_vprintf(&attack->out, format, arguments);
@@ -30,18 +30,18 @@ void say(struct attack *attack, const char *format, ...) {
     buf_append_char(&attack->out, '\n');
 }
 
-struct str word(struct attack *attack) {
+struct str attack_word(struct attack *attack) {
     struct str taken = STR_EMPTY;
     if (!str_next_word(&attack->words, " ", &taken)) return STR_EMPTY;
     return taken;
 }
 
-uint64_t number(struct attack *attack) {
+uint64_t attack_number(struct attack *attack) {
     uint64_t value = 0;
-    return str_to_u64(word(attack), UINT32_MAX, &value) ? value : 0;
+    return str_to_u64(attack_word(attack), UINT32_MAX, &value) ? value : 0;
 }
 
-void keep(int descriptor) {
+void attack_keep(int descriptor) {
     if (kept_count < KEPT_MAX)
         kept[kept_count++] = descriptor;
     else
@@ -54,7 +54,7 @@ void append_repeated(struct buf *out, char byte, size_t count) {
 }
 
 void attack_release(struct attack *attack) {
-    say(attack, "released %zu", kept_count);
+    attack_say(attack, "released %zu", kept_count);
     while (kept_count > 0)
         close(kept[--kept_count]);
 }
@@ -234,23 +234,23 @@ static void run_calls(struct attack *attack, struct str only, long victim) {
         errno = 0;
         long result = syscall(call->number, a[0], a[1], a[2], a[3], a[4], a[5]);
         if (getpid() != self) _exit(0); /* a fork that was not refused */
-        say(attack, "%s %s", call->name, result >= 0 ? "done" : strerrorname_np(errno));
+        attack_say(attack, "%s %s", call->name, result >= 0 ? "done" : strerrorname_np(errno));
     }
     for (size_t i = 0; only.length == 0 && i < ARRAY_LENGTH(calls); i++) {
 #ifdef TERN_SANITIZERS
         if (calls[i].sanitizer) continue;
 #endif
-        if (calls[i].deadly) say(attack, "%s deadly", calls[i].name);
+        if (calls[i].deadly) attack_say(attack, "%s deadly", calls[i].name);
     }
 }
 
 void attack_calls(struct attack *attack) {
-    run_calls(attack, STR_EMPTY, (long)number(attack));
+    run_calls(attack, STR_EMPTY, (long)attack_number(attack));
 }
 
 void attack_call(struct attack *attack) {
-    struct str name = word(attack);
-    run_calls(attack, name, (long)number(attack));
+    struct str name = attack_word(attack);
+    run_calls(attack, name, (long)attack_number(attack));
 }
 
 /* What can be read of what is open; a writer's descriptor of a queue file among it. */
@@ -266,7 +266,7 @@ void attack_descriptors(struct attack *attack) {
                            : S_ISFIFO(status.st_mode) ? "pipe"
                                                       : "other";
         bool readable = S_ISREG(status.st_mode) && pread(descriptor, bytes, sizeof bytes, 0) >= 0;
-        say(attack, "%s %d%s", kind, descriptor, readable ? " readable" : "");
+        attack_say(attack, "%s %d%s", kind, descriptor, readable ? " readable" : "");
     }
 }
 
@@ -338,7 +338,7 @@ bool raw_receive(int socket, uint32_t serial, struct buf *packet, enum ipc_type 
 }
 
 /* Asks master as the skeleton does not: without a look at smtpd's own row. */
-int ask_master(struct attack *attack, enum ipc_type type, const void *message, bool loud) {
+int attack_ask_master(struct attack *attack, enum ipc_type type, const void *message, bool loud) {
     static uint32_t serial = 0x40000000;
     struct buf packet = buf_make(0);
     enum ipc_type answer;
@@ -346,27 +346,27 @@ int ask_master(struct attack *attack, enum ipc_type type, const void *message, b
     serial++;
     if (send_typed(INHERITED_CONTROL, type, serial, message, -1) != 0 ||
         !raw_receive(INHERITED_CONTROL, serial, &packet, &answer, &descriptor)) {
-        if (loud) say(attack, "no answer");
+        if (loud) attack_say(attack, "no answer");
     } else if (answer == IPC_FAILED) {
         struct ipc_failed failed = {0};
         if (loud && ipc_decode(buf_str(&packet), IPC_FAILED, &failed))
-            say(attack, "refused %.*s", STR_ARGS(failed.text));
+            attack_say(attack, "refused %.*s", STR_ARGS(failed.text));
     } else if (loud) {
-        say(attack, "%s", descriptor >= 0 ? "connected" : ipc_type_name(answer));
+        attack_say(attack, "%s", descriptor >= 0 ? "connected" : ipc_type_name(answer));
     }
     buf_free(&packet);
     return descriptor;
 }
 
 void attack_connect(struct attack *attack) {
-    struct ipc_connect wanted = {.service = word(attack)};
-    int descriptor = ask_master(attack, IPC_CONNECT, &wanted, true);
+    struct ipc_connect wanted = {.service = attack_word(attack)};
+    int descriptor = attack_ask_master(attack, IPC_CONNECT, &wanted, true);
     if (descriptor >= 0) close(descriptor);
 }
 
 void attack_connect_path(struct attack *attack) {
-    struct ipc_connect_path wanted = {.path = word(attack)};
-    int descriptor = ask_master(attack, IPC_CONNECT_PATH, &wanted, true);
+    struct ipc_connect_path wanted = {.path = attack_word(attack)};
+    int descriptor = attack_ask_master(attack, IPC_CONNECT_PATH, &wanted, true);
     if (descriptor >= 0) close(descriptor);
 }
 
@@ -400,12 +400,12 @@ static void count_outcome(struct outcomes *outcomes, int socket) {
 
 /* A whole message of the type with empty fields, and a header of the type before noise. */
 void attack_types(struct attack *attack) {
-    struct ipc_connect wanted = {.service = word(attack)};
+    struct ipc_connect wanted = {.service = attack_word(attack)};
     struct outcomes empty = {0}, noise = {0};
     static char nothing[4096];
     for (enum ipc_type type = IPC_NOTHING + 1; type < IPC_TYPE_COUNT; type++) {
         for (int with_noise = 0; with_noise < 2; with_noise++) {
-            int socket = ask_master(attack, IPC_CONNECT, &wanted, false);
+            int socket = attack_ask_master(attack, IPC_CONNECT, &wanted, false);
             struct buf packet = buf_make(0);
             if (socket < 0 || !ipc_encode(type, 7, nothing, &packet)) continue;
             if (with_noise) {
@@ -420,7 +420,7 @@ void attack_types(struct attack *attack) {
                            type == IPC_BOUNCE_SEND || type == IPC_PICKUP_SUBMIT || type == IPC_LOCAL_WORK;
             if (carries) {
                 close(socket);
-                socket = ask_master(attack, IPC_CONNECT, &wanted, false);
+                socket = attack_ask_master(attack, IPC_CONNECT, &wanted, false);
                 raw_send(socket, buf_str(&packet), attack->connection);
             }
             /* Some are told and not asked: then the answer to this one counts, which nobody serves. */
@@ -430,14 +430,14 @@ void attack_types(struct attack *attack) {
             buf_free(&packet);
         }
     }
-    say(attack, "empty answered %u refused %u lost %u", empty.answered, empty.refused, empty.lost);
-    say(attack, "noise answered %u refused %u lost %u", noise.answered, noise.refused, noise.lost);
+    attack_say(attack, "empty answered %u refused %u lost %u", empty.answered, empty.refused, empty.lost);
+    attack_say(attack, "noise answered %u refused %u lost %u", noise.answered, noise.refused, noise.lost);
 }
 
 void attack_hello(struct attack *attack) {
 #ifdef TERN_SANITIZERS
-    say(attack, "hijacked sanitized %d", (int)getpid());
+    attack_say(attack, "hijacked sanitized %d", (int)getpid());
 #else
-    say(attack, "hijacked plain %d", (int)getpid());
+    attack_say(attack, "hijacked plain %d", (int)getpid());
 #endif
 }

@@ -21,11 +21,11 @@ extern size_t kept_count;
 /* How long a full socket is waited for, in ms. */
 extern int patience;
 
-void say(struct attack *attack, const char *format, ...) PRINTF_LIKE(2, 3);
+void attack_say(struct attack *attack, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The next word, or number, of the command; empty or 0 if there is none. */
-struct str word(struct attack *attack);
-uint64_t number(struct attack *attack);
-void keep(int descriptor);
+struct str attack_word(struct attack *attack);
+uint64_t attack_number(struct attack *attack);
+void attack_keep(int descriptor);
 void append_repeated(struct buf *out, char byte, size_t count);
 void append_unhex(struct buf *out, struct str text);
 
@@ -36,7 +36,7 @@ bool readable_within(int descriptor, int milliseconds);
 /* A packet of that serial number; false when the connection ends or nothing comes. */
 bool raw_receive(int socket, uint32_t serial, struct buf *packet, enum ipc_type *type, int *descriptor);
 /* Asks master as the skeleton does not: without a look at the own row. The descriptor that came; -1: none. */
-int ask_master(struct attack *attack, enum ipc_type type, const void *message, bool loud);
+int attack_ask_master(struct attack *attack, enum ipc_type type, const void *message, bool loud);
 
 /* Attacks. */
 void attack_release(struct attack *attack);

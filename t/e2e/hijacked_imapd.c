@@ -37,7 +37,7 @@ enum front_end __wrap_front_session_run(struct ipc_client *mailbox, struct front
 
 static int connect_to(struct attack *attack, struct str service) {
     struct ipc_connect wanted = {.service = service};
-    return ask_master(attack, IPC_CONNECT, &wanted, false);
+    return attack_ask_master(attack, IPC_CONNECT, &wanted, false);
 }
 
 /* One question; the type of the answer, IPC_NOTHING: none. */
@@ -74,12 +74,12 @@ static void try_open(int mailbox, struct str ticket, struct str state, struct tr
 }
 
 static void say_tries(struct attack *attack, const char *what, const struct tries *tries) {
-    say(attack, "%s opened %u refused %u lost %u", what, tries->opened, tries->refused, tries->lost);
+    attack_say(attack, "%s opened %u refused %u lost %u", what, tries->opened, tries->refused, tries->lost);
 }
 
 /* tickets N: made up, used already, near to a used one, empty, too short. */
 static void attack_tickets(struct attack *attack) {
-    uint64_t count = number(attack);
+    uint64_t count = attack_number(attack);
     int mailbox = connect_to(attack, STR("mailbox"));
     struct tries guesses = {0}, used = {0};
     char text[33];
@@ -119,7 +119,7 @@ static void try_replaced(int mailbox, struct str from, struct str to, struct tri
 
 /* states LOGIN OTHER: the saved state altered in each octet, cut at each, with other words; and whole made-up ones. */
 static void attack_states(struct attack *attack) {
-    struct str login = word(attack), other = word(attack);
+    struct str login = attack_word(attack), other = attack_word(attack);
     int mailbox = connect_to(attack, STR("mailbox"));
     struct tries flipped = {0}, cut = {0}, words = {0}, made = {0};
     struct buf text = buf_make(0);
@@ -142,7 +142,7 @@ static void attack_states(struct attack *attack) {
         buf_append(&text, STR("0 0 0 0 0 imap\n/\n/tmp\n127.0.0.1\n"));
         try_open(mailbox, STR_EMPTY, buf_str(&text), &made);
     }
-    say(attack, "octets %zu", saved.length);
+    attack_say(attack, "octets %zu", saved.length);
     say_tries(attack, "flipped", &flipped);
     say_tries(attack, "cut", &cut);
     say_tries(attack, "words", &words);
@@ -162,9 +162,9 @@ static void attack_genuine(struct attack *attack) {
 
 /* admit LOGIN UID PATH: as auth would. */
 static void attack_admit(struct attack *attack) {
-    struct str login = word(attack);
-    uint64_t uid = number(attack);
-    struct str path = word(attack);
+    struct str login = attack_word(attack);
+    uint64_t uid = attack_number(attack);
+    struct str path = attack_word(attack);
     struct ipc_mailbox_admit admit = {.ticket = STR("0123456789abcdef0123456789abcdef"),
                                       .protocol = STR("imap"),
                                       .login = login,
@@ -176,7 +176,7 @@ static void attack_admit(struct attack *attack) {
     struct buf packet = buf_make(0);
     struct tries tries = {0};
     int mailbox = connect_to(attack, STR("mailbox"));
-    say(attack, "admit %s", ipc_type_name(ask(mailbox, IPC_MAILBOX_ADMIT, &admit, -1, &packet)));
+    attack_say(attack, "admit %s", ipc_type_name(ask(mailbox, IPC_MAILBOX_ADMIT, &admit, -1, &packet)));
     try_open(mailbox, admit.ticket, STR_EMPTY, &tries);
     say_tries(attack, "ticket", &tries);
     buf_free(&packet);
@@ -185,7 +185,7 @@ static void attack_admit(struct attack *attack) {
 
 /* An operator's wishes, to mailbox and to auth. */
 static void attack_wishes(struct attack *attack) {
-    struct str login = word(attack);
+    struct str login = attack_word(attack);
     struct buf packet = buf_make(0);
     int mailbox = connect_to(attack, STR("mailbox")), auth = connect_to(attack, STR("auth"));
     struct ipc_session_list list = {.after = STR_EMPTY};
@@ -193,11 +193,11 @@ static void attack_wishes(struct attack *attack) {
     struct ipc_auth_account account = {.name = login};
     struct ipc_auth_bans bans = {.after = STR_EMPTY};
     struct ipc_auth_ban_change ban = {.subject = login, .reason = STR_EMPTY, .seconds = 1000};
-    say(attack, "list %s", ipc_type_name(ask(mailbox, IPC_SESSION_LIST, &list, -1, &packet)));
-    say(attack, "kick %s", ipc_type_name(ask(mailbox, IPC_SESSION_KICK, &kick, -1, &packet)));
-    say(attack, "account %s", ipc_type_name(ask(auth, IPC_AUTH_ACCOUNT, &account, -1, &packet)));
-    say(attack, "bans %s", ipc_type_name(ask(auth, IPC_AUTH_BANS, &bans, -1, &packet)));
-    say(attack, "ban %s", ipc_type_name(ask(auth, IPC_AUTH_BAN_CHANGE, &ban, -1, &packet)));
+    attack_say(attack, "list %s", ipc_type_name(ask(mailbox, IPC_SESSION_LIST, &list, -1, &packet)));
+    attack_say(attack, "kick %s", ipc_type_name(ask(mailbox, IPC_SESSION_KICK, &kick, -1, &packet)));
+    attack_say(attack, "account %s", ipc_type_name(ask(auth, IPC_AUTH_ACCOUNT, &account, -1, &packet)));
+    attack_say(attack, "bans %s", ipc_type_name(ask(auth, IPC_AUTH_BANS, &bans, -1, &packet)));
+    attack_say(attack, "ban %s", ipc_type_name(ask(auth, IPC_AUTH_BAN_CHANGE, &ban, -1, &packet)));
     buf_free(&packet);
     close(mailbox);
     close(auth);
@@ -205,10 +205,10 @@ static void attack_wishes(struct attack *attack) {
 
 /* login MECHANISM INITIAL-IN-HEX CERTIFICATE PROTOCOL: a login of its own making; what auth gives. */
 static void attack_login(struct attack *attack) {
-    struct str mechanism = word(attack);
+    struct str mechanism = attack_word(attack);
     struct buf initial = buf_make(0), packet = buf_make(0);
-    append_unhex(&initial, word(attack));
-    struct str certificate = word(attack), protocol = word(attack);
+    append_unhex(&initial, attack_word(attack));
+    struct str certificate = attack_word(attack), protocol = attack_word(attack);
     struct ipc_auth_begin begin = {.exchange = 1,
                                    .mechanism = mechanism,
                                    .has_initial = true,
@@ -232,10 +232,11 @@ static void attack_login(struct attack *attack) {
                                                            : "go-on";
         bool hash = str_find_str(buf_str(&packet), STR("$y$")) != STR_NONE ||
                     str_find_str(buf_str(&packet), STR("{CRYPT}")) != STR_NONE;
-        say(attack, "%s %s%s", name,
-            str_find_str(answer.fields.packed, STR("ticket")) != STR_NONE ? "ticket" : "nothing", hash ? " hash" : "");
+        attack_say(attack, "%s %s%s", name,
+                   str_find_str(answer.fields.packed, STR("ticket")) != STR_NONE ? "ticket" : "nothing",
+                   hash ? " hash" : "");
     } else {
-        say(attack, "%s", ipc_type_name(type));
+        attack_say(attack, "%s", ipc_type_name(type));
     }
     buf_free(&initial);
     buf_free(&packet);
@@ -262,7 +263,7 @@ static void run_attack(struct front_client *client, struct str line) {
     struct buf words = buf_make(0); /* the line is the stream's */
     buf_append(&words, line);
     attack.words = buf_str(&words);
-    struct str name = word(&attack), rest, one;
+    struct str name = attack_word(&attack), rest, one;
     for (size_t i = 0; i < ARRAY_LENGTH(attacks); i++)
         if (str_equal(name, str_from(attacks[i].name))) attacks[i].run(&attack);
     struct buf answer = buf_make(0);

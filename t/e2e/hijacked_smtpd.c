@@ -33,14 +33,14 @@ bool __wrap_cmd_noop(struct session *session, struct str argument);
 
 /* As many connections to a service as there are, kept. */
 static void attack_connections(struct attack *attack) {
-    struct ipc_connect wanted = {.service = word(attack)};
-    uint64_t count = number(attack), made = 0, alive = 0;
+    struct ipc_connect wanted = {.service = attack_word(attack)};
+    uint64_t count = attack_number(attack), made = 0, alive = 0;
     size_t first = kept_count;
     for (uint64_t i = 0; i < count; i++) {
-        int descriptor = ask_master(attack, IPC_CONNECT, &wanted, false);
+        int descriptor = attack_ask_master(attack, IPC_CONNECT, &wanted, false);
         if (descriptor < 0) continue;
         made++;
-        keep(descriptor);
+        attack_keep(descriptor);
     }
     /* Those that the service takes: a question on each. */
     struct ipc_cleanup_cancel nothing = {.queue_id = STR("none")};
@@ -54,13 +54,13 @@ static void attack_connections(struct attack *attack) {
             alive++;
         buf_free(&packet);
     }
-    say(attack, "made %llu alive %llu", (unsigned long long)made, (unsigned long long)alive);
+    attack_say(attack, "made %llu alive %llu", (unsigned long long)made, (unsigned long long)alive);
 }
 
 /* ---- master's control socket */
 
 static void attack_control(struct attack *attack) {
-    struct str kind = word(attack);
+    struct str kind = attack_word(attack);
     struct buf packet = buf_make(0);
     int descriptor = -1;
     if (str_equal(kind, STR("short"))) buf_append(&packet, STR("\1"));
@@ -88,23 +88,23 @@ static void attack_control(struct attack *attack) {
     /* If master minds, this process ends here. */
     for (unsigned i = 0; i < 50; i++)
         poll(NULL, 0, 100);
-    say(attack, "alive");
+    attack_say(attack, "alive");
 }
 
 /* Loads and wishes without end; how many were answered. */
 static void attack_control_flood(struct attack *attack) {
-    uint64_t count = number(attack);
+    uint64_t count = attack_number(attack);
     struct ipc_connect unknown = {.service = STR("no-such-service\nforged line")};
     struct ipc_connect forbidden = {.service = STR("qmgr")};
     for (uint64_t i = 0; i < count; i++) {
         struct ipc_load load = {.sessions = i, .full = i % 2};
         send_typed(INHERITED_CONTROL, IPC_LOAD, 0, &load, -1);
-        int first = ask_master(attack, IPC_CONNECT, &unknown, false);
-        int second = ask_master(attack, IPC_CONNECT, &forbidden, false);
-        if (first >= 0 || second >= 0) say(attack, "connected");
+        int first = attack_ask_master(attack, IPC_CONNECT, &unknown, false);
+        int second = attack_ask_master(attack, IPC_CONNECT, &forbidden, false);
+        if (first >= 0 || second >= 0) attack_say(attack, "connected");
     }
     send_typed(INHERITED_CONTROL, IPC_LOAD, 0, &(struct ipc_load){.sessions = 1}, -1);
-    say(attack, "flooded");
+    attack_say(attack, "flooded");
 }
 
 /* Hears nothing any more, not even the wish to end. */
@@ -120,7 +120,7 @@ static void attack_deaf(struct attack *attack) {
 /* ---- cleanup */
 
 static int connect_cleanup(struct attack *attack) {
-    return ask_master(attack, IPC_CONNECT, &(struct ipc_connect){.service = STR("cleanup")}, false);
+    return attack_ask_master(attack, IPC_CONNECT, &(struct ipc_connect){.service = STR("cleanup")}, false);
 }
 
 struct writing {
@@ -161,11 +161,11 @@ static void say_answer(struct attack *attack, const struct writing *writing, uin
     int descriptor;
     struct ipc_failed failed;
     if (!raw_receive(writing->cleanup, serial, &packet, &type, &descriptor))
-        say(attack, "lost");
+        attack_say(attack, "lost");
     else if (type == IPC_FAILED && ipc_decode(buf_str(&packet), IPC_FAILED, &failed))
-        say(attack, "refused %.*s", STR_ARGS(failed.text));
+        attack_say(attack, "refused %.*s", STR_ARGS(failed.text));
     else
-        say(attack, "%s %s", ipc_type_name(type), writing->queue_id);
+        attack_say(attack, "%s %s", ipc_type_name(type), writing->queue_id);
     buf_free(&packet);
 }
 
@@ -173,38 +173,38 @@ static void say_answer(struct attack *attack, const struct writing *writing, uin
 
 /* queue KIND RECIPIENT: a message of its own, and what is tried with its file. */
 static void attack_queue(struct attack *attack) {
-    struct str kind = word(attack), recipient = word(attack);
+    struct str kind = attack_word(attack), recipient = attack_word(attack);
     struct writing writing = {.file = -1};
     struct ipc_cleanup_commit commit = {.content_length = strlen(CONTENT), .content_lines = 3};
     int second = -1;
     char bytes[300];
     if (!open_file(connect_cleanup(attack), 1, &writing)) {
-        say(attack, "not opened");
+        attack_say(attack, "not opened");
         return;
     }
     int file = writing.file;
-    if (write(file, CONTENT, strlen(CONTENT)) < 0) say(attack, "not written");
+    if (write(file, CONTENT, strlen(CONTENT)) < 0) attack_say(attack, "not written");
     if (str_equal(kind, STR("read"))) {
-        say(attack, "read %s", pread(file, bytes, sizeof bytes, 0) >= 0 ? "done" : strerrorname_np(errno));
-        say(attack, "map %s", mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) != MAP_FAILED ? "done" : strerrorname_np(errno));
-        say(attack, "map-write %s", mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, file, 0) != MAP_FAILED ? "done" : strerrorname_np(errno));
-        say(attack, "truncate %s", ftruncate(file, 0) == 0 ? "done" : strerrorname_np(errno));
-        say(attack, "chmod %s", fchmod(file, 0666) == 0 ? "done" : strerrorname_np(errno));
-        say(attack, "link %s", linkat(file, "", AT_FDCWD, "kept", AT_EMPTY_PATH) == 0 ? "done" : strerrorname_np(errno));
-        say(attack, "lock %s", fcntl(file, F_OFD_SETLK, &(struct flock){.l_type = F_WRLCK}) == 0 ? "done" : strerrorname_np(errno));
-        say(attack, "fallocate %s", fallocate(file, 0, 0, 1 << 20) == 0 ? "done" : strerrorname_np(errno));
+        attack_say(attack, "read %s", pread(file, bytes, sizeof bytes, 0) >= 0 ? "done" : strerrorname_np(errno));
+        attack_say(attack, "map %s", mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) != MAP_FAILED ? "done" : strerrorname_np(errno));
+        attack_say(attack, "map-write %s", mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, file, 0) != MAP_FAILED ? "done" : strerrorname_np(errno));
+        attack_say(attack, "truncate %s", ftruncate(file, 0) == 0 ? "done" : strerrorname_np(errno));
+        attack_say(attack, "chmod %s", fchmod(file, 0666) == 0 ? "done" : strerrorname_np(errno));
+        attack_say(attack, "link %s", linkat(file, "", AT_FDCWD, "kept", AT_EMPTY_PATH) == 0 ? "done" : strerrorname_np(errno));
+        attack_say(attack, "lock %s", fcntl(file, F_OFD_SETLK, &(struct flock){.l_type = F_WRLCK}) == 0 ? "done" : strerrorname_np(errno));
+        attack_say(attack, "fallocate %s", fallocate(file, 0, 0, 1 << 20) == 0 ? "done" : strerrorname_np(errno));
     }
     if (str_equal(kind, STR("huge"))) { /* as large as it can be made, at no cost in blocks */
         off_t size = 1LL << 40;
         while (size > 4096 && pwrite(file, "x", 1, size) != 1)
             size /= 2;
-        say(attack, "size %lld", (long long)size);
+        attack_say(attack, "size %lld", (long long)size);
         commit.content_length = (uint64_t)size + 1 - HEADER_SIZE;
     }
     if (str_equal(kind, STR("length"))) commit.content_length += 1;
     if (str_equal(kind, STR("header"))) /* what looks like a whole message, before cleanup has written its own */
         for (off_t at = 0; at < HEADER_SIZE; at += 8)
-            if (pwrite(file, "TERNQ1\n\n", 8, at) < 0) say(attack, "not written");
+            if (pwrite(file, "TERNQ1\n\n", 8, at) < 0) attack_say(attack, "not written");
     if (str_equal(kind, STR("copy"))) second = dup(file);
     if (str_equal(kind, STR("flight"))) { /* on its way in a packet that another service is to read */
         int other = connect_cleanup(attack);
@@ -212,17 +212,17 @@ static void attack_queue(struct attack *attack) {
         for (unsigned i = 0; i < 200; i++)
             send_typed(other, IPC_CLEANUP_OPEN, i + 10, &(struct ipc_cleanup_open){0}, -1);
         send_typed(other, IPC_BOUNCE_SEND, 1, &carrier, file);
-        keep(other);
+        attack_keep(other);
     }
     if (!str_equal(kind, STR("race"))) close(file);
     send_commit(&writing, 2, commit, recipient);
     if (str_equal(kind, STR("race"))) { /* writes while cleanup looks, and lets go at some moment */
-        for (unsigned i = 0; i < number(attack); i++)
+        for (unsigned i = 0; i < attack_number(attack); i++)
             if (pwrite(file, "XXXX", 4, HEADER_SIZE) < 0) break;
         close(file);
     }
     say_answer(attack, &writing, 2);
-    if (second >= 0) say(attack, "write %s", pwrite(second, "XXXX", 4, HEADER_SIZE) == 4 ? "done" : strerrorname_np(errno));
+    if (second >= 0) attack_say(attack, "write %s", pwrite(second, "XXXX", 4, HEADER_SIZE) == 4 ? "done" : strerrorname_np(errno));
     if (second >= 0) close(second);
     /* Once committed, its ID is nobody's. */
     struct ipc_cleanup_cancel cancel = {.queue_id = str_from(writing.queue_id)};
@@ -234,7 +234,7 @@ static void attack_queue(struct attack *attack) {
 
 /* other ID: cancels, adds recipients to, and commits a file that is not this connection's. */
 static void attack_other(struct attack *attack) {
-    struct str queue_id = word(attack);
+    struct str queue_id = attack_word(attack);
     struct writing writing = {.file = -1, .cleanup = connect_cleanup(attack)};
     struct ipc_cleanup_cancel cancel = {.queue_id = queue_id};
     struct ipc_cleanup_recipients ahead = {.queue_id = queue_id};
@@ -242,8 +242,8 @@ static void attack_other(struct attack *attack) {
     if (ipc_list_add(IPC_ROW_RECIPIENT, &(struct ipc_recipient){.address = STR("thief@sink.test")}, &rows,
                      &ahead.recipients.count))
         ahead.recipients.packed = buf_str(&rows);
-    say(attack, "cancel %d", send_typed(writing.cleanup, IPC_CLEANUP_CANCEL, 0, &cancel, -1));
-    say(attack, "recipients %d", send_typed(writing.cleanup, IPC_CLEANUP_RECIPIENTS, 0, &ahead, -1));
+    attack_say(attack, "cancel %d", send_typed(writing.cleanup, IPC_CLEANUP_CANCEL, 0, &cancel, -1));
+    attack_say(attack, "recipients %d", send_typed(writing.cleanup, IPC_CLEANUP_RECIPIENTS, 0, &ahead, -1));
     struct ipc_cleanup_commit commit = {.queue_id = queue_id};
     send_commit(&writing, 2, commit, STR("thief@sink.test"));
     say_answer(attack, &writing, 2);
@@ -257,7 +257,7 @@ static void attack_inject(struct attack *attack) {
     struct str recipient = STR("anna@example.test"), rest, name, value;
     struct buf values[12];
     size_t count = 0;
-    while (count < ARRAY_LENGTH(values) && (rest = word(attack)).length > 0) {
+    while (count < ARRAY_LENGTH(values) && (rest = attack_word(attack)).length > 0) {
         if (!str_cut(rest, '=', &name, &value)) continue;
         values[count] = buf_make(0);
         append_unhex(&values[count], value);
@@ -274,9 +274,9 @@ static void attack_inject(struct attack *attack) {
         if (str_equal(name, STR("plain"))) commit.expansion = 1;
     }
     if (!open_file(connect_cleanup(attack), 1, &writing)) {
-        say(attack, "not opened");
+        attack_say(attack, "not opened");
     } else {
-        if (write(writing.file, CONTENT, strlen(CONTENT)) < 0) say(attack, "not written");
+        if (write(writing.file, CONTENT, strlen(CONTENT)) < 0) attack_say(attack, "not written");
         close(writing.file);
         send_commit(&writing, 2, commit, recipient);
         say_answer(attack, &writing, 2);
@@ -315,7 +315,7 @@ static int memory_content(unsigned seals) {
  * not its own; then, whatever was answered, tries to change what it committed. */
 static void attack_memory(struct attack *attack) {
     const unsigned all = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
-    struct str kind = word(attack), other = word(attack);
+    struct str kind = attack_word(attack), other = attack_word(attack);
     struct writing writing = {.cleanup = connect_cleanup(attack)};
     struct ipc_cleanup_commit commit = {.content_length = strlen(CONTENT), .content_lines = 3};
     unsigned seals = str_equal(kind, STR("unsealed"))  ? 0
@@ -324,7 +324,7 @@ static void attack_memory(struct attack *attack) {
                                                        : all;
     int pair[2] = {-1, -1};
     if (!reserve_id(writing.cleanup, writing.queue_id)) {
-        say(attack, "no ID");
+        attack_say(attack, "no ID");
         return;
     }
     if (other.length) snprintf(writing.queue_id, sizeof writing.queue_id, "%.*s", STR_ARGS(other));
@@ -338,7 +338,7 @@ static void attack_memory(struct attack *attack) {
     send_commit(&writing, 2, commit, STR("bob@example.test"));
     say_answer(attack, &writing, 2);
     bool changed = pwrite(memory, "XXXX", 4, 0) == 4 || ftruncate(memory, 1) == 0;
-    say(attack, "%s", changed ? "changed" : "unchanged");
+    attack_say(attack, "%s", changed ? "changed" : "unchanged");
     send_commit(&writing, 3, commit, STR("bob@example.test")); /* the same name once more */
     say_answer(attack, &writing, 3);
     close(memory);
@@ -348,12 +348,12 @@ static void attack_memory(struct attack *attack) {
 
 /* open N: as many files as it gets, all at once, kept. */
 static void attack_open(struct attack *attack) {
-    uint64_t count = number(attack), sent = 0, opened = 0, refused = 0;
+    uint64_t count = attack_number(attack), sent = 0, opened = 0, refused = 0;
     int cleanup = connect_cleanup(attack);
     enum ipc_type type = IPC_NOTHING;
     struct buf packet = buf_make(0);
     int descriptor;
-    keep(cleanup);
+    attack_keep(cleanup);
     while (opened + refused < count) {
         /* Some ahead, so that the requests are under way together. */
         while (sent < count && sent < opened + refused + 200 &&
@@ -366,13 +366,13 @@ static void attack_open(struct attack *attack) {
         else
             refused++;
     }
-    say(attack, "opened %llu refused %llu", (unsigned long long)opened, (unsigned long long)refused);
+    attack_say(attack, "opened %llu refused %llu", (unsigned long long)opened, (unsigned long long)refused);
     buf_free(&packet);
 }
 
 /* commits N: opens N files, then commits all at once, with another length than they have. */
 static void attack_commits(struct attack *attack) {
-    uint64_t count = number(attack), opened = 0, sent = 0, answered = 0;
+    uint64_t count = attack_number(attack), opened = 0, sent = 0, answered = 0;
     struct writing *writings = memory_allocate((size_t)count + 1, sizeof *writings);
     int cleanup = connect_cleanup(attack);
     char byte;
@@ -387,7 +387,7 @@ static void attack_commits(struct attack *attack) {
     while (answered < sent && readable_within(cleanup, ANSWER_TIME) &&
            recv(cleanup, &byte, 1, MSG_DONTWAIT) > 0)
         answered++;
-    say(attack, "opened %llu sent %llu answered %llu", (unsigned long long)opened, (unsigned long long)sent,
+    attack_say(attack, "opened %llu sent %llu answered %llu", (unsigned long long)opened, (unsigned long long)sent,
         (unsigned long long)answered);
     close(cleanup);
     MEMORY_FREE(writings);
@@ -395,7 +395,7 @@ static void attack_commits(struct attack *attack) {
 
 /* ahead N FILES: N packets of recipients for each of some files, never committed. */
 static void attack_ahead(struct attack *attack) {
-    uint64_t count = number(attack), files = number(attack), sent = 0;
+    uint64_t count = attack_number(attack), files = attack_number(attack), sent = 0;
     int cleanup = connect_cleanup(attack);
     struct buf rows = buf_make(0);
     struct ipc_cleanup_recipients ahead = {0};
@@ -407,7 +407,7 @@ static void attack_ahead(struct attack *attack) {
                         &ahead.recipients.count))
         continue;
     ahead.recipients.packed = buf_str(&rows);
-    keep(cleanup);
+    attack_keep(cleanup);
     for (uint64_t i = 0; i < files; i++) {
         struct writing writing;
         if (!open_file(cleanup, (uint32_t)i + 1, &writing)) break;
@@ -416,7 +416,7 @@ static void attack_ahead(struct attack *attack) {
         for (uint64_t j = 0; j < count; j++)
             if (send_typed(cleanup, IPC_CLEANUP_RECIPIENTS, 0, &ahead, -1) == 0) sent++;
     }
-    say(attack, "sent %llu", (unsigned long long)sent);
+    attack_say(attack, "sent %llu", (unsigned long long)sent);
     buf_free(&rows);
     buf_free(&address);
 }
@@ -424,69 +424,69 @@ static void attack_ahead(struct attack *attack) {
 /* ---- lookup */
 
 static void attack_table(struct attack *attack) {
-    struct ipc_lookup_match question = {.table = word(attack)};
-    question.key = word(attack);
+    struct ipc_lookup_match question = {.table = attack_word(attack)};
+    question.key = attack_word(attack);
     struct ipc_connect wanted = {.service = STR("lookup")};
-    int lookup = ask_master(attack, IPC_CONNECT, &wanted, false), descriptor;
+    int lookup = attack_ask_master(attack, IPC_CONNECT, &wanted, false), descriptor;
     struct buf packet = buf_make(0);
     enum ipc_type type;
     struct ipc_lookup_matched answer;
     struct ipc_failed failed;
     if (send_typed(lookup, IPC_LOOKUP_MATCH, 1, &question, -1) != 0 ||
         !raw_receive(lookup, 1, &packet, &type, &descriptor))
-        say(attack, "lost");
+        attack_say(attack, "lost");
     else if (type == IPC_FAILED && ipc_decode(buf_str(&packet), type, &failed))
-        say(attack, "refused %.*s", STR_ARGS(failed.text));
+        attack_say(attack, "refused %.*s", STR_ARGS(failed.text));
     else if (ipc_decode(buf_str(&packet), IPC_LOOKUP_MATCHED, &answer))
-        say(attack, "%s %.*s", answer.found ? "found" : "absent", STR_ARGS(answer.value));
+        attack_say(attack, "%s %.*s", answer.found ? "found" : "absent", STR_ARGS(answer.value));
     close(lookup);
     buf_free(&packet);
 }
 
 /* The accounts at other servers, which are for smtp. */
 static void attack_credentials(struct attack *attack) {
-    struct ipc_lookup_credentials question = {.host = word(attack), .nexthop = STR("x"), .sender = STR_EMPTY};
+    struct ipc_lookup_credentials question = {.host = attack_word(attack), .nexthop = STR("x"), .sender = STR_EMPTY};
     struct ipc_connect wanted = {.service = STR("lookup")};
-    int lookup = ask_master(attack, IPC_CONNECT, &wanted, false), descriptor;
+    int lookup = attack_ask_master(attack, IPC_CONNECT, &wanted, false), descriptor;
     struct buf packet = buf_make(0);
     enum ipc_type type;
     struct ipc_lookup_credentials_given answer;
     struct ipc_failed failed;
     if (send_typed(lookup, IPC_LOOKUP_CREDENTIALS, 1, &question, -1) != 0 ||
         !raw_receive(lookup, 1, &packet, &type, &descriptor))
-        say(attack, "lost");
+        attack_say(attack, "lost");
     else if (type == IPC_FAILED && ipc_decode(buf_str(&packet), type, &failed))
-        say(attack, "refused %.*s", STR_ARGS(failed.text));
+        attack_say(attack, "refused %.*s", STR_ARGS(failed.text));
     else if (ipc_decode(buf_str(&packet), IPC_LOOKUP_CREDENTIALS_GIVEN, &answer))
-        say(attack, "given %.*s", STR_ARGS(answer.password));
+        attack_say(attack, "given %.*s", STR_ARGS(answer.password));
     close(lookup);
     buf_free(&packet);
 }
 
 /* Questions whose answers are never taken. */
 static void attack_unread(struct attack *attack) {
-    uint64_t count = number(attack), sent = 0;
+    uint64_t count = attack_number(attack), sent = 0;
     struct ipc_connect wanted = {.service = STR("lookup")};
-    int lookup = ask_master(attack, IPC_CONNECT, &wanted, false);
+    int lookup = attack_ask_master(attack, IPC_CONNECT, &wanted, false);
     struct ipc_lookup_match question = {.table = STR("virtual_mailbox_maps"), .key = STR("anna@example.test")};
-    keep(lookup);
+    attack_keep(lookup);
     patience = 1000;
     while (sent < count && send_typed(lookup, IPC_LOOKUP_MATCH, (uint32_t)sent + 1, &question, -1) == 0)
         sent++;
     patience = 5000;
-    say(attack, "asked %llu", (unsigned long long)sent);
+    attack_say(attack, "asked %llu", (unsigned long long)sent);
 }
 
 /* ---- keys: what it signs, gives and takes */
 
 static int connect_keys(struct attack *attack) {
     struct ipc_connect wanted = {.service = STR("keys")};
-    return ask_master(attack, IPC_CONNECT, &wanted, false);
+    return attack_ask_master(attack, IPC_CONNECT, &wanted, false);
 }
 
 /* "!chains side name": the names of the keys of each chain. */
 static void attack_chains(struct attack *attack) {
-    struct ipc_keys_chains question = {.side = number(attack)};
+    struct ipc_keys_chains question = {.side = attack_number(attack)};
     struct ipc_keys_chains_given answer;
     struct ipc_certificate_chain row;
     struct buf packet = buf_make(0);
@@ -494,16 +494,16 @@ static void attack_chains(struct attack *attack) {
     int keys = connect_keys(attack), descriptor;
     size_t offset = 0;
     bool bad = false;
-    question.server_name = word(attack);
+    question.server_name = attack_word(attack);
     if (send_typed(keys, IPC_KEYS_CHAINS, 1, &question, -1) != 0 || !raw_receive(keys, 1, &packet, &type, &descriptor) ||
         type != IPC_KEYS_CHAINS_GIVEN || !ipc_decode(buf_str(&packet), type, &answer))
-        say(attack, "refused");
+        attack_say(attack, "refused");
     else
         while (ipc_list_next(answer.chains, IPC_ROW_CERTIFICATE_CHAIN, &offset, &row, &bad)) {
             buf_append(&attack->out, STR("key "));
             for (size_t i = 0; i < row.key.length; i++)
                 buf_printf(&attack->out, "%02x", (unsigned char)row.key.data[i]);
-            say(attack, "%s", str_find_str(row.pem, STR("PRIVATE KEY")) == STR_NONE ? "" : " with the private key");
+            attack_say(attack, "%s", str_find_str(row.pem, STR("PRIVATE KEY")) == STR_NONE ? "" : " with the private key");
         }
     close(keys);
     buf_free(&packet);
@@ -516,22 +516,22 @@ static void say_signed(struct attack *attack, int keys, uint32_t serial) {
     struct ipc_keys_signed answer;
     struct ipc_failed failed;
     if (!raw_receive(keys, serial, &packet, &type, &descriptor))
-        say(attack, "lost");
+        attack_say(attack, "lost");
     else if (type == IPC_FAILED && ipc_decode(buf_str(&packet), type, &failed))
-        say(attack, "refused %.*s", STR_ARGS(failed.text));
+        attack_say(attack, "refused %.*s", STR_ARGS(failed.text));
     else if (type == IPC_KEYS_SIGNED && ipc_decode(buf_str(&packet), type, &answer))
-        say(attack, "signed %zu", answer.signature.length);
+        attack_say(attack, "signed %zu", answer.signature.length);
     buf_free(&packet);
 }
 
 /* "!sign key scheme content [times]": the answers of all but the last are not taken. */
 static void attack_sign(struct attack *attack) {
     struct buf name = buf_make(0), content = buf_make(0);
-    append_unhex(&name, word(attack));
-    struct ipc_keys_sign question = {.key = buf_str(&name), .scheme = number(attack)};
-    append_unhex(&content, word(attack));
+    append_unhex(&name, attack_word(attack));
+    struct ipc_keys_sign question = {.key = buf_str(&name), .scheme = attack_number(attack)};
+    append_unhex(&content, attack_word(attack));
     question.content = buf_str(&content);
-    uint64_t times = number(attack);
+    uint64_t times = attack_number(attack);
     int keys = connect_keys(attack);
     uint32_t sent = 0;
     patience = 200;
@@ -539,8 +539,8 @@ static void attack_sign(struct attack *attack) {
         sent++;
     patience = 5000;
     if (times > 1) {
-        keep(keys);
-        say(attack, "asked %u", sent);
+        attack_keep(keys);
+        attack_say(attack, "asked %u", sent);
     } else {
         say_signed(attack, keys, sent);
         close(keys);
@@ -566,9 +566,9 @@ static void attack_tickets(struct attack *attack) {
     send_typed(keys, IPC_KEYS_TICKETS_GIVEN, 0, &given, -1);
     send_typed(keys, IPC_KEYS_TICKETS, 1, &(struct ipc_keys_tickets){}, -1);
     if (!raw_receive(keys, 1, &packet, &type, &descriptor) || type != IPC_KEYS_TICKETS_GIVEN)
-        say(attack, "lost");
+        attack_say(attack, "lost");
     else
-        say(attack, "%s", str_find_str(buf_str(&packet), STR("attacker")) == STR_NONE ? "not taken" : "taken");
+        attack_say(attack, "%s", str_find_str(buf_str(&packet), STR("attacker")) == STR_NONE ? "not taken" : "taken");
     close(keys);
     buf_free(&rows);
     buf_free(&packet);
@@ -585,9 +585,9 @@ static void attack_unlisten(struct attack *attack) {
 
 static void attack_log(struct attack *attack) {
     struct buf bytes = buf_make(0);
-    append_unhex(&bytes, word(attack));
-    say(attack, "log %s", write(INHERITED_LOG, bytes.data, bytes.length) > 0 ? "done" : strerrorname_np(errno));
-    say(attack, "error %s", write(STDERR_FILENO, bytes.data, bytes.length) > 0 ? "done" : strerrorname_np(errno));
+    append_unhex(&bytes, attack_word(attack));
+    attack_say(attack, "log %s", write(INHERITED_LOG, bytes.data, bytes.length) > 0 ? "done" : strerrorname_np(errno));
+    attack_say(attack, "error %s", write(STDERR_FILENO, bytes.data, bytes.length) > 0 ? "done" : strerrorname_np(errno));
     buf_free(&bytes);
 }
 
@@ -601,7 +601,7 @@ static bool ask_auth(struct attack *attack, enum ipc_type type, const void *mess
     static uint32_t serial = 1;
     struct ipc_connect wanted = {.service = STR("auth")};
     int descriptor = -1;
-    int socket = ask_master(attack, IPC_CONNECT, &wanted, false);
+    int socket = attack_ask_master(attack, IPC_CONNECT, &wanted, false);
     serial++;
     bool answered = socket >= 0 && send_typed(socket, type, serial, message, -1) == 0 &&
                     raw_receive(socket, serial, packet, answer, &descriptor);
@@ -611,8 +611,8 @@ static bool ask_auth(struct attack *attack, enum ipc_type type, const void *mess
 
 /* Guesses at an account's password, each as if it came from an address of its own. The last is right. */
 static void attack_guess(struct attack *attack) {
-    struct str user = word(attack), right = word(attack);
-    uint64_t count = number(attack);
+    struct str user = attack_word(attack), right = attack_word(attack);
+    uint64_t count = attack_number(attack);
     unsigned outcomes[4] = {0}, lost = 0, hashes = 0;
     for (uint64_t i = 0; i <= count; i++) {
         char address[20];
@@ -650,21 +650,21 @@ static void attack_guess(struct attack *attack) {
         buf_free(&initial);
         buf_free(&packet);
     }
-    say(attack, "granted %u denied %u later %u lost %u hashes %u", outcomes[AUTH_GRANTED], outcomes[AUTH_DENIED],
+    attack_say(attack, "granted %u denied %u later %u lost %u hashes %u", outcomes[AUTH_GRANTED], outcomes[AUTH_DENIED],
         outcomes[AUTH_LATER], lost, hashes);
 }
 
 /* An operator's wishes, and the keys that SCRAM shows nobody. */
 static void attack_wishes(struct attack *attack) {
-    struct str user = word(attack);
+    struct str user = attack_word(attack);
     struct buf packet = buf_make(0);
     enum ipc_type type = IPC_NOTHING;
     struct ipc_auth_bans bans = {.after = STR_EMPTY};
     struct ipc_auth_ban_change lift = {.lift = true, .subject = user, .reason = STR_EMPTY};
     struct ipc_auth_ban_change ban = {.subject = user, .reason = STR_EMPTY, .seconds = 1000};
-    say(attack, "bans %s", ask_auth(attack, IPC_AUTH_BANS, &bans, &packet, &type) ? ipc_type_name(type) : "lost");
-    say(attack, "lift %s", ask_auth(attack, IPC_AUTH_BAN_CHANGE, &lift, &packet, &type) ? ipc_type_name(type) : "lost");
-    say(attack, "ban %s", ask_auth(attack, IPC_AUTH_BAN_CHANGE, &ban, &packet, &type) ? ipc_type_name(type) : "lost");
+    attack_say(attack, "bans %s", ask_auth(attack, IPC_AUTH_BANS, &bans, &packet, &type) ? ipc_type_name(type) : "lost");
+    attack_say(attack, "lift %s", ask_auth(attack, IPC_AUTH_BAN_CHANGE, &lift, &packet, &type) ? ipc_type_name(type) : "lost");
+    attack_say(attack, "ban %s", ask_auth(attack, IPC_AUTH_BAN_CHANGE, &ban, &packet, &type) ? ipc_type_name(type) : "lost");
     buf_free(&packet);
 }
 
@@ -705,7 +705,7 @@ static const struct {
 
 bool __wrap_cmd_noop(struct session *session, struct str argument) {
     struct attack attack = {.connection = stream_descriptor(session->stream), .words = argument, .out = buf_make(0)};
-    struct str name = word(&attack), line, rest;
+    struct str name = attack_word(&attack), line, rest;
     for (size_t i = 0; i < ARRAY_LENGTH(attacks); i++)
         if (str_equal(name, str_from(attacks[i].name))) attacks[i].run(&attack);
     rest = buf_str(&attack.out);

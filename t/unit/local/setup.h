@@ -103,7 +103,7 @@ UNUSED static void setup_message(const char *content) {
 }
 
 /* A file below the directory. */
-UNUSED static void put(const char *name, const char *content, unsigned mode) {
+UNUSED static void setup_write(const char *name, const char *content, unsigned mode) {
     int file = openat(setup.directory, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     assert_true(file >= 0);
     assert_int_equal(write(file, content, strlen(content)), strlen(content));
@@ -112,7 +112,7 @@ UNUSED static void put(const char *name, const char *content, unsigned mode) {
 }
 
 /* Its content, in a buffer of the last call. */
-UNUSED static const char *get(const char *name) {
+UNUSED static const char *setup_read(const char *name) {
     static char content[65536];
     int file = openat(setup.directory, name, O_RDONLY);
     if (file < 0) return NULL;

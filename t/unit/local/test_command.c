@@ -60,11 +60,11 @@ static void test_input(void **state) {
     (void)state;
     setup_message("Subject: x\n\nFrom me\n");
     assert_true(run("cat > TOP/out"));
-    assert_memory_equal(get("out"), "From bob@example.org  ", 22);
-    assert_non_null(strstr(get("out"), "\nReturn-Path: <bob@example.org>\nX-Original-To: alice@example.test\n"
-                                       "Delivered-To: alice@example.test\nSubject: x\n\nFrom me\n"));
+    assert_memory_equal(setup_read("out"), "From bob@example.org  ", 22);
+    assert_non_null(strstr(setup_read("out"), "\nReturn-Path: <bob@example.org>\nX-Original-To: alice@example.test\n"
+                                              "Delivered-To: alice@example.test\nSubject: x\n\nFrom me\n"));
     assert_true(run("/bin/cp /dev/stdin TOP/plain")); /* without a shell */
-    assert_non_null(strstr(get("plain"), "Subject: x"));
+    assert_non_null(strstr(setup_read("plain"), "Subject: x"));
     /* More than a pipe holds, to one that reads nothing, and one that talks much. */
     struct buf big = buf_make(0);
     for (unsigned i = 0; i < 100000; i++)
@@ -73,7 +73,7 @@ static void test_input(void **state) {
     assert_true(run("exit 0"));
     assert_true(run("cat; cat /dev/null"));
     assert_true(run("wc -c > TOP/size"));
-    assert_true(strtol(get("size"), NULL, 10) > 1100000);
+    assert_true(strtol(setup_read("size"), NULL, 10) > 1100000);
     buf_free(&big);
 }
 
@@ -100,8 +100,8 @@ static void test_environment(void **state) {
                                          "DOMAIN=example.test\n",
                                          "PATH="};
     for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++)
-        assert_non_null(strstr(get("out"), wanted[i]));
-    assert_null(strstr(get("out"), "SECRET"));
+        assert_non_null(strstr(setup_read("out"), wanted[i]));
+    assert_null(strstr(setup_read("out"), "SECRET"));
 }
 
 static void test_failures(void **state) {
@@ -129,7 +129,7 @@ static void test_time_limit(void **state) {
     assert_deferred("4.3.0");
     assert_memory_equal(setup.worked.text, "Command time limit exceeded: \"", 30);
     /* The whole group is gone, the sleep too. */
-    pid_t group = (pid_t)strtol(get("pid"), NULL, 10);
+    pid_t group = (pid_t)strtol(setup_read("pid"), NULL, 10);
     assert_true(group > 1);
     for (unsigned i = 0; i < 50 && kill(-group, 0) == 0; i++)
         usleep(20000);

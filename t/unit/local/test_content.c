@@ -100,7 +100,7 @@ static void test_quoting(void **state) {
         int to = openat(setup.directory, "out", O_WRONLY | O_CREAT | O_TRUNC, 0600);
         assert_int_equal(content_write_quoted(&content, to), CONTENT_WRITTEN);
         close(to);
-        assert_string_equal(get("out"), rows[i].quoted);
+        assert_string_equal(setup_read("out"), rows[i].quoted);
     }
 }
 

@@ -32,7 +32,7 @@ static void test_members(void **state) {
     struct buf home = buf_make(0);
     buf_printf(&home, "%s", setup.top);
     setup.work.home = buf_str(&home);
-    put(".forward", "# me\nbob@example.org, alice\n\"|cat -n > x\"\n/tmp/file\n:include:/tmp/list\n", 0644);
+    setup_write(".forward", "# me\nbob@example.org, alice\n\"|cat -n > x\"\n/tmp/file\n:include:/tmp/list\n", 0644);
     read_with("$home/.forward");
     assert_int_equal(forward_read(&setup.config, &setup.work, &setup.worked), FORWARD_MEMBERS);
     expect_members("0:bob@example.org;0:alice;1:cat -n > x;2:/tmp/file;3:/tmp/list");
@@ -46,8 +46,8 @@ static void test_choice(void **state) {
     buf_printf(&home, "%s", setup.top);
     setup.work.home = buf_str(&home);
     const char *usual = "$home/.forward${recipient_delimiter}${extension}, $home/.forward";
-    put(".forward", "plain@example.org\n", 0600);
-    put(".forward+list", "list@example.org\n", 0600);
+    setup_write(".forward", "plain@example.org\n", 0600);
+    setup_write(".forward+list", "list@example.org\n", 0600);
     read_with(usual);
     assert_int_equal(forward_read(&setup.config, &setup.work, &setup.worked), FORWARD_MEMBERS);
     expect_members("0:plain@example.org");
@@ -70,11 +70,11 @@ static void test_choice(void **state) {
 static void test_not_believed(void **state) {
     (void)state;
     struct buf path = buf_make(0);
-    put("open", "bob@example.org\n", 0666);
-    put("empty", "", 0600);
-    put("comments", "# nothing\n\n", 0600);
+    setup_write("open", "bob@example.org\n", 0666);
+    setup_write("empty", "", 0600);
+    setup_write("comments", "# nothing\n\n", 0600);
     mkdirat(setup.directory, "folder", 0700);
-    put("fine", "bob@example.org\n", 0600);
+    setup_write("fine", "bob@example.org\n", 0600);
     assert_int_equal(symlinkat("fine", setup.directory, "link"), 0);
     assert_int_equal(mkfifoat(setup.directory, "pipe", 0600), 0);
     static const char *const names[] = {"open", "empty", "comments", "folder", "link", "pipe", "missing"};
@@ -90,7 +90,7 @@ static void test_not_believed(void **state) {
         read_with(buf_string(&path));
         assert_int_equal(forward_read(&setup.config, &setup.work, &setup.worked), FORWARD_NONE);
     }
-    put("bad", "\"unclosed\n", 0600);
+    setup_write("bad", "\"unclosed\n", 0600);
     path_of(&path, "bad");
     read_with(buf_string(&path));
     assert_int_equal(forward_read(&setup.config, &setup.work, &setup.worked), FORWARD_FAILED);
@@ -101,13 +101,13 @@ static void test_not_believed(void **state) {
 static void test_include(void **state) {
     (void)state;
     struct buf path = buf_make(0);
-    put("list", "# members\nbob@example.org\ncarol@example.org, dave\n", 0644);
+    setup_write("list", "# members\nbob@example.org\ncarol@example.org, dave\n", 0644);
     setup.work.target = path_of(&path, "list");
     assert_true(include_read(&setup.work, &setup.worked));
     expect_members("0:bob@example.org;0:carol@example.org;0:dave");
     worked_free(&setup.worked);
     setup.worked = (struct worked){0};
-    put("list", "x\n", 0666);
+    setup_write("list", "x\n", 0666);
     assert_false(include_read(&setup.work, &setup.worked));
     assert_deferred("4.3.5");
     setup.work.target = path_of(&path, "missing");

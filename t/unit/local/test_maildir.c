@@ -17,7 +17,7 @@ static void test_delivery(void **state) {
     assert_int_equal(setup.worked.action, DELIVERY_DELIVERED);
     assert_string_equal(setup.worked.text, "delivered to maildir");
     assert_string_equal(setup.worked.status, "2.0.0");
-    assert_string_equal(get("example.test/alice/new/" NAME),
+    assert_string_equal(setup_read("example.test/alice/new/" NAME),
                         "Return-Path: <bob@example.org>\nX-Original-To: alice@example.test\n"
                         "Delivered-To: alice@example.test\nSubject: x\n\nFrom here\n");
     assert_int_equal(entries("example.test/alice/tmp", NULL), 0);
@@ -38,7 +38,7 @@ static void test_again(void **state) {
     assert_true(deliver("box/"));
     assert_int_equal(entries("box/new", NULL), 1);
     assert_int_equal(entries("box/tmp", NULL), 0);
-    assert_non_null(strstr(get("box/new/" NAME), "Subject: x\n"));
+    assert_non_null(strstr(setup_read("box/new/" NAME), "Subject: x\n"));
     setup.work.perhaps_delivered = true;
     assert_true(deliver("box/"));
     assert_int_equal(entries("box/new", NULL), 1);

@@ -19,27 +19,27 @@ static void test_append(void **state) {
     setup_message("Subject: x\n\nFrom me\n");
     assert_true(deliver("box"));
     assert_string_equal(setup.worked.text, "delivered to mailbox");
-    assert_memory_equal(get("box"), "From bob@example.org  ", 22);
-    assert_non_null(strstr(get("box"), "\nDelivered-To: alice@example.test\nSubject: x\n\n>From me\n\n"));
-    size_t once = strlen(get("box"));
+    assert_memory_equal(setup_read("box"), "From bob@example.org  ", 22);
+    assert_non_null(strstr(setup_read("box"), "\nDelivered-To: alice@example.test\nSubject: x\n\n>From me\n\n"));
+    size_t once = strlen(setup_read("box"));
     assert_true(deliver("box"));
-    assert_int_equal(strlen(get("box")), once * 2);
+    assert_int_equal(strlen(setup_read("box")), once * 2);
     assert_int_equal(entries(".", NULL), 2); /* the box and the queue file: no lock is left */
 }
 
 static void test_refusals(void **state) {
     (void)state;
     setup_message("x\n");
-    put("two", "old\n", 0600);
+    setup_write("two", "old\n", 0600);
     assert_int_equal(linkat(setup.directory, "two", setup.directory, "names", 0), 0);
     assert_false(deliver("two"));
     assert_deferred("4.2.0");
-    assert_string_equal(get("two"), "old\n");
-    put("real", "old\n", 0600);
+    assert_string_equal(setup_read("two"), "old\n");
+    setup_write("real", "old\n", 0600);
     assert_int_equal(symlinkat("real", setup.directory, "link"), 0);
     assert_false(deliver("link"));
     assert_deferred(NULL);
-    assert_string_equal(get("real"), "old\n");
+    assert_string_equal(setup_read("real"), "old\n");
     mkdirat(setup.directory, "folder", 0700);
     assert_false(deliver("folder"));
     assert_deferred(NULL);
@@ -49,29 +49,29 @@ static void test_refusals(void **state) {
     assert_false(deliver("missing/box"));
     assert_deferred(NULL);
     if (geteuid() == 0) {
-        put("other", "old\n", 0600);
+        setup_write("other", "old\n", 0600);
         assert_int_equal(fchownat(setup.directory, "other", 1, 1, 0), 0);
         assert_false(deliver("other"));
         assert_deferred("4.2.0");
-        assert_string_equal(get("other"), "old\n");
+        assert_string_equal(setup_read("other"), "old\n");
     }
 }
 
 static void test_locks(void **state) {
     (void)state;
     setup_message("x\n");
-    put("box", "old\n", 0600);
-    put("box.lock", "", 0600);
+    setup_write("box", "old\n", 0600);
+    setup_write("box.lock", "", 0600);
     assert_false(deliver("box"));
     assert_deferred("4.2.0");
-    assert_string_equal(get("box"), "old\n");
-    assert_non_null(get("box.lock"));
+    assert_string_equal(setup_read("box"), "old\n");
+    assert_non_null(setup_read("box.lock"));
     /* Left over by a program that is gone. */
     struct timespec long_ago[2] = {{.tv_sec = 1000000}, {.tv_sec = 1000000}};
     assert_int_equal(utimensat(setup.directory, "box.lock", long_ago, 0), 0);
     setup.config.deliver_lock_attempts = 2;
     assert_true(deliver("box"));
-    assert_null(get("box.lock"));
+    assert_null(setup_read("box.lock"));
     setup.config.deliver_lock_attempts = 1;
     /* Locked by another process with fcntl. */
     int ready[2], done[2];
@@ -91,7 +91,7 @@ static void test_locks(void **state) {
     assert_int_equal(c, 'y');
     assert_false(deliver("box"));
     assert_deferred("4.2.0");
-    assert_null(get("box.lock"));
+    assert_null(setup_read("box.lock"));
     close(done[1]);
     waitpid(child, NULL, 0);
     assert_true(deliver("box"));
@@ -106,22 +106,22 @@ static void test_cut_back(void **state) {
     for (unsigned i = 0; i < 20000; i++)
         buf_append(&big, STR("0123456789\n"));
     setup_content(big.data, big.length);
-    put("box", "old\n", 0600);
+    setup_write("box", "old\n", 0600);
     limit_file_size(100000);
     bool delivered = deliver("box");
     limit_file_size(RLIM_INFINITY);
     assert_false(delivered);
     assert_deferred("4.2.2");
-    assert_string_equal(get("box"), "old\n");
+    assert_string_equal(setup_read("box"), "old\n");
     setup.work.content_length += 10000000; /* the queue file ends too early */
     assert_false(deliver("box"));
     assert_deferred("4.3.0");
-    assert_string_equal(get("box"), "old\n");
+    assert_string_equal(setup_read("box"), "old\n");
     setup.work.content_length -= 10000000;
     assert_false(deliver_limited("box", 1000));
     assert_int_equal(setup.worked.action, DELIVERY_FAILED);
     assert_string_equal(setup.worked.status, "5.2.2");
-    assert_string_equal(get("box"), "old\n");
+    assert_string_equal(setup_read("box"), "old\n");
     buf_free(&big);
 }
 

@@ -65,7 +65,7 @@ static void test_many(void **state) {
         uint32_t uid = root ? 65534 : geteuid();
         if (!become_user(uid, root ? 65534 : getegid(), "", &failure)) _exit(10);
         if (root && (getuid() != uid || getgid() != 65534 || setgroups(0, NULL) == 0)) _exit(11);
-        if (!lock_in(&failure)) _exit(12);
+        if (!worker_lock_in(&failure)) _exit(12);
         if (socket(AF_INET, SOCK_STREAM, 0) >= 0 || socket(AF_UNIX, SOCK_STREAM, 0) >= 0) _exit(13);
         worker_run(&setup.config, pair[1], 16);
         _exit(0);
@@ -124,7 +124,7 @@ static void test_steps(void **state) {
     setup.work.user = STR("alice");
     worker_step(&setup.config, &setup.work, setup.file, &setup.worked);
     assert_int_equal(setup.worked.action, DELIVERY_DELIVERED);
-    assert_non_null(get("alice"));
+    assert_non_null(setup_read("alice"));
 }
 
 int main(void) {

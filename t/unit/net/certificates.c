@@ -4,7 +4,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-EVP_PKEY *make_key(const char *type) {
+EVP_PKEY *make_test_key(const char *type) {
     EVP_PKEY *key = strcmp(type, "EC") == 0    ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256")
                     : strcmp(type, "RSA") == 0 ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048)
                                                : EVP_PKEY_Q_keygen(NULL, NULL, type);
@@ -26,7 +26,7 @@ static void set_name(X509 *certificate, const char *name) {
 struct made_certificate make_certificate(const char *type, const char *name, const char *names, long from, long to,
                                          const struct made_certificate *issuer, int authority) {
     static long serial = 1;
-    struct made_certificate made = {.key = make_key(type), .certificate = X509_new()};
+    struct made_certificate made = {.key = make_test_key(type), .certificate = X509_new()};
     X509 *issuing = issuer ? issuer->certificate : made.certificate;
     EVP_PKEY *signer = issuer ? issuer->key : made.key;
     BIO *bio = BIO_new(BIO_s_mem());

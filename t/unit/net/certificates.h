@@ -13,7 +13,7 @@ struct made_certificate {
 };
 
 /* "EC" (P-256), "RSA" (2048 bits) or "ED25519". */
-EVP_PKEY *make_key(const char *type);
+EVP_PKEY *make_test_key(const char *type);
 /* name: subject CN. names: subjectAltName in OpenSSL's words ("DNS:a.example,DNS:*.b.example"), NULL: none.
  * from, to: seconds from now. issuer: NULL makes a self-signed one; authority: it may issue others. */
 struct made_certificate make_certificate(const char *type, const char *name, const char *names, long from, long to,

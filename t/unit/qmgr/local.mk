@@ -7,21 +7,21 @@ t_unit_qmgr_test_destination_CPPFLAGS = $(AM_CPPFLAGS) $(QMGR_INCLUDE) $(CMOCKA_
 t_unit_qmgr_test_destination_LDADD = $(CLIENT_LINK) $(CMOCKA_LIBS)
 UNIT_TESTS += t/unit/qmgr/test_message
 t_unit_qmgr_test_message_SOURCES = t/unit/qmgr/test_message.c $(QMGR_FIXTURE) t/unit/ctl/queue_fixture.c \
-	t/unit/ctl/queue_fixture.h qmgr/message.c qmgr/change.c qmgr/move.c qmgr/destination.c
+	t/unit/ctl/queue_fixture.h qmgr/activate.c qmgr/message.c qmgr/change.c qmgr/change_at_rest.c qmgr/move.c qmgr/destination.c
 t_unit_qmgr_test_message_CPPFLAGS = $(AM_CPPFLAGS) $(QMGR_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_qmgr_test_message_LDADD = $(CLIENT_LINK) $(CMOCKA_LIBS)
 UNIT_TESTS += t/unit/qmgr/test_deferred
 t_unit_qmgr_test_deferred_SOURCES = t/unit/qmgr/test_deferred.c $(QMGR_FIXTURE) t/unit/ctl/queue_fixture.c \
-	t/unit/ctl/queue_fixture.h qmgr/deferred.c qmgr/move.c qmgr/destination.c t/unit/qmgr/no_deliveries.c
+	t/unit/ctl/queue_fixture.h qmgr/deferred.c qmgr/take_up.c qmgr/move.c qmgr/destination.c
 t_unit_qmgr_test_deferred_CPPFLAGS = $(AM_CPPFLAGS) $(QMGR_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_qmgr_test_deferred_LDADD = $(CLIENT_LINK) $(CMOCKA_LIBS)
 UNIT_TESTS += t/unit/qmgr/test_finish
 t_unit_qmgr_test_finish_SOURCES = t/unit/qmgr/test_finish.c $(QMGR_FIXTURE) t/unit/ctl/queue_fixture.c \
-	t/unit/ctl/queue_fixture.h qmgr/finish.c qmgr/message.c qmgr/move.c qmgr/destination.c t/unit/qmgr/no_deliveries.c
+	t/unit/ctl/queue_fixture.h qmgr/finish.c qmgr/message.c qmgr/move.c qmgr/destination.c
 t_unit_qmgr_test_finish_CPPFLAGS = $(AM_CPPFLAGS) $(QMGR_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_qmgr_test_finish_LDADD = $(CLIENT_LINK) $(CMOCKA_LIBS)
 UNIT_TESTS += t/unit/qmgr/test_report
 t_unit_qmgr_test_report_SOURCES = t/unit/qmgr/test_report.c $(QMGR_FIXTURE) t/unit/ctl/queue_fixture.c \
-	t/unit/ctl/queue_fixture.h qmgr/finish.c qmgr/message.c qmgr/destination.c t/unit/qmgr/no_deliveries.c
+	t/unit/ctl/queue_fixture.h qmgr/finish.c qmgr/message.c qmgr/destination.c
 t_unit_qmgr_test_report_CPPFLAGS = $(AM_CPPFLAGS) $(QMGR_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_qmgr_test_report_LDADD = $(CLIENT_LINK) $(CMOCKA_LIBS)

@@ -27,7 +27,9 @@ struct ipc_client *service_client(struct service *service, const char *name, ipc
     return NULL;
 }
 
-void delivery_start(struct delivery delivery) {
+/* ---- what deliver.c does with destinations */
+
+static void start(struct delivery delivery) {
     if (refuse_to_start) {
         destination_place_freed(delivery.destination);
         return;
@@ -38,14 +40,22 @@ void delivery_start(struct delivery delivery) {
     flying[flying_count++] = delivery;
 }
 
-void job_settle(struct job *job, unsigned action, const char *status, const char *relay, struct str text) {
-    (void)status, (void)relay;
-    assert_int_equal(action, DELIVERY_DEFERRED);
-    assert_true(str_starts(text, STR("delivery temporarily suspended: ")));
-    size_t length = strlen(settled);
-    snprintf(settled + length, sizeof settled - length, "%s:%zu ", job->message->queue_id, job->count - job->taken);
-    destination_remove_job(job->destination, job);
-    job->taken = job->count;
+static void dispatch(struct transport *transport) {
+    struct delivery delivery;
+    while (transport_next(transport, &delivery))
+        start(delivery);
+}
+
+/* One more failure; the jobs of a destination that is dead by it are noted and settled. */
+static void fail_at(struct destination *destination, const char *reason) {
+    if (!destination_failed(destination, str_from(reason))) return;
+    struct job *job;
+    while ((job = destination_next_job(destination)) != NULL) {
+        size_t length = strlen(settled);
+        snprintf(settled + length, sizeof settled - length, "%s:%zu ", job->message->queue_id, job->count - job->taken);
+        destination_remove_job(destination, job);
+        job->taken = job->count;
+    }
 }
 
 /* ---- the stage */
@@ -94,7 +104,9 @@ static void expect_started(const char *about, const char *wanted) {
 static void end_one(void) {
     struct delivery ended = flying[0];
     memmove(flying, flying + 1, --flying_count * sizeof *flying);
+    struct transport *transport = ended.destination->transport;
     destination_delivery_ended(ended.destination);
+    dispatch(transport);
 }
 
 static void end_all(void) {
@@ -117,7 +129,7 @@ static void test_destinations_in_turn(void **state) {
     qmgr_fixture_make(&fixture, "smtp_destination_recipient_limit=1\nqmgr_transport_delivery_limit=3\n");
     add(destination("smtp", "a.test"), "A", "s", 3, 5);
     add(destination("smtp", "b.test"), "B", "s", 3, 5);
-    transport_dispatch(transport_find(&fixture.qmgr, STR("smtp")));
+    dispatch(transport_find(&fixture.qmgr, STR("smtp")));
     expect_started("three places", "A:0-1@a.test B:0-1@b.test A:1-1@a.test ");
     end_one();
     expect_started("b's turn", "B:1-1@b.test ");
@@ -136,7 +148,7 @@ static void test_senders_in_turn(void **state) {
     add(to, "BULK2", "list@x", 5, 5);
     add(to, "ONE", "person@x", 1, 5);
     add(to, "BOUNCE", "", 1, 5);
-    transport_dispatch(to->transport);
+    dispatch(to->transport);
     expect_started("bulk came first", "BULK:0-10@a.test ");
     end_one();
     expect_started("and gives way", "ONE:0-1@a.test ");
@@ -169,7 +181,7 @@ static void test_portions_fit_a_request(void **state) {
         qmgr_fixture_make(&fixture, main_cf);
         struct destination *to = destination("smtp", "a.test");
         struct job *job = add(to, "A", "s", rows[i].count, rows[i].length);
-        transport_dispatch(to->transport);
+        dispatch(to->transport);
         assert_int_equal(flying[0].count, rows[i].portion);
         struct buf packed = buf_make(0);
         uint32_t count = 0;
@@ -200,7 +212,7 @@ static void test_initial_window(void **state) {
         qmgr_fixture_make(&fixture, rows[i].main_cf);
         struct destination *to = destination("smtp", "a.test");
         add(to, "A", "s", 30, 5);
-        transport_dispatch(to->transport);
+        dispatch(to->transport);
         assert_int_equal(flying_count, rows[i].wanted);
         end_all();
     }
@@ -221,13 +233,13 @@ static void test_window_feedback(void **state) {
         destination_succeeded(to);
     assert_true(to->window == 4); /* the limit */
     for (unsigned i = 0; i < 4; i++)
-        destination_failed(to, STR("no"));
+        fail_at(to, "no");
     assert_true(to->window == 3);
     for (unsigned i = 0; i < 50; i++)
-        destination_failed(to, STR("no"));
+        fail_at(to, "no");
     assert_true(to->window == 1);
     assert_false(destination_is_dead(to));
-    transport_dispatch(to->transport);
+    dispatch(to->transport);
     end_all();
 }
 
@@ -248,10 +260,10 @@ static void test_dead(void **state) {
         struct destination *to = destination("smtp", "a.test");
         add(to, "A", "s", 4, 5);
         add(to, "B", "other", 2, 5);
-        transport_dispatch(to->transport);
+        dispatch(to->transport);
         assert_int_equal(flying_count, 2);
-        destination_failed(to, STR("refused"));
-        destination_failed(to, STR("refused"));
+        fail_at(to, "refused");
+        fail_at(to, "refused");
         assert_int_equal(destination_is_dead(to), rows[i].dies);
         if (rows[i].dies) {
             expect_text("what waited is answered", settled, "A:3 B:1 ");
@@ -276,7 +288,7 @@ static void test_idle_are_forgotten(void **state) {
     qmgr_fixture_make(&fixture, "");
     struct destination *to = destination("smtp", "a.test");
     add(to, "A", "s", 1, 5);
-    transport_dispatch(to->transport);
+    dispatch(to->transport);
     assert_int_equal(destination_count("smtp"), 1);
     end_one();
     assert_int_equal(destination_count("smtp"), 0);
@@ -310,7 +322,7 @@ static void test_removing_from_a_line(void **state) {
     destination_remove_job(to, line[4]); /* not there: nothing happens */
     assert_int_equal(to->jobs, 2);
     add(to, "F", "s", 1, 5);
-    transport_dispatch(to->transport);
+    dispatch(to->transport);
     while (flying_count)
         end_one();
     expect_started("the others, in order", "B:0-1@a.test D:0-1@a.test F:0-1@a.test ");
@@ -332,7 +344,7 @@ static void test_priorities_by_weight(void **state) {
         job->message->envelope.wish.priority = rows[i].priority;
         destination_add_job(to, job);
     }
-    transport_dispatch(to->transport);
+    dispatch(to->transport);
     assert_true(str_starts(str_from(started), STR("HIGH:0-1@a.test ")));
     size_t turns[3] = {0};
     for (size_t delivery = 0; delivery < 70; delivery++) {
@@ -369,13 +381,13 @@ static void test_delivery_that_does_not_start(void **state) {
     struct destination *to = destination("smtp", "a.test");
     add(to, "A", "s", 3, 5);
     refuse_to_start = true;
-    transport_dispatch(to->transport);
+    dispatch(to->transport);
     assert_int_equal(to->in_flight, 0);
     assert_int_equal(to->transport->in_flight, 0);
     assert_int_equal(to->jobs, 0);
     refuse_to_start = false;
     add(to, "B", "s", 1, 5);
-    transport_dispatch(to->transport);
+    dispatch(to->transport);
     expect_started("the next", "B:0-1@a.test ");
     end_all();
 }

@@ -73,7 +73,7 @@ void queue_remove(struct qmgr *qmgr, int folder, struct str queue_id, int file) 
     deferred = false;
     close(file);
 }
-bool change_one(struct qmgr *qmgr, const char *name, enum queue_change change) {
+bool change_at_rest(struct qmgr *qmgr, const char *name, enum queue_change change) {
     (void)qmgr;
     assert_string_equal(name, ID);
     assert_int_equal(change, QUEUE_REQUEUE);

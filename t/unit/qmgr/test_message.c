@@ -48,13 +48,15 @@ enum resolve_result resolve_recipient(struct resolve *resolve, struct str addres
     return resolve_result;
 }
 
-void delivery_start(struct delivery delivery) {
-    flying[flying_count++] = delivery;
+void resolve_foresee_recipients(struct resolve *resolve, const struct str *addresses, size_t count, struct str sender,
+                                deadline until) {
+    (void)resolve, (void)addresses, (void)count, (void)sender, (void)until;
 }
 
-void job_settle(struct job *job, unsigned action, const char *status, const char *relay, struct str text) {
-    (void)job, (void)action, (void)status, (void)relay, (void)text;
-    fail();
+void transport_dispatch(struct transport *transport) {
+    struct delivery delivery;
+    while (transport_next(transport, &delivery))
+        flying[flying_count++] = delivery;
 }
 
 void message_finish(struct message *message) {
@@ -191,7 +193,9 @@ static void test_wishes_at_any_moment(void **state) {
             assert_int_equal(finished, 0);
             message->unfinished -= flying[0].count;
             assert_int_equal(message->unfinished, 0);
+            struct transport *transport = flying[0].destination->transport;
             destination_delivery_ended(flying[0].destination);
+            transport_dispatch(transport);
             message_free(&message);
         } else if (!(rows[i].kind == DRAIN && rows[i].when == AT_ONCE)) { /* there it was never taken up */
             assert_int_equal(finished, 1);

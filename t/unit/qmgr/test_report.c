@@ -42,7 +42,7 @@ enum resolve_result resolve_recipient(struct resolve *resolve, struct str addres
     (void)resolve, (void)address, (void)sender, (void)until, (void)arena, (void)answer, (void)failure;
     return RESOLVE_RETRY;
 }
-bool change_one(struct qmgr *qmgr, const char *name, enum queue_change change) {
+bool change_at_rest(struct qmgr *qmgr, const char *name, enum queue_change change) {
     (void)qmgr, (void)name, (void)change;
     abort(); /* nobody wishes it */
 }

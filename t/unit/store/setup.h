@@ -81,14 +81,14 @@ UNUSED static int setup_remove(void **state) {
 
 /* ---- another program's doing, beneath top */
 
-UNUSED static void write_file(const char *path, struct str text) {
+UNUSED static void setup_write_file(const char *path, struct str text) {
     int file = openat(setup.directory, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     assert_true(file >= 0);
     assert_int_equal(write(file, text.data, text.length), text.length);
     close(file);
 }
 
-UNUSED static struct str read_file(const char *path, struct buf *text) {
+UNUSED static struct str setup_read_file(const char *path, struct buf *text) {
     int file = openat(setup.directory, path, O_RDONLY | O_CLOEXEC);
     assert_true(file >= 0);
     buf_clear(text);
@@ -106,7 +106,7 @@ UNUSED static void rename_file(const char *from, const char *to) {
     assert_int_equal(renameat(setup.directory, from, setup.directory, to), 0);
 }
 
-UNUSED static bool is_there(const char *path) {
+UNUSED static bool setup_is_there(const char *path) {
     return faccessat(setup.directory, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
@@ -122,7 +122,7 @@ UNUSED static size_t count_files(const char *path) {
 }
 
 /* The path, "mail/cur/..." or "mail/new/...", of the file of a message of the INBOX. */
-UNUSED static void path_of(const struct folder *folder, uint32_t uid, struct buf *path) {
+UNUSED static void setup_path_of(const struct folder *folder, uint32_t uid, struct buf *path) {
     struct folder_record record;
     uint32_t slot = folder_state_find(&folder->state, uid);
     assert_int_not_equal(slot, UINT32_MAX);
@@ -140,7 +140,7 @@ UNUSED static void let_dates_grow_old(void) {
 
 /* ---- through the store */
 
-UNUSED static struct folder *open_folder(struct str name, enum folder_open_mode mode) {
+UNUSED static struct folder *setup_open_folder(struct str name, enum folder_open_mode mode) {
     enum store_result result = STORE_BROKEN;
     struct folder *folder = folder_open(setup.store, name, mode, &result, &setup.failure);
     if (!folder) fail_msg("%.*s: %d: %s", STR_ARGS(name), (int)result, setup.failure.text);
@@ -149,7 +149,7 @@ UNUSED static struct folder *open_folder(struct str name, enum folder_open_mode 
 }
 
 /* Saves a message; its UID. */
-UNUSED static uint32_t save(struct str name, unsigned system, const char *keyword, struct str bytes) {
+UNUSED static uint32_t setup_save(struct str name, unsigned system, const char *keyword, struct str bytes) {
     enum store_result result;
     struct uid_set uids = {0};
     struct str keywords[1] = {str_from(keyword)};
@@ -167,7 +167,7 @@ UNUSED static uint32_t save(struct str name, unsigned system, const char *keywor
 
 UNUSED static void save_some(struct str name, unsigned count) {
     for (unsigned i = 0; i < count; i++)
-        save(name, 0, NULL, STR("Subject: x\r\n\r\nbody\r\n"));
+        setup_save(name, 0, NULL, STR("Subject: x\r\n\r\nbody\r\n"));
 }
 
 UNUSED static struct uid_set uids_of(const char *text) {
@@ -234,7 +234,7 @@ UNUSED static const char *view_text(const struct folder *folder) {
 
 /* The view of somebody who opens the folder now. */
 UNUSED static const char *fresh_view(struct str name) {
-    struct folder *folder = open_folder(name, FOLDER_READ_ONLY);
+    struct folder *folder = setup_open_folder(name, FOLDER_READ_ONLY);
     const char *text = view_text(folder);
     folder_close(&folder);
     return text;

@@ -6,8 +6,8 @@
 static void test_save_and_read(void **state) {
     (void)state;
     struct buf bytes = buf_make(0);
-    assert_int_equal(save(INBOX, FLAG_SEEN, "Work", STR("Subject: a\r\n\r\nbody\r\n")), 1);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    assert_int_equal(setup_save(INBOX, FLAG_SEEN, "Work", STR("Subject: a\r\n\r\nbody\r\n")), 1);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     struct folder_message message;
     uint64_t size = 0;
     assert_string_equal(view_text(folder), "1:S+Work");
@@ -47,7 +47,7 @@ static void test_line_ends(void **state) {
             assert_ok(folder_save_bytes(saving, str_slice(sent, at, i % 2 ? at + 1 : sent.length), &setup.failure));
         assert_ok(folder_save_commit(&saving, &validity, &uids, &setup.failure));
         uid_set_free(&uids);
-        struct folder *folder = open_folder(INBOX, FOLDER_READ_ONLY);
+        struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_ONLY);
         struct folder_message message;
         folder_message(folder, i + 1, &message);
         assert_text(message_bytes(folder, i + 1, &bytes), rows[i / 2].stored);
@@ -76,7 +76,7 @@ static void test_save_several(void **state) {
     assert_int_equal(uids.count, 1);
     assert_int_equal(uids.ranges[0].last, 3);
     uid_set_free(&uids);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_ONLY);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_ONLY);
     assert_string_equal(view_text(folder), "1+one 2+two+three 3+three");
     assert_int_equal(folder_uid_validity(folder), validity);
     folder_close(&folder);
@@ -107,13 +107,13 @@ static void test_delivery_is_new(void **state) {
     assert_ok(folder_save_commit(&saving, &validity, &uids, &setup.failure));
     uid_set_free(&uids);
     assert_int_equal(count_files("mail/new"), 1);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     store_flags(folder, "1", FLAGS_ADD, FLAG_SEEN, NULL);
     assert_true(folder_settle(folder, &setup.failure));
     assert_int_equal(count_files("mail/new"), 0);
     struct buf path = buf_make(0);
-    path_of(folder, 1, &path);
-    assert_true(str_ends(buf_str(&path), STR(":2,S")) && is_there(buf_string(&path)));
+    setup_path_of(folder, 1, &path);
+    assert_true(str_ends(buf_str(&path), STR(":2,S")) && setup_is_there(buf_string(&path)));
     buf_free(&path);
     folder_close(&folder);
 }
@@ -123,7 +123,7 @@ static void test_delivery_is_new(void **state) {
 static void test_flags(void **state) {
     (void)state;
     save_some(INBOX, 3);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     uint64_t before = folder_highest_modseq(folder);
     store_flags(folder, "1:2", FLAGS_ADD, FLAG_SEEN | FLAG_RECENT, "Work");
     assert_string_equal(view_text(folder), "1:S+Work 2:S+Work 3");
@@ -145,7 +145,7 @@ static void test_flags(void **state) {
 static void test_unchanged_since(void **state) {
     (void)state;
     save_some(INBOX, 3);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     struct uid_set all = uids_of("1:3"), modified = {0}, changed = {0};
     struct buf text = buf_make(0);
     uint64_t known = folder_highest_modseq(folder);
@@ -172,7 +172,7 @@ static void test_keyword_limits(void **state) {
         snprintf(names[i], sizeof names[i], "k%zu", i);
         keywords[i] = str_from(names[i]);
     }
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     struct uid_set all = uids_of("1:2");
     assert_int_equal(
         folder_store(folder, &all, FLAGS_ADD, 0, keywords, FOLDER_KEYWORDS_MAX + 1, 0, NULL, NULL, &setup.failure),
@@ -196,7 +196,7 @@ static void test_keyword_limits(void **state) {
 static void test_views_stand_still(void **state) {
     (void)state;
     save_some(INBOX, 5);
-    struct folder *mine = open_folder(INBOX, FOLDER_READ_WRITE), *other = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *mine = setup_open_folder(INBOX, FOLDER_READ_WRITE), *other = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     expunge(other, "2,4");
     store_flags(other, "5", FLAGS_ADD, FLAG_SEEN, NULL);
     save_some(INBOX, 1);
@@ -217,7 +217,7 @@ static void test_views_stand_still(void **state) {
 static void test_never_seen(void **state) {
     (void)state;
     save_some(INBOX, 1);
-    struct folder *mine = open_folder(INBOX, FOLDER_READ_WRITE), *other = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *mine = setup_open_folder(INBOX, FOLDER_READ_WRITE), *other = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     save_some(INBOX, 2);
     assert_string_equal(sync_text(other, false), "+");
     expunge(other, "2");
@@ -236,7 +236,7 @@ static void test_message_gone(void **state) {
     (void)state;
     enum store_result result = STORE_OK;
     save_some(INBOX, 2);
-    struct folder *mine = open_folder(INBOX, FOLDER_READ_WRITE), *other = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *mine = setup_open_folder(INBOX, FOLDER_READ_WRITE), *other = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     expunge(other, "1");
     assert_int_equal(folder_message_file(mine, 1, &result, &setup.failure), -1);
     assert_int_equal(result, STORE_MISSING);
@@ -254,10 +254,10 @@ static void test_recent(void **state) {
     (void)state;
     uint32_t from, to;
     save_some(INBOX, 2);
-    struct folder *examine = open_folder(INBOX, FOLDER_READ_ONLY);
+    struct folder *examine = setup_open_folder(INBOX, FOLDER_READ_ONLY);
     assert_int_equal(folder_recent(examine), 2);
     folder_close(&examine);
-    struct folder *first = open_folder(INBOX, FOLDER_READ_WRITE), *second = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *first = setup_open_folder(INBOX, FOLDER_READ_WRITE), *second = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_int_equal(folder_recent(first), 2);
     assert_int_equal(folder_recent(second), 0);
     save_some(INBOX, 1);
@@ -270,7 +270,7 @@ static void test_recent(void **state) {
     assert_int_equal(folder_recent(second), 2);
     folder_recent_range(second, &from, &to);
     assert_true(from == 3 && to == 5);
-    struct folder *third = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *third = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     folder_set_recent_range(third, from, to);
     assert_int_equal(folder_recent(third), 2);
     folder_close(&third);
@@ -281,7 +281,7 @@ static void test_recent(void **state) {
 static void test_first_unseen(void **state) {
     (void)state;
     save_some(INBOX, 4);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_int_equal(folder_first_unseen(folder), 1);
     store_flags(folder, "1:2", FLAGS_ADD, FLAG_SEEN, NULL);
     assert_int_equal(folder_first_unseen(folder), 3);
@@ -316,13 +316,13 @@ static void test_status(void **state) {
     check_status(0, 0, 0, 0);
     save_some(INBOX, 3);
     check_status(3, 3, 0, 60);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     store_flags(folder, "1", FLAGS_ADD, FLAG_SEEN, NULL);
     store_flags(folder, "2", FLAGS_ADD, FLAG_SEEN | FLAG_DELETED, NULL);
     check_status(3, 1, 1, 60);
     assert_ok(folder_expunge(folder, NULL, &setup.failure));
     check_status(2, 1, 0, 40);
-    write_file("mail/cur/1.x.y:2,", STR("a\nb\r\n")); /* one that nobody has counted */
+    setup_write_file("mail/cur/1.x.y:2,", STR("a\nb\r\n")); /* one that nobody has counted */
     check_status(3, 2, 0, 46);
     assert_ok(folder_status(setup.store, INBOX, &status, &setup.failure));
     assert_int_equal(status.uid_next, 5);
@@ -337,7 +337,7 @@ static void test_status(void **state) {
 static void test_expunge(void **state) {
     (void)state;
     save_some(INBOX, 4);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     struct uid_set some = uids_of("2:3");
     store_flags(folder, "1,3", FLAGS_ADD, FLAG_DELETED, NULL);
     assert_ok(folder_expunge(folder, &some, &setup.failure));
@@ -356,7 +356,7 @@ static void test_expunge(void **state) {
 static void test_remove(void **state) {
     (void)state;
     save_some(INBOX, 4);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE), *other = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE), *other = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     struct uid_set some = uids_of("2:3,9"), two = uids_of("1:2");
     struct buf name = buf_make(0);
     store_flags(other, "1", FLAGS_ADD, FLAG_SEEN, NULL);
@@ -389,7 +389,7 @@ static const char *expunged_since(const struct folder *folder, uint64_t modseq) 
 }
 
 static void compact(void) {
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_true(folder_lock(folder, &setup.failure));
     assert_true(folder_compact(folder, &setup.failure) && folder_reload(folder, &setup.failure));
     folder_unlock(folder);
@@ -400,7 +400,7 @@ static void test_expunged_since(void **state) {
     (void)state;
     uint64_t modseq[4];
     save_some(INBOX, 6);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     modseq[0] = folder_highest_modseq(folder);
     expunge(folder, "2");
     modseq[1] = folder_highest_modseq(folder);
@@ -441,14 +441,14 @@ static void test_copy(void **state) {
     (void)state;
     struct buf bytes = buf_make(0);
     assert_ok(store_create(setup.store, STR("Sent"), 0, NULL, &setup.failure));
-    save(INBOX, FLAG_SEEN, "red", STR("one\r\n"));
-    save(INBOX, FLAG_FLAGGED, "green", STR("two\r\n"));
-    save(INBOX, 0, NULL, STR("three\r\n"));
-    save(STR("Sent"), 0, "blue", STR("other\r\n"));
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    setup_save(INBOX, FLAG_SEEN, "red", STR("one\r\n"));
+    setup_save(INBOX, FLAG_FLAGGED, "green", STR("two\r\n"));
+    setup_save(INBOX, 0, NULL, STR("three\r\n"));
+    setup_save(STR("Sent"), 0, "blue", STR("other\r\n"));
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     copy(folder, "1:2", STR("Sent"), false, "1:2 2:3");
     assert_string_equal(fresh_view(STR("Sent")), "1+blue 2:S+red 3:F+green"); /* two new keywords at once */
-    struct folder *sent = open_folder(STR("Sent"), FOLDER_READ_WRITE);
+    struct folder *sent = setup_open_folder(STR("Sent"), FOLDER_READ_WRITE);
     assert_text(message_bytes(sent, 3, &bytes), "two\n");
     struct folder_message message;
     folder_message(sent, 2, &message);
@@ -473,8 +473,8 @@ static void test_move(void **state) {
     (void)state;
     assert_ok(store_create(setup.store, STR("Archive"), 0, NULL, &setup.failure));
     save_some(INBOX, 3);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
-    struct folder *other = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *other = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     store_flags(other, "3", FLAGS_ADD, FLAG_SEEN, "k"); /* goes along, though nobody has told this session yet */
     folder_close(&other);
     copy(folder, "2:3", STR("Archive"), true, "2:3 1:2");
@@ -491,7 +491,7 @@ static void test_move(void **state) {
 static void test_compaction_under_a_view(void **state) {
     (void)state;
     save_some(INBOX, 6);
-    struct folder *mine = open_folder(INBOX, FOLDER_READ_WRITE), *other = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *mine = setup_open_folder(INBOX, FOLDER_READ_WRITE), *other = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     expunge(mine, "6");
     assert_string_equal(sync_text(mine, false), "-6");
     assert_string_equal(sync_text(other, false), "-6");
@@ -521,17 +521,17 @@ static void test_compaction_names_files(void **state) {
     (void)state;
     struct buf path = buf_make(0);
     save_some(INBOX, 1);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     store_flags(folder, "1", FLAGS_ADD, FLAG_SEEN, NULL);
     folder_close(&folder); /* a process that was killed before it settled */
-    struct folder *other = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *other = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     for (int i = 0; i < 2000; i++)
         store_flags(other, "1", i % 2 ? FLAGS_ADD : FLAGS_REMOVE, FLAG_FLAGGED, NULL);
     other->names_behind = false;
     assert_true(folder_settle(other, &setup.failure));
     assert_true(other->state.position < 10000); /* it was made anew */
-    path_of(other, 1, &path);
-    assert_true(str_ends(buf_str(&path), STR(":2,FS")) && is_there(buf_string(&path)));
+    setup_path_of(other, 1, &path);
+    assert_true(str_ends(buf_str(&path), STR(":2,FS")) && setup_is_there(buf_string(&path)));
     folder_close(&other);
     buf_free(&path);
 }
@@ -541,13 +541,13 @@ static void test_compaction_names_files(void **state) {
 static void test_restore_view(void **state) {
     (void)state;
     save_some(INBOX, 4);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     expunge(folder, "1");
     assert_string_equal(sync_text(folder, false), "-1");
     uint32_t validity = folder_uid_validity(folder), next = folder_uid_next(folder);
     uint64_t modseq = folder_highest_modseq(folder);
     folder_close(&folder);
-    struct folder *other = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *other = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     expunge(other, "3");
     store_flags(other, "4", FLAGS_ADD, FLAG_SEEN, NULL);
     save_some(INBOX, 2);
@@ -555,7 +555,7 @@ static void test_restore_view(void **state) {
     expunge(other, "6");
     folder_close(&other);
     for (int round = 0; round < 2; round++) {
-        folder = open_folder(INBOX, FOLDER_READ_WRITE);
+        folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
         assert_false(folder_restore_view(folder, validity + 1, next, modseq));
         assert_true(folder_restore_view(folder, validity, next, modseq));
         assert_int_equal(folder_count(folder), 3);
@@ -572,7 +572,7 @@ static void test_restore_view(void **state) {
 static void test_torn_journal(void **state) {
     (void)state;
     save_some(INBOX, 2);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     int file = openat(setup.directory, "mail/tern-mailbox", O_WRONLY | O_APPEND | O_CLOEXEC);
     assert_int_equal(write(file, "half an entry", 13), 13);
     close(file);
@@ -584,20 +584,20 @@ static void test_torn_journal(void **state) {
 
 static void test_damaged_file(void **state) {
     (void)state;
-    save(INBOX, FLAG_SEEN, "Work", STR("x\r\n"));
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    setup_save(INBOX, FLAG_SEEN, "Work", STR("x\r\n"));
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     uint32_t validity = folder_uid_validity(folder);
     assert_true(folder_settle(folder, &setup.failure));
     folder_close(&folder);
-    write_file("mail/tern-mailbox", STR("no such thing"));
-    folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    setup_write_file("mail/tern-mailbox", STR("no such thing"));
+    folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_string_equal(view_text(folder), "1:S");
     assert_true(folder_uid_validity(folder) > validity);
-    assert_true(is_there("mail/tern-mailbox.damaged"));
+    assert_true(setup_is_there("mail/tern-mailbox.damaged"));
     validity = folder_uid_validity(folder);
     folder_close(&folder);
     assert_int_equal(unlinkat(setup.directory, "mail/tern-mailbox", 0), 0);
-    folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_string_equal(view_text(folder), "1:S");
     assert_true(folder_uid_validity(folder) > validity);
     folder_close(&folder);
@@ -607,9 +607,9 @@ static void test_damaged_file(void **state) {
 static void test_renewed(void **state) {
     (void)state;
     save_some(INBOX, 2);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_int_equal(unlinkat(setup.directory, "mail/tern-mailbox", 0), 0);
-    struct folder *other = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *other = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     const char *text = sync_text(folder, false);
     assert_non_null(strchr(text, '!'));
     folder_close(&other);
@@ -651,22 +651,22 @@ static void test_target_replaced(void **state) {
 /* Others write, write the file anew, or lose it. */
 static void test_target_changes(void **state) {
     (void)state;
-    assert_int_equal(save(INBOX, 0, NULL, STR("one\n")), 1);
-    struct folder *open = open_folder(INBOX, FOLDER_READ_WRITE);
+    assert_int_equal(setup_save(INBOX, 0, NULL, STR("one\n")), 1);
+    struct folder *open = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     uint32_t validity = folder_uid_validity(open);
     expunge(open, "1");
     assert_true(folder_lock(open, &setup.failure));
     assert_true(folder_compact(open, &setup.failure) && folder_reload(open, &setup.failure));
     folder_unlock(open);
-    assert_int_equal(save(INBOX, 0, "Label", STR("two\n")), 2);
-    write_file("mail/cur/1000.dropped:2,S", STR("three\n")); /* met by who looks, not by who saves */
-    assert_int_equal(save(INBOX, 0, "Other", STR("four\n")), 3);
+    assert_int_equal(setup_save(INBOX, 0, "Label", STR("two\n")), 2);
+    setup_write_file("mail/cur/1000.dropped:2,S", STR("three\n")); /* met by who looks, not by who saves */
+    assert_int_equal(setup_save(INBOX, 0, "Other", STR("four\n")), 3);
     assert_string_equal(fresh_view(INBOX), "2+Label 3+Other 4:S");
-    assert_int_equal(save(INBOX, 0, NULL, STR("five\n")), 5);
+    assert_int_equal(setup_save(INBOX, 0, NULL, STR("five\n")), 5);
     folder_close(&open);
     assert_int_equal(unlinkat(setup.directory, "mail/tern-mailbox", 0), 0);
-    save(INBOX, 0, NULL, STR("six\n"));
-    open = open_folder(INBOX, FOLDER_READ_ONLY);
+    setup_save(INBOX, 0, NULL, STR("six\n"));
+    open = setup_open_folder(INBOX, FOLDER_READ_ONLY);
     assert_int_equal(folder_count(open), 5);
     assert_true(folder_uid_validity(open) > validity);
     folder_close(&open);
@@ -677,11 +677,11 @@ static void test_target_settled(void **state) {
     (void)state;
     struct buf text = buf_make(0);
     save_some(INBOX, 700);
-    size_t before = read_file("mail/tern-mailbox", &text).length;
+    size_t before = setup_read_file("mail/tern-mailbox", &text).length;
     reopen_store();
-    size_t after = read_file("mail/tern-mailbox", &text).length;
+    size_t after = setup_read_file("mail/tern-mailbox", &text).length;
     assert_true(after < before);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_ONLY);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_ONLY);
     assert_int_equal(folder->state.base, 700);
     folder_close(&folder);
     buf_free(&text);

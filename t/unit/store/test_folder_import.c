@@ -5,7 +5,7 @@
 static void drop(const char *name) {
     char path[300];
     snprintf(path, sizeof path, "mail/%s", name);
-    write_file(path, STR("x\n"));
+    setup_write_file(path, STR("x\n"));
 }
 
 static void assert_numbers(uint32_t validity, uint32_t next) {
@@ -20,10 +20,10 @@ static void test_dovecot(void **state) {
     struct folder_status status;
     static const uint8_t id[16] = {0x0a, 0x1b, 0x2c, 0x3d, 0x4e, 0x5f, 0x60, 0x71,
                                    0x82, 0x93, 0xa4, 0xb5, 0xc6, 0xd7, 0xe8, 0xf9};
-    write_file("mail/dovecot-uidlist", STR("3 V1234567 N100 G0A1b2c3d4e5f60718293a4b5c6d7e8f9\n7 W3 S2 :17.a.host\n8 "
+    setup_write_file("mail/dovecot-uidlist", STR("3 V1234567 N100 G0A1b2c3d4e5f60718293a4b5c6d7e8f9\n7 W3 S2 :17.a.host\n8 "
                                            ":16.gone.host\n20 :15.b.host:2,S\n"
                                            "21 W9 :19.sp ace.host\n"));
-    write_file("mail/dovecot-keywords", STR("0 Work\n1 $Forwarded\n2 NonJunk\n"));
+    setup_write_file("mail/dovecot-keywords", STR("0 Work\n1 $Forwarded\n2 NonJunk\n"));
     drop("cur/15.b.host:2,FSac");
     drop("cur/17.a.host:2,b");
     drop("new/19.sp ace.host");
@@ -33,16 +33,16 @@ static void test_dovecot(void **state) {
     assert_ok(folder_status(setup.store, INBOX, &status, &setup.failure));
     assert_memory_equal(status.id, id, sizeof id);
     /* Later on it is tern's, whatever those files say. */
-    write_file("mail/dovecot-uidlist", STR("3 V9 N1000\n500 :20.c.host\n"));
+    setup_write_file("mail/dovecot-uidlist", STR("3 V9 N1000\n500 :20.c.host\n"));
     drop("new/20.c.host");
     assert_string_equal(fresh_view(INBOX), "7:P 20:FS+Work+NonJunk 21 100 101");
     assert_numbers(1234567, 102);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     store_flags(folder, "100", FLAGS_ADD, 0, "Own");
     store_flags(folder, "7", FLAGS_ADD, FLAG_SEEN, NULL);
     assert_string_equal(view_text(folder), "7:PS 20:FS+Work+NonJunk 21 100+Own 101");
     assert_true(folder_settle(folder, &setup.failure));
-    assert_true(is_there("mail/cur/17.a.host:2,PS"));
+    assert_true(setup_is_there("mail/cur/17.a.host:2,PS"));
     folder_close(&folder);
 }
 
@@ -73,7 +73,7 @@ static void test_older_lists(void **state) {
             setup_make(NULL);
         }
         snprintf(path, sizeof path, "mail/%s", rows[i].file);
-        write_file(path, rows[i].text);
+        setup_write_file(path, rows[i].text);
         drop("cur/15.b.host:2,S");
         drop("new/17.a.host");
         assert_string_equal(fresh_view(INBOX), rows[i].view);
@@ -101,12 +101,12 @@ static void test_no_lists(void **state) {
             setup_remove(NULL);
             setup_make(NULL);
         }
-        write_file("mail/dovecot-uidlist", rows[i]);
-        write_file("mail/dovecot-keywords", STR("0 Work\n"));
+        setup_write_file("mail/dovecot-uidlist", rows[i]);
+        setup_write_file("mail/dovecot-keywords", STR("0 Work\n"));
         drop("cur/17.a.host:2,Sa");
         assert_string_equal(fresh_view(INBOX), "1:S");
         assert_numbers(0, 2);
-        save(INBOX, 0, "other", STR("x\n"));
+        setup_save(INBOX, 0, "other", STR("x\n"));
         assert_string_equal(fresh_view(INBOX), "1:S 2+other");
     }
 }
@@ -114,8 +114,8 @@ static void test_no_lists(void **state) {
 /* Only what IMAP can say is a keyword. */
 static void test_odd_keywords(void **state) {
     (void)state;
-    write_file("mail/dovecot-uidlist", STR("3 V5 N5\n4 :17.a.host\n"));
-    write_file("mail/dovecot-keywords", STR("0 two words\n1 par(en\n2 \n3\n4 b\xc3\xa4\n5 \\Seen\n6 nul\0x\n26 "
+    setup_write_file("mail/dovecot-uidlist", STR("3 V5 N5\n4 :17.a.host\n"));
+    setup_write_file("mail/dovecot-keywords", STR("0 two words\n1 par(en\n2 \n3\n4 b\xc3\xa4\n5 \\Seen\n6 nul\0x\n26 "
                                             "beyond\n-1 x\n7 quo\"te\n8 good\n9 cr\r\n25 last"));
     drop("cur/17.a.host:2,abcdefghijz{A");
     assert_string_equal(fresh_view(INBOX), "4+good+last");
@@ -127,15 +127,15 @@ static void test_last_uid(void **state) {
     enum store_result result;
     struct uid_set uids = {0}, from = {0}, to = {0};
     uint32_t validity;
-    write_file("mail/dovecot-uidlist", STR("3 V5 N4294967294\n4 :17.a.host\n"));
+    setup_write_file("mail/dovecot-uidlist", STR("3 V5 N4294967294\n4 :17.a.host\n"));
     drop("cur/17.a.host:2,");
-    assert_int_equal(save(INBOX, 0, NULL, STR("x\n")), 4294967294);
+    assert_int_equal(setup_save(INBOX, 0, NULL, STR("x\n")), 4294967294);
     struct folder_saving *saving = folder_save_begin(setup.store, INBOX, &result, &setup.failure);
     assert_non_null(saving);
     assert_ok(folder_save_message(saving, 0, NULL, 0, 0, &setup.failure));
     assert_ok(folder_save_bytes(saving, STR("y\n"), &setup.failure));
     assert_int_equal(folder_save_commit(&saving, &validity, &uids, &setup.failure), STORE_LIMIT);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     uid_set_add(&uids, 4, 4);
     assert_int_equal(folder_copy(folder, &uids, INBOX, false, &validity, &from, &to, &setup.failure), STORE_LIMIT);
     folder_close(&folder);
@@ -155,7 +155,7 @@ static void test_unreadable(void **state) {
     assert_null(folder_open(setup.store, INBOX, FOLDER_READ_ONLY, &result, &setup.failure));
     assert_int_equal(result, STORE_BROKEN);
     assert_int_equal(unlinkat(setup.directory, "mail/dovecot-uidlist", 0), 0);
-    write_file("mail/dovecot-uidlist", STR("3 V5 N5\n4 :17.a.host\n"));
+    setup_write_file("mail/dovecot-uidlist", STR("3 V5 N5\n4 :17.a.host\n"));
     drop("cur/17.a.host:2,");
     setup.failure = (struct failure){0};
     assert_string_equal(fresh_view(INBOX), "4");
@@ -166,11 +166,11 @@ static void test_unreadable(void **state) {
 static void test_never_twice(void **state) {
     (void)state;
     struct folder_status status;
-    write_file("mail/dovecot-uidlist", STR("3 V4000000000 N8\n7 :17.a.host\n"));
+    setup_write_file("mail/dovecot-uidlist", STR("3 V4000000000 N8\n7 :17.a.host\n"));
     drop("cur/17.a.host:2,S");
     assert_string_equal(fresh_view(INBOX), "7:S");
     save_some(INBOX, 2); /* 8, 9 */
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     expunge(folder, "8");
     folder_close(&folder);
     assert_int_equal(unlinkat(setup.directory, "mail/tern-mailbox", 0), 0);

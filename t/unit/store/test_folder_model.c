@@ -120,7 +120,7 @@ static void synchronise(struct client *client, bool keep_expunged) {
 }
 
 static void open_anew(struct client *client) {
-    client->folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    client->folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     client->count = 0;
     struct folder_changes none = {.grew = folder_count(client->folder) > 0};
     told(client, &none);
@@ -264,7 +264,7 @@ static void step_restore(struct client *client) {
         if (i == 2) step_save(other);
         if (i == 3) step_compact(other);
     }
-    client->folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    client->folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_true(folder_restore_view(client->folder, validity, next, modseq));
     check_view(client);
 }
@@ -318,7 +318,7 @@ static void step_drop(struct client *client) {
     snprintf(path, sizeof path, "mail/%s/%u.%u.other%s%s", cur ? "cur" : "new", 1700000000 + model->dropped,
              model->dropped, size, cur ? ":2,FS" : "");
     model->dropped++;
-    write_file(path, str_make(text, length));
+    setup_write_file(path, str_make(text, length));
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = date_of_text(model->text)}};
     assert_int_equal(utimensat(setup.directory, path, times, 0), 0);
     add_message(model->text, cur ? FLAG_FLAGGED | FLAG_SEEN : 0, 0, date_of_text(model->text));
@@ -333,10 +333,10 @@ static void step_touch(struct client *client) {
     let_dates_grow_old();
     if (client->count > 0) {
         uint32_t uid = client->shown[chance(client->count)];
-        path_of(client->folder, uid, &path);
-        if (!is_there(buf_string(&path))) { /* another client has just written flags into it */
+        setup_path_of(client->folder, uid, &path);
+        if (!setup_is_there(buf_string(&path))) { /* another client has just written flags into it */
             synchronise(client, false);
-            path_of(client->folder, uid, &path);
+            setup_path_of(client->folder, uid, &path);
         }
         assert_true(folder_name_split(str_from_offset(buf_str(&path), sizeof "mail/cur/" - 1), &base, &info));
         folder_info_parse(info, &flags, &canonical);

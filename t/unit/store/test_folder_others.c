@@ -5,23 +5,23 @@ static void test_dropped_in(void **state) {
     (void)state;
     struct buf bytes = buf_make(0);
     save_some(INBOX, 1);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
-    write_file("mail/new/1700000002.b.host", STR("second\n"));
-    write_file("mail/new/1700000001.a.host", STR("first\n"));
-    write_file("mail/cur/1700000003.c.host:2,RS", STR("third\n"));
-    write_file("mail/new/.hidden", STR("no message\n"));
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
+    setup_write_file("mail/new/1700000002.b.host", STR("second\n"));
+    setup_write_file("mail/new/1700000001.a.host", STR("first\n"));
+    setup_write_file("mail/cur/1700000003.c.host:2,RS", STR("third\n"));
+    setup_write_file("mail/new/.hidden", STR("no message\n"));
     assert_string_equal(sync_text(folder, false), "+");
     assert_string_equal(view_text(folder), "1 2 3 4:RS"); /* in the order of their dates */
     assert_text(message_bytes(folder, 2, &bytes), "first\n");
     let_dates_grow_old();
     assert_string_equal(sync_text(folder, false), "");
-    write_file("mail/cur/1700000004.d.host", STR("without flags\n"));
+    setup_write_file("mail/cur/1700000004.d.host", STR("without flags\n"));
     assert_string_equal(sync_text(folder, false), "+");
     assert_text(message_bytes(folder, 5, &bytes), "without flags\n");
     store_flags(folder, "1:5", FLAGS_ADD, FLAG_FLAGGED, NULL);
     assert_true(folder_settle(folder, &setup.failure));
-    assert_true(is_there("mail/cur/1700000001.a.host:2,F") && is_there("mail/cur/1700000004.d.host:2,F"));
-    assert_true(is_there("mail/new/.hidden"));
+    assert_true(setup_is_there("mail/cur/1700000001.a.host:2,F") && setup_is_there("mail/cur/1700000004.d.host:2,F"));
+    assert_true(setup_is_there("mail/new/.hidden"));
     folder_close(&folder);
     buf_free(&bytes);
 }
@@ -30,11 +30,11 @@ static void test_renamed_flags(void **state) {
     (void)state;
     struct buf from = buf_make(0), to = buf_make(0), bytes = buf_make(0);
     save_some(INBOX, 2);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     store_flags(folder, "1", FLAGS_ADD, FLAG_FLAGGED, "k");
     assert_true(folder_settle(folder, &setup.failure));
     store_flags(folder, "1", FLAGS_ADD, FLAG_ANSWERED, NULL); /* not in the name yet */
-    path_of(folder, 1, &from);
+    setup_path_of(folder, 1, &from);
     buf_append(&to, str_slice(buf_str(&from), 0, from.length - 1)); /* F taken away, S added */
     buf_append_char(&to, 'S');
     rename_file(buf_string(&from), buf_string(&to));
@@ -42,8 +42,8 @@ static void test_renamed_flags(void **state) {
     assert_string_equal(view_text(folder), "1:RS+k 2");
     assert_text(message_bytes(folder, 1, &bytes), "Subject: x\n\nbody\n");
     assert_true(folder_settle(folder, &setup.failure));
-    path_of(folder, 1, &from);
-    assert_true(str_ends(buf_str(&from), STR(":2,RS")) && is_there(buf_string(&from)));
+    setup_path_of(folder, 1, &from);
+    assert_true(str_ends(buf_str(&from), STR(":2,RS")) && setup_is_there(buf_string(&from)));
     folder_close(&folder);
     buf_free(&from);
     buf_free(&to);
@@ -55,11 +55,11 @@ static void test_odd_names(void **state) {
     (void)state;
     static const char *const infos[] = {":2,Sab", ":2,SF", ":2,Zx", ":1,what", ":2,FSab", ":", ":2,S"};
     struct buf from = buf_make(0), to = buf_make(0), bytes = buf_make(0);
-    write_file("mail/cur/17.a.host:2,Sb", STR("odd from the start\n"));
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    setup_write_file("mail/cur/17.a.host:2,Sb", STR("odd from the start\n"));
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_string_equal(view_text(folder), "1:S");
     for (size_t i = 0; i < ARRAY_LENGTH(infos); i++) {
-        path_of(folder, 1, &from);
+        setup_path_of(folder, 1, &from);
         buf_clear(&to);
         buf_printf(&to, "mail/cur/17.a.host%s", infos[i]);
         rename_file(buf_string(&from), buf_string(&to));
@@ -67,8 +67,8 @@ static void test_odd_names(void **state) {
         assert_int_equal(folder_count(folder), 1);
         assert_int_equal(folder_uid(folder, 1), 1);
         assert_text(message_bytes(folder, 1, &bytes), "odd from the start\n");
-        path_of(folder, 1, &from);
-        assert_true(is_there(buf_string(&from)));
+        setup_path_of(folder, 1, &from);
+        assert_true(setup_is_there(buf_string(&from)));
     }
     assert_string_equal(view_text(folder), "1:S");
     expunge(folder, "1");
@@ -84,8 +84,8 @@ static void test_removed(void **state) {
     struct buf path = buf_make(0);
     enum store_result result = STORE_OK;
     save_some(INBOX, 3);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
-    path_of(folder, 2, &path);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
+    setup_path_of(folder, 2, &path);
     assert_int_equal(unlinkat(setup.directory, buf_string(&path), 0), 0);
     assert_int_equal(folder_message_file(folder, 2, &result, &setup.failure), -1);
     assert_int_equal(result, STORE_MISSING);
@@ -101,8 +101,8 @@ static void test_removed(void **state) {
 static void test_removed_from_new(void **state) {
     (void)state;
     save_some(INBOX, 3);
-    write_file("mail/new/17.a.host", STR("new\n"));
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    setup_write_file("mail/new/17.a.host", STR("new\n"));
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_string_equal(view_text(folder), "1 2 3 4");
     let_dates_grow_old();
     sync_text(folder, false);
@@ -121,8 +121,8 @@ static void test_moved_to_cur(void **state) {
     (void)state;
     struct buf bytes = buf_make(0);
     save_some(INBOX, 2);
-    write_file("mail/new/17.a.host", STR("new\n"));
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    setup_write_file("mail/new/17.a.host", STR("new\n"));
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     let_dates_grow_old();
     sync_text(folder, false);
     rename_file("mail/new/17.a.host", "mail/cur/17.a.host:2,S");
@@ -141,8 +141,8 @@ static void test_expunged_and_renamed(void **state) {
     (void)state;
     struct buf from = buf_make(0), to = buf_make(0);
     save_some(INBOX, 2);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
-    path_of(folder, 1, &from);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
+    setup_path_of(folder, 1, &from);
     buf_append(&to, buf_str(&from));
     buf_append_char(&to, 'S');
     rename_file(buf_string(&from), buf_string(&to));
@@ -163,10 +163,10 @@ static void test_expunged_and_removed(void **state) {
     (void)state;
     struct buf path = buf_make(0);
     save_some(INBOX, 2);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     store_flags(folder, "1", FLAGS_ADD, FLAG_DELETED, NULL);
     assert_true(folder_settle(folder, &setup.failure));
-    path_of(folder, 1, &path);
+    setup_path_of(folder, 1, &path);
     assert_true(folder_lock(folder, &setup.failure)); /* nobody has looked since */
     struct uid_set one = uids_of("1");
     assert_int_equal(unlinkat(setup.directory, buf_string(&path), 0), 0);
@@ -187,8 +187,8 @@ static void test_copied_and_renamed(void **state) {
     struct uid_set all = uids_of("1:2"), of = {0}, made = {0};
     uint32_t validity;
     save_some(INBOX, 2);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
-    path_of(folder, 2, &from);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
+    setup_path_of(folder, 2, &from);
     buf_append(&to, buf_str(&from));
     buf_append_char(&to, 'S');
     rename_file(buf_string(&from), buf_string(&to));
@@ -211,9 +211,9 @@ static void test_copied_and_renamed(void **state) {
 /* The same base name twice is one message. */
 static void test_twice(void **state) {
     (void)state;
-    write_file("mail/new/17.a.host", STR("x\n"));
-    write_file("mail/cur/17.a.host:2,S", STR("x\n"));
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    setup_write_file("mail/new/17.a.host", STR("x\n"));
+    setup_write_file("mail/cur/17.a.host:2,S", STR("x\n"));
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_int_equal(folder_count(folder), 1);
     sync_text(folder, false);
     assert_int_equal(folder_count(folder), 1);
@@ -224,10 +224,10 @@ static void test_twice(void **state) {
 static void test_in_turn(void **state) {
     (void)state;
     char path[64];
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     for (unsigned i = 0; i < 20; i++) {
         snprintf(path, sizeof path, "mail/%s/17.%u.host%s", i % 2 ? "new" : "cur", i, i % 2 ? "" : ":2,");
-        write_file(path, STR("x\n"));
+        setup_write_file(path, STR("x\n"));
         if (i % 3 == 0) save_some(INBOX, 1);
         if (i % 5 == 0) let_dates_grow_old();
         sync_text(folder, false);
@@ -262,7 +262,7 @@ static int64_t date(const struct folder *folder, uint32_t sequence) {
 
 static void drop_dated(const char *path, int64_t seconds) {
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = seconds}};
-    write_file(path, STR("12345"));
+    setup_write_file(path, STR("12345"));
     assert_int_equal(utimensat(setup.directory, path, times, 0), 0);
 }
 
@@ -273,7 +273,8 @@ static void test_date_learnt(void **state) {
     drop_dated("mail/cur/101.b:2,S", 2000);
     drop_dated("mail/cur/102.c,S=5:2,S", 3000);
     drop_dated("mail/cur/103.d,S=0:2,S", 4000);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE), *other = open_folder(INBOX, FOLDER_READ_ONLY);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE),
+                  *other = setup_open_folder(INBOX, FOLDER_READ_ONLY);
     assert_true(known_date(folder, 1) == FOLDER_DATE_UNKNOWN && known_date(folder, 3) == FOLDER_DATE_UNKNOWN);
     assert_true(known_date(folder, 2) == FOLDER_DATE_UNKNOWN && known_size(folder, 2) == FOLDER_SIZE_UNKNOWN);
     assert_true(known_size(folder, 1) == 5 && known_size(folder, 4) == FOLDER_SIZE_UNKNOWN);
@@ -290,7 +291,7 @@ static void test_date_learnt(void **state) {
     assert_true(date(other, 3) == 3000);
     folder_close(&other); /* without settling: it is learnt again */
     folder_close(&folder);
-    folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_true(known_date(folder, 1) == 1000 && known_date(folder, 3) == FOLDER_DATE_UNKNOWN &&
                 date(folder, 3) == 3000);
     assert_true(folder_lock(folder, &setup.failure));
@@ -306,7 +307,7 @@ static void test_date_renamed(void **state) {
     (void)state;
     drop_dated("mail/cur/100.a,S=5:2,S", 1000);
     drop_dated("mail/cur/101.b,S=5:2,S", 2000);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     let_dates_grow_old();
     rename_file("mail/cur/100.a,S=5:2,S", "mail/cur/100.a,S=5:2,FS");
     assert_int_equal(unlinkat(setup.directory, "mail/cur/101.b,S=5:2,S", 0), 0);
@@ -327,7 +328,7 @@ static void test_size_learnt(void **state) {
     drop_dated("mail/cur/101.b:2,", 2000);
     drop_dated("mail/cur/102.c,S=5:2,T", 3000);
     drop_dated("mail/cur/103.d,W=5:2,", 4000);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_true(known_size(folder, 4) == 5 && folder->state.header.unsized == 2 && folder->state.header.size == 10);
     assert_true(store_usage(setup.store, &usage, &setup.failure));
     assert_true(usage.octets == 20 && usage.messages == 4);
@@ -350,7 +351,7 @@ static void test_size_learnt(void **state) {
     assert_int_equal(folder->state.header.unsized, 1);
     assert_true(folder_settle(folder, &setup.failure));
     folder_close(&folder);
-    folder = open_folder(INBOX, FOLDER_READ_ONLY);
+    folder = setup_open_folder(INBOX, FOLDER_READ_ONLY);
     assert_true(folder->state.header.unsized == 1 && folder->state.header.size == 35);
     folder_close(&folder);
 }
@@ -363,10 +364,10 @@ static void test_date_copied(void **state) {
     drop_dated("mail/cur/100.a,S=5:2,S", 1000);
     drop_dated("mail/cur/101.b:2,S", 2000);
     assert_ok(store_create(setup.store, STR("Other"), 0, NULL, &setup.failure));
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_ok(folder_copy(folder, &uids, STR("Other"), true, &validity, &from, &to, &setup.failure));
     folder_close(&folder);
-    folder = open_folder(STR("Other"), FOLDER_READ_ONLY);
+    folder = setup_open_folder(STR("Other"), FOLDER_READ_ONLY);
     assert_int_equal(folder_count(folder), 2);
     assert_true(date(folder, 1) == 1000 && date(folder, 2) == 2000);
     folder_close(&folder);
@@ -401,20 +402,20 @@ static void check_many(const struct folder *folder) {
 /* The first look at a large folder writes tern-mailbox anew: there is no journal to be read by the next. */
 static void test_first_look(void **state) {
     (void)state;
-    struct folder *early = open_folder(INBOX, FOLDER_READ_WRITE); /* sees it in passing */
+    struct folder *early = setup_open_folder(INBOX, FOLDER_READ_WRITE); /* sees it in passing */
     drop_many();
     assert_int_equal(mkdirat(setup.directory, "mail/cur/99999.folder,S=5:2,", 0700), 0);
     assert_int_equal(symlinkat("/dev/null", setup.directory, "mail/cur/99998.link,S=5:2,"), 0);
     assert_int_equal(mkfifoat(setup.directory, "mail/cur/99997.pipe,S=5:2,", 0600), 0);
     let_dates_grow_old();
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_ONLY);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_ONLY);
     assert_true(folder->state.position == folder->state.map_size && folder->state.base == MANY);
     assert_string_equal(sync_text(early, false), "+");
     check_many(folder);
     check_many(early);
     folder_close(&folder);
     folder_close(&early);
-    folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_false(folder_is_stale(folder)); /* and nothing has to be read again */
     check_many(folder);
     assert_int_equal(folder_uid_next(folder), MANY + 1);
@@ -425,7 +426,7 @@ static void test_first_look(void **state) {
 static void test_first_look_full(void **state) {
     (void)state;
     enum store_result result;
-    struct folder *early = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *early = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     drop_many();
     assert_int_equal(mkdirat(setup.directory, "mail/tern-mailbox.new", 0700), 0);
     assert_null(folder_open(setup.store, INBOX, FOLDER_READ_WRITE, &result, &setup.failure));
@@ -444,11 +445,11 @@ static void test_first_look_new(void **state) {
     (void)state;
     drop_many();
     drop_dated("mail/new/200000.n", 5000 + MANY);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_int_equal(folder_count(folder), MANY + 1);
     assert_true(folder->state.position > folder->state.map_size);
     assert_true(folder_settle(folder, &setup.failure));
-    assert_true(is_there("mail/cur/200000.n:2,"));
+    assert_true(setup_is_there("mail/cur/200000.n:2,"));
     assert_true(folder->state.position == folder->state.map_size);
     folder_close(&folder);
 }

@@ -11,7 +11,7 @@ static uint32_t validity_of(struct str name) {
 static void test_missing(void **state) {
     (void)state;
     save_some(INBOX, 3);
-    struct folder *open = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *open = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     expunge(open, "2");
     uint32_t before = validity_of(INBOX);
     assert_int_equal(unlinkat(setup.directory, "mail/tern-mailbox", 0), 0);
@@ -26,9 +26,9 @@ static void test_damaged(void **state) {
     static const struct { size_t offset, length; } cuts[] = {{0, 0}, {0, 100}, {0, 511}, {0, 512}};
     struct buf text = buf_make(0);
     uint32_t before = 0;
-    save(INBOX, FLAG_FLAGGED, "k", STR("one\n"));
+    setup_save(INBOX, FLAG_FLAGGED, "k", STR("one\n"));
     for (size_t i = 0; i < 2 + 512 / 8; i++) {
-        struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+        struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
         assert_true(folder_lock(folder, &setup.failure));
         assert_true(folder_compact(folder, &setup.failure));
         folder_unlock(folder);
@@ -36,15 +36,15 @@ static void test_damaged(void **state) {
         uint32_t now = validity_of(INBOX);
         assert_true(now > before || i == 0);
         before = now;
-        read_file("mail/tern-mailbox", &text);
+        setup_read_file("mail/tern-mailbox", &text);
         if (i < ARRAY_LENGTH(cuts)) {
             buf_truncate(&text, cuts[i].length); /* the last has its header, and records beyond its end */
         } else {
             text.data[(i - 2) * 8 % 512] ^= 0x10;
         }
-        write_file("mail/tern-mailbox", buf_str(&text));
+        setup_write_file("mail/tern-mailbox", buf_str(&text));
         assert_string_equal(fresh_view(INBOX), "1:F");
-        assert_true(is_there("mail/tern-mailbox.damaged"));
+        assert_true(setup_is_there("mail/tern-mailbox.damaged"));
     }
     assert_true(validity_of(INBOX) > before);
     buf_free(&text);
@@ -54,21 +54,21 @@ static void test_damaged(void **state) {
 static void test_torn(void **state) {
     (void)state;
     struct buf whole = buf_make(0), torn = buf_make(0);
-    save(INBOX, 0, NULL, STR("one\n"));
+    setup_save(INBOX, 0, NULL, STR("one\n"));
     uint32_t validity = validity_of(INBOX);
-    size_t before = read_file("mail/tern-mailbox", &whole).length;
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
-    size_t recent = read_file("mail/tern-mailbox", &whole).length; /* \Recent was claimed */
+    size_t before = setup_read_file("mail/tern-mailbox", &whole).length;
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
+    size_t recent = setup_read_file("mail/tern-mailbox", &whole).length; /* \Recent was claimed */
     assert_true(recent > before);
     store_flags(folder, "1", FLAGS_ADD, FLAG_FLAGGED, "word");
     folder_close(&folder);
-    read_file("mail/tern-mailbox", &whole);
+    setup_read_file("mail/tern-mailbox", &whole);
     assert_true(whole.length > recent + 40);
     for (size_t length = recent; length <= whole.length; length++) {
         buf_clear(&torn);
         buf_append(&torn, str_slice(buf_str(&whole), 0, length));
-        write_file("mail/tern-mailbox", buf_str(&torn));
-        folder = open_folder(INBOX, FOLDER_READ_WRITE);
+        setup_write_file("mail/tern-mailbox", buf_str(&torn));
+        folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
         assert_int_equal(folder_uid_validity(folder), validity);
         assert_string_equal(view_text(folder), length == whole.length ? "1:F+word" : "1");
         store_flags(folder, "1", FLAGS_ADD, FLAG_SEEN, "again");
@@ -76,7 +76,7 @@ static void test_torn(void **state) {
         folder_close(&folder);
         /* And one that is as long as it was to be, with anything in its end. */
         buf_append(&torn, STR("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"));
-        write_file("mail/tern-mailbox", buf_str(&torn));
+        setup_write_file("mail/tern-mailbox", buf_str(&torn));
         assert_string_equal(fresh_view(INBOX), length == whole.length ? "1:F+word" : "1");
         assert_int_equal(validity_of(INBOX), validity);
     }
@@ -89,20 +89,20 @@ static void test_torn(void **state) {
 static void test_damaged_journal(void **state) {
     (void)state;
     struct buf whole = buf_make(0), bad = buf_make(0);
-    save(INBOX, 0, NULL, STR("one\n"));
-    size_t first = read_file("mail/tern-mailbox", &whole).length;
-    save(INBOX, 0, NULL, STR("two\n"));
-    size_t second = read_file("mail/tern-mailbox", &whole).length;
-    save(INBOX, 0, NULL, STR("three\n"));
-    read_file("mail/tern-mailbox", &whole);
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    setup_save(INBOX, 0, NULL, STR("one\n"));
+    size_t first = setup_read_file("mail/tern-mailbox", &whole).length;
+    setup_save(INBOX, 0, NULL, STR("two\n"));
+    size_t second = setup_read_file("mail/tern-mailbox", &whole).length;
+    setup_save(INBOX, 0, NULL, STR("three\n"));
+    setup_read_file("mail/tern-mailbox", &whole);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     expunge(folder, "2");
     folder_close(&folder);
     for (size_t at = first; at < second; at += 7) {
         buf_clear(&bad);
         buf_append(&bad, buf_str(&whole));
         bad.data[at] ^= 0x41;
-        write_file("mail/tern-mailbox", buf_str(&bad));
+        setup_write_file("mail/tern-mailbox", buf_str(&bad));
         uint32_t validity = 0;
         struct folder_header header;
         assert_true(folder_header_decode(buf_str(&bad), bad.length, &header));
@@ -115,7 +115,7 @@ static void test_damaged_journal(void **state) {
 }
 
 static void compact(void) {
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_true(folder_lock(folder, &setup.failure));
     assert_true(folder_compact(folder, &setup.failure));
     folder_unlock(folder);
@@ -127,7 +127,8 @@ static void test_compaction(void **state) {
     (void)state;
     struct buf bytes = buf_make(0);
     save_some(INBOX, 6);
-    struct folder *view = open_folder(INBOX, FOLDER_READ_WRITE), *other = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *view = setup_open_folder(INBOX, FOLDER_READ_WRITE),
+                  *other = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     expunge(other, "2,5");
     store_flags(other, "3", FLAGS_ADD, FLAG_SEEN, "k");
     save_some(INBOX, 1);
@@ -159,15 +160,15 @@ static void test_compaction_keeps(void **state) {
     struct uid_set gone = {0};
     struct buf text = buf_make(0);
     save_some(INBOX, 4);
-    save(INBOX, FLAG_DRAFT, "second", STR("\n"));
-    struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    setup_save(INBOX, FLAG_DRAFT, "second", STR("\n"));
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     uint64_t modseq = folder_highest_modseq(folder);
     expunge(folder, "5");
     expunge(folder, "2");
     uint64_t highest = folder_highest_modseq(folder);
     folder_close(&folder);
     compact();
-    folder = open_folder(INBOX, FOLDER_READ_WRITE);
+    folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_int_equal(folder_uid_next(folder), 6); /* the last one's UID is not given again */
     assert_int_equal(folder_highest_modseq(folder), highest);
     assert_int_equal(folder_keyword_bit(folder, STR("SECOND")), 0);
@@ -176,7 +177,7 @@ static void test_compaction_keeps(void **state) {
     assert_text(buf_str(&text), "2,5");
     assert_int_equal(folder_recent(folder), 0);
     folder_close(&folder);
-    assert_int_equal(save(INBOX, 0, NULL, STR("x\n")), 6);
+    assert_int_equal(setup_save(INBOX, 0, NULL, STR("x\n")), 6);
     uid_set_free(&gone);
     buf_free(&text);
 }
@@ -187,7 +188,7 @@ static void test_restore_view(void **state) {
     for (int round = 0; round < 2; round++) {
         save_some(INBOX, 5);
         uint32_t base = 0, next, validity;
-        struct folder *folder = open_folder(INBOX, FOLDER_READ_WRITE);
+        struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
         base = folder_uid_next(folder) - 5;
         validity = folder_uid_validity(folder);
         next = folder_uid_next(folder);
@@ -204,7 +205,7 @@ static void test_restore_view(void **state) {
         expunge(folder, set);
         folder_close(&folder);
         if (round == 1) compact();
-        folder = open_folder(INBOX, FOLDER_READ_WRITE);
+        folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
         assert_false(folder_restore_view(folder, validity + 1, next, modseq));
         assert_true(folder_restore_view(folder, validity, next, modseq));
         assert_int_equal(folder_count(folder), shown);
@@ -225,12 +226,13 @@ static void test_copy_gone(void **state) {
     uint32_t validity = 0;
     assert_ok(store_create(setup.store, STR("other"), 0, NULL, &setup.failure));
     save_some(INBOX, 3);
-    struct folder *view = open_folder(INBOX, FOLDER_READ_WRITE), *other = open_folder(INBOX, FOLDER_READ_WRITE);
+    struct folder *view = setup_open_folder(INBOX, FOLDER_READ_WRITE),
+                  *other = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     expunge(other, "2");
     assert_int_equal(folder_copy(view, &uids, STR("other"), false, &validity, &from, &to, &setup.failure), STORE_GONE);
     assert_string_equal(fresh_view(STR("other")), "");
     assert_int_equal(count_files("mail/.other/cur"), 0);
-    path_of(other, 3, &path);
+    setup_path_of(other, 3, &path);
     assert_int_equal(unlinkat(setup.directory, buf_string(&path), 0),
                      0); /* and one whose file another program has removed */
     assert_ok(folder_copy(view, &uids, STR("other"), true, &validity, &from, &to, &setup.failure));

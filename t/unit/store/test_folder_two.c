@@ -30,7 +30,7 @@ static struct uid_set only(uint32_t uid) {
 static void save_one(struct str name, int writer, struct tally *tally) {
     char text[60];
     snprintf(text, sizeof text, "Subject: %d %u\r\n\r\nx\r\n", writer, tally->saved++);
-    save(name, 0, NULL, str_from(text));
+    setup_save(name, 0, NULL, str_from(text));
 }
 
 /* Only what this call has really taken away counts: another process may have been faster. */
@@ -98,7 +98,7 @@ static struct tally work(int writer) {
     store_close(&setup.store);
     setup.store = store_open(&setup.options, &setup.failure);
     assert_non_null(setup.store);
-    struct folder *folders[2] = {open_folder(INBOX, FOLDER_READ_WRITE), open_folder(STR("other"), FOLDER_READ_WRITE)};
+    struct folder *folders[2] = {setup_open_folder(INBOX, FOLDER_READ_WRITE), setup_open_folder(STR("other"), FOLDER_READ_WRITE)};
     for (int i = 0; i < STEPS; i++) {
         step(folders, writer, &random, &tally);
         if (i % 40 == 39) write_anew(folders[i / 40 % 2]);
@@ -112,7 +112,7 @@ static struct tally work(int writer) {
 
 static size_t assert_whole(struct str name, const char *cur) {
     struct buf bytes = buf_make(0);
-    struct folder *folder = open_folder(name, FOLDER_READ_WRITE);
+    struct folder *folder = setup_open_folder(name, FOLDER_READ_WRITE);
     char kept[4000];
     assert_ok(folder_sync(folder, false, NULL, &setup.failure));
     assert_true(folder_settle(folder, &setup.failure));
@@ -197,14 +197,14 @@ static void test_keywords_go_along(void **state) {
     (void)state;
     pid_t children[4];
     assert_ok(store_create(setup.store, STR("other"), 0, NULL, &setup.failure));
-    save(INBOX, 0, NULL, STR("Subject: x\r\n\r\nx\r\n"));
+    setup_save(INBOX, 0, NULL, STR("Subject: x\r\n\r\nx\r\n"));
     for (int writer = 0; writer < 4; writer++) {
         children[writer] = fork();
         assert_true(children[writer] >= 0);
         if (children[writer] > 0) continue;
         store_close(&setup.store);
         setup.store = store_open(&setup.options, &setup.failure);
-        struct folder *folders[2] = {open_folder(INBOX, FOLDER_READ_WRITE), open_folder(STR("other"), FOLDER_READ_WRITE)};
+        struct folder *folders[2] = {setup_open_folder(INBOX, FOLDER_READ_WRITE), setup_open_folder(STR("other"), FOLDER_READ_WRITE)};
         if (writer < 2)
             move_about(folders);
         else
@@ -218,7 +218,7 @@ static void test_keywords_go_along(void **state) {
     }
     size_t messages = 0, keywords = 0;
     for (size_t i = 0; i < ARRAY_LENGTH(places); i++) {
-        struct folder *folder = open_folder(str_from(places[i]), FOLDER_READ_ONLY);
+        struct folder *folder = setup_open_folder(str_from(places[i]), FOLDER_READ_ONLY);
         struct folder_message message;
         messages += folder_count(folder);
         if (folder_count(folder) > 0) {

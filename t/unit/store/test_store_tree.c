@@ -52,14 +52,15 @@ static void test_create(void **state) {
     assert_int_equal(create("inbox"), STORE_EXISTS);
     assert_int_equal(create("a//b"), STORE_REFUSED);
     assert_int_equal(create(""), STORE_REFUSED);
-    assert_true(is_there("mail/.Sent/maildirfolder") && is_there("mail/.a.b.c/cur") && is_there("mail/.a.b.c/tmp"));
+    assert_true(setup_is_there("mail/.Sent/maildirfolder") && setup_is_there("mail/.a.b.c/cur") &&
+                setup_is_there("mail/.a.b.c/tmp"));
     assert_ok(folder_status(setup.store, STR("Sent"), &status, &setup.failure));
     for (int i = 0; i < 16; i++) {
         char octet[3];
         snprintf(octet, sizeof octet, "%02x", status.id[i]);
         assert_memory_equal(octet, id + 2 * (size_t)i, 2);
     }
-    save(STR("a/b"), 0, NULL, STR("x\n"));
+    setup_save(STR("a/b"), 0, NULL, STR("x\n"));
     assert_int_equal(folder_status(setup.store, STR("nothing"), &status, &setup.failure), STORE_MISSING);
     assert_int_equal(folder_status(setup.store, STR("a"), &status, &setup.failure), STORE_MISSING);
     assert_int_equal(folder_status(setup.store, STR("../mail"), &status, &setup.failure), STORE_MISSING);
@@ -71,11 +72,11 @@ static void test_delete(void **state) {
     assert_ok(store_create(setup.store, STR("a"), SPECIAL_TRASH, NULL, &setup.failure));
     assert_ok(create("a/b"));
     save_some(STR("a"), 3);
-    write_file("mail/.a/unknown", STR("of another program\n"));
+    setup_write_file("mail/.a/unknown", STR("of another program\n"));
     assert_ok(folder_status(setup.store, STR("a"), &before, &setup.failure));
-    struct folder *open = open_folder(STR("a"), FOLDER_READ_WRITE);
+    struct folder *open = setup_open_folder(STR("a"), FOLDER_READ_WRITE);
     assert_ok(delete ("a"));
-    assert_false(is_there("mail/.a"));
+    assert_false(setup_is_there("mail/.a"));
     assert_string_equal(tree(), "INBOX a{nc} a/b");
     assert_int_equal(delete ("a"), STORE_MISSING);
     assert_int_equal(delete ("INBOX"), STORE_REFUSED);
@@ -103,7 +104,7 @@ static void test_delete_leftovers(void **state) {
         snprintf(path, sizeof path, "mail/..tern-deleted.%d.%llu", (int)getpid(), i);
         assert_int_equal(mkdirat(setup.directory, path, 0700), 0);
         snprintf(path, sizeof path, "mail/..tern-deleted.%d.%llu/x", (int)getpid(), i);
-        write_file(path, STR("left\n"));
+        setup_write_file(path, STR("left\n"));
     }
     snprintf(path, sizeof path, "mail/..tern-making.%d", (int)getpid());
     assert_int_equal(mkdirat(setup.directory, path, 0700), 0);
@@ -113,7 +114,7 @@ static void test_delete_leftovers(void **state) {
     assert_string_equal(tree(), "INBOX");
     for (unsigned long long i = 1; i < setup.store->unique + 2; i++) { /* and goes with the next */
         snprintf(path, sizeof path, "mail/..tern-deleted.%d.%llu", (int)getpid(), i);
-        assert_false(is_there(path));
+        assert_false(setup_is_there(path));
     }
 }
 
@@ -184,14 +185,14 @@ static void test_rename_inbox(void **state) {
     (void)state;
     struct buf bytes = buf_make(0);
     assert_ok(create("INBOX/below"));
-    save(INBOX, FLAG_SEEN, "work", STR("one\n"));
-    save(INBOX, 0, NULL, STR("two\n"));
+    setup_save(INBOX, FLAG_SEEN, "work", STR("one\n"));
+    setup_save(INBOX, 0, NULL, STR("two\n"));
     assert_ok(rename_to("INBOX", "old"));
     assert_string_equal(tree(), "INBOX{c} INBOX/below old");
     assert_string_equal(fresh_view(INBOX), "");
     assert_string_equal(fresh_view(STR("old")), "1:S+work 2");
-    assert_int_equal(save(INBOX, 0, NULL, STR("three\n")), 3); /* no UID comes back */
-    struct folder *old = open_folder(STR("old"), FOLDER_READ_ONLY);
+    assert_int_equal(setup_save(INBOX, 0, NULL, STR("three\n")), 3); /* no UID comes back */
+    struct folder *old = setup_open_folder(STR("old"), FOLDER_READ_ONLY);
     assert_text(message_bytes(old, 2, &bytes), "two\n");
     folder_close(&old);
     assert_int_equal(rename_to("INBOX", "old"), STORE_EXISTS);
@@ -211,16 +212,16 @@ static void test_subscriptions(void **state) {
     assert_ok(subscribe("a", true));
     assert_ok(subscribe("inbox", true));
     assert_ok(subscribe("gone/x", true));
-    assert_text(read_file("mail/subscriptions", &text), "a\nINBOX\ngone/x\n");
+    assert_text(setup_read_file("mail/subscriptions", &text), "a\nINBOX\ngone/x\n");
     assert_string_equal(tree(), "INBOX{s} a{s} gone/x{nsg}");
     assert_ok(subscribe("gone/x", false));
     assert_ok(subscribe("never", false));
     assert_ok(subscribe("a b/\xc3\xbc", true));
-    assert_text(read_file("mail/subscriptions", &text), "a\nINBOX\na b/\xc3\xbc\n");
+    assert_text(setup_read_file("mail/subscriptions", &text), "a\nINBOX\na b/\xc3\xbc\n");
     assert_ok(delete ("a")); /* subscriptions stay (RFC 9051 6.3.5) */
     assert_string_equal(tree(), "INBOX{s} a{nsg} a b/\xc3\xbc{nsg}");
     assert_int_equal(subscribe("a\nb", true), STORE_REFUSED);
-    write_file("mail/subscriptions", STR("V\t2\n\nINBOX\nLists\ttern\n\xff\n/\nlast"));
+    setup_write_file("mail/subscriptions", STR("V\t2\n\nINBOX\nLists\ttern\n\xff\n/\nlast"));
     assert_string_equal(tree(), "INBOX{s} Lists/tern{nsg} last{nsg}");
     assert_ok(subscribe("last", false));
     assert_ok(subscribe("x", true));
@@ -231,14 +232,14 @@ static void test_subscriptions(void **state) {
 static void test_marks(void **state) {
     (void)state;
     assert_ok(create("a"));
-    write_file("mail/.a/new/17.x", STR("x\n"));
-    write_file("mail/new/17.x", STR("x\n"));
-    write_file("mail/.no-folder", STR(""));
+    setup_write_file("mail/.a/new/17.x", STR("x\n"));
+    setup_write_file("mail/new/17.x", STR("x\n"));
+    setup_write_file("mail/.no-folder", STR(""));
     assert_int_equal(mkdirat(setup.directory, "mail/.neither", 0700), 0);
     assert_int_equal(mkdirat(setup.directory, "mail/.INBOX", 0700), 0);
     assert_int_equal(mkdirat(setup.directory, "mail/.INBOX/cur", 0700), 0);
-    write_file("mail/tern-special-use",
-               STR("\\Sent a\n\\sent INBOX\n\\What a\n\\Junk\nrest\n\\Flagged a\n\\All gone\n\\Trash a"));
+    setup_write_file("mail/tern-special-use",
+                     STR("\\Sent a\n\\sent INBOX\n\\What a\n\\Junk\nrest\n\\Flagged a\n\\All gone\n\\Trash a"));
     assert_string_equal(tree(), "INBOX{m32} a{m104}"); /* Sent, Trash, Flagged: the last line may lack its end */
     assert_ok(rename_to("a", "b b"));
     assert_string_equal(tree(), "INBOX{m32} b b{m104}");
@@ -263,8 +264,8 @@ static void test_quota(void **state) {
     setup.options.quota_messages = 3;
     reopen_store();
     assert_ok(create("a"));
-    save(INBOX, 0, NULL, STR("0123456789\n"));
-    save(STR("a"), 0, NULL, STR("0123456789\n"));
+    setup_save(INBOX, 0, NULL, STR("0123456789\n"));
+    setup_save(STR("a"), 0, NULL, STR("0123456789\n"));
     assert_true(store_usage(setup.store, &usage, &setup.failure));
     assert_int_equal(usage.octets, 22);
     assert_int_equal(usage.messages, 2);
