@@ -136,7 +136,7 @@ def main():
         t.ok(clients[picked[1]].at_end() is not None, "its connection ends")
         for client in clients:
             client.send(b"DONE\r\nz LOGOUT\r\n") if client is not clients[picked[1]] else client.close()
-        t.ok(t.wait_for(lambda: not who(tern), 120), "all of them leave", len(who(tern)))
+        t.ok(t.wait_for(lambda: not who(tern), 60 + MANY / 5), "all of them leave", len(who(tern)))
         for client in clients:
             client.close()
         tern.stop()
