@@ -126,7 +126,7 @@ static void waits(struct ipc_request *request, struct mailbox *mailbox) {
     for (struct live_session *session = mailbox->sessions; account && session; session = session->next)
         if (memcmp(session->nonce, nonce, sizeof nonce) == 0) {
             session->leaving = true;
-            handover_forget(session);
+            at_work_forget(session);
         }
     if (account) idle_begin(request, mailbox, account, nonce);
     if (account) account_free(&account);

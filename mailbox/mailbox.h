@@ -2,6 +2,7 @@
  *
  *   mailbox.c   the requests: auth admits, fronts open, operators look
  *   account.c   whose a session is
+ *   at_work.c   the sessions at work, written down for a successor
  *   handover.c  sessions at work outlive their forker, and the next one knows them
  *   process.c   the processes: made, given another session of their account, ended
  *   session.c   the child: becomes the mailbox's user, locks itself in, serves
@@ -48,7 +49,7 @@ struct live_session {
     struct loop_watch *channel_watch;
     unsigned served;     /* sessions, the one under way included */
     deadline waits_until;
-    uint32_t ticks; /* when its process began; 0: nobody has looked yet (handover.c) */
+    uint32_t ticks; /* when its process began; 0: nobody has looked yet (at_work.c) */
     long slot;      /* where it stands among those at work; -1: nowhere */
 };
 
@@ -104,10 +105,16 @@ void process_end_waiting(struct mailbox *mailbox, struct str login);
 /* Ends those that have waited long enough. */
 void process_expire(struct mailbox *mailbox);
 
-/* handover.c */
+/* at_work.c */
+#define AT_WORK_FILE "sessions-at-work"
+#define AT_WORK_SLOT ((size_t)512) /* length of the row, two octets, 0: empty; and the row */
 /* A session is at work: written down for a successor; it is over, or idles. Again does nothing. */
-void handover_note(struct live_session *session);
-void handover_forget(struct live_session *session);
+void at_work_note(struct live_session *session);
+void at_work_forget(struct live_session *session);
+/* When the process began, in the kernel's ticks, cut to 32 bits. False: there is none. */
+bool at_work_beginning(pid_t process, uint32_t *ticks);
+
+/* handover.c */
 /* Leaves those that are written down to a successor. */
 void handover_give(struct mailbox *mailbox);
 /* Takes over those of a predecessor that has given them, or is gone. */

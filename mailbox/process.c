@@ -27,7 +27,7 @@ static void leave_list(struct live_session *session) {
     *session->link = session->next;
     if (session->next) session->next->link = session->link;
     if (session->stage == STAGE_SERVES) mailbox->session_count--;
-    handover_forget(session);
+    at_work_forget(session);
     if (session->stage == STAGE_WAITS) mailbox->waiting_count--;
 }
 
@@ -160,7 +160,7 @@ static bool go_on(struct mailbox *mailbox, struct account **account, const uint8
             leave_list(session);
             enter_list(session, STAGE_SERVES);
             take_over(session, account, nonce);
-            handover_note(session);
+            at_work_note(session);
             return true;
         }
         end_process(session);
@@ -225,7 +225,7 @@ static void note_process(struct mailbox *mailbox, struct account **account, cons
     session->watched = (int)syscall(SYS_pidfd_open, process, 0);
     session->watch = session->watched >= 0 ? loop_watch_readable(session->watched, process_ended, session) : NULL;
     enter_list(session, STAGE_SERVES);
-    handover_note(session);
+    at_work_note(session);
     if (pair[0] < 0) return;
     if (!session->watch) { /* nobody would notice that it is gone */
         close(pair[0]);
