@@ -36,8 +36,7 @@ struct imap_session {
     deadline unsettled;    /* when what was put off is to be settled; DEADLINE_NEVER: nothing is */
     unsigned bad_commands; /* in a row */
     struct str unread;     /* ends with the head of APPEND's literal, which nobody has taken yet; empty: there is none */
-    int inotify;          /* of the IDLE before; -1: none */
-    struct str watched;   /* the mailbox that it watches; empty: none */
+    int inotify;          /* for the next IDLE, with others' watches perhaps; -1: none */
     bool compressed;
     bool connection_lost;
     bool logging_out;

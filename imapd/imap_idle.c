@@ -48,45 +48,46 @@ bool idle_state_parse(struct str text, struct idle_state *state) {
 
 /* ---- giving back */
 
-enum { DRAIN_READS = 1000, LOOKS = 3 };
+enum { LOOKS = 3 };
 
-/* The instance of the IDLE before watches the same mailbox already: making and closing one costs more than all else here. */
-static int take_inotify(struct imap_session *session) {
+static int take_inotify(struct imap_session *session, struct failure *failure) {
     int inotify = session->inotify;
     session->inotify = -1;
-    if (inotify >= 0 && str_equal(session->watched, folder_name(session->folder))) return inotify;
-    if (inotify >= 0) close(inotify);
-    return inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (inotify < 0) inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (inotify < 0) failure_set_errno(failure, errno, "cannot make an inotify instance");
+    return inotify;
 }
 
-/* What we have written ourselves, and what is looked at next, is no news to the front. */
-static void drain(int inotify) {
-    char events[4096];
-    for (int i = 0; i < DRAIN_READS && inotify >= 0 && read(inotify, events, sizeof events) > 0; i++)
-        continue;
-}
-
-/* What happened between the last look and the watch would be missed: a look after it, and another if that one has
- * written something. */
-static void look_again(struct imap_session *session, int inotify, struct idle_state *state) {
+/* Settles, looks and tells. True: there was nothing new, and nothing was written. */
+static bool look(struct imap_session *session, struct idle_state *state) {
     struct failure failure = {0};
-    for (int i = 0; i < LOOKS; i++) {
-        imap_settle(session);
-        drain(inotify);
-        if (imap_tell_changes(session, false, &failure) != STORE_OK) return;
-        bool same = state->uid_next == folder_uid_next(session->folder) && state->modseq == folder_highest_modseq(session->folder);
-        state->uid_next = folder_uid_next(session->folder);
-        state->modseq = folder_highest_modseq(session->folder);
-        folder_recent_range(session->folder, &state->recent_from, &state->recent_to);
-        imap_flush(session);
-        if (same && !folder_is_unsettled(session->folder)) return;
-    }
     imap_settle(session);
+    if (imap_tell_changes(session, false, &failure) != STORE_OK) return true;
+    bool same = state->uid_next == folder_uid_next(session->folder) && state->modseq == folder_highest_modseq(session->folder);
+    state->uid_next = folder_uid_next(session->folder);
+    state->modseq = folder_highest_modseq(session->folder);
+    folder_recent_range(session->folder, &state->recent_from, &state->recent_to);
+    imap_flush(session);
+    return same && !folder_is_unsettled(session->folder);
+}
+
+/* False: it cannot be watched. What we write ourselves comes before the watches, or the front would wake the next
+ * session for it; what others have written since is looked at after them. */
+static bool watch(struct imap_session *session, struct idle_state *state, int inotify, struct buf *watches, struct failure *failure) {
+    int numbers[FOLDER_WATCHES];
+    look(session, state);
+    bool watched = inotify >= 0 && folder_watch(session->folder, inotify, numbers, failure);
+    for (int i = 0; i < LOOKS && !look(session, state); i++)
+        continue;
+    imap_settle(session);
+    for (size_t i = 0; watched && i < FOLDER_WATCHES; i++)
+        buf_printf(watches, "%s%d", i > 0 ? " " : "", numbers[i]);
+    return watched;
 }
 
 bool imap_give_back(struct imap_session *session) {
     struct idle_state state = {.features = session->features, .tag = session->tag, .mailbox = STR_EMPTY, .saved = STR_EMPTY};
-    struct buf text = buf_make(0), saved = buf_make(0);
+    struct buf text = buf_make(0), saved = buf_make(0), watches = buf_make(0);
     struct failure failure = {0};
     int inotify = -1;
     bool unwatched = false;
@@ -101,16 +102,16 @@ bool imap_give_back(struct imap_session *session) {
         folder_recent_range(session->folder, &state.recent_from, &state.recent_to);
         uid_set_format(&session->saved, &saved);
         state.saved = saved.length < 30000 ? buf_str(&saved) : STR_EMPTY;
-        inotify = take_inotify(session);
-        unwatched = inotify < 0 || !folder_watch(session->folder, inotify, &failure);
+        inotify = take_inotify(session, &failure);
+        unwatched = !watch(session, &state, inotify, &watches, &failure);
         if (unwatched) log_info("%.*s: %s: the mailbox is looked at from time to time", STR_ARGS(session->settings->login), failure.text);
-        look_again(session, inotify, &state);
     }
     idle_state_format(&state, &text);
-    bool good = session_channel_idle(session->channel, session->settings, buf_str(&text), stream_peek(session->stream), inotify, unwatched);
+    bool good = session_channel_idle(session->channel, session->settings, buf_str(&text), stream_peek(session->stream), inotify, buf_str(&watches), unwatched);
     if (inotify >= 0) close(inotify);
     buf_free(&text);
     buf_free(&saved);
+    buf_free(&watches);
     return good;
 }
 
@@ -125,7 +126,6 @@ static bool restore(struct imap_session *session, const struct idle_state *state
     if (!session->folder) return false;
     if (state->saved.length > 0 && !uid_set_parse(state->saved, 0, IMAP_RANGES_MAX, &session->saved)) return false;
     folder_set_recent_range(session->folder, state->recent_from, state->recent_to);
-    session->watched = state->mailbox;
     return folder_restore_view(session->folder, state->uid_validity, state->uid_next, state->modseq);
 }
 
@@ -178,8 +178,8 @@ static bool wait_here(struct imap_session *session, int inotify, deadline ends) 
 static void idle_here(struct imap_session *session) {
     struct failure failure = {0};
     deadline ends = deadline_in(session->settings->idle_timeout);
-    int inotify = session->folder ? inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1;
-    if (inotify >= 0 && !folder_watch(session->folder, inotify, &failure)) {
+    int inotify = session->folder ? inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1, ignored_numbers[FOLDER_WATCHES];
+    if (inotify >= 0 && !folder_watch(session->folder, inotify, ignored_numbers, &failure)) {
         close(inotify);
         inotify = -1;
     }

@@ -76,7 +76,7 @@ static size_t sessions_of(const struct mailbox *mailbox, const struct account *a
 /* Starts a session for an account; takes the account over. */
 static void start(struct ipc_request *request, struct mailbox *mailbox, struct account *account, bool is_login, const uint8_t nonce[16], struct str state) {
     const struct config *config = mailbox->config;
-    struct ipc_done done = {.empty_ = {}};
+    struct ipc_mailbox_opened opened = {.owner = account->uid};
     struct failure failure = {0};
     /* Who is in already is not kept out for being woken. */
     bool too_many = is_login && config->mail_max_userip_connections > 0 && sessions_of(mailbox, account) >= (size_t)config->mail_max_userip_connections;
@@ -88,7 +88,7 @@ static void start(struct ipc_request *request, struct mailbox *mailbox, struct a
         return;
     }
     if (process_begin(mailbox, &account, nonce, request->descriptor, state, &failure)) {
-        ipc_answer(request, IPC_DONE, &done, -1);
+        ipc_answer(request, IPC_MAILBOX_OPENED, &opened, -1);
         return;
     }
     log_warning("cannot fork a session for %.*s: %s", STR_ARGS(account->login), failure.text);
@@ -101,6 +101,7 @@ static void open_session(struct ipc_request *request, struct mailbox *mailbox) {
     uint8_t nonce[16];
     struct str login, state = STR_EMPTY;
     struct account *account = NULL;
+    handover_take(mailbox);
     if (message->ticket.length > 0) {
         account = map_remove(mailbox->tickets, message->ticket);
         if (account && deadline_left(account->expires) <= 0) account_free(&account);
@@ -123,7 +124,10 @@ static void waits(struct ipc_request *request, struct mailbox *mailbox) {
     struct account *account = NULL;
     if (session_unseal(mailbox->seal_master, message->state, &login, nonce, &state)) account = account_unpack(login, &state);
     for (struct live_session *session = mailbox->sessions; account && session; session = session->next)
-        if (memcmp(session->nonce, nonce, sizeof nonce) == 0) session->leaving = true;
+        if (memcmp(session->nonce, nonce, sizeof nonce) == 0) {
+            session->leaving = true;
+            at_work_forget(session);
+        }
     if (account) idle_begin(request, mailbox, account, nonce);
     if (account) account_free(&account);
 }
@@ -260,6 +264,7 @@ static bool prepare(struct service *service, struct failure *failure) {
     mailbox->service = service;
     mailbox->config = service_config(service);
     mailbox->tickets = map_create();
+    mailbox->at_work = -1;
     mailbox->idle_by_nonce = map_create();
     read_boot(mailbox);
     if (!pop3_uidl_is_valid(mailbox->config->pop3_uidl_format))

@@ -2,7 +2,8 @@
  *
  *   mailbox.c   the requests: auth admits, fronts open, operators look
  *   account.c   whose a session is
- *   handover.c  sessions at work outlive a reload, and their new forker knows them
+ *   at_work.c   the sessions at work, written down for a successor
+ *   handover.c  sessions at work outlive their forker, and the next one knows them
  *   process.c   the processes: made, given another session of their account, ended
  *   session.c   the child: becomes the mailbox's user, locks itself in, serves
  *
@@ -48,6 +49,8 @@ struct live_session {
     struct loop_watch *channel_watch;
     unsigned served;     /* sessions, the one under way included */
     deadline waits_until;
+    uint32_t ticks; /* when its process began; 0: nobody has looked yet (at_work.c) */
+    long slot;      /* where it stands among those at work; -1: nowhere */
 };
 
 /* A client that idles in a front: only what operators and limits need. */
@@ -76,6 +79,10 @@ struct mailbox {
     struct sock_fprog filter; /* of sessions */
     char boot[64];            /* the boot's identity */
     bool given;               /* drained: the sessions are a successor's */
+    int at_work;              /* the file of the sessions that are at work, locked; -1: a predecessor has it */
+    bool *slots;              /* there: in use */
+    size_t slot_count;
+    bool complained;
 };
 
 /* account.c */
@@ -98,10 +105,19 @@ void process_end_waiting(struct mailbox *mailbox, struct str login);
 /* Ends those that have waited long enough. */
 void process_expire(struct mailbox *mailbox);
 
+/* at_work.c */
+#define AT_WORK_FILE "sessions-at-work"
+#define AT_WORK_SLOT ((size_t)512) /* length of the row, two octets, 0: empty; and the row */
+/* A session is at work: written down for a successor; it is over, or idles. Again does nothing. */
+void at_work_note(struct live_session *session);
+void at_work_forget(struct live_session *session);
+/* When the process began, in the kernel's ticks, cut to 32 bits. False: there is none. */
+bool at_work_beginning(pid_t process, uint32_t *ticks);
+
 /* handover.c */
-/* Writes down the sessions that are at work, for a successor. */
+/* Leaves those that are written down to a successor. */
 void handover_give(struct mailbox *mailbox);
-/* Takes over those that a predecessor has written down since. */
+/* Takes over those of a predecessor that has given them, or is gone. */
 void handover_take(struct mailbox *mailbox);
 
 /* idle.c */

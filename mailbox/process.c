@@ -27,6 +27,7 @@ static void leave_list(struct live_session *session) {
     *session->link = session->next;
     if (session->next) session->next->link = session->link;
     if (session->stage == STAGE_SERVES) mailbox->session_count--;
+    at_work_forget(session);
     if (session->stage == STAGE_WAITS) mailbox->waiting_count--;
 }
 
@@ -159,6 +160,7 @@ static bool go_on(struct mailbox *mailbox, struct account **account, const uint8
             leave_list(session);
             enter_list(session, STAGE_SERVES);
             take_over(session, account, nonce);
+            at_work_note(session);
             return true;
         }
         end_process(session);
@@ -217,11 +219,13 @@ static void note_process(struct mailbox *mailbox, struct account **account, cons
     MEMORY_FREE(*account);
     session->process = process;
     session->served = 1;
+    session->slot = -1;
     memcpy(session->nonce, nonce, sizeof session->nonce);
     session->channel.descriptor = session->far_end.descriptor = -1;
     session->watched = (int)syscall(SYS_pidfd_open, process, 0);
     session->watch = session->watched >= 0 ? loop_watch_readable(session->watched, process_ended, session) : NULL;
     enter_list(session, STAGE_SERVES);
+    at_work_note(session);
     if (pair[0] < 0) return;
     if (!session->watch) { /* nobody would notice that it is gone */
         close(pair[0]);

@@ -75,7 +75,15 @@ static void on_loss(void *context) {
     }
 }
 
+/* A mailbox has changed whose client idles. */
+static void mailbox_changes(struct front_watcher *watcher) {
+    struct front_client *client = (struct front_client *)(void *)((char *)watcher - offsetof(struct front_client, watcher));
+    client->event = true;
+    task_queue_wake_one(&client->idle);
+}
+
 void front_start(struct front *front) {
+    front->watches = front_watches_create(mailbox_changes);
     front->auth = auth_client_create(front->service);
     front->mailbox = service_client(front->service, "mailbox", on_notify, front);
     if (front->mailbox) ipc_client_on_loss(front->mailbox, on_loss, front);
@@ -329,13 +337,6 @@ static void client_speaks(int descriptor, void *argument) {
     task_queue_wake_one(&client->idle);
 }
 
-static void mailbox_changes(int descriptor, void *argument) {
-    struct front_client *client = argument;
-    (void)descriptor;
-    client->event = true;
-    task_queue_wake_one(&client->idle);
-}
-
 static bool say(struct front_client *client, struct str text) {
     stream_set_deadline(client->stream, deadline_in(60000));
     return text.length == 0 || (stream_write(client->stream, text) == STREAM_OK && stream_flush(client->stream) == STREAM_OK);
@@ -361,14 +362,12 @@ static void tell_gone(struct front_client *client) {
 }
 
 /* Waits for the client, the mailbox or the time. False: it is over (the client is gone, everything stops). */
-static bool wait_idle(struct front_client *client, int inotify, bool unwatched, struct str still_here, enum session_wake *reason) {
+static bool wait_idle(struct front_client *client, bool unwatched, struct str still_here, enum session_wake *reason) {
     deadline ends = deadline_in(client->front->config->mail_idle_timeout * 1000);
-    struct loop_watch *input, *events = NULL;
+    struct loop_watch *input;
     bool going = true;
     client->input = stream_readable_now(client->stream);
-    client->event = false;
     input = client->input ? NULL : loop_watch_readable(stream_descriptor(client->stream), client_speaks, client);
-    if (inotify >= 0) events = loop_watch_readable(inotify, mailbox_changes, client);
     start_waiting(client);
     client->kicked = false;
     tell_waits(client);
@@ -382,7 +381,6 @@ static bool wait_idle(struct front_client *client, int inotify, bool unwatched, 
     }
     stop_waiting(client);
     if (input) loop_watch_stop(&input);
-    if (events) loop_watch_stop(&events);
     if (client->kicked) going = false;
     if (!going) tell_gone(client);
     *reason = client->input ? WAKE_INPUT : WAKE_EVENT;
@@ -404,32 +402,45 @@ static enum front_end run_session(struct front_client *client, struct front_loan
     return end;
 }
 
+/* All that is left of a session while its client idles, maybe for hours, and nothing larger than it has to be. */
+static void keep(struct front_loan *loan, char **state, char **input, struct arena **arena) {
+    free(*state);
+    free(*input);
+    *state = memory_copy_string(loan->new_state);
+    *input = loan->new_input.length > 0 ? memory_copy_string(loan->new_input) : NULL;
+    loan->state = str_make(*state, loan->new_state.length);
+    loan->input = *input ? str_make(*input, loan->new_input.length) : STR_EMPTY;
+    loan->tag = loan->ticket = STR_EMPTY;
+    loan->reason = WAKE_INPUT;
+    arena_destroy(arena);
+}
+
 void front_serve_session(struct front_client *client, struct str tag, struct str ticket, struct str lost, struct str still_here) {
     struct front_loan loan = {.connection = client->stream, .encrypted = client->encrypted, .client_address = buf_str(&client->address),
-                              .tag = tag, .ticket = ticket, .state = STR_EMPTY, .input = STR_EMPTY, .reason = WAKE_LOGIN, .inotify = -1};
+                              .tag = tag, .ticket = ticket, .state = STR_EMPTY, .input = STR_EMPTY, .reason = WAKE_LOGIN,
+                              .watches = client->front->watches, .watcher = &client->watcher};
     struct arena *arena = arena_create(0);
     struct failure failure = {0};
+    char *state = NULL, *input = NULL;
     front_limits_leave(client->front->limits, &client->key);
     enum front_end end = run_session(client, &loan, arena, &failure);
     while (end == FRONT_IDLE) {
         bool going = true;
-        loan.reason = WAKE_INPUT;
-        client->state = loan.new_state;
-        client->session = session_state_number(loan.new_state);
-        if (loan.new_input.length == 0) going = wait_idle(client, loan.inotify, loan.unwatched, still_here, &loan.reason);
+        keep(&loan, &state, &input, &arena);
+        client->state = loan.state;
+        client->session = session_state_number(loan.state);
+        client->event = loan.look;
+        if (loan.input.length == 0) going = wait_idle(client, loan.unwatched, still_here, &loan.reason);
         if (!going) {
             say(client, STR("* BYE Disconnected\r\n"));
             break;
         }
-        struct arena *next = arena_create(0);
-        loan.tag = loan.ticket = STR_EMPTY;
-        loan.state = loan.new_state;
-        loan.input = loan.new_input;
-        end = run_session(client, &loan, next, &failure);
-        arena_destroy(&arena);
-        arena = next;
+        arena = arena_create(0);
+        end = run_session(client, &loan, arena, &failure);
     }
-    if (loan.inotify >= 0) close(loan.inotify);
+    free(state);
+    free(input);
+    front_watches_leave(client->front->watches, &client->watcher);
     if (end == FRONT_LOST) {
         log_warning("session of %s from %s is lost: %s", buf_string(&client->user), buf_string(&client->address),
                     failure.text[0] ? failure.text : "its process ended");

@@ -28,6 +28,7 @@ struct front {
     struct ipc_client *mailbox;
     deadline complaint, crowd_complaint;
     struct front_limits *limits;
+    struct front_watches *watches;
     struct front_client *clients; /* those that wait: to be ended when everything stops */
 };
 
@@ -47,6 +48,7 @@ struct front_client {
     struct front_client_key key; /* while it has not logged in */
     /* idle.c */
     struct task_queue idle;
+    struct front_watcher watcher;
     bool input, event, kicked;
     struct str session; /* its number, while it idles: borrowed */
     struct str state;

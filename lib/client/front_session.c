@@ -80,8 +80,10 @@ struct lent {
     enum front_end end;
     struct arena *arena;
     struct str state, input;
+    struct str watches;
     int inotify;
     bool unwatched;
+    uint64_t owner;
     struct task *listener;
 };
 
@@ -93,6 +95,7 @@ static void hear(struct lent *lent, const struct ipc_packet *packet) {
         lent->state = idle->state;
         lent->input = idle->input;
         lent->unwatched = idle->unwatched;
+        lent->watches = idle->watches;
         lent->inotify = packet->descriptor;
         return;
     }
@@ -144,14 +147,13 @@ static bool open_control(struct lent *lent, struct ipc_client *mailbox, struct s
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return failure_set_errno(failure, errno, "cannot make a pair of sockets");
     ipc_socket_open(&lent->control, pair[0]);
-    bool good = ipc_ask(mailbox, IPC_MAILBOX_OPEN, &open, pair[1], IPC_DONE, deadline_in(OPEN_TIME), lent->arena, &reply, failure) == IPC_OK;
+    bool good = ipc_ask(mailbox, IPC_MAILBOX_OPEN, &open, pair[1], IPC_MAILBOX_OPENED, deadline_in(OPEN_TIME), lent->arena, &reply, failure) == IPC_OK;
     close(pair[1]);
+    if (good) lent->owner = ((const struct ipc_mailbox_opened *)reply.message)->owner;
     if (!good) ipc_socket_close(&lent->control);
     return good;
 }
 
-/* The inotify instance goes along: whoever closes the last descriptor of one waits for the kernel, 10 ms and more, and a
- * front has other clients. */
 static bool attach(struct lent *lent, struct front_loan *loan, const struct ipc_session_attach *message, struct failure *failure) {
     int descriptor = stream_descriptor(lent->connection);
     struct ipc_session_watched watched = {.empty_ = {}};
@@ -159,12 +161,12 @@ static bool attach(struct lent *lent, struct front_loan *loan, const struct ipc_
         if (!pump_begin(&lent->pump, lent->connection, failure)) return false;
         descriptor = lent->pump.session_side;
     }
-    bool good = loan->inotify < 0 || ipc_socket_send(&lent->control, IPC_SESSION_WATCHED, 0, &watched, loan->inotify,
-                                                     deadline_in(SEND_TIME)) == IPC_TRANSFER_DONE;
+    int inotify = front_watches_lend(loan->watches, loan->watcher, lent->owner);
+    bool good = inotify < 0 || ipc_socket_send(&lent->control, IPC_SESSION_WATCHED, 0, &watched, inotify,
+                                               deadline_in(SEND_TIME)) == IPC_TRANSFER_DONE;
     good = good && ipc_socket_send(&lent->control, IPC_SESSION_ATTACH, 0, message, descriptor, deadline_in(SEND_TIME)) == IPC_TRANSFER_DONE;
     if (!good) return failure_set(failure, "the session is gone");
-    if (loan->inotify >= 0) close(loan->inotify);
-    loan->inotify = -1;
+    front_watches_lent(loan->watches, loan->watcher);
     return true;
 }
 
@@ -179,7 +181,7 @@ static void see_through(struct lent *lent) {
 
 enum front_end front_session_run(struct ipc_client *mailbox, struct front_loan *loan, struct arena *arena, struct failure *failure) {
     struct lent lent = {.connection = loan->connection, .encrypted = loan->encrypted, .end = FRONT_LOST, .arena = arena, .inotify = -1,
-                        .state = STR_EMPTY, .input = STR_EMPTY};
+                        .state = STR_EMPTY, .input = STR_EMPTY, .watches = STR_EMPTY};
     struct buf left = buf_make(0), pending = buf_make(0);
     struct ipc_session_attach message = {.tag = loan->tag, .reason = loan->reason, .encrypted = loan->encrypted, .client_address = loan->client_address};
     buf_append(&pending, loan->input);
@@ -205,8 +207,9 @@ enum front_end front_session_run(struct ipc_client *mailbox, struct front_loan *
         buf_append(&pending, lent.input);
         buf_append(&pending, buf_str(&left));
         loan->new_state = lent.state;
-        loan->inotify = lent.inotify;
         loan->unwatched = lent.unwatched;
+        loan->look = lent.inotify < 0 && lent.unwatched && front_watches_has(loan->watches, lent.owner);
+        if (!front_watches_take(loan->watches, loan->watcher, lent.owner, lent.inotify, lent.watches)) loan->look = true;
         if (!arena_copy(arena, buf_str(&pending), &loan->new_input)) lent.end = FRONT_LOST;
     } else if (lent.inotify >= 0) {
         close(lent.inotify);

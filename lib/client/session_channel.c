@@ -135,10 +135,10 @@ struct session_channel *session_channel_accept(int descriptor, struct str state,
 }
 
 bool session_channel_idle(struct session_channel *channel, const struct session_settings *settings, struct str state,
-                          struct str unused_input, int inotify, bool unwatched) {
+                          struct str unused_input, int inotify, struct str watches, bool unwatched) {
     struct buf sealed = buf_make(0);
     session_seal(settings, state, &sealed);
-    struct ipc_session_idle idle = {.state = buf_str(&sealed), .input = unused_input, .unwatched = unwatched};
+    struct ipc_session_idle idle = {.state = buf_str(&sealed), .input = unused_input, .unwatched = unwatched, .watches = watches};
     bool good = ipc_socket_send(&channel->socket, IPC_SESSION_IDLE, 0, &idle, inotify, deadline_in(SEND_TIME)) == IPC_TRANSFER_DONE;
     buf_free(&sealed);
     return good;

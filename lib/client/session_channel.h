@@ -9,6 +9,7 @@
 #ifndef TERN_SESSION_CHANNEL_H
 #define TERN_SESSION_CHANNEL_H
 
+#include "front_watches.h"
 #include "ipc.h"
 #include "memory.h"
 #include "service.h"
@@ -37,7 +38,7 @@ struct session_channel;
 
 struct session_attachment {
     int connection;
-    int inotify; /* what the session before gave the front, now this one's to close; -1: none */
+    int inotify; /* this one's to close; others may watch by it as well; -1: none */
     enum session_wake reason;
     bool encrypted;
     struct str tag, input, state; /* state: what the session before has saved, without the seal; empty after a login */
@@ -45,9 +46,9 @@ struct session_attachment {
 /* Takes the descriptor over; waits for SESSION_ATTACH. NULL if the front is gone. */
 struct session_channel *session_channel_accept(int descriptor, struct str state, struct arena *arena,
                                                struct session_attachment *attachment, struct failure *failure);
-/* Seals and sends the state. inotify -1: none. False: the front is gone. */
+/* Seals and sends the state. inotify -1: none; watches: the numbers of its own in it. False: the front is gone. */
 bool session_channel_idle(struct session_channel *channel, const struct session_settings *settings, struct str state,
-                          struct str unused_input, int inotify, bool unwatched);
+                          struct str unused_input, int inotify, struct str watches, bool unwatched);
 void session_channel_end(struct session_channel *channel, struct str reason, uint64_t bytes_in, uint64_t bytes_out);
 void session_channel_free(struct session_channel **channel);
 
@@ -74,10 +75,12 @@ struct front_loan {
     struct str ticket, state; /* one of them is empty */
     struct str input;         /* bytes of the client that came back from the session before */
     enum session_wake reason;
+    struct front_watches *watches;
+    struct front_watcher *watcher; /* the client's part */
     /* out, on FRONT_IDLE; in the arena */
     struct str new_state, new_input;
-    int inotify; /* the caller's to close; -1: none. In: the session gets it, and the caller's is closed, when attached */
     bool unwatched;
+    bool look;    /* something may have happened already */
 };
 /* Opens a session for a client and sees it through until it ends or idles. A service that lends encrypted connections
  * has RIGHT_PAIRS. FRONT_LOST with a failure: no session has had the client, and another may be tried. Task context. */

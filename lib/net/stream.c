@@ -41,7 +41,7 @@ struct stream {
     uint64_t bytes_read, bytes_written;
     const struct stream_transport *transport;
     void *transport_state;
-    struct failure failure;
+    struct failure *failure; /* NULL: there was none; it is large, and idle streams are many */
 };
 
 /* ---- buffers: a few of the usual size are kept for the next who needs one. Part
@@ -143,6 +143,7 @@ void stream_destroy(struct stream **stream) {
     if (gone->transport->destroy) gone->transport->destroy(gone->transport_state);
     give_buffer(&gone->input);
     give_buffer(&gone->output);
+    free(gone->failure);
     if (gone->descriptor >= 0) {
         task_forget_descriptor(gone->descriptor);
         close(gone->descriptor);
@@ -171,7 +172,13 @@ void stream_share(struct stream *stream, bool shared) {
 }
 
 const struct failure *stream_failure(const struct stream *stream) {
-    return &stream->failure;
+    static const struct failure none;
+    return stream->failure ? stream->failure : &none;
+}
+
+static struct failure *own_failure(struct stream *stream) {
+    if (!stream->failure) stream->failure = MEMORY_NEW(struct failure);
+    return stream->failure;
 }
 
 void stream_set_transport(struct stream *stream, const struct stream_transport *transport, void *state) {
@@ -191,17 +198,17 @@ uint64_t stream_bytes_written(const struct stream *stream) {
 
 enum stream_result stream_fail(struct stream *stream, const char *format, ...) {
     va_list arguments;
-    char text[sizeof(stream->failure.text)];
+    char text[sizeof(stream->failure->text)];
 
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    failure_set(&stream->failure, "%s", text);
+    failure_set(own_failure(stream), "%s", text);
     return STREAM_ERROR;
 }
 
 static enum stream_result broke(struct stream *stream, int error_number, const char *what) {
-    failure_set_errno(&stream->failure, error_number, "%s", what);
+    failure_set_errno(own_failure(stream), error_number, "%s", what);
     return STREAM_ERROR;
 }
 

@@ -14,7 +14,7 @@ enum {
     RIGHT_SYSLOG = 1 << 7,    /* a datagram socket to the system's log */
     RIGHT_LOCAL_SOCKETS = 1 << 8, /* connect to UNIX sockets: socketmap servers, the system's account services */
     RIGHT_NAMED_SOCKETS = 1 << 9, /* be connected, by master, to the UNIX sockets that the configuration names */
-    RIGHT_PAIRS = 1 << 10, /* make pairs of sockets, to lend one side of */
+    RIGHT_PAIRS = 1 << 10, /* make pairs of sockets, to lend one side of; end watches of what comes back */
 };
 
 /* Processes that a service with RIGHT_FORK makes inherit no_new_privs and the filter.

@@ -72,7 +72,7 @@ static const struct call allowed_calls[] = {
     {SCMP_SYS(fallocate), FILES}, {SCMP_SYS(copy_file_range), FILES}, {SCMP_SYS(fchmod), FILES}, {SCMP_SYS(utimensat), FILES},
     {SCMP_SYS(flock), FILES}, {SCMP_SYS(statfs), FILES}, {SCMP_SYS(fstatfs), FILES}, {SCMP_SYS(chdir), FILES},
     {SCMP_SYS(fchdir), FILES}, {SCMP_SYS(getcwd), FILES}, {SCMP_SYS(umask), FILES}, {SCMP_SYS(memfd_create), 0},
-    {SCMP_SYS(inotify_init1), FILES}, {SCMP_SYS(inotify_add_watch), FILES}, {SCMP_SYS(inotify_rm_watch), FILES},
+    {SCMP_SYS(inotify_init1), FILES}, {SCMP_SYS(inotify_add_watch), FILES}, {SCMP_SYS(inotify_rm_watch), FILES | RIGHT_PAIRS},
     /* processes */
     {SCMP_SYS(clone), RIGHT_FORK}, {SCMP_SYS(fork), RIGHT_FORK}, {SCMP_SYS(vfork), RIGHT_FORK}, {SCMP_SYS(execve), RIGHT_FORK},
     {SCMP_SYS(execveat), RIGHT_FORK}, {SCMP_SYS(wait4), RIGHT_FORK}, {SCMP_SYS(waitid), RIGHT_FORK},

@@ -593,14 +593,16 @@ void folder_changes_free(struct folder_changes *changes) {
 }
 
 /* inotify knows paths only, and a process that may not be looked into has none for its descriptors: it goes there. */
-bool folder_watch(struct folder *folder, int inotify, struct failure *failure) {
-    static const char *const names[] = {FOLDER_FILE, "new", "cur"};
-    static const uint32_t events[] = {IN_MODIFY | IN_MOVE_SELF | IN_DELETE_SELF | IN_ATTRIB,
+bool folder_watch(struct folder *folder, int inotify, int watches[FOLDER_WATCHES], struct failure *failure) {
+    int numbers[FOLDER_WATCHES];
+    static const char *const names[FOLDER_WATCHES] = {FOLDER_FILE, "new", "cur"};
+    static const uint32_t events[FOLDER_WATCHES] = {IN_MODIFY | IN_MOVE_SELF | IN_DELETE_SELF | IN_ATTRIB,
                                       IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM,
                                       IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM};
     if (fchdir(folder->directory) < 0) return failure_set_errno(failure, errno, "cannot watch the folder");
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-        if (inotify_add_watch(inotify, names[i], events[i]) < 0)
+        if ((numbers[i] = inotify_add_watch(inotify, names[i], events[i])) < 0)
             return failure_set_errno(failure, errno, "cannot watch the folder");
+    memcpy(watches, numbers, sizeof numbers);
     return true;
 }

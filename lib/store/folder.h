@@ -125,8 +125,9 @@ MUST_USE enum store_result folder_sync(struct folder *folder, bool keep_expunged
 void folder_changes_free(struct folder_changes *changes);
 /* Reads the directories again whatever their dates say. UIDs, flags and keywords stay. */
 MUST_USE enum store_result folder_read_again(struct folder *folder, struct failure *failure);
-/* inotify: adds what has to be watched for this folder; any event means "call folder_sync". */
-MUST_USE bool folder_watch(struct folder *folder, int inotify, struct failure *failure);
+#define FOLDER_WATCHES 3
+/* inotify: adds what has to be watched for this folder; any event means "call folder_sync". The watches' numbers. */
+MUST_USE bool folder_watch(struct folder *folder, int inotify, int watches[FOLDER_WATCHES], struct failure *failure);
 
 /* A view of the past: as a client knew the folder that has seen everything up to a modseq and UIDNEXT. The first
  * folder_sync then tells all that has happened since. False: not to be had any more. */

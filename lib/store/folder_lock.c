@@ -11,7 +11,9 @@
 
 #define LOCK_TIME     30000 /* ms */
 #define LOCK_PAUSE_US 500   /* the first pause; it doubles to LOCK_PAUSE_MAX */
-#define LOCK_PAUSE_MAX 20000
+#define LOCK_PAUSE_MAX 8000
+#define LOCK_LONG     100  /* ms: who has waited so long asks more often, and comes before those who have just begun */
+#define LOCK_LONG_US  1000
 /* A directory's date moves in steps of the kernel's tick (4 or 10 ms), on some file systems of a second: what was read
  * that soon after a change may not be all of it. */
 #define DATE_STEP       20000
@@ -29,7 +31,8 @@ static bool wait_for_lock(int lock, struct failure *failure) {
         if (errno == EINTR) continue;
         if (errno != EWOULDBLOCK) return failure_set_errno(failure, errno, "cannot lock the folder");
         if (deadline_left(until) == 0) return failure_set(failure, "the folder is locked by another process for too long");
-        struct timespec time = {.tv_nsec = pause * 1000};
+        bool is_long = deadline_left(until) < LOCK_TIME - LOCK_LONG;
+        struct timespec time = {.tv_nsec = (is_long ? LOCK_LONG_US : pause) * 1000};
         nanosleep(&time, NULL);
         if (pause < LOCK_PAUSE_MAX) pause *= 2;
     }

@@ -1,6 +1,6 @@
 /* Saving messages: APPEND, delivery, COPY and MOVE.
  *
- *   tmp/NAME       written, synced
+ *   tmp/NAME       written, and synced: of several messages one after the other while the rest is being written
  *   cur/NAME:2,…   by rename, under the folder's lock (new/NAME for new mail)
  *   cur/           synced
  *   the journal    UIDs, synced: only then is anything said
@@ -19,6 +19,7 @@
 
 #define SAVE_PIECE      65536
 #define SAVE_AT_ONCE    10000 /* messages of one saving */
+#define UNSYNCED_MAX    32    /* files that are open until they are synced together */
 #define COPY_NAME_ROOM  (FOLDER_NAME_MAX - 10)
 
 void store_unique_name(struct store *store, struct buf *name) {
@@ -42,6 +43,7 @@ void store_unique_name(struct store *store, struct buf *name) {
 
 struct saved {
     char *name; /* in tmp/; then the base of its name */
+    int file;   /* whole, but not synced; -1 */
     struct folder_record record;
     struct str *keywords;
     size_t keyword_count;
@@ -55,6 +57,7 @@ struct folder_saving {
     struct saved *messages;
     size_t count, room;
     int file; /* of the last message while it is written; -1 */
+    size_t synced; /* so many of the messages are */
     struct buf pending;
     bool held_cr;
     char last; /* octet that was stored; NUL: none yet */
@@ -112,8 +115,10 @@ void folder_save_is_delivery(struct folder_saving *saving) {
 static void free_saving(struct folder_saving **saving) {
     struct folder_saving *gone = *saving;
     if (gone->file >= 0) close(gone->file);
-    for (size_t i = 0; i < gone->count; i++)
+    for (size_t i = 0; i < gone->count; i++) {
+        if (gone->messages[i].file >= 0) close(gone->messages[i].file);
         MEMORY_FREE(gone->messages[i].name);
+    }
     MEMORY_FREE(gone->messages);
     buf_free(&gone->pending);
     arena_destroy(&gone->arena);
@@ -162,7 +167,18 @@ static void keep(struct folder_saving *saving, struct str bytes) {
     saving->last = bytes.data[bytes.length - 1];
 }
 
-/* The last message is complete: on the disk, with its date. */
+static bool sync_messages(struct folder_saving *saving, struct failure *failure) {
+    for (; saving->synced < saving->count; saving->synced++) {
+        struct saved *saved = &saving->messages[saving->synced];
+        if (saved->file >= 0 && fsync(saved->file) < 0)
+            return failure_set_errno(failure, errno, "cannot sync the message");
+        if (saved->file >= 0) close(saved->file);
+        saved->file = -1;
+    }
+    return true;
+}
+
+/* The last message is complete, with its date. Nobody waits for the disk before all are there. */
 static bool finish_message(struct folder_saving *saving, struct failure *failure) {
     if (saving->file < 0) return true;
     struct saved *saved = &saving->messages[saving->count - 1];
@@ -170,13 +186,19 @@ static bool finish_message(struct folder_saving *saving, struct failure *failure
     saving->held_cr = false;
     if (!flush(saving, failure)) return false;
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = saved->record.internal_date}};
-    if (futimens(saving->file, times) < 0 || fsync(saving->file) < 0)
-        return failure_set_errno(failure, errno, "cannot sync the message");
-    close(saving->file);
+    if (futimens(saving->file, times) < 0) return failure_set_errno(failure, errno, "cannot date the message");
+    saved->file = saving->file;
     saving->file = -1;
     saved->record.size = saving->size;
     saved->record.virtual_size = saving->size + saving->line_feeds;
+    if (saving->count - saving->synced >= UNSYNCED_MAX) return sync_messages(saving, failure);
     return true;
+}
+
+/* Another message follows: the disk may begin with the last one. No more than a hint. */
+static void begin_writing(const struct folder_saving *saving) {
+    int file = saving->count > 0 ? saving->messages[saving->count - 1].file : -1;
+    if (file >= 0 && sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE) < 0) errno = 0;
 }
 
 static bool keep_keywords(struct folder_saving *saving, struct saved *saved, const struct str *keywords, size_t count) {
@@ -191,6 +213,7 @@ enum store_result folder_save_message(struct folder_saving *saving, unsigned sys
                                       size_t keyword_count, int64_t internal_date, struct failure *failure) {
     struct buf name = buf_make(0), path = buf_make(0);
     if (!finish_message(saving, failure)) return folder_trouble(failure);
+    begin_writing(saving);
     if (saving->count >= SAVE_AT_ONCE) {
         failure_set(failure, "too many messages at once");
         return STORE_LIMIT;
@@ -208,6 +231,7 @@ enum store_result folder_save_message(struct folder_saving *saving, unsigned sys
         struct saved *saved = &saving->messages[saving->count++];
         uint8_t flags = (uint8_t)(system & ~(unsigned)FLAG_RECENT);
         *saved = (struct saved){.name = memory_copy_string(buf_str(&name)),
+                                .file = -1,
                                 .record = {.system = flags, .name_flags = flags,
                                            .internal_date = internal_date ? internal_date : clock_date() / CLOCK_SECOND,
                                            .save_date = clock_date() / CLOCK_SECOND}};
@@ -330,7 +354,7 @@ enum store_result folder_save_commit(struct folder_saving **saving, uint32_t *ui
                                      struct failure *failure) {
     struct folder *target = (*saving)->target;
     enum store_result result = STORE_OK;
-    if (!finish_message(*saving, failure) || !folder_lock(target, failure)) result = folder_trouble(failure);
+    if (!finish_message(*saving, failure) || !sync_messages(*saving, failure) || !folder_lock(target, failure)) result = folder_trouble(failure);
     if (result == STORE_OK) {
         result = commit(*saving, uids, failure);
         folder_unlock(target);

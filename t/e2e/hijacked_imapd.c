@@ -65,7 +65,7 @@ static void try_open(int mailbox, struct str ticket, struct str state, struct tr
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) return;
     enum ipc_type answer = ask(mailbox, IPC_MAILBOX_OPEN, &open, pair[1], &packet);
-    tries->opened += answer == IPC_DONE;
+    tries->opened += answer == IPC_MAILBOX_OPENED;
     tries->refused += answer == IPC_FAILED;
     tries->lost += answer == IPC_NOTHING;
     close(pair[0]);

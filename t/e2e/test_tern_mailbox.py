@@ -2,6 +2,8 @@
 
 import imaplib
 import json
+import os
+import signal
 
 import tern_test as t
 
@@ -140,7 +142,7 @@ def sessions(tern):
     tern.run("reload")
     tern.run("reload")
     t.ok(t.wait_for(lambda: [row["pid"] for row in shown(tern, "who", "ada@example.test")] == [before["pid"]]), "after two more, too")
-    t.ok(not list((tern.directory / "data").glob("sessions-at-work*")), "nothing of that is left in the data directory")
+    t.is_([path.name for path in (tern.directory / "data").glob("sessions-at-work*")], ["sessions-at-work"], "by one file")
     second = log_in(tern)
     tern.run("reload")
     both = t.wait_for(lambda: len(found := shown(tern, "who", "ada@example.test")) == 2 and found)
@@ -184,6 +186,50 @@ def refused(tern, user="ada", password="secret"):
     except (imaplib.IMAP4.error, OSError):
         return True
     return False
+
+
+def kill_forker(tern):
+    """kill -9, and another one is there."""
+    [before] = [pid for name, pid in tern.pids() if name == "mailbox"]
+    os.kill(before, signal.SIGKILL)
+    t.ok(t.wait_for(lambda: [pid for name, pid in tern.pids() if name == "mailbox" and pid != before]), "mailbox is killed and another begins")
+
+
+def forker_killed(tern):
+    """Whoever works goes on, whoever idles goes on idling; all of them are seen, counted and ended as before."""
+    t.wait_for(lambda: shown(tern, "who") == [])
+    working, waiting, going = log_in(tern), idle(tern), log_in(tern, "bob")
+    names = ("user", "session", "pid", "address", "protocol", "since", "idle")
+    rows = t.wait_for(lambda: len(rows := shown(tern, "who")) == 3 and sum(row["idle"] for row in rows) == 1 and rows)
+    wanted = sorted([row[name] for name in names] for row in rows)
+    for turn in range(3):
+        kill_forker(tern)
+        t.ok(t.wait_for(lambda: sorted([row[name] for name in names] for row in shown(tern, "who")) == wanted, 20),
+             f"turn {turn}: who shows the same sessions", (shown(tern, "who"), wanted))
+    t.is_(working.select("INBOX")[0], "OK", "who works goes on")
+    count = int(working.select("INBOX")[1][0])
+    working.append("INBOX", None, None, MESSAGE % b"killed")
+    t.ok(b"%d EXISTS" % (count + 1) in waiting.readline(), "who idles is told of a message")
+    t.wait_for(lambda: sum(row["idle"] for row in shown(tern, "who")) == 1)
+    third = log_in(tern)
+    t.ok(refused(tern), "all of them count in mail_max_userip_connections")
+    third.logout()
+    kill_forker(tern)
+    t.ok(t.wait_for(lambda: not refused(tern)), "who has gone does not")
+    t.wait_for(lambda: len(shown(tern, "who")) == 3)
+    going.logout()
+    t.ok(t.wait_for(lambda: not shown(tern, "who", "bob@example.test")), "who logs out is not shown any more", shown(tern, "who"))
+    working.send(b"w9 IDLE\r\n")
+    working.readline()
+    t.ok(t.wait_for(lambda: [row["idle"] for row in shown(tern, "who", "ada@example.test")] == [True, True]), "who begins to idle is one session")
+    working.send(b"DONE\r\n")
+    working.readline()
+    kill_forker(tern)
+    t.ok(t.wait_for(lambda: sorted(row["idle"] for row in shown(tern, "who", "ada@example.test")) == [False, True]), "and who works again, too",
+         shown(tern, "who"))
+    t.is_(tern.run("kick", "ada@example.test").stdout.strip(), "2", "kick: both kinds")
+    t.ok(is_closed(working) and is_closed(waiting), "their connections end")
+    t.ok(t.wait_for(lambda: shown(tern, "who") == []), "nobody is left", shown(tern, "who"))
 
 
 def limits(tern):
@@ -230,5 +276,6 @@ with t.Instance(settings=["mail_max_userip_connections=3"]) as tern:
     mailboxes(tern)
     users(tern)
     sessions(tern)
+    forker_killed(tern)
     limits(tern)
 t.done()

@@ -23,3 +23,7 @@ UNIT_TESTS += t/unit/client/test_front_limits
 t_unit_client_test_front_limits_SOURCES = t/unit/client/test_front_limits.c
 t_unit_client_test_front_limits_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_client_test_front_limits_LDADD = $(CLIENT_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/client/test_front_watches
+t_unit_client_test_front_watches_SOURCES = t/unit/client/test_front_watches.c
+t_unit_client_test_front_watches_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_client_test_front_watches_LDADD = $(CLIENT_LINK) $(CMOCKA_LIBS)
