@@ -77,11 +77,14 @@ static bool say_messages(struct imap_session *session, const struct imap_fetch *
                          const struct uid_set *marked) {
     struct fetching fetching = {.session = session, .fetch = fetch, .marked = marked};
     uint32_t count = folder_count(session->folder);
+    unsigned wants = fetch->has_changed_since ? 0 : fetch_wants(fetch);
     fetching.adds_uid = (session->uid_command || (session->features & FEATURE_QRESYNC)) && !has_kind(fetch, FETCH_UID);
     fetching.flags_said = has_kind(fetch, FETCH_FLAGS);
     fetching.modseq_said = has_kind(fetch, FETCH_MODSEQ);
     for (size_t i = 0; i < uids->count && !session->connection_lost; i++) {
         bool within = true;
+        uint32_t last = uids->ranges[i].last;
+        ahead_plan(session, wants, last < UINT32_MAX ? folder_sequence_from(session->folder, last + 1) - 1 : count);
         for (uint32_t sequence = folder_sequence_from(session->folder, uids->ranges[i].first);
              within && sequence <= count; sequence++) {
             struct fetch_message message;

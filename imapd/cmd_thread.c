@@ -101,10 +101,10 @@ static bool take_message(struct gathering *g, uint32_t sequence, struct thread_m
     struct fetch_message message;
     struct str fields;
     bool good = true;
-    fetch_message_begin(&message, g->session, sequence);
+    fetch_message_begin_known(&message, g->session, sequence);
     rows_read_fields(&g->reader, &message, &fields);
     *row = (struct thread_message){
-        .number = number_of(g->session, sequence), .sent = search_sent(fields, &message.facts), .subject = STR_EMPTY};
+        .number = number_of(g->session, sequence), .sent = search_sent(&message, fields), .subject = STR_EMPTY};
     if (g->algorithm != THREAD_ORDEREDSUBJECT) good = keep_ids(g, fields, row);
     if (g->algorithm != THREAD_REFS) good = good && keep_subject(g, fields, row);
     fetch_message_end(&message);

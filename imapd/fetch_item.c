@@ -9,11 +9,10 @@
 #include "crlf_view.h"
 #include "header.h"
 #include "internal_date.h"
+#include "message_file.h"
 #include "preview.h"
 #include "transfer_reader.h"
 
-#define BEGINNING ((size_t)16384)  /* octets in which almost all headers end */
-#define BEGINNING_FIRST 4096       /* octets in which most do */
 #define FIELDS_USUAL 2048          /* octets: so much is allocated at once */
 #define READ_MAX ((size_t)262144) /* octets of a file from which on it is mapped */
 
@@ -41,13 +40,7 @@ void fetch_message_end(struct fetch_message *message) {
  * unmapping. False: it is larger than its record says, or cannot be read. */
 static bool read_small(struct fetch_message *message, int file) {
     struct buf *bytes = &message->session->file;
-    if (message->facts.size == 0 || message->facts.size >= READ_MAX) return false;
-    size_t room = (size_t)message->facts.size + 1;
-    buf_clear(bytes);
-    char *to = buf_reserve(bytes, room);
-    ssize_t got = to ? read(file, to, room) : -1;
-    if (got < 0 || (size_t)got == room) return false;
-    buf_commit(bytes, (size_t)got);
+    if (!message_file_read(file, message->facts.size, READ_MAX, bytes)) return false;
     message->bytes = buf_str(bytes);
     return true;
 }
@@ -65,15 +58,20 @@ static void map_file(struct fetch_message *message, int file) {
     }
 }
 
+/* What was not known of the file, and is now. */
+static void note_look(struct fetch_message *message, int64_t date, uint64_t size) {
+    struct folder_message *facts = &message->facts;
+    if (facts->internal_date == FOLDER_DATE_UNKNOWN) facts->internal_date = date;
+    facts->size = size;
+    folder_note_look(message->session->folder, facts->uid, facts->internal_date, facts->size);
+}
+
 /* What is not known of the file yet, while it is open. */
 static void look_at_file(struct fetch_message *message, int file) {
-    struct folder_message *facts = &message->facts;
+    const struct folder_message *facts = &message->facts;
     struct stat status;
     if (facts->internal_date != FOLDER_DATE_UNKNOWN && facts->size != FOLDER_SIZE_UNKNOWN) return;
-    if (fstat(file, &status) < 0) return;
-    if (facts->internal_date == FOLDER_DATE_UNKNOWN) facts->internal_date = status.st_mtim.tv_sec;
-    facts->size = (uint64_t)status.st_size;
-    folder_note_look(message->session->folder, facts->uid, facts->internal_date, facts->size);
+    if (fstat(file, &status) == 0) note_look(message, status.st_mtim.tv_sec, (uint64_t)status.st_size);
 }
 
 bool fetch_message_bytes(struct fetch_message *message) {
@@ -96,17 +94,39 @@ static bool open_record(struct fetch_message *message, struct str record) {
     return message->has_structure;
 }
 
+/* What a thread has read ahead; NULL: nothing, or the file is there already. */
+static const struct ahead_message *read_ahead(struct fetch_message *message, unsigned want) {
+    struct folder_message *facts = &message->facts;
+    if (message->file_tried) return NULL;
+    message->ahead = ahead_get(message->session, message->sequence, facts->uid, want);
+    bool unknown = facts->internal_date == FOLDER_DATE_UNKNOWN || facts->size == FOLDER_SIZE_UNKNOWN;
+    if (message->ahead && message->ahead->looked && unknown) note_look(message, message->ahead->date, message->ahead->size);
+    return message->ahead;
+}
+
+/* The record as it was read ahead, or made of the file. */
+static bool make_record(struct fetch_message *message, struct str *record) {
+    const struct ahead_message *ahead = read_ahead(message, AHEAD_STRUCTURE);
+    if (ahead) {
+        *record = ahead->record;
+        return true;
+    }
+    if (!fetch_message_bytes(message)) return false;
+    imap_structure_build(message->bytes, &message->record);
+    *record = buf_str(&message->record);
+    return true;
+}
+
 bool fetch_message_structure(struct fetch_message *message) {
     struct imap_session *session = message->session;
-    struct str cached;
+    struct str cached, record;
     if (message->structure_tried) return message->has_structure;
     message->structure_tried = true;
     const uint8_t *id = folder_id(session->folder);
     if (cache_get(session->store, id, message->facts.uid, CACHE_STRUCTURE, &cached) && open_record(message, cached)) return true;
-    if (!fetch_message_bytes(message)) return false;
-    imap_structure_build(message->bytes, &message->record);
-    message->has_structure = imap_structure_open(buf_str(&message->record), &message->structure);
-    if (message->has_structure) cache_put(session->store, id, message->facts.uid, CACHE_STRUCTURE, buf_str(&message->record));
+    if (!make_record(message, &record)) return false;
+    message->has_structure = imap_structure_open(record, &message->structure);
+    if (message->has_structure) cache_put(session->store, id, message->facts.uid, CACHE_STRUCTURE, record);
     return message->has_structure;
 }
 
@@ -124,38 +144,6 @@ bool fetch_field_is_kept(struct str name) {
     return false;
 }
 
-/* The end of the first empty line; 0: there is none. The header ends there, or before. */
-static size_t empty_line_end(struct str text) {
-    size_t at = 0;
-    while (at < text.length) {
-        if (text.data[at] == '\n') return at + 1;
-        if (text.data[at] == '\r' && at + 1 < text.length && text.data[at + 1] == '\n') return at + 2;
-        const char *end = memchr(text.data + at, '\n', text.length - at);
-        if (!end) break;
-        at = (size_t)(end - text.data) + 1;
-    }
-    return 0;
-}
-
-/* Reads the file up to where the header ends for sure, or BEGINNING octets. Returns where that is; 0: not within them.
- * *whole: the file ended there. */
-static size_t read_header(int file, struct buf *bytes, bool *whole) {
-    size_t end = 0;
-    *whole = false;
-    buf_clear(bytes);
-    while (end == 0 && !*whole && bytes->length < BEGINNING) {
-        size_t wanted = bytes->length == 0 ? BEGINNING_FIRST : BEGINNING - bytes->length;
-        char *to = buf_reserve(bytes, wanted);
-        ssize_t got = to ? read(file, to, wanted) : -1;
-        if (got < 0) return 0;
-        buf_commit(bytes, (size_t)got);
-        *whole = (size_t)got < wanted;
-        end = empty_line_end(buf_str(bytes));
-    }
-    return end > 0 || !*whole ? end : bytes->length;
-}
-
-/* Reads the beginning of the file: most headers end there, and small messages are read whole. */
 static bool read_beginning(struct fetch_message *message, struct str *header) {
     enum store_result result;
     struct failure failure = {0};
@@ -163,15 +151,13 @@ static bool read_beginning(struct fetch_message *message, struct str *header) {
     bool whole;
     int file = folder_message_file(message->session->folder, message->sequence, &result, &failure);
     if (file < 0) return false;
-    size_t end = read_header(file, bytes, &whole);
+    bool good = message_file_read_header(file, bytes, header, &whole);
     close(file);
-    if (end == 0 && bytes->length > 0) return false;
-    if (whole) {
+    if (good && whole) {
         message->bytes = buf_str(bytes);
         message->file_tried = true;
     }
-    *header = str_slice(buf_str(bytes), 0, end);
-    return whole || end > 0;
+    return good;
 }
 
 /* The header, perhaps with more behind it. */
@@ -182,6 +168,23 @@ static bool find_header(struct fetch_message *message, struct str *header) {
     return true;
 }
 
+void fetch_append_kept_fields(struct buf *fields, struct str header) {
+    imap_section_append_fields(fields, header, kept_fields, ARRAY_LENGTH(kept_fields), false);
+}
+
+/* The fields as they were read ahead, or out of the file. */
+static bool make_fields(struct fetch_message *message) {
+    const struct ahead_message *ahead = read_ahead(message, AHEAD_FIELDS);
+    struct str header;
+    if (!ahead && !find_header(message, &header)) return false;
+    (void)!buf_reserve(&message->fields, FIELDS_USUAL);
+    if (ahead)
+        buf_append(&message->fields, ahead->fields);
+    else
+        fetch_append_kept_fields(&message->fields, header);
+    return true;
+}
+
 void fetch_message_keep_fields(struct imap_session *session, uint32_t uid, struct str fields) {
     cache_put(session->store, folder_id(session->folder), uid, CACHE_HEADER, fields);
 }
@@ -189,12 +192,9 @@ void fetch_message_keep_fields(struct imap_session *session, uint32_t uid, struc
 bool fetch_message_fields(struct fetch_message *message, struct str *fields) {
     struct imap_session *session = message->session;
     const uint8_t *id = folder_id(session->folder);
-    struct str header;
     if (message->fields.length == 0) {
         if (cache_get(session->store, id, message->facts.uid, CACHE_HEADER, fields)) return true;
-        if (!find_header(message, &header)) return false;
-        (void)!buf_reserve(&message->fields, FIELDS_USUAL);
-        imap_section_append_fields(&message->fields, header, kept_fields, ARRAY_LENGTH(kept_fields), false);
+        if (!make_fields(message)) return false;
         if (!message->fields_held) fetch_message_keep_fields(session, message->facts.uid, buf_str(&message->fields));
     }
     *fields = buf_str(&message->fields);
@@ -263,9 +263,45 @@ static bool asks_structure(const struct imap_fetch *fetch) {
     return false;
 }
 
-/* A size that is not known yet costs no second look at the file. */
+unsigned fetch_wants(const struct imap_fetch *fetch) {
+    unsigned wants = asks_structure(fetch) ? AHEAD_STRUCTURE : 0;
+    for (size_t i = 0; i < fetch->count; i++) {
+        switch (fetch->items[i].kind) {
+        case FETCH_SECTION:
+            if (!is_in_fields(&fetch->items[i])) return 0;
+            wants |= AHEAD_FIELDS;
+            break;
+        case FETCH_BINARY:
+        case FETCH_BINARY_SIZE:
+        case FETCH_RFC822:
+        case FETCH_RFC822_HEADER:
+        case FETCH_RFC822_TEXT:
+        case FETCH_EMAILID:
+        case FETCH_PREVIEW:
+            return 0;
+        case FETCH_INTERNALDATE:
+        case FETCH_FLAGS:
+        case FETCH_UID:
+        case FETCH_MODSEQ:
+        case FETCH_THREADID:
+        case FETCH_SAVEDATE:
+        case FETCH_RFC822_SIZE:
+        case FETCH_ENVELOPE:
+        case FETCH_BODYSTRUCTURE:
+        case FETCH_BODY:
+            break;
+        }
+    }
+    return wants;
+}
+
+/* A size or a date that is not known yet costs no second look at the file. */
 static void learn_size(struct fetch_message *message) {
-    if (message->facts.virtual_size > 0 || !fetch_message_structure(message)) return;
+    if (message->facts.virtual_size > 0) {
+        if (message->facts.internal_date == FOLDER_DATE_UNKNOWN) (void)!fetch_message_structure(message);
+        return;
+    }
+    if (!fetch_message_structure(message)) return;
     message->facts.virtual_size = message->structure.size;
     if (message->facts.size == FOLDER_SIZE_UNKNOWN) {
         message->facts.size = message->structure.file_length;

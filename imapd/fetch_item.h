@@ -3,6 +3,7 @@
 #ifndef TERN_IMAP_FETCH_ITEM_H
 #define TERN_IMAP_FETCH_ITEM_H
 
+#include "ahead.h"
 #include "imap.h"
 #include "imap_structure.h"
 
@@ -15,6 +16,7 @@ struct fetch_message {
     bool mapped;
     struct buf record, fields; /* fields: read from the file */
     bool fields_held;          /* the cache is not to keep them: whoever set it does, or has a row of them */
+    const struct ahead_message *ahead; /* what a thread has read of it; NULL: nothing */
     struct imap_structure structure;
     bool has_structure;
     struct imap_part *parts;
@@ -26,6 +28,8 @@ void fetch_message_begin_known(struct fetch_message *message, struct imap_sessio
 void fetch_message_end(struct fetch_message *message);
 /* Whether all that the items need can be had; what is needed is then there. False: the message is gone. */
 MUST_USE bool fetch_message_can(struct fetch_message *message, const struct imap_fetch *fetch);
+/* What of the messages threads may read ahead for these items: set of enum ahead_wants; 0 if any item needs the file. */
+unsigned fetch_wants(const struct imap_fetch *fetch);
 /* "NAME value" of one item. */
 void fetch_item_say(struct fetch_message *message, const struct imap_fetch_item *item);
 
@@ -34,6 +38,8 @@ MUST_USE bool fetch_message_bytes(struct fetch_message *message);
 MUST_USE bool fetch_message_structure(struct fetch_message *message);
 /* The header fields that the cache keeps, as they stand in the file; until fetch_message_end or the cache's flush. */
 MUST_USE bool fetch_message_fields(struct fetch_message *message, struct str *fields);
+/* Appends them out of a header, with more behind it perhaps. Pure. */
+void fetch_append_kept_fields(struct buf *fields, struct str header);
 /* The cache shall keep them. */
 void fetch_message_keep_fields(struct imap_session *session, uint32_t uid, struct str fields);
 /* Whether EMAILID is this. */

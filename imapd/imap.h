@@ -31,6 +31,7 @@ struct imap_session {
     struct arena *arena;   /* of the command under way */
     struct buf out;        /* answers gather here; flushed when large and at the command's end */
     struct buf command;    /* the bytes of the command under way, literals in their places */
+    struct ahead *ahead;   /* what threads read for the command under way (ahead.h); NULL */
     struct buf file;       /* the message at hand, read; one at a time (fetch_item.h) */
     deadline unsettled;    /* when what was put off is to be settled; DEADLINE_NEVER: nothing is */
     unsigned bad_commands; /* in a row */

@@ -18,6 +18,7 @@ struct rows_learned {
 
 void rows_begin(struct rows_reader *reader, struct imap_session *session) {
     *reader = (struct rows_reader){.session = session};
+    ahead_plan(session, AHEAD_FIELDS | AHEAD_ROW, folder_count(session->folder));
 }
 
 static bool open_block(const struct rows_reader *reader, uint32_t block, struct message_rows *rows) {
@@ -119,15 +120,29 @@ static bool is_refused(struct rows_reader *reader, uint32_t uid) {
     return reader->has_rows && message_rows_refuses(&reader->rows, uid);
 }
 
+/* A row that a thread has made; false: it has refused. */
+static bool copy_row(struct message_row *row, const struct ahead_message *ahead, struct arena *texts) {
+    if (ahead->row_refused) return false;
+    *row = ahead->row;
+    for (size_t i = 0; i < ARRAY_LENGTH(row->texts); i++)
+        if (row->texts[i].length == 0)
+            row->texts[i] = STR_EMPTY;
+        else if (!arena_copy(texts, row->texts[i], &row->texts[i]))
+            return false;
+    return true;
+}
+
 /* fields: read from the file, if from_file; else out of the cache. */
-static void learn(struct rows_reader *reader, uint32_t uid, struct str fields, bool from_file) {
+static void learn(struct rows_reader *reader, const struct fetch_message *message, struct str fields, bool from_file) {
     struct rows_learned *learned = reader->learned;
-    uint32_t at = uid % MESSAGE_ROWS_MAX;
+    uint32_t uid = message->facts.uid, at = uid % MESSAGE_ROWS_MAX;
+    bool made = message->ahead && message->ahead->has_row;
     if (learned->count > 0 && uid >> MESSAGE_ROWS_BITS != learned->block) write_learned(reader);
     learned->block = uid >> MESSAGE_ROWS_BITS;
     if (learned->known[at]) return;
     learned->known[at] = true;
-    learned->refused[at] = !message_row_make(&learned->rows[at], fields, learned->texts);
+    learned->refused[at] = made ? !copy_row(&learned->rows[at], message->ahead, learned->texts)
+                                : !message_row_make(&learned->rows[at], fields, learned->texts);
     learned->count++;
     if (from_file) (void)!arena_copy(learned->texts, fields, &learned->fields[at]);
 }
@@ -147,7 +162,7 @@ bool rows_fields(struct rows_reader *reader, struct fetch_message *message, stru
     bool wanted = message->fields.length == 0 && is_wanted(reader, message->facts.uid);
     message->fields_held = wanted;
     if (!fetch_message_fields(message, fields)) return false;
-    if (wanted) learn(reader, message->facts.uid, *fields, message->fields.length > 0);
+    if (wanted) learn(reader, message, *fields, message->fields.length > 0);
     return true;
 }
 

@@ -43,16 +43,27 @@ struct str search_value(struct str header, struct str name) {
     return value.data ? value : STR_EMPTY;
 }
 
-int64_t search_sent(struct str fields, const struct folder_message *facts) {
-    return sent_date_of(search_field(fields, STR("Date")), facts->internal_date, 0).seconds;
+/* The internal date, which may be the file's: it is looked at for this alone. */
+static int64_t arrival(const struct imap_session *session, uint32_t sequence, struct folder_message *facts) {
+    if (facts->internal_date == FOLDER_DATE_UNKNOWN) {
+        struct folder_message now;
+        folder_message(session->folder, sequence, &now);
+        facts->internal_date = now.internal_date;
+    }
+    return facts->internal_date;
+}
+
+int64_t search_sent(struct fetch_message *message, struct str fields) {
+    struct sent_date sent = sent_date_of(search_field(fields, STR("Date")), 0, 0);
+    return sent.from_header ? sent.seconds : arrival(message->session, message->sequence, &message->facts);
 }
 
 int64_t search_sent_date(struct imap_session *session, struct rows_reader *reader, uint32_t sequence) {
     struct fetch_message message;
     struct str fields;
-    fetch_message_begin(&message, session, sequence);
+    fetch_message_begin_known(&message, session, sequence);
     rows_read_fields(reader, &message, &fields);
-    int64_t sent = search_sent(fields, &message.facts);
+    int64_t sent = search_sent(&message, fields);
     fetch_message_end(&message);
     return sent;
 }
@@ -182,7 +193,7 @@ static void free_ready(struct ready_key *ready) {
 
 static void open_message(struct search_run *run, uint32_t sequence) {
     if (run->message_open) return;
-    fetch_message_begin(&run->message, run->session, sequence);
+    fetch_message_begin_known(&run->message, run->session, sequence);
     run->message_open = true;
 }
 
@@ -298,22 +309,23 @@ static int64_t day_of(int64_t seconds) {
 }
 
 /* The day in the sender's own zone; false: the message is gone. */
-static bool sent_day(struct search_run *run, uint32_t sequence, const struct folder_message *facts, int64_t *day) {
+static bool sent_day(struct search_run *run, uint32_t sequence, struct folder_message *facts, int64_t *day) {
     struct message_row row;
     struct str fields;
     uint32_t place;
     if (rows_find(&run->rows, facts->uid, &place) && message_rows_dates(&run->rows.rows, place, &row)) {
-        *day = day_of(row.dated ? row.sent + row.offset_minutes * 60 : facts->internal_date);
+        *day = day_of(row.dated ? row.sent + row.offset_minutes * 60 : arrival(run->session, sequence, facts));
         return true;
     }
     open_message(run, sequence);
     if (!rows_fields(&run->rows, &run->message, &fields)) return false;
-    struct sent_date sent = sent_date_of(search_field(fields, STR("Date")), facts->internal_date, 0);
+    struct sent_date sent = sent_date_of(search_field(fields, STR("Date")), 0, 0);
+    if (!sent.from_header) sent.seconds = arrival(run->session, sequence, facts);
     *day = day_of(sent.seconds + sent.offset_minutes * 60);
     return true;
 }
 
-static bool match_sent(struct search_run *run, const struct ready_key *ready, uint32_t sequence, const struct folder_message *facts) {
+static bool match_sent(struct search_run *run, const struct ready_key *ready, uint32_t sequence, struct folder_message *facts) {
     int64_t day;
     if (!sent_day(run, sequence, facts, &day)) return false;
     return ready->key->kind == KEY_SENT_BEFORE ? day < ready->key->day
@@ -328,9 +340,9 @@ static bool match_size(struct search_run *run, const struct ready_key *ready, ui
     return ready->key->kind == KEY_LARGER ? size > ready->key->number : size < ready->key->number;
 }
 
-static bool match(struct search_run *run, struct ready_key *ready, uint32_t sequence, const struct folder_message *facts);
+static bool match(struct search_run *run, struct ready_key *ready, uint32_t sequence, struct folder_message *facts);
 
-static bool match_group(struct search_run *run, struct ready_key *ready, uint32_t sequence, const struct folder_message *facts) {
+static bool match_group(struct search_run *run, struct ready_key *ready, uint32_t sequence, struct folder_message *facts) {
     bool is_or = ready->key->kind == KEY_OR;
     for (struct ready_key *child = ready->first; child; child = child->next)
         if (match(run, child, sequence, facts) == is_or) return is_or;
@@ -338,7 +350,7 @@ static bool match_group(struct search_run *run, struct ready_key *ready, uint32_
 }
 
 /* One key; groups recurse as deep as the grammar lets them (IMAP_DEPTH_MAX). */
-static bool match(struct search_run *run, struct ready_key *ready, uint32_t sequence, const struct folder_message *facts) {
+static bool match(struct search_run *run, struct ready_key *ready, uint32_t sequence, struct folder_message *facts) {
     const struct imap_key *key = ready->key;
     switch (key->kind) {
     case KEY_ALL:
@@ -369,11 +381,11 @@ static bool match(struct search_run *run, struct ready_key *ready, uint32_t sequ
     case KEY_SMALLER:
         return match_size(run, ready, sequence);
     case KEY_BEFORE:
-        return day_of(facts->internal_date) < key->day;
+        return day_of(arrival(run->session, sequence, facts)) < key->day;
     case KEY_ON:
-        return day_of(facts->internal_date) == key->day;
+        return day_of(arrival(run->session, sequence, facts)) == key->day;
     case KEY_SINCE:
-        return day_of(facts->internal_date) >= key->day;
+        return day_of(arrival(run->session, sequence, facts)) >= key->day;
     case KEY_SENT_BEFORE:
     case KEY_SENT_ON:
     case KEY_SENT_SINCE:
@@ -385,9 +397,9 @@ static bool match(struct search_run *run, struct ready_key *ready, uint32_t sequ
     case KEY_SAVED_SINCE:
         return day_of(facts->save_date) >= key->day;
     case KEY_OLDER:
-        return (uint64_t)(run->now - facts->internal_date) >= key->number || facts->internal_date > run->now;
+        return (uint64_t)(run->now - arrival(run->session, sequence, facts)) >= key->number || facts->internal_date > run->now;
     case KEY_YOUNGER:
-        return run->now - facts->internal_date <= (int64_t)key->number;
+        return run->now - arrival(run->session, sequence, facts) <= (int64_t)key->number;
     case KEY_MODSEQ:
         return facts->modseq >= key->number;
     case KEY_EMAIL_ID:
@@ -421,7 +433,7 @@ static void match_all(struct search_run *run, struct ready_key *ready, struct se
     size_t room = 0;
     for (uint32_t sequence = 1; sequence <= count; sequence++) {
         struct folder_message facts;
-        folder_message(folder, sequence, &facts);
+        folder_message_known(folder, sequence, &facts);
         bool found = match(run, ready, sequence, &facts);
         if (run->message_open) fetch_message_end(&run->message);
         run->message_open = false;

@@ -29,7 +29,7 @@ struct str search_field(struct str header, struct str name);
 struct str search_value(struct str header, struct str name);
 
 /* When a message was sent: what its Date field says, or else when it was received. Seconds. */
-int64_t search_sent(struct str fields, const struct folder_message *facts);
+int64_t search_sent(struct fetch_message *message, struct str fields);
 /* The same of a message that has no row. */
 int64_t search_sent_date(struct imap_session *session, struct rows_reader *reader, uint32_t sequence);
 

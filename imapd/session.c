@@ -1,5 +1,5 @@
 /* A session: reads a command, does it, answers (RFC 9051 section 2.2). */
-#include "imap.h"
+#include "ahead.h"
 
 #include <unistd.h>
 
@@ -145,6 +145,7 @@ static void do_command(struct imap_session *session) {
         imap_say(session, "* BYE Too many bad commands\r\n");
         session->logging_out = true;
     }
+    ahead_end(session);
     cache_end(session->store); /* no reader of the cache outlives its command */
     arena_destroy(&session->arena);
 }

@@ -271,7 +271,7 @@ static bool prepare(struct service *service, struct failure *failure) {
         return failure_set(failure, "pop3_uidl_format = %.*s: there must be %%u or %%f, and of other words only %%v and %%%%",
                            STR_ARGS(mailbox->config->pop3_uidl_format));
     session_prepare();
-    return load_master(mailbox, failure) && seccomp_make(RIGHT_FILES | RIGHT_MAP_FILES, &mailbox->filter, failure);
+    return load_master(mailbox, failure) && seccomp_make(RIGHT_FILES | RIGHT_MAP_FILES | RIGHT_THREADS, &mailbox->filter, failure);
 }
 
 static void tick(struct service *service) {

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -30,7 +31,7 @@ void session_prepare(void) {
 
 /* The row of a session's file rights: beneath its mailbox. */
 static const struct service_row session_row = {
-    .program = "session", .user = "", .root = ROOT_QUEUE, .rights = RIGHT_FILES | RIGHT_MAP_FILES, .peers = "", .descriptors = SESSION_FILES};
+    .program = "session", .user = "", .root = ROOT_QUEUE, .rights = RIGHT_FILES | RIGHT_MAP_FILES | RIGHT_THREADS, .peers = "", .descriptors = SESSION_FILES};
 
 static const char *process_name(const struct account *account, bool waits) {
     bool imap = str_equal(account->protocol, STR("imap"));
@@ -99,6 +100,12 @@ static bool lock_in(const struct mailbox *mailbox, const struct account *account
     return good;
 }
 
+static unsigned read_threads(const struct config *config) {
+    cpu_set_t set;
+    int processors = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return (unsigned)(config->mailbox_read_threads < processors ? config->mailbox_read_threads : processors);
+}
+
 static void fill_settings(const struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16], struct str packed,
                           struct session_settings *settings) {
     const struct config *config = mailbox->config;
@@ -118,6 +125,7 @@ static void fill_settings(const struct mailbox *mailbox, const struct account *a
         .line_limit = (unsigned)config->imap_max_line_length,
         .pop3_uidl_format = config->pop3_uidl_format,
         .pop3_login_delay = (unsigned)config->pop3_login_delay,
+        .read_threads = read_threads(config),
     };
     session_seal_key(mailbox->seal_master, account->login, nonce, packed, settings->seal);
     memcpy(settings->nonce, nonce, sizeof settings->nonce);

@@ -31,7 +31,8 @@ struct pop3_session {
 };
 
 /* session.c */
-/* Takes the lock, opens the INBOX, greets. False: it has been refused, and told why. */
+/* Takes the lock, opens the INBOX, greets; or greets first, where opening takes long. False: it has been refused, and
+ * told why. */
 MUST_USE bool pop3_session_begin(struct pop3_session *session);
 /* Serves until QUIT, with which what was deleted goes, or the connection's end, with which it stays. */
 void pop3_session_serve(struct pop3_session *session);

@@ -60,15 +60,31 @@ static bool take_lock(struct pop3_session *session) {
     return refuse(session, pop3_trouble(&failure), "The mailbox cannot be opened", &failure);
 }
 
+/* A client that was let in before hears of trouble when it says something. */
+static void await_line(struct pop3_session *session) {
+    struct str ignored;
+    stream_set_deadline(session->stream, patience(session));
+    if (!session->connection_lost && stream_read_line(session->stream, &ignored) == STREAM_OK) return;
+    session->connection_lost = true;
+}
+
+/* The first reading of a large INBOX is not waited for with the login's answer, which needs nothing of it: what it brings
+ * is on disk, as ever, before a word of it is said. */
 bool pop3_session_begin(struct pop3_session *session) {
     struct failure failure = {0};
     enum store_result result;
     if (!take_lock(session)) return false;
+    bool let_in = folder_is_first_look(session->store, STR("INBOX"));
+    if (let_in) {
+        pop3_say(session, "+OK Logged in\r\n");
+        if (!session->connection_lost && stream_flush(session->stream) != STREAM_OK) session->connection_lost = true;
+    }
     session->folder = folder_open(session->store, STR("INBOX"), FOLDER_READ_WRITE, &result, &failure);
+    if (!session->folder && let_in) await_line(session);
     if (!session->folder) return refuse(session, pop3_trouble(&failure), "The mailbox cannot be opened", &failure);
     session->count = folder_count(session->folder);
     session->deleted = memory_allocate((size_t)session->count + 1, 1);
-    pop3_say(session, "+OK Logged in, %u messages\r\n", session->count);
+    if (!let_in) pop3_say(session, "+OK Logged in, %u messages\r\n", session->count);
     return true;
 }
 

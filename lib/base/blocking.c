@@ -4,12 +4,10 @@
  * one lock; a thread that finishes jobs wakes the loop through libev's async
  * watcher (one eventfd write however many jobs end before the loop looks). */
 #include <pthread.h>
-#include <signal.h>
 
+#include "helper_thread.h"
 #include "loop_internal.h"
 #include "memory.h"
-
-enum { THREAD_STACK = 512 * 1024 };
 
 struct job {
     struct job *next;
@@ -100,23 +98,10 @@ static struct blocking_pool *pool_of(struct loop *loop) {
     return pool;
 }
 
-/* Signals go to the loop's thread only. */
 static bool start_thread(struct blocking_pool *pool) {
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    bool started;
-
-    sigfillset(&all);
-    pthread_attr_init(&attributes);
-#ifndef TERN_SANITIZERS
-    pthread_attr_setstacksize(&attributes, THREAD_STACK);
-#endif
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    started = pthread_create(&pool->threads[pool->thread_count], &attributes, helper, pool) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    if (started) pool->thread_count++;
-    return started;
+    if (!helper_thread_start(&pool->threads[pool->thread_count], helper, pool)) return false;
+    pool->thread_count++;
+    return true;
 }
 
 void task_run_blocking(void (*function)(void *argument), void *argument) {

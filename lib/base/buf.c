@@ -37,7 +37,7 @@ static bool make_room(struct buf *buf, size_t size) {
     size_t capacity = buf->capacity > SIZE_MAX / 2 ? needed : buf->capacity * 2;
     if (buf->limit && capacity > buf->limit) capacity = needed > buf->limit ? needed : buf->limit + 1;
     if (capacity < needed) capacity = needed;
-    if (capacity < CAPACITY_FIRST && !buf->limit) capacity = CAPACITY_FIRST;
+    if (capacity < CAPACITY_FIRST) capacity = buf->limit && buf->limit < CAPACITY_FIRST ? buf->limit + 1 : CAPACITY_FIRST;
     buf->data = memory_resize(buf->data, capacity, 1);
     buf->capacity = capacity;
     buf->data[buf->length] = '\0';
@@ -57,7 +57,7 @@ static void finish(struct buf *buf, size_t length) {
 }
 
 bool buf_append_bytes(struct buf *buf, const void *data, size_t length) {
-    if (!buf->limit && length < buf->capacity - buf->length) { /* nothing moves, most often */
+    if (length < buf->capacity - buf->length) { /* nothing moves, most often; no capacity is beyond a limit */
         if (length) memmove(buf->data + buf->length, data, length);
         finish(buf, buf->length + length);
         return true;

@@ -32,7 +32,7 @@ void buf_clear(struct buf *buf);
 bool buf_append(struct buf *buf, struct str s);
 bool buf_append_bytes(struct buf *buf, const void *data, size_t length);
 static inline bool buf_append_char(struct buf *buf, char c) {
-    if (buf->limit || buf->capacity - buf->length < 2) return buf_append_bytes(buf, &c, 1);
+    if (buf->capacity - buf->length < 2) return buf_append_bytes(buf, &c, 1);
     buf->data[buf->length++] = c;
     buf->data[buf->length] = '\0';
     return true;

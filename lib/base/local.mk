@@ -14,5 +14,6 @@ lib_base_libbase_a_SOURCES += lib/base/task.c lib/base/task.h lib/base/loop.c li
 lib_base_libbase_a_SOURCES += lib/base/context.c lib/base/context.h lib/base/stack.c lib/base/stack.h
 lib_base_libbase_a_SOURCES += lib/base/timeout_heap.c lib/base/timeout_heap.h
 lib_base_libbase_a_SOURCES += lib/base/descriptor.c lib/base/blocking.c
+lib_base_libbase_a_SOURCES += lib/base/helper_thread.c lib/base/helper_thread.h lib/base/pipeline.c lib/base/pipeline.h
 lib_base_libbase_a_SOURCES += lib/base/log.c lib/base/log.h
 lib_base_libbase_a_SOURCES += lib/base/log_line.c lib/base/log_line.h

@@ -28,6 +28,7 @@ struct session_settings {
     unsigned line_limit;
     struct str pop3_uidl_format;
     unsigned pop3_login_delay; /* seconds */
+    unsigned read_threads;     /* that read messages ahead; 0: none */
     struct str state_prefix; /* what stands before the session's own state: mailbox's */
     uint8_t seal[32]; /* HMAC key of this login alone: a state sealed with it can be opened for this login only */
     uint8_t nonce[16];

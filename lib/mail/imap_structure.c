@@ -9,6 +9,7 @@
 
 #define RECORD_VERSION 1
 #define LANGUAGES_MAX  100
+#define TEXT_USUAL     1000 /* octets of text that are allocated at once */
 #define CONVERTERS_MAX 100 /* opened for one message: opening one may load it; beyond that text counts as UTF-8 */
 
 /* Extension data of one part, in the text. */
@@ -428,6 +429,7 @@ static bool describe_parts(struct builder *b, unsigned depth_limit, size_t parts
     make_parts(b);
     count_parts(b);
     b->text = buf_make(text_limit);
+    (void)!buf_reserve(&b->text, TEXT_USUAL);
     write_text(b);
     return !buf_overflowed(&b->text);
 }

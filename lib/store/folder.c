@@ -6,6 +6,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#define LARGE_DIRECTORY 65536 /* octets: about a thousand names, where names are what is counted */
 
 /* ---- lists of slots */
 
@@ -488,6 +489,18 @@ void folder_close(struct folder **folder) {
     slot_list_free(&gone->expunged);
     MEMORY_FREE(gone->name);
     MEMORY_FREE(*folder);
+}
+
+bool folder_is_first_look(struct store *store, struct str name) {
+    enum store_result ignored_result;
+    struct failure ignored = {0};
+    struct stat status;
+    int directory = store_folder_directory(store, name, &ignored_result, &ignored);
+    if (directory < 0) return false;
+    bool is_new = fstatat(directory, FOLDER_FILE, &status, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+    bool is_large = fstatat(directory, "cur", &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_size > LARGE_DIRECTORY;
+    close(directory);
+    return is_new && is_large;
 }
 
 enum store_result folder_status(struct store *store, struct str name, struct folder_status *status,

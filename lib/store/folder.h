@@ -51,6 +51,9 @@ enum folder_open_mode { FOLDER_READ_ONLY, FOLDER_READ_WRITE };
 struct folder *folder_open(struct store *store, struct str name, enum folder_open_mode mode, enum store_result *result,
                            struct failure *failure);
 void folder_close(struct folder **folder);
+/* Whether folder_open will take so long that whoever waits should hear something before: nobody has read the folder yet,
+ * and there is much in it. False also where that cannot be told. */
+bool folder_is_first_look(struct store *store, struct str name);
 
 /* ---- looking: all of the view, none reads the directory unless it says so */
 
@@ -83,6 +86,10 @@ MUST_USE bool folder_expunged_since(const struct folder *folder, uint64_t modseq
 int folder_message_file(struct folder *folder, uint32_t sequence, enum store_result *result, struct failure *failure);
 /* Appends the name of a message's file, without folder and flags. */
 void folder_file_name(const struct folder *folder, uint32_t sequence, struct buf *name);
+/* Appends where the file should be, beneath the folder's directory; and that directory's descriptor, which stays the
+ * folder's. For who opens it elsewhere: what cannot be opened so folder_message_file may still find. */
+void folder_file_path(const struct folder *folder, uint32_t sequence, struct buf *path);
+int folder_descriptor(const struct folder *folder);
 /* Counts the CR LF size if it is not known, and remembers it. */
 MUST_USE bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *size, struct failure *failure);
 /* The same size, where the caller has counted it for other reasons: it is remembered. */

@@ -3,9 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define COUNT_PIECE 32768 /* octets of a file that are counted at once */
 
 /* Opens the file that a record names; -1 with errno. */
 static int open_record(const struct folder *folder, const struct folder_record *record, void *context) {
@@ -36,6 +37,16 @@ void folder_file_name(const struct folder *folder, uint32_t sequence, struct buf
     folder_state_get(&folder->state, folder_slot(folder, sequence), &record);
     if (!str_cut(record.name, '\0', &record.name, &flags)) flags = STR_EMPTY;
     buf_append(name, record.name);
+}
+
+void folder_file_path(const struct folder *folder, uint32_t sequence, struct buf *path) {
+    struct folder_record record;
+    folder_state_get(&folder->state, folder_slot(folder, sequence), &record);
+    folder_record_path(&record, path);
+}
+
+int folder_descriptor(const struct folder *folder) {
+    return folder->directory;
 }
 
 /* What is tried with a message's file: -1 with errno. */
@@ -120,24 +131,32 @@ void folder_size_all(struct folder *folder) {
 
 /* ---- sizes */
 
-/* Octets that CR LF line ends add. */
-static uint64_t bare_line_feeds(const char *bytes, size_t length) {
+/* Octets that CR LF line ends add. before: the octet in front of these. */
+static uint64_t bare_line_feeds(const char *bytes, size_t length, char before) {
     uint64_t count = 0;
     for (const char *at = bytes, *end = bytes + length; at < end; at++) {
         at = memchr(at, '\n', (size_t)(end - at));
         if (!at) break;
-        count += at == bytes || at[-1] != '\r';
+        count += (at == bytes ? before : at[-1]) != '\r';
     }
     return count;
 }
 
+/* Read piece by piece: what is looked at once is not worth mapping. */
 static bool count_file(int file, uint64_t size, uint64_t *virtual_size, struct failure *failure) {
-    *virtual_size = size;
-    if (size == 0) return true;
-    void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0);
-    if (map == MAP_FAILED) return failure_set_errno(failure, errno, "cannot read a message");
-    *virtual_size = size + bare_line_feeds(map, size);
-    munmap(map, size);
+    char piece[COUNT_PIECE], before = '\0';
+    uint64_t bare = 0;
+    for (uint64_t done = 0; done < size;) {
+        ssize_t got = read(file, piece, sizeof piece);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return failure_set_errno(failure, errno, "cannot read a message");
+        if (got == 0) break;
+        if ((uint64_t)got > size - done) got = (ssize_t)(size - done);
+        bare += bare_line_feeds(piece, (size_t)got, before);
+        before = piece[got - 1];
+        done += (uint64_t)got;
+    }
+    *virtual_size = size + bare;
     return true;
 }
 
@@ -179,7 +198,7 @@ bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *siz
         *size = message.virtual_size;
         return true;
     }
-    uint64_t counted;
+    uint64_t counted = 0;
     if (!count_message(folder, sequence, &message, &counted, failure)) return false;
     folder_note_virtual_size(folder, message.uid, counted);
     *size = counted;

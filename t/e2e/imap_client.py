@@ -88,9 +88,10 @@ class Client:
 
 
 class Stand:
-    """imap_stand on a Maildir of its own, or one that is there; cache_octets: what the cache may take."""
+    """imap_stand on a Maildir of its own, or one that is there; cache_octets: what the cache may take; threads: that
+    read ahead."""
 
-    def __init__(self, quota=None, mail=None, cache=None, cache_octets=None):
+    def __init__(self, quota=None, mail=None, cache=None, cache_octets=None, threads=0):
         program = t.BUILD / "t" / "e2e" / "imap_stand"
         if not os.access(program, os.X_OK):
             t.skip_all("not built: imap_stand")
@@ -98,7 +99,7 @@ class Stand:
         self.mail = mail or os.path.join(self.top, "Maildir")
         self.cache = cache or os.path.join(self.top, "cache")
         self.errors = open(os.path.join(self.top, "errors"), "w+b")
-        words = [str(program), self.mail, self.cache, str(quota or 0), str(cache_octets or 0)]
+        words = [str(program), self.mail, self.cache, str(quota or 0), str(cache_octets or 0), str(threads)]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=self.errors)
         self.port = int(self.process.stdout.readline())
 

@@ -1,7 +1,7 @@
 /* imap_stand: the IMAP session alone, without front and login: each connection to the port that it prints is greeted
  * with PREAUTH and served by a process of its own. For tests of commands, and for measuring them.
  *
- *   imap_stand MAILDIR CACHE [QUOTA_OCTETS [CACHE_OCTETS]] */
+ *   imap_stand MAILDIR CACHE [QUOTA_OCTETS [CACHE_OCTETS [READ_THREADS]]] */
 #include "imap.h"
 
 #include <arpa/inet.h>
@@ -9,9 +9,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void serve(int connection, const struct store_options *options) {
+static void serve(int connection, const struct store_options *options, unsigned threads) {
     struct failure failure = {0};
-    struct session_settings settings = {.protocol = STR("imap"), .login = STR("stand"), .append_limit = 64 << 20, .idle_timeout = 60000, .line_limit = 65536};
+    struct session_settings settings = {.protocol = STR("imap"), .login = STR("stand"), .append_limit = 64 << 20, .idle_timeout = 60000, .line_limit = 65536, .read_threads = threads};
     struct imap_session session = {.settings = &settings, .inotify = -1};
     session.store = store_open(options, &failure);
     session.stream = stream_create(connection, settings.line_limit);
@@ -35,10 +35,11 @@ static void serve(int connection, const struct store_options *options) {
 int main(int count, char **arguments) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t length = sizeof address;
-    uint64_t quota = 0, cache = 0;
+    uint64_t quota = 0, cache = 0, threads = 0;
     if (count < 3 || (count > 3 && !str_to_u64(str_from(arguments[3]), UINT64_MAX, &quota)) ||
-        (count > 4 && !str_to_u64(str_from(arguments[4]), UINT64_MAX, &cache))) {
-        fprintf(stderr, "usage: imap_stand MAILDIR CACHE [QUOTA_OCTETS [CACHE_OCTETS]]\n");
+        (count > 4 && !str_to_u64(str_from(arguments[4]), UINT64_MAX, &cache)) ||
+        (count > 5 && !str_to_u64(str_from(arguments[5]), 16, &threads))) {
+        fprintf(stderr, "usage: imap_stand MAILDIR CACHE [QUOTA_OCTETS [CACHE_OCTETS [READ_THREADS]]]\n");
         return 64;
     }
     struct store_options options = {.root = str_from(arguments[1]), .cache = str_from(arguments[2]), .boot = STR("stand"), .host = STR("stand.test"),
@@ -56,7 +57,7 @@ int main(int count, char **arguments) {
         pid_t child = fork();
         if (child == 0) {
             close(listener);
-            serve(connection, &options);
+            serve(connection, &options, (unsigned)threads);
         }
         close(connection);
     }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""SEARCH, SORT and THREAD from rows in the cache: every answer is what it is without a cache, over mail with odd headers;
+"""SEARCH, SORT and THREAD from rows in the cache: every answer is what it is without a cache and threads, over mail with odd headers;
 while the rows are made, from them, with damaged ones, after expunges, appends and moves, with sessions that write them at
 once, with a cache that is full, and with a disk that is.
 
@@ -319,7 +319,7 @@ print(f"# TERN_SEED={seed}")
 random.seed(seed)
 ASKED = commands()
 chance = random.Random(5)
-with Stand() as here:
+with Stand(threads=3) as here:
     fill(here.mail, MESSAGES, chance)
     answers(here, asked=["SEARCH ALL"])
     forget(here)

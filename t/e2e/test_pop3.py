@@ -388,6 +388,46 @@ def pipelining(tern):
     t.is_(files(tern), [], "and done")
 
 
+def fill(tern, user):
+    """4,000 messages that nobody has looked at."""
+    box = maildir(tern, user)
+    owner = box.parent.stat()
+    for place in (box, box / "tmp", box / "new", box / "cur"):
+        place.mkdir(exist_ok=True)
+        os.chown(place, owner.st_uid, owner.st_gid)
+    for number in range(4000):
+        path = box / "cur" / f"{1700000000 + number}.M{number}P4711.far.example.test:2,S"
+        path.write_bytes(MESSAGE % (number, number, number))
+        os.chown(path, owner.st_uid, owner.st_gid)
+    return box
+
+
+def first_look(tern):
+    """A large mailbox that nobody has read yet: who logs in is let in before it is read, and nothing else is different."""
+    box = fill(tern, "lena")
+    (box / "tern-lock").mkdir()
+    client = Pop(tern, "lena")
+    t.is_(client.login, b"+OK Logged in", "a large mailbox that is new: the login's answer says no number")
+    t.ok(client.command("STAT").startswith(b"-ERR [SYS/"), "if it cannot be read, the next command says so")
+    t.is_(client.at_end(), b"", "and the connection ends")
+    t.is_(Pop(tern, "lena").command("QUIT")[:10], b"-ERR [SYS/", "QUIT too")
+    (box / "tern-lock").rmdir()
+    client = Pop(tern)
+    client.send(b"USER lena@example.test\r\nPASS secret\r\nSTAT\r\nUIDL 4000\r\nLIST 1\r\nDELE 1\r\nQUIT\r\n")
+    said = client.at_end().split(b"\r\n")
+    octets = sum(len(crlf(MESSAGE % (n, n, n))) for n in range(4000))
+    uidl, validity = said[3].split()[2][:8], int(said[3].split()[2][8:], 16)
+    t.is_((said[1], said[2], uidl), (b"+OK Logged in", b"+OK 4000 %d" % octets, b"%08x" % 4000), "all in one packet: the right answers")
+    t.is_(said[4:], [b"+OK 1 %d" % len(crlf(MESSAGE % (0, 0, 0))), b"+OK Goes with QUIT", b"+OK Bye", b""], "to the end")
+    client = Pop(tern, "lena")
+    t.is_(client.login, b"+OK Logged in, 3999 messages", "the login after it says the number")
+    t.is_(client.command("UIDL 3999"), b"+OK 3999 %08x%08x" % (4000, validity), "and the unique IDs are the same")
+    client.close()
+    fill(tern, "lea")
+    Pop(tern, "lea").socket.close()
+    t.ok(t.wait_for(lambda: Pop(tern, "lea").login == b"+OK Logged in, 4000 messages"), "a client that leaves at once: it is read all the same")
+
+
 def two(tern):
     drop(tern, numbered(3))
     first = Pop(tern, "ada")
@@ -658,9 +698,11 @@ def moved(form, saved=False):
 
 with t.Instance(tls=True, settings=["auth_failure_delay=0", "auth_ban_exceptions=127.0.0.0/8"]) as tern:
     tern.add_user("ada")
-    (tern.etc / "users.passwd").write_text("ada@example.test:{PLAIN}secret\n")  # SCRAM is offered where it can work for all
+    tern.add_user("lena")
+    tern.add_user("lea")
+    (tern.etc / "users.passwd").write_text("ada@example.test:{PLAIN}secret\nlena@example.test:{PLAIN}secret\nlea@example.test:{PLAIN}secret\n")  # SCRAM is offered where it can work for all
     tern.start()
-    for part in (front, logins, tls, commands, content, for_good, pipelining, two, no_delay, foreign, kills, peers):
+    for part in (front, logins, tls, commands, content, for_good, pipelining, first_look, two, no_delay, foreign, kills, peers):
         part(tern)
     log = tern.log()
     t.ok("login: user=<ada@example.test>, method=PLAIN, rip=127.0.0.1, TLS" in log, "the log says who came, and how")

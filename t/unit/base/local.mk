@@ -39,3 +39,7 @@ UNIT_TESTS += t/unit/base/test_log_line
 t_unit_base_test_log_line_SOURCES = t/unit/base/test_log_line.c
 t_unit_base_test_log_line_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_base_test_log_line_LDADD = $(BASE_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/base/test_pipeline
+t_unit_base_test_pipeline_SOURCES = t/unit/base/test_pipeline.c
+t_unit_base_test_pipeline_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_base_test_pipeline_LDADD = $(BASE_LINK) $(CMOCKA_LIBS)
