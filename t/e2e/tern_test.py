@@ -342,7 +342,8 @@ class Instance:
         """ternqueue, ternsuper, terncat with -c ETC."""
         return self.command(name, "-c", self.etc, *arguments, **options)
 
-    def _demote(self):
+    def demote(self):
+        """In a child: becomes the account of the instance."""
         account = pwd.getpwnam(self.user)
         os.setgroups([])
         os.setgid(account.pw_gid)
@@ -351,7 +352,7 @@ class Instance:
     def command(self, name, *arguments, input=None, timeout=60, check=False):
         """Runs a command of the build with text input and output."""
         return subprocess.run([str(program(name)), *map(str, arguments)], input=input, capture_output=True, text=True,
-                              timeout=timeout, check=check, preexec_fn=self._demote if self.user else None,
+                              timeout=timeout, check=check, preexec_fn=self.demote if self.user else None,
                               env={**os.environ, "MAIL_CONFIG": str(self.etc)})
 
     def tern(self, *arguments, **options):
