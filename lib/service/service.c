@@ -440,7 +440,8 @@ static void run_start(void *argument) {
         return;
     }
     listen_start(service);
-    if (service->declaration->tick) service->ticker = loop_timer_start(1000, 1000, on_tick, service);
+    int64_t pause = service->declaration->tick_seconds ? 1000 * (int64_t)service->declaration->tick_seconds : 1000;
+    if (service->declaration->tick) service->ticker = loop_timer_start(pause, pause, on_tick, service);
     if (ipc_tell(service->control, IPC_READY, &(struct ipc_ready){}, DEADLINE_NEVER, &failure) != IPC_OK)
         start_failed(service, &failure);
 }
