@@ -8,35 +8,6 @@
 
 #define LARGE_DIRECTORY 65536 /* octets: about a thousand names, where names are what is counted */
 
-/* ---- lists of slots */
-
-void slot_list_add(struct slot_list *list, uint32_t slot) {
-    if (list->count > 0 && list->slots[list->count - 1] == slot) return;
-    if (list->count == list->room) {
-        list->room = list->room ? list->room * 2 : 16;
-        list->slots = memory_resize(list->slots, list->room, sizeof *list->slots);
-    }
-    list->slots[list->count++] = slot;
-}
-
-void slot_list_free(struct slot_list *list) {
-    MEMORY_FREE(list->slots);
-    list->count = list->room = 0;
-}
-
-static int compare_slots(const void *a, const void *b) {
-    uint32_t first = *(const uint32_t *)a, second = *(const uint32_t *)b;
-    return first < second ? -1 : first > second;
-}
-
-static void sort_unique(struct slot_list *list) {
-    size_t kept = 0;
-    if (list->count > 1) qsort(list->slots, list->count, sizeof *list->slots, compare_slots);
-    for (size_t i = 0; i < list->count; i++)
-        if (i == 0 || list->slots[i] != list->slots[kept - 1]) list->slots[kept++] = list->slots[i];
-    list->count = kept;
-}
-
 /* ---- numbers */
 
 uint32_t folder_count(const struct folder *folder) {
@@ -529,7 +500,7 @@ enum store_result folder_status(struct store *store, struct str name, struct fol
 
 /* The numbers of those that go, each as those before leave it: from the end, none moves another. */
 static void tell_expunged(struct folder *folder, struct folder_changes *changes) {
-    sort_unique(&folder->expunged);
+    slot_list_sort(&folder->expunged);
     if (changes && folder->expunged.count > 0) changes->expunged = memory_allocate(folder->expunged.count, sizeof *changes->expunged);
     for (size_t i = folder->expunged.count; i-- > 0;) {
         uint32_t slot = folder->expunged.slots[i], uid = folder_state_uid(&folder->state, slot);
@@ -552,7 +523,7 @@ static void show_new(struct folder *folder, struct folder_changes *changes) {
 }
 
 static void tell_changed(struct folder *folder, struct folder_changes *changes) {
-    sort_unique(&folder->changed);
+    slot_list_sort(&folder->changed);
     if (changes && folder->changed.count > 0) changes->changed = memory_allocate(folder->changed.count, sizeof *changes->changed);
     for (size_t i = 0; changes && i < folder->changed.count; i++) {
         uint32_t slot = folder->changed.slots[i];

@@ -5,17 +5,15 @@
 #include <sys/stat.h>
 
 #include "folder.h"
+#include "folder_import.h"
+#include "folder_name.h"
 #include "folder_state.h"
+#include "slot_list.h"
 #include "hash.h"
 
 #define FOLDER_FILE     "tern-mailbox"
 #define FOLDER_NEW_FILE "tern-mailbox.new"
 #define FOLDER_LOCK     "tern-lock"
-
-struct slot_list {
-    uint32_t *slots;
-    size_t count, room;
-};
 
 struct folder {
     struct store *store;
@@ -44,9 +42,6 @@ struct folder {
  * who looks at it next meets what other programs have put there. */
 struct folder *folder_open_target(struct store *store, struct str name, enum store_result *result,
                                   struct failure *failure);
-
-void slot_list_add(struct slot_list *list, uint32_t slot);
-void slot_list_free(struct slot_list *list);
 
 /* folder.c */
 /* The slot of a sequence number of the view; sequence of a slot that is shown. */
@@ -128,23 +123,6 @@ bool folder_is_journal_long(const struct folder *folder);
 MUST_USE bool folder_compact(struct folder *folder, struct failure *failure);
 /* The first file of a folder, with nothing in it; import may be NULL, and else has the UIDVALIDITY. Lock held; replaces
  * what is there. */
-struct folder_import;
 MUST_USE bool folder_make_file(int directory, const struct folder_import *import, uint32_t uid_validity, struct failure *failure);
-/* folder_import.c: what another program knew of the folder: Dovecot's dovecot-uidlist and dovecot-keywords. */
-struct folder_import {
-    bool found;
-    uint32_t uid_validity, uid_next;
-    struct map *uids; /* base name -> UID as (void *)(uintptr_t) */
-    struct str keywords[26]; /* by letter; in texts */
-    struct arena *texts;
-    bool has_id;
-    uint8_t id[16];
-};
-/* Reads them if they are there; found says so. False: they are there and cannot be read. */
-MUST_USE bool folder_import_read(int directory, struct folder_import *import, struct failure *failure);
-/* The texts of the two files, pure: texts is there, uids is made. False: it is no such list. */
-MUST_USE bool folder_import_list(struct str text, struct folder_import *import);
-void folder_import_keywords(struct str text, struct folder_import *import);
-void folder_import_free(struct folder_import *import);
 
 #endif

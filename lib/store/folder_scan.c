@@ -41,12 +41,6 @@ struct name_table {
     size_t mask;
 };
 
-static struct str base_of(struct str name) {
-    struct str base = name, info;
-    (void)str_cut(name, '\0', &base, &info);
-    return base;
-}
-
 static void table_add(struct name_table *table, struct str base, uint32_t slot) {
     size_t at = crc32c(0, base.data, base.length) & table->mask;
     while (table->slots[at])
@@ -59,7 +53,7 @@ static uint32_t table_find(const struct name_table *table, const struct folder_s
     if (folder_state_slots(state) == 0) return UINT32_MAX;
     for (size_t at = crc32c(0, base.data, base.length) & table->mask; table->slots[at]; at = (at + 1) & table->mask) {
         folder_state_get(state, table->slots[at] - 1, &record);
-        if (str_equal(base_of(record.name), base)) return table->slots[at] - 1;
+        if (str_equal(folder_name_base(record.name), base)) return table->slots[at] - 1;
     }
     return UINT32_MAX;
 }
@@ -122,7 +116,7 @@ static void fill_table(struct scan *scan) {
     for (uint32_t slot = 0; slot < slots; slot++) {
         struct folder_record record;
         folder_state_get(state, slot, &record);
-        if (is_expected(scan, slot, &record)) table_add(&scan->table, base_of(record.name), slot);
+        if (is_expected(scan, slot, &record)) table_add(&scan->table, folder_name_base(record.name), slot);
     }
 }
 
@@ -177,7 +171,7 @@ static void meet_known(struct scan *scan, uint32_t slot, uint8_t place, struct s
     }
     struct journal_entry named = {.type = JOURNAL_NAMED, .place = place, .name_flags = flags};
     journal_append(&scan->entries, &named, &uid);
-    mend_name(scan, directory, file_name, base_of(record.name), place, flags);
+    mend_name(scan, directory, file_name, folder_name_base(record.name), place, flags);
 }
 
 static void import_keywords(const struct folder_import *import, struct str info, struct candidate *candidate) {

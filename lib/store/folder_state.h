@@ -5,15 +5,7 @@
 #define TERN_FOLDER_STATE_H
 
 #include "folder_file.h"
-
-/* A set of slots that also counts. */
-struct slot_set {
-    uint64_t *words;
-    uint32_t *before; /* members before each block of words; built when asked for */
-    size_t words_room;
-    uint32_t members;
-    bool counted;
-};
+#include "slot_set.h"
 
 struct folder_state {
     int file; /* tern-mailbox */
@@ -65,14 +57,5 @@ void folder_state_learn(struct folder_state *state, uint32_t slot, int64_t date,
 uint32_t folder_state_slot_from(const struct folder_state *state, uint32_t uid);
 /* The slot of a UID, expunged or not; UINT32_MAX if there is none. */
 uint32_t folder_state_find(const struct folder_state *state, uint32_t uid);
-
-/* ---- sets of slots */
-void slot_set_free(struct slot_set *set);
-void slot_set_add(struct slot_set *set, uint32_t slot);
-bool slot_set_has(const struct slot_set *set, uint32_t slot);
-/* Members among the slots before this one. */
-uint32_t slot_set_before(struct slot_set *set, uint32_t slot);
-/* The slot that has exactly `rank` non-members before it and is none itself (rank from 0); slots: their number. */
-uint32_t slot_set_nth_absent(struct slot_set *set, uint32_t rank, uint32_t slots);
 
 #endif
