@@ -133,36 +133,11 @@ int folder_keyword_bit(const struct folder *folder, struct str name) {
 }
 
 unsigned folder_keyword_count(const struct folder *folder) {
-    unsigned count = 0;
-    for (unsigned bit = 0; bit < FOLDER_KEYWORDS_MAX; bit++)
-        if (folder->state.keywords[bit].length > 0) count = bit + 1;
-    return count;
-}
-
-/* A row of the snapshot's list of expunged UIDs. */
-static void expunged_row(const struct folder_state *state, uint64_t row, struct uid_range *range, uint64_t *modseq) {
-    const uint8_t *at = state->map + folder_expunged_offset(&state->header) + row * FOLDER_EXPUNGED_SIZE;
-    memcpy(&range->first, at, 4);
-    memcpy(&range->last, at + 4, 4);
-    memcpy(modseq, at + 8, 8);
-    range->first = le32toh(range->first);
-    range->last = le32toh(range->last);
-    *modseq = le64toh(*modseq);
+    return folder_state_keyword_count(&folder->state);
 }
 
 bool folder_expunged_since(const struct folder *folder, uint64_t modseq, struct uid_set *uids) {
-    const struct folder_state *state = &folder->state;
-    uint64_t row_modseq;
-    struct uid_range range;
-    if (modseq < state->header.expunged_floor) return false;
-    for (uint64_t row = state->header.expunged_count; row-- > 0;) {
-        expunged_row(state, row, &range, &row_modseq);
-        if (row_modseq <= modseq) break;
-        uid_set_add(uids, range.first, range.last);
-    }
-    for (size_t i = state->expunged_count; i-- > 0 && state->expunged[i].modseq > modseq;)
-        uid_set_add(uids, state->expunged[i].first, state->expunged[i].last);
-    return true;
+    return folder_state_expunged_since(&folder->state, modseq, uids);
 }
 
 /* ---- what happens while the journal is read */
@@ -197,38 +172,6 @@ static void shown_uids(const struct folder *folder, struct uid_set *uids) {
     }
 }
 
-/* Puts messages that are no more into the state, as expunged ones, so that the view can go on counting them. All
- * records then stand in the tail. */
-static void add_ghosts(struct folder_state *state, const struct uid_set *ghosts) {
-    uint32_t old = folder_state_slots(state);
-    uint64_t extra = uid_set_size(ghosts);
-    struct folder_record *all = memory_allocate((size_t)(old + extra), sizeof *all);
-    struct slot_set gone = {0};
-    uint32_t count = 0, slot = 0;
-    for (size_t i = 0; i <= ghosts->count; i++) {
-        uint32_t until = i < ghosts->count ? ghosts->ranges[i].first : UINT32_MAX;
-        for (; slot < old && folder_state_uid(state, slot) < until; slot++) {
-            folder_state_get(state, slot, &all[count]);
-            if (slot_set_has(&state->gone, slot)) slot_set_add(&gone, count);
-            count++;
-        }
-        for (uint64_t uid = until; i < ghosts->count && uid <= ghosts->ranges[i].last; uid++) {
-            all[count] = (struct folder_record){.uid = (uint32_t)uid, .system = FLAG_SEEN, .place = PLACE_CUR, .name = STR_EMPTY};
-            slot_set_add(&gone, count++);
-        }
-    }
-    for (uint32_t page = 0; page <= state->base / 256; page++)
-        MEMORY_FREE(state->pages[page]);
-    MEMORY_FREE(state->tail);
-    slot_set_free(&state->gone);
-    state->tail = all;
-    state->tail_count = count;
-    state->tail_room = (uint32_t)(old + extra);
-    state->base = 0;
-    state->gone = gone;
-    state->first_unseen_hint = 0;
-}
-
 /* Lays the view of someone who has seen all up to told_next and modseq over the state; shown: the UIDs that he
  * sees, of which those that are no more must be told. */
 static void lay_view(struct folder *folder, uint32_t told_next, uint64_t modseq, const struct uid_set *shown) {
@@ -241,7 +184,7 @@ static void lay_view(struct folder *folder, uint32_t told_next, uint64_t modseq,
     }
     uid_set_subtract(&ghosts, &present);
     uid_set_free(&present);
-    if (ghosts.count > 0) add_ghosts(state, &ghosts);
+    if (ghosts.count > 0) folder_state_add_ghosts(state, &ghosts);
     uid_set_free(&ghosts);
     slot_set_free(&folder->dropped);
     folder->changed.count = folder->expunged.count = 0;
@@ -258,14 +201,10 @@ static void lay_view(struct folder *folder, uint32_t told_next, uint64_t modseq,
     }
 }
 
-static int open_file(int directory) {
-    return openat(directory, FOLDER_FILE, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-}
-
 bool folder_reload(struct folder *folder, struct failure *failure) {
     struct folder_state loaded;
     struct uid_set shown = {0};
-    int file = open_file(folder->directory);
+    int file = folder_state_open(folder->directory);
     if (file < 0) return failure_set_errno(failure, errno, "cannot open tern-mailbox");
     if (!folder_state_load(file, &loaded, failure)) return false;
     if (loaded.header.uid_validity != folder->state.header.uid_validity) folder->renewed = true;
@@ -327,7 +266,7 @@ static bool make_file(struct folder *folder, bool damaged, struct failure *failu
     if (good)
         good = import.found ? store_note_validity(folder->store, import.uid_validity, failure)
                             : store_next_validity(folder->store, &validity, failure);
-    good = good && folder_make_file(folder->directory, import.found ? &import : NULL, validity, failure);
+    good = good && folder_snapshot_first(folder->directory, import.found ? &import : NULL, validity, failure);
     folder_import_free(&import);
     if (good) mark_ours(folder);
     return good;
@@ -336,7 +275,7 @@ static bool make_file(struct folder *folder, bool damaged, struct failure *failu
 /* Makes the file under the lock unless somebody else just did; what is damaged is set aside. */
 static bool make_first_file(struct folder *folder, bool damaged, struct failure *failure) {
     if (!folder_lock_alone(folder, failure)) return false;
-    int file = open_file(folder->directory);
+    int file = folder_state_open(folder->directory);
     bool good = true;
     bool whole = file >= 0 && damaged && folder_state_load(file, &folder->state, failure); /* takes the file over */
     if (file >= 0 && damaged && !whole) {
@@ -356,7 +295,7 @@ static bool make_first_file(struct folder *folder, bool damaged, struct failure 
 
 static bool load(struct folder *folder, struct failure *failure) {
     for (int attempt = 0;; attempt++) {
-        int file = open_file(folder->directory);
+        int file = folder_state_open(folder->directory);
         bool missing = file < 0 && errno == ENOENT;
         if (file < 0 && !missing) return failure_set_errno(failure, errno, "cannot open tern-mailbox");
         if (file >= 0 && folder_state_load(file, &folder->state, failure)) return true;

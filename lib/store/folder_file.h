@@ -19,6 +19,8 @@
 #include "folder.h"
 #include "str.h"
 
+#define FOLDER_FILE "tern-mailbox"
+
 #define FOLDER_HEADER_SIZE 512
 #define FOLDER_RECORD_SIZE 64
 #define FOLDER_EXPUNGED_SIZE 16

@@ -7,13 +7,12 @@
 #include "folder.h"
 #include "folder_import.h"
 #include "folder_name.h"
+#include "folder_snapshot.h"
 #include "folder_state.h"
 #include "slot_list.h"
 #include "hash.h"
 
-#define FOLDER_FILE     "tern-mailbox"
-#define FOLDER_NEW_FILE "tern-mailbox.new"
-#define FOLDER_LOCK     "tern-lock"
+#define FOLDER_LOCK "tern-lock"
 
 struct folder {
     struct store *store;
@@ -119,10 +118,5 @@ MUST_USE enum store_result folder_remove_expunged(struct folder *folder, struct 
 /* folder_settle.c */
 /* Whether reading the journal costs more than it should. */
 bool folder_is_journal_long(const struct folder *folder);
-/* Writes the file anew without its journal. Lock held. */
-MUST_USE bool folder_compact(struct folder *folder, struct failure *failure);
-/* The first file of a folder, with nothing in it; import may be NULL, and else has the UIDVALIDITY. Lock held; replaces
- * what is there. */
-MUST_USE bool folder_make_file(int directory, const struct folder_import *import, uint32_t uid_validity, struct failure *failure);
 
 #endif

@@ -443,7 +443,7 @@ static bool is_first_look(const struct scan *scan) {
 static enum store_result write_at_once(struct scan *scan, struct failure *failure) {
     struct folder *folder = scan->folder;
     struct failure ignored = {0};
-    bool good = folder_compact(folder, failure);
+    bool good = folder_snapshot_write(folder->directory, &folder->state, failure);
     enum store_result result = good ? STORE_OK : folder_trouble(failure);
     if (!folder_reload(folder, good ? failure : &ignored)) {
         folder->renewed = true; /* whoever sees this view must leave it */

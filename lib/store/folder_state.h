@@ -37,6 +37,8 @@ struct state_watcher {
     void *context;
 };
 
+/* The file in a folder's directory, or -1 with errno. */
+int folder_state_open(int directory);
 /* Maps a file and reads its journal. Takes the descriptor over, also on failure. */
 MUST_USE bool folder_state_load(int file, struct folder_state *state, struct failure *failure);
 void folder_state_free(struct folder_state *state);
@@ -53,9 +55,23 @@ uint32_t folder_state_uid(const struct folder_state *state, uint32_t slot);
 struct folder_record *folder_state_edit(struct folder_state *state, uint32_t slot);
 /* What a look at a message's file has said; unknown: nothing of that. */
 void folder_state_learn(struct folder_state *state, uint32_t slot, int64_t date, uint64_t size);
+/* The first slot from `slot` on that may say something else than the snapshot (one behind all: there is none). */
+uint32_t folder_state_next_changed(const struct folder_state *state, uint32_t slot);
 /* The first slot whose UID is at least uid. */
 uint32_t folder_state_slot_from(const struct folder_state *state, uint32_t uid);
 /* The slot of a UID, expunged or not; UINT32_MAX if there is none. */
 uint32_t folder_state_find(const struct folder_state *state, uint32_t uid);
+/* One more than the highest bit that a keyword has. */
+unsigned folder_state_keyword_count(const struct folder_state *state);
+
+/* ---- what is gone */
+
+/* A row of the snapshot's list of expunged UIDs. */
+void folder_state_expunged_row(const struct folder_state *state, uint64_t row, struct uid_range *range, uint64_t *modseq);
+/* See folder_expunged_since (folder.h). */
+MUST_USE bool folder_state_expunged_since(const struct folder_state *state, uint64_t modseq, struct uid_set *uids);
+/* Puts messages that are no more into the state, as expunged ones, so that a view can go on counting them. All records
+ * then stand in the tail. */
+void folder_state_add_ghosts(struct folder_state *state, const struct uid_set *ghosts);
 
 #endif

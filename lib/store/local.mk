@@ -10,6 +10,7 @@ lib_store_libstore_a_SOURCES += \
 	lib/store/folder_file.c lib/store/folder_file.h \
 	lib/store/folder_name.c lib/store/folder_name.h \
 	lib/store/folder_state.c lib/store/folder_state.h \
+	lib/store/folder_snapshot.c lib/store/folder_snapshot.h \
 	lib/store/folder_lock.c \
 	lib/store/folder_scan.c \
 	lib/store/folder_message.c \

@@ -391,7 +391,7 @@ static const char *expunged_since(const struct folder *folder, uint64_t modseq) 
 static void compact(void) {
     struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_true(folder_lock(folder, &setup.failure));
-    assert_true(folder_compact(folder, &setup.failure) && folder_reload(folder, &setup.failure));
+    assert_true(folder_snapshot_write(folder->directory, &folder->state, &setup.failure) && folder_reload(folder, &setup.failure));
     folder_unlock(folder);
     folder_close(&folder);
 }
@@ -656,7 +656,7 @@ static void test_target_changes(void **state) {
     uint32_t validity = folder_uid_validity(open);
     expunge(open, "1");
     assert_true(folder_lock(open, &setup.failure));
-    assert_true(folder_compact(open, &setup.failure) && folder_reload(open, &setup.failure));
+    assert_true(folder_snapshot_write(open->directory, &open->state, &setup.failure) && folder_reload(open, &setup.failure));
     folder_unlock(open);
     assert_int_equal(setup_save(INBOX, 0, "Label", STR("two\n")), 2);
     setup_write_file("mail/cur/1000.dropped:2,S", STR("three\n")); /* met by who looks, not by who saves */
