@@ -324,7 +324,7 @@ static enum store_result claim_recent(struct folder *folder, struct failure *fai
         }
         return STORE_OK;
     }
-    if (!folder_lock(folder, failure)) return folder_trouble(failure);
+    if (!folder_lock(folder, failure)) return store_trouble(failure);
     struct buf entries = buf_make(0);
     uint32_t from = header->recent_from, to = header->uid_next;
     struct journal_entry numbers = {.type = JOURNAL_NUMBERS, .uid_next = to, .recent_from = to};
@@ -340,7 +340,7 @@ static enum store_result claim_recent(struct folder *folder, struct failure *fai
 
 static enum store_result read_directories(struct folder *folder, struct failure *failure) {
     if (!folder_is_stale(folder)) return STORE_OK;
-    if (!folder_lock(folder, failure)) return folder_trouble(failure);
+    if (!folder_lock(folder, failure)) return store_trouble(failure);
     enum store_result result = folder_scan(folder, failure);
     folder_unlock(folder);
     return result;
@@ -358,7 +358,7 @@ static struct folder *open_loaded(struct store *store, struct str name, enum fol
     folder->directory = directory;
     folder->lock = folder->places[PLACE_NEW] = folder->places[PLACE_CUR] = -1;
     folder->state.file = -1;
-    *result = load(folder, failure) ? STORE_OK : folder_trouble(failure);
+    *result = load(folder, failure) ? STORE_OK : store_trouble(failure);
     if (*result != STORE_OK) folder_close(&folder);
     return folder;
 }
@@ -484,7 +484,7 @@ enum store_result folder_sync(struct folder *folder, bool keep_expunged, struct 
         return STORE_BROKEN;
     }
     bool good = status.st_nlink == 0 ? folder_reload(folder, failure) : folder_state_read(&folder->state, &watcher, failure);
-    if (!good) return folder_trouble(failure);
+    if (!good) return store_trouble(failure);
     enum store_result result = read_directories(folder, failure);
     if (result == STORE_OK) result = claim_recent(folder, failure);
     if (result != STORE_OK) return result;

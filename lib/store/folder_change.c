@@ -94,7 +94,7 @@ enum store_result folder_store(struct folder *folder, const struct uid_set *uids
     struct journal_entry wish = {.type = JOURNAL_FLAGS, .change = (uint8_t)change, .system = (uint8_t)(system & ~(unsigned)FLAG_RECENT)};
     struct buf entries = buf_make(0);
     struct uid_set chosen = {0};
-    if (!folder_lock(folder, failure)) return folder_trouble(failure);
+    if (!folder_lock(folder, failure)) return store_trouble(failure);
     enum store_result result =
         folder_keyword_bits(folder, keywords, keyword_count, change != FLAGS_REMOVE, &entries, &wish.keywords, failure);
     if (result == STORE_OK) choose(folder, uids, &wish, unchanged_since, modified, &chosen);
@@ -170,7 +170,7 @@ enum store_result folder_expunge_uids(struct folder *folder, const struct uid_se
 
 enum store_result folder_expunge(struct folder *folder, const struct uid_set *uids, struct failure *failure) {
     struct uid_set chosen = {0};
-    if (!folder_lock(folder, failure)) return folder_trouble(failure);
+    if (!folder_lock(folder, failure)) return store_trouble(failure);
     choose_deleted(folder, uids, &chosen);
     enum store_result result = chosen.count > 0 ? folder_expunge_uids(folder, &chosen, true, failure) : STORE_OK;
     folder_unlock(folder);
@@ -180,7 +180,7 @@ enum store_result folder_expunge(struct folder *folder, const struct uid_set *ui
 
 enum store_result folder_remove(struct folder *folder, const struct uid_set *uids, struct failure *failure) {
     struct uid_set chosen = {0};
-    if (!folder_lock(folder, failure)) return folder_trouble(failure);
+    if (!folder_lock(folder, failure)) return store_trouble(failure);
     for (size_t i = 0; i < uids->count; i++) {
         for (uint32_t slot = folder_state_slot_from(&folder->state, uids->ranges[i].first); slot < folder_state_slots(&folder->state); slot++) {
             uint32_t uid = folder_state_uid(&folder->state, slot);

@@ -10,6 +10,7 @@
 #include "folder_snapshot.h"
 #include "folder_state.h"
 #include "slot_list.h"
+#include "store_root.h"
 #include "hash.h"
 
 #define FOLDER_LOCK "tern-lock"
@@ -80,8 +81,6 @@ enum append_how {
 /* Appends packed entries and applies them. Lock held. how: set of enum append_how. */
 MUST_USE enum store_result folder_append(struct folder *folder, const struct buf *entries, unsigned how,
                                          struct failure *failure);
-/* STORE_FULL or STORE_BROKEN, by the error's number. */
-enum store_result folder_trouble(const struct failure *failure);
 /* The directories' dates as they are now. */
 MUST_USE bool folder_dates(const struct folder *folder, struct folder_date *cur, struct folder_date *new_date,
                            struct failure *failure);

@@ -19,10 +19,6 @@
 #define DATE_STEP       20000
 #define DATE_STEP_WHOLE 2100000
 
-enum store_result folder_trouble(const struct failure *failure) {
-    return failure->error_number == ENOSPC || failure->error_number == EDQUOT ? STORE_FULL : STORE_BROKEN;
-}
-
 /* ---- the lock */
 
 static bool wait_for_lock(int lock, struct failure *failure) {
@@ -91,10 +87,10 @@ static bool write_entries(struct folder *folder, struct str bytes, struct failur
 
 enum store_result folder_append(struct folder *folder, const struct buf *entries, unsigned how, struct failure *failure) {
     if (entries->length == 0) return STORE_OK;
-    if (!write_entries(folder, buf_str(entries), failure)) return folder_trouble(failure);
+    if (!write_entries(folder, buf_str(entries), failure)) return store_trouble(failure);
     if ((how & APPEND_SYNCED) && fdatasync(folder->state.file) < 0) {
         failure_set_errno(failure, errno, "cannot sync tern-mailbox");
-        return folder_trouble(failure);
+        return store_trouble(failure);
     }
     if (!(how & APPEND_SYNCED)) folder->journal_unsynced = true;
     struct state_watcher watcher = folder_watcher(folder);

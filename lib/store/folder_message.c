@@ -24,7 +24,7 @@ static int open_record(const struct folder *folder, const struct folder_record *
 /* The name was changed meanwhile: by another session of ours (the journal says how), or by another program (the
  * directory does). */
 enum store_result folder_find_again(struct folder *folder, struct failure *failure) {
-    if (!folder_lock(folder, failure)) return folder_trouble(failure);
+    if (!folder_lock(folder, failure)) return store_trouble(failure);
     folder->read_all = true;
     enum store_result result = folder_scan(folder, failure);
     folder_unlock(folder);
@@ -222,7 +222,7 @@ enum store_result folder_count_all(struct folder *folder, struct failure *failur
         uint64_t size;
         folder_message_known(folder, sequence, &message);
         if (message.virtual_size > 0 || message.size == 0) continue;
-        if (!folder_virtual_size(folder, sequence, &size, failure) && failure->error_number != 0) return folder_trouble(failure);
+        if (!folder_virtual_size(folder, sequence, &size, failure) && failure->error_number != 0) return store_trouble(failure);
     }
     folder_remember(folder);
     return STORE_OK;

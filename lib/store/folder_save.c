@@ -22,23 +22,6 @@
 #define UNSYNCED_MAX    32    /* files that are open until they are synced together */
 #define COPY_NAME_ROOM  (FOLDER_NAME_MAX - 10)
 
-void store_unique_name(struct store *store, struct buf *name) {
-    int64_t now = clock_date();
-    buf_printf(name, "%lld.M%06lldP%d_%llu.", (long long)(now / CLOCK_SECOND), (long long)(now % CLOCK_SECOND),
-               (int)getpid(), (unsigned long long)++store->unique);
-    struct str host = str_slice(store->options.host, 0, 100);
-    for (size_t i = 0; i < host.length; i++) {
-        char c = host.data[i];
-        if (c == '/')
-            buf_append(name, STR("\\057"));
-        else if (c == ':')
-            buf_append(name, STR("\\072"));
-        else
-            buf_append_char(name, (unsigned char)c <= ' ' || c == ',' ? '_' : c);
-    }
-    if (host.length == 0) buf_append(name, STR("localhost"));
-}
-
 /* ---- what is being saved */
 
 struct saved {
@@ -212,7 +195,7 @@ static bool keep_keywords(struct folder_saving *saving, struct saved *saved, con
 enum store_result folder_save_message(struct folder_saving *saving, unsigned system, const struct str *keywords,
                                       size_t keyword_count, int64_t internal_date, struct failure *failure) {
     struct buf name = buf_make(0), path = buf_make(0);
-    if (!finish_message(saving, failure)) return folder_trouble(failure);
+    if (!finish_message(saving, failure)) return store_trouble(failure);
     begin_writing(saving);
     if (saving->count >= SAVE_AT_ONCE) {
         failure_set(failure, "too many messages at once");
@@ -242,7 +225,7 @@ enum store_result folder_save_message(struct folder_saving *saving, unsigned sys
     }
     buf_free(&name);
     buf_free(&path);
-    return file < 0 ? folder_trouble(failure) : STORE_OK;
+    return file < 0 ? store_trouble(failure) : STORE_OK;
 }
 
 /* CR LF becomes LF, unless another CR stands before it: the file would then say CR LF for what was CR CR LF. A CR may
@@ -266,7 +249,7 @@ static void take_bytes(struct folder_saving *saving, struct str bytes) {
 
 enum store_result folder_save_bytes(struct folder_saving *saving, struct str bytes, struct failure *failure) {
     if (bytes.length > 0) take_bytes(saving, bytes);
-    return saving->pending.length < SAVE_PIECE || flush(saving, failure) ? STORE_OK : folder_trouble(failure);
+    return saving->pending.length < SAVE_PIECE || flush(saving, failure) ? STORE_OK : store_trouble(failure);
 }
 
 /* ---- committing */
@@ -338,7 +321,7 @@ static enum store_result note_messages(struct folder *target, struct saved *mess
 static enum store_result commit(struct folder_saving *saving, struct uid_set *uids, struct failure *failure) {
     struct folder_own_change own;
     folder_own_change_begin(saving->target, &own);
-    if (!move_into_place(saving, failure)) return folder_trouble(failure);
+    if (!move_into_place(saving, failure)) return store_trouble(failure);
     bool in_new = false, in_cur = false;
     for (size_t i = 0; i < saving->count; i++) {
         in_new = in_new || saving->messages[i].record.place == PLACE_NEW;
@@ -346,7 +329,7 @@ static enum store_result commit(struct folder_saving *saving, struct uid_set *ui
     }
     if ((in_new && !sync_place(saving->target, PLACE_NEW, failure)) ||
         (in_cur && !sync_place(saving->target, PLACE_CUR, failure)))
-        return folder_trouble(failure);
+        return store_trouble(failure);
     return note_messages(saving->target, saving->messages, saving->count, &own, uids, failure);
 }
 
@@ -354,7 +337,7 @@ enum store_result folder_save_commit(struct folder_saving **saving, uint32_t *ui
                                      struct failure *failure) {
     struct folder *target = (*saving)->target;
     enum store_result result = STORE_OK;
-    if (!finish_message(*saving, failure) || !sync_messages(*saving, failure) || !folder_lock(target, failure)) result = folder_trouble(failure);
+    if (!finish_message(*saving, failure) || !sync_messages(*saving, failure) || !folder_lock(target, failure)) result = store_trouble(failure);
     if (result == STORE_OK) {
         result = commit(*saving, uids, failure);
         folder_unlock(target);
@@ -472,7 +455,7 @@ static enum store_result copy_locked(struct copying *copying, const struct uid_s
     folder_own_change_begin(copying->target, &own);
     enum store_result result = STORE_OK;
     if (!link_all(copying, uids, failure) || (copying->count > 0 && !sync_place(copying->target, PLACE_CUR, failure)))
-        result = copying->gone ? STORE_GONE : folder_trouble(failure);
+        result = copying->gone ? STORE_GONE : store_trouble(failure);
     if (result == STORE_OK) result = note_messages(copying->target, copying->messages, copying->count, &own, to, failure);
     for (size_t i = 0; result != STORE_OK && i < copying->count; i++)
         unlinkat(copying->target->directory, copying->messages[i].path, 0);
@@ -511,9 +494,9 @@ static enum store_result copy_once(struct copying *copying, const struct uid_set
     copying->count = 0;
     copying->lost = false;
     uid_set_clear(copying->from);
-    if (!lock_both(copying, failure)) return folder_trouble(failure);
+    if (!lock_both(copying, failure)) return store_trouble(failure);
     enum store_result result = copy_locked(copying, uids, to, failure);
-    if (result == STORE_OK && copying->same && !folder_read_locked(copying->source, failure)) result = folder_trouble(failure);
+    if (result == STORE_OK && copying->same && !folder_read_locked(copying->source, failure)) result = store_trouble(failure);
     if (result == STORE_OK && copying->move && copying->count > 0)
         result = folder_expunge_uids(copying->source, copying->from, true, failure);
     unlock_both(copying);
@@ -537,7 +520,7 @@ enum store_result folder_copy(struct folder *folder, const struct uid_set *uids,
     /* Flags that other sessions have set meanwhile go along. */
     if (!folder_lock(folder, failure)) {
         arena_destroy(&copying.arena);
-        return folder_trouble(failure);
+        return store_trouble(failure);
     }
     folder_unlock(folder);
     copying.target = take_target(folder->store, target, &result, failure);

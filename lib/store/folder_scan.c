@@ -444,10 +444,10 @@ static enum store_result write_at_once(struct scan *scan, struct failure *failur
     struct folder *folder = scan->folder;
     struct failure ignored = {0};
     bool good = folder_snapshot_write(folder->directory, &folder->state, failure);
-    enum store_result result = good ? STORE_OK : folder_trouble(failure);
+    enum store_result result = good ? STORE_OK : store_trouble(failure);
     if (!folder_reload(folder, good ? failure : &ignored)) {
         folder->renewed = true; /* whoever sees this view must leave it */
-        if (good) result = folder_trouble(failure);
+        if (good) result = store_trouble(failure);
     }
     return result;
 }
@@ -491,7 +491,7 @@ enum store_result folder_scan(struct folder *folder, struct failure *failure) {
 }
 
 enum store_result folder_read_again(struct folder *folder, struct failure *failure) {
-    if (!folder_lock(folder, failure)) return folder_trouble(failure);
+    if (!folder_lock(folder, failure)) return store_trouble(failure);
     folder->read_all = true;
     enum store_result result = folder_scan(folder, failure);
     folder_unlock(folder);

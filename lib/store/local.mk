@@ -20,9 +20,13 @@ lib_store_libstore_a_SOURCES += \
 	lib/store/folder_import.c lib/store/folder_import.h
 # all of a user's
 lib_store_libstore_a_SOURCES += \
-	lib/store/store.c lib/store/store.h lib/store/store_internal.h \
+	lib/store/store.h lib/store/store_internal.h \
+	lib/store/store_root.c lib/store/store_root.h \
+	lib/store/store_marks.c lib/store/store_marks.h \
+	lib/store/store_list.c \
+	lib/store/store_open.c \
 	lib/store/store_name.c lib/store/store_name.h \
 	lib/store/store_tree.c \
-	lib/store/store_import.c \
+	lib/store/store_import.c lib/store/store_import.h \
 	lib/store/store_quota.c \
 	lib/store/cache.c

@@ -27,7 +27,7 @@ bool store_usage(struct store *store, struct store_usage *usage, struct failure 
 enum store_result store_quota_allows(struct store *store, uint64_t octets, uint64_t messages, struct failure *failure) {
     struct store_usage usage;
     if (store->options.quota_storage == 0 && store->options.quota_messages == 0) return STORE_OK;
-    if (!store_usage(store, &usage, failure)) return folder_trouble(failure);
+    if (!store_usage(store, &usage, failure)) return store_trouble(failure);
     bool fits = (usage.octets_limit == 0 || (usage.octets <= usage.octets_limit && octets <= usage.octets_limit - usage.octets)) &&
                 (usage.messages_limit == 0 ||
                  (usage.messages <= usage.messages_limit && messages <= usage.messages_limit - usage.messages));
