@@ -1,8 +1,16 @@
 /* What can be put off: flags into file names, the journal to the disk, the snapshot anew. */
-#include "folder_internal.h"
+#include "folder_settle.h"
 
 #include <errno.h>
 #include <unistd.h>
+
+#include "folder_dates.h"
+#include "folder_expunge.h"
+#include "folder_journal.h"
+#include "folder_message.h"
+#include "folder_name.h"
+#include "folder_scan.h"
+#include "folder_snapshot.h"
 
 #define JOURNAL_SMALL  65536   /* octets of journal that are no reason to write the snapshot anew */
 #define JOURNAL_SHARE  8       /* ... nor is this part of the file */
@@ -29,8 +37,7 @@ static void name_slot(struct naming *naming, uint32_t slot) {
     buf_clear(&naming->from);
     buf_clear(&naming->to);
     folder_record_path(&record, &naming->from);
-    size_t end = str_find(record.name, '\0');
-    if (end != STR_NONE) record.name.length = end;
+    record.name = folder_name_base(record.name);
     record.place = PLACE_CUR;
     record.name_flags = flags;
     folder_record_path(&record, &naming->to);

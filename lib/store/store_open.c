@@ -4,7 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store_internal.h"
+#include "cache.h"
+#include "folder_target.h"
+#include "store_import.h"
+#include "store_marks.h"
+#include "store_root.h"
 
 static bool copy_options(struct store *store, const struct store_options *options) {
     store->options = *options;
@@ -58,7 +62,7 @@ struct store *store_open(const struct store_options *options, struct failure *fa
 void store_close(struct store **store) {
     struct store *gone = *store;
     if (!gone) return;
-    store_drop_target(gone);
+    folder_drop_target(gone);
     if (gone->cache) cache_close(&gone->cache);
     if (gone->root >= 0) close(gone->root);
     arena_destroy(&gone->texts);

@@ -1,5 +1,7 @@
 /* Quota: the sum of the folders' own totals. */
-#include "store_internal.h"
+#include "folder_message.h"
+#include "folder_view.h"
+#include "store_root.h"
 
 bool store_usage(struct store *store, struct store_usage *usage, struct failure *failure) {
     struct arena *arena = arena_create(0);

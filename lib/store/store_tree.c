@@ -1,10 +1,14 @@
 /* The tree of mailboxes: making, deleting and renaming them. */
-#include "store_internal.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "folder.h"
+#include "store_marks.h"
+#include "store_name.h"
+#include "store_root.h"
 
 #define FOLDERS_DEFAULT 10000U
 
