@@ -126,7 +126,7 @@ void folder_view_renew(struct folder *folder, struct folder_state *loaded) {
 
 bool folder_restore_view(struct folder *folder, uint32_t uid_validity, uint32_t uid_next, uint64_t modseq) {
     struct uid_set shown = {0}, expunged = {0};
-    if (uid_validity != folder->state.header.uid_validity || !folder_expunged_since(folder, modseq, &expunged)) {
+    if (uid_validity != folder->state.header.uid_validity || !folder_state_expunged_since(&folder->state, modseq, &expunged)) {
         uid_set_free(&expunged);
         return false;
     }
