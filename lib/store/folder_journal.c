@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "folder_state_load.h"
 #include "store_root.h"
 
 #define LOCK_FILE "tern-lock"

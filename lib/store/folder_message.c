@@ -8,6 +8,7 @@
 
 #include "folder_journal.h"
 #include "folder_name.h"
+#include "folder_state_load.h"
 #include "store_root.h"
 
 #define COUNT_PIECE 32768 /* octets of a file that are counted at once */

@@ -12,6 +12,7 @@
 #include "folder_recent.h"
 #include "folder_scan.h"
 #include "folder_snapshot.h"
+#include "folder_state_load.h"
 #include "store_root.h"
 
 /* An octet in tern-lock says that the folder has had a tern-mailbox: if that is lost, the UIDs that another program's old

@@ -7,6 +7,8 @@
 #include "folder_file.h"
 #include "slot_set.h"
 
+#define FOLDER_PAGE_SLOTS 256U /* records that are copied together when one of them changes */
+
 struct folder_state {
     int file; /* tern-mailbox */
     const uint8_t *map; /* the snapshot */
@@ -28,24 +30,7 @@ struct folder_state {
     uint32_t first_unseen_hint; /* no unseen slot is before it */
 };
 
-/* Who wants to know what applying an entry did. Slots. May be NULL, and so each function. */
-struct state_watcher {
-    void (*added)(void *context, uint32_t slot);
-    void (*changed)(void *context, uint32_t slot);
-    void (*expunged)(void *context, uint32_t slot);
-    void (*keyword)(void *context);
-    void *context;
-};
-
-/* The file in a folder's directory, or -1 with errno. */
-int folder_state_open(int directory);
-/* Maps a file and reads its journal. Takes the descriptor over, also on failure. */
-MUST_USE bool folder_state_load(int file, struct folder_state *state, struct failure *failure);
 void folder_state_free(struct folder_state *state);
-/* Reads what has been appended since. False: the file is damaged or gone from under us. */
-MUST_USE bool folder_state_read(struct folder_state *state, const struct state_watcher *watcher, struct failure *failure);
-/* Applies one entry, as reading does. */
-void folder_state_apply(struct folder_state *state, const struct journal_entry *entry, const struct state_watcher *watcher);
 
 uint32_t folder_state_slots(const struct folder_state *state);
 /* A copy; the name is borrowed from the state. */
@@ -53,8 +38,6 @@ void folder_state_get(const struct folder_state *state, uint32_t slot, struct fo
 uint32_t folder_state_uid(const struct folder_state *state, uint32_t slot);
 /* For changing in place. */
 struct folder_record *folder_state_edit(struct folder_state *state, uint32_t slot);
-/* What a look at a message's file has said; unknown: nothing of that. */
-void folder_state_learn(struct folder_state *state, uint32_t slot, int64_t date, uint64_t size);
 /* The first slot from `slot` on that may say something else than the snapshot (one behind all: there is none). */
 uint32_t folder_state_next_changed(const struct folder_state *state, uint32_t slot);
 /* The first slot whose UID is at least uid. */

@@ -7,6 +7,7 @@
 #include "folder_journal.h"
 #include "folder_recent.h"
 #include "folder_scan.h"
+#include "folder_state_load.h"
 #include "store_root.h"
 
 enum store_result folder_sync(struct folder *folder, bool keep_expunged, struct folder_changes *changes,

@@ -5,7 +5,7 @@
 #define TERN_FOLDER_VIEW_H
 
 #include "folder.h"
-#include "folder_state.h"
+#include "folder_state_apply.h"
 #include "slot_list.h"
 
 struct folder {

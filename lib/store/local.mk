@@ -14,6 +14,8 @@ lib_store_libstore_a_SOURCES += \
 	lib/store/folder_name.c lib/store/folder_name.h \
 	lib/store/folder_import.c lib/store/folder_import.h \
 	lib/store/folder_state.c lib/store/folder_state.h \
+	lib/store/folder_state_apply.c lib/store/folder_state_apply.h \
+	lib/store/folder_state_load.c lib/store/folder_state_load.h \
 	lib/store/folder_snapshot.c lib/store/folder_snapshot.h \
 	lib/store/slot_table.c lib/store/slot_table.h \
 	lib/store/folder_newcomers.c lib/store/folder_newcomers.h \
