@@ -1,5 +1,5 @@
-/* cache: what was parsed once, by folder and UID, for one user's mailboxes. Never the only copy: whatever goes wrong with it
- * is no error, only slower. */
+/* cache: what was parsed once, by folder and UID, for one user's mailboxes. Never the only copy: whatever goes wrong
+ * with it is no error, only slower. */
 #ifndef TERN_CACHE_H
 #define TERN_CACHE_H
 
@@ -22,15 +22,18 @@ void cache_put(struct store *store, const uint8_t folder_id[16], uint32_t uid, e
 void cache_forget(struct store *store, const uint8_t folder_id[16], uint32_t uid);
 /* Values of a folder's own, by kind and number: cache_block_kind and, for message_rows.h, what UIDs have in common. */
 enum cache_block_kind {
-    CACHE_ROWS = 64,  /* message_rows.h */
-    CACHE_RANKS = 65, /* message_ranks.h; + enum message_row_column */
+    CACHE_ROWS = 64,    /* message_rows.h */
+    CACHE_RANKS = 65,   /* message_ranks.h; + enum message_row_column */
     CACHE_ANSWERS = 96, /* kept_answer.h */
 };
-bool cache_get_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t number, struct str *value);
+bool cache_get_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t number,
+                     struct str *value);
 /* The first block of a kind from *number on, its number and its bytes. */
-bool cache_next_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t *number, struct str *value);
+bool cache_next_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t *number,
+                      struct str *value);
 /* As cache_put; an empty value: the block goes. */
-void cache_put_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t number, struct str value);
+void cache_put_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t number,
+                     struct str value);
 /* False: there is none, and what is put is lost. */
 bool cache_is_there(struct store *store);
 /* Changes when what cache_get gave is of no use any more. */

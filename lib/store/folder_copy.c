@@ -1,5 +1,5 @@
-/* COPY and MOVE: by hard links, under the target's lock; a MOVE holds the source's too. As in folder_save.c the place is
- * synced first, then the journal gives UIDs, and only then is anything said or taken from the source. */
+/* COPY and MOVE: by hard links, under the target's lock; a MOVE holds the source's too. As in folder_save.c the place
+ * is synced first, then the journal gives UIDs, and only then is anything said or taken from the source. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/sendfile.h>
@@ -23,7 +23,7 @@ struct copying {
     size_t count;
     struct uid_set *from;
     struct arena *arena;
-    bool lost; /* a file was not where it should be */
+    bool lost;       /* a file was not where it should be */
     bool move, gone; /* gone: one is expunged */
     bool same;       /* the target is the source, opened twice */
 };
@@ -120,9 +120,11 @@ static enum store_result copy_locked(struct copying *copying, const struct uid_s
     struct folder_own_change own;
     folder_own_change_begin(copying->target, &own);
     enum store_result result = STORE_OK;
-    if (!link_all(copying, uids, failure) || (copying->count > 0 && !folder_sync_place(copying->target, PLACE_CUR, failure)))
+    if (!link_all(copying, uids, failure) ||
+        (copying->count > 0 && !folder_sync_place(copying->target, PLACE_CUR, failure)))
         result = copying->gone ? STORE_GONE : store_trouble(failure);
-    if (result == STORE_OK) result = folder_note_saved(copying->target, copying->messages, copying->count, &own, to, failure);
+    if (result == STORE_OK)
+        result = folder_note_saved(copying->target, copying->messages, copying->count, &own, to, failure);
     for (size_t i = 0; result != STORE_OK && i < copying->count; i++)
         unlinkat(copying->target->directory, copying->messages[i].path, 0);
     return result;
@@ -156,13 +158,15 @@ static void unlock_both(struct copying *copying) {
     if (copying->move && !copying->same) folder_unlock(copying->source);
 }
 
-static enum store_result copy_once(struct copying *copying, const struct uid_set *uids, struct uid_set *to, struct failure *failure) {
+static enum store_result copy_once(struct copying *copying, const struct uid_set *uids, struct uid_set *to,
+                                   struct failure *failure) {
     copying->count = 0;
     copying->lost = false;
     uid_set_clear(copying->from);
     if (!lock_both(copying, failure)) return store_trouble(failure);
     enum store_result result = copy_locked(copying, uids, to, failure);
-    if (result == STORE_OK && copying->same && !folder_read_locked(copying->source, failure)) result = store_trouble(failure);
+    if (result == STORE_OK && copying->same && !folder_read_locked(copying->source, failure))
+        result = store_trouble(failure);
     if (result == STORE_OK && copying->move && copying->count > 0)
         result = folder_expunge_uids(copying->source, copying->from, true, failure);
     unlock_both(copying);
@@ -170,7 +174,8 @@ static enum store_result copy_once(struct copying *copying, const struct uid_set
 }
 
 /* Files that were renamed meanwhile are looked for, while no lock is held. */
-static enum store_result copy_all(struct copying *copying, const struct uid_set *uids, struct uid_set *to, struct failure *failure) {
+static enum store_result copy_all(struct copying *copying, const struct uid_set *uids, struct uid_set *to,
+                                  struct failure *failure) {
     for (int attempt = 0;; attempt++) {
         enum store_result result = copy_once(copying, uids, to, failure);
         if (result == STORE_OK || !copying->lost || attempt == 2) return result;
@@ -180,7 +185,8 @@ static enum store_result copy_all(struct copying *copying, const struct uid_set 
 }
 
 enum store_result folder_copy(struct folder *folder, const struct uid_set *uids, struct str target, bool move,
-                              uint32_t *uid_validity, struct uid_set *from, struct uid_set *to, struct failure *failure) {
+                              uint32_t *uid_validity, struct uid_set *from, struct uid_set *to,
+                              struct failure *failure) {
     enum store_result result;
     struct copying copying = {.source = folder, .from = from, .arena = arena_create(0), .move = move};
     /* Flags that other sessions have set meanwhile go along. */

@@ -9,17 +9,16 @@
 
 /* A directory's date moves in steps of the kernel's tick (4 or 10 ms), on some file systems of a second: what was read
  * that soon after a change may not be all of it. */
-#define DATE_STEP       20000
-#define DATE_STEP_WHOLE 2100000
+#define DATE_STEP          20000
+#define DATE_STEP_WHOLE    2100000
 #define READ_WHOLE_SECONDS 3600 /* cur/ is read at opening if we alone have changed it for so long */
 
 static bool date_of(int directory, const char *name, struct folder_date *date, struct failure *failure) {
     struct stat status;
     if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
         return failure_set_errno(failure, errno, "cannot look at the folder's %s", name);
-    *date = (struct folder_date){.seconds = status.st_mtim.tv_sec,
-                                 .nanoseconds = (uint32_t)status.st_mtim.tv_nsec,
-                                 .read_at = clock_date()};
+    *date = (struct folder_date){
+        .seconds = status.st_mtim.tv_sec, .nanoseconds = (uint32_t)status.st_mtim.tv_nsec, .read_at = clock_date()};
     return true;
 }
 
@@ -47,7 +46,8 @@ bool folder_is_stale(const struct folder *folder) {
     struct folder_date cur = {0}, new_date = {0};
     struct failure ignored = {0};
     if (folder->read_all || !folder_dates(folder, &cur, &new_date, &ignored)) return true;
-    return !folder_date_holds(&folder->state.header.cur, &cur) || !folder_date_holds(&folder->state.header.new, &new_date);
+    return !folder_date_holds(&folder->state.header.cur, &cur) ||
+           !folder_date_holds(&folder->state.header.new, &new_date);
 }
 
 void folder_plan_reading(struct folder *folder) {

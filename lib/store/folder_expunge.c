@@ -78,7 +78,8 @@ enum store_result folder_remove(struct folder *folder, const struct uid_set *uid
     struct uid_set chosen = {0};
     if (!folder_lock(folder, failure)) return store_trouble(failure);
     for (size_t i = 0; i < uids->count; i++) {
-        for (uint32_t slot = folder_state_slot_from(&folder->state, uids->ranges[i].first); slot < folder_state_slots(&folder->state); slot++) {
+        for (uint32_t slot = folder_state_slot_from(&folder->state, uids->ranges[i].first);
+             slot < folder_state_slots(&folder->state); slot++) {
             uint32_t uid = folder_state_uid(&folder->state, slot);
             if (uid > uids->ranges[i].last) break;
             if (!slot_set_has(&folder->state.gone, slot)) uid_set_add(&chosen, uid, uid);

@@ -4,7 +4,8 @@
 
 #include "folder.h"
 
-/* Expunges these, whatever their flags. remove_files: and unlinks the files; else they have gone elsewhere. Lock held. */
+/* Expunges these, whatever their flags. remove_files: and unlinks the files; else they have gone elsewhere. Lock held.
+ */
 MUST_USE enum store_result folder_expunge_uids(struct folder *folder, const struct uid_set *uids, bool remove_files,
                                                struct failure *failure);
 /* Removes files of expunged messages that are still there. Lock held. */

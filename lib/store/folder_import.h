@@ -11,7 +11,7 @@
 struct folder_import {
     bool found;
     uint32_t uid_validity, uid_next;
-    struct map *uids; /* base name -> UID as (void *)(uintptr_t) */
+    struct map *uids;        /* base name -> UID as (void *)(uintptr_t) */
     struct str keywords[26]; /* by letter; in texts */
     struct arena *texts;
     bool has_id;

@@ -38,7 +38,8 @@ void folder_message_known(const struct folder *folder, uint32_t sequence, struct
     folder_state_get(&folder->state, folder_slot(folder, sequence), &record);
     *message = (struct folder_message){
         .uid = record.uid,
-        .flags = {.system = record.system | (is_recent(folder, record.uid) ? FLAG_RECENT : 0U), .keywords = record.keywords},
+        .flags = {.system = record.system | (is_recent(folder, record.uid) ? FLAG_RECENT : 0U),
+                  .keywords = record.keywords},
         .modseq = record.modseq,
         .internal_date = record.internal_date,
         .save_date = record.save_date,

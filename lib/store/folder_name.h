@@ -1,6 +1,7 @@
 /* folder_name: what the name of a message's file says: when it came, its sizes, its flags. Pure.
  *
- * "1700000000.M5P7.host,S=100,W=103:2,FS": the base, up to the ':', stays for ever; the info part behind it has the flags. */
+ * "1700000000.M5P7.host,S=100,W=103:2,FS": the base, up to the ':', stays for ever; the info part behind it has the
+ * flags. */
 #ifndef TERN_FOLDER_NAME_H
 #define TERN_FOLDER_NAME_H
 

@@ -41,12 +41,13 @@ static bool keep_name(struct newcomers *newcomers, struct str base, struct str i
     return good;
 }
 
-void newcomers_add(struct newcomers *newcomers, struct str base, struct str info, enum folder_place place, bool regular) {
+void newcomers_add(struct newcomers *newcomers, struct str base, struct str info, enum folder_place place,
+                   bool regular) {
     struct newcomer newcomer = {.place = (uint8_t)place,
-                                  .base = (uint8_t)base.length,
-                                  .uid = UINT32_MAX,
-                                  .date = folder_name_date(base),
-                                  .regular = regular};
+                                .base = (uint8_t)base.length,
+                                .uid = UINT32_MAX,
+                                .date = folder_name_date(base),
+                                .regular = regular};
     bool canonical;
     folder_info_parse(info, &newcomer.flags, &canonical);
     newcomer.system = newcomer.flags;
@@ -110,8 +111,7 @@ static bool look_at(int directory, struct folder_record *record) {
     struct buf path = buf_make(0);
     struct stat status;
     folder_record_path(record, &path);
-    bool good = fstatat(directory, buf_string(&path), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-                S_ISREG(status.st_mode);
+    bool good = fstatat(directory, buf_string(&path), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode);
     buf_free(&path);
     if (!good) return false;
     record->size = (uint64_t)status.st_size;

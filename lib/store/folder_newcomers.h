@@ -1,6 +1,6 @@
-/* folder_newcomers: the messages that a scan meets and nobody knows: what their names say, in which order they get UIDs,
- * and their records. A file is looked at only if the directory does not say that it is one: its date, and its size where the
- * name does not say it, are had when somebody asks for them. */
+/* folder_newcomers: the messages that a scan meets and nobody knows: what their names say, in which order they get
+ * UIDs, and their records. A file is looked at only if the directory does not say that it is one: its date, and its
+ * size where the name does not say it, are had when somebody asks for them. */
 #ifndef TERN_FOLDER_NEWCOMERS_H
 #define TERN_FOLDER_NEWCOMERS_H
 
@@ -26,7 +26,8 @@ struct newcomer_reader {
 };
 
 /* regular: the directory says that it is a file. */
-void newcomers_add(struct newcomers *newcomers, struct str base, struct str info, enum folder_place place, bool regular);
+void newcomers_add(struct newcomers *newcomers, struct str base, struct str info, enum folder_place place,
+                   bool regular);
 void newcomers_free(struct newcomers *newcomers);
 /* How many of them have names that settling would change. */
 size_t newcomers_to_rename(const struct newcomers *newcomers);

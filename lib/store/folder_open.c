@@ -15,8 +15,8 @@
 #include "folder_state_load.h"
 #include "store_root.h"
 
-/* An octet in tern-lock says that the folder has had a tern-mailbox: if that is lost, the UIDs that another program's old
- * files know may have gone to other messages meanwhile. Without the octet no more than that is lost. */
+/* An octet in tern-lock says that the folder has had a tern-mailbox: if that is lost, the UIDs that another program's
+ * old files know may have gone to other messages meanwhile. Without the octet no more than that is lost. */
 static bool was_ours(const struct folder *folder) {
     struct stat status;
     return fstat(folder->lock, &status) == 0 && status.st_size > 0;

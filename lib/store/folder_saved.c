@@ -18,7 +18,8 @@ bool folder_sync_place(struct folder *target, enum folder_place place, struct fa
 }
 
 enum store_result folder_note_saved(struct folder *target, struct saved *messages, size_t count,
-                                    const struct folder_own_change *own, struct uid_set *uids, struct failure *failure) {
+                                    const struct folder_own_change *own, struct uid_set *uids,
+                                    struct failure *failure) {
     struct buf entries = buf_make(0), adds = buf_make(0); /* entries: keywords come first */
     uint32_t uid = target->state.header.uid_next;
     uint64_t modseq = target->state.header.highest_modseq + 1;

@@ -1,5 +1,5 @@
-/* folder_saved: messages that are put into a folder, by saving (folder_save.c) or by copying (folder_copy.c): syncing the
- * place where they lie, and giving them UIDs. */
+/* folder_saved: messages that are put into a folder, by saving (folder_save.c) or by copying (folder_copy.c): syncing
+ * the place where they lie, and giving them UIDs. */
 #ifndef TERN_FOLDER_SAVED_H
 #define TERN_FOLDER_SAVED_H
 

@@ -1,4 +1,5 @@
-/* folder_scan: reading a folder's directories, and writing what differs to the journal. folder_read_again is in folder.h. */
+/* folder_scan: reading a folder's directories, and writing what differs to the journal. folder_read_again is in
+ * folder.h. */
 #ifndef TERN_FOLDER_SCAN_H
 #define TERN_FOLDER_SCAN_H
 

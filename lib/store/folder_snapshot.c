@@ -21,7 +21,8 @@ static void flush(struct snapshot_writer *writer) {
     for (size_t done = 0; writer->good && done < writer->pending.length;) {
         ssize_t written = write(writer->file, writer->pending.data + done, writer->pending.length - done);
         if (written < 0 && errno == EINTR) continue;
-        if (written <= 0) writer->good = failure_set_errno(writer->failure, errno ? errno : ENOSPC, "cannot write tern-mailbox");
+        if (written <= 0)
+            writer->good = failure_set_errno(writer->failure, errno ? errno : ENOSPC, "cannot write tern-mailbox");
         if (written > 0) done += (size_t)written;
     }
     buf_clear(&writer->pending);
@@ -47,7 +48,8 @@ static void put_expunged(struct snapshot_writer *writer, uint32_t first, uint32_
 }
 
 /* The newest rows of both lists; what is dropped raises the floor. */
-static void choose_expunged(const struct folder_state *state, struct folder_header *header, uint64_t *old_from, size_t *new_from) {
+static void choose_expunged(const struct folder_state *state, struct folder_header *header, uint64_t *old_from,
+                            size_t *new_from) {
     uint64_t old = state->header.expunged_count, total = old + state->expunged_count;
     uint64_t drop = total > EXPUNGED_KEPT ? total - EXPUNGED_KEPT : 0;
     *old_from = drop < old ? drop : old;
@@ -62,9 +64,11 @@ static void choose_expunged(const struct folder_state *state, struct folder_head
     }
 }
 
-static void put_expunged_rows(struct snapshot_writer *writer, const struct folder_state *state, uint64_t old_from, size_t new_from) {
+static void put_expunged_rows(struct snapshot_writer *writer, const struct folder_state *state, uint64_t old_from,
+                              size_t new_from) {
     uint64_t old = state->header.expunged_count - old_from;
-    put(writer, state->map + folder_expunged_offset(&state->header) + old_from * FOLDER_EXPUNGED_SIZE, old * FOLDER_EXPUNGED_SIZE);
+    put(writer, state->map + folder_expunged_offset(&state->header) + old_from * FOLDER_EXPUNGED_SIZE,
+        old * FOLDER_EXPUNGED_SIZE);
     for (size_t i = new_from; i < state->expunged_count; i++)
         put_expunged(writer, state->expunged[i].first, state->expunged[i].last, state->expunged[i].modseq);
 }
@@ -101,7 +105,8 @@ static void put_records(const struct folder_state *state, struct snapshot_writer
 /* Synced, then renamed into its place, then the folder synced. */
 static bool publish(int directory, struct snapshot_writer *writer) {
     flush(writer);
-    if (writer->good && fsync(writer->file) < 0) writer->good = failure_set_errno(writer->failure, errno, "cannot sync tern-mailbox");
+    if (writer->good && fsync(writer->file) < 0)
+        writer->good = failure_set_errno(writer->failure, errno, "cannot sync tern-mailbox");
     close(writer->file);
     buf_free(&writer->pending);
     if (writer->good && renameat(directory, NEW_FILE, directory, FOLDER_FILE) < 0)
@@ -113,7 +118,8 @@ static bool publish(int directory, struct snapshot_writer *writer) {
     return fsync(directory) == 0 || failure_set_errno(writer->failure, errno, "cannot sync the folder");
 }
 
-static bool begin(int directory, const struct folder_header *header, struct snapshot_writer *writer, struct failure *failure) {
+static bool begin(int directory, const struct folder_header *header, struct snapshot_writer *writer,
+                  struct failure *failure) {
     uint8_t bytes[FOLDER_HEADER_SIZE];
     *writer = (struct snapshot_writer){.failure = failure, .good = true, .pending = buf_make(0)};
     writer->file = openat(directory, NEW_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -144,7 +150,8 @@ bool folder_snapshot_write(int directory, const struct folder_state *state, stru
     return publish(directory, &writer);
 }
 
-bool folder_snapshot_first(int directory, const struct folder_import *import, uint32_t uid_validity, struct failure *failure) {
+bool folder_snapshot_first(int directory, const struct folder_import *import, uint32_t uid_validity,
+                           struct failure *failure) {
     struct folder_header header = {.uid_next = 1, .recent_from = 1, .highest_modseq = 1};
     struct snapshot_writer writer;
     struct str keywords[ARRAY_LENGTH(import->keywords)];

@@ -1,5 +1,5 @@
-/* folder_snapshot: writing tern-mailbox whole, without a journal: beside the old one, synced, renamed into its place, and
- * the directory synced. */
+/* folder_snapshot: writing tern-mailbox whole, without a journal: beside the old one, synced, renamed into its place,
+ * and the directory synced. */
 #ifndef TERN_FOLDER_SNAPSHOT_H
 #define TERN_FOLDER_SNAPSHOT_H
 

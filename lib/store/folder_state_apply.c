@@ -28,7 +28,8 @@ static void note_numbers(struct folder_state *state, uint32_t uid, uint64_t mods
 
 /* ---- entries */
 
-static void apply_add(struct folder_state *state, const struct folder_record *record, const struct state_watcher *watcher) {
+static void apply_add(struct folder_state *state, const struct folder_record *record,
+                      const struct state_watcher *watcher) {
     uint32_t slots = folder_state_slots(state);
     struct folder_record added = *record;
     /* UIDs rise; an entry that breaks this is another program's doing and is passed over. */
@@ -98,8 +99,8 @@ static void apply_named(struct folder_state *state, uint32_t slot, const struct 
 typedef void slot_function(struct folder_state *state, uint32_t slot, const struct journal_entry *entry,
                            const struct state_watcher *watcher);
 
-static void for_slots(struct folder_state *state, const struct journal_entry *entry, const struct state_watcher *watcher,
-                      slot_function *function) {
+static void for_slots(struct folder_state *state, const struct journal_entry *entry,
+                      const struct state_watcher *watcher, slot_function *function) {
     struct uid_range range;
     size_t offset = 0;
     uint32_t slots = folder_state_slots(state);
@@ -131,7 +132,8 @@ static void apply_removed(struct folder_state *state, const struct journal_entry
         uid_set_remove(&state->unremoved, range.first, range.last);
 }
 
-static void apply_keyword(struct folder_state *state, const struct journal_entry *entry, const struct state_watcher *watcher) {
+static void apply_keyword(struct folder_state *state, const struct journal_entry *entry,
+                          const struct state_watcher *watcher) {
     struct str copy;
     if (!arena_copy(state->texts, entry->name, &copy)) return;
     state->keywords[entry->bit] = copy;
@@ -178,7 +180,8 @@ static void apply_numbers(struct folder_state *state, const struct journal_entry
     if (entry->recent_from > state->header.recent_from) state->header.recent_from = entry->recent_from;
 }
 
-void folder_state_apply(struct folder_state *state, const struct journal_entry *entry, const struct state_watcher *watcher) {
+void folder_state_apply(struct folder_state *state, const struct journal_entry *entry,
+                        const struct state_watcher *watcher) {
     switch (entry->type) {
     case JOURNAL_ADD:
         apply_add(state, &entry->record, watcher);

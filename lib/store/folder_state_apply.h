@@ -14,7 +14,8 @@ struct state_watcher {
 };
 
 /* Applies one entry, and tells the watcher. */
-void folder_state_apply(struct folder_state *state, const struct journal_entry *entry, const struct state_watcher *watcher);
+void folder_state_apply(struct folder_state *state, const struct journal_entry *entry,
+                        const struct state_watcher *watcher);
 /* What a look at a message's file has said; unknown: nothing of that. */
 void folder_state_learn(struct folder_state *state, uint32_t slot, int64_t date, uint64_t size);
 

@@ -14,7 +14,8 @@ int folder_state_open(int directory) {
 }
 
 /* whole: all that the file has is read, so that damage can be told from a torn end. */
-static bool read_journal(struct folder_state *state, const struct state_watcher *watcher, bool whole, struct failure *failure) {
+static bool read_journal(struct folder_state *state, const struct state_watcher *watcher, bool whole,
+                         struct failure *failure) {
     struct stat status;
     struct journal_entry entry;
     if (fstat(state->file, &status) < 0) return failure_set_errno(failure, errno, "cannot look at tern-mailbox");

@@ -9,6 +9,7 @@ int folder_state_open(int directory);
 /* Maps a file and reads its journal. Takes the descriptor over, also on failure. */
 MUST_USE bool folder_state_load(int file, struct folder_state *state, struct failure *failure);
 /* Reads what has been appended since. False: the file is damaged or gone from under us. */
-MUST_USE bool folder_state_read(struct folder_state *state, const struct state_watcher *watcher, struct failure *failure);
+MUST_USE bool folder_state_read(struct folder_state *state, const struct state_watcher *watcher,
+                                struct failure *failure);
 
 #endif

@@ -7,7 +7,8 @@
 
 /* The kept one if it is this mailbox, and nobody has put another one or another file into its place; else it is opened.
  * NULL: *result. */
-struct folder *folder_take_target(struct store *store, struct str name, enum store_result *result, struct failure *failure);
+struct folder *folder_take_target(struct store *store, struct str name, enum store_result *result,
+                                  struct failure *failure);
 /* For the next time: after a success, when the state is known to be good. */
 void folder_keep_target(struct store *store, struct folder **target);
 /* Closes the kept target. One whose journal has become long is written anew. */

@@ -107,8 +107,7 @@ static void lay_view(struct folder *folder, uint32_t told_next, uint64_t modseq,
 void folder_view_renew(struct folder *folder, struct folder_state *loaded) {
     struct uid_set shown = {0};
     if (loaded->header.uid_validity != folder->state.header.uid_validity) folder->renewed = true;
-    uint32_t told_next =
-        folder->view_slots > 0 ? folder_state_uid(&folder->state, folder->view_slots - 1) + 1 : 1;
+    uint32_t told_next = folder->view_slots > 0 ? folder_state_uid(&folder->state, folder->view_slots - 1) + 1 : 1;
     uint64_t modseq = folder->state.header.highest_modseq;
     /* What waits to be told is told by its modseq again, so those that changed count as seen before the change. */
     for (size_t i = 0; i < folder->changed.count; i++) {
@@ -126,7 +125,8 @@ void folder_view_renew(struct folder *folder, struct folder_state *loaded) {
 
 bool folder_restore_view(struct folder *folder, uint32_t uid_validity, uint32_t uid_next, uint64_t modseq) {
     struct uid_set shown = {0}, expunged = {0};
-    if (uid_validity != folder->state.header.uid_validity || !folder_state_expunged_since(&folder->state, modseq, &expunged)) {
+    if (uid_validity != folder->state.header.uid_validity ||
+        !folder_state_expunged_since(&folder->state, modseq, &expunged)) {
         uid_set_free(&expunged);
         return false;
     }
@@ -148,7 +148,8 @@ bool folder_restore_view(struct folder *folder, uint32_t uid_validity, uint32_t 
 /* The numbers of those that go, each as those before leave it: from the end, none moves another. */
 static void tell_expunged(struct folder *folder, struct folder_changes *changes) {
     slot_list_sort(&folder->expunged);
-    if (changes && folder->expunged.count > 0) changes->expunged = memory_allocate(folder->expunged.count, sizeof *changes->expunged);
+    if (changes && folder->expunged.count > 0)
+        changes->expunged = memory_allocate(folder->expunged.count, sizeof *changes->expunged);
     for (size_t i = folder->expunged.count; i-- > 0;) {
         uint32_t slot = folder->expunged.slots[i], uid = folder_state_uid(&folder->state, slot);
         if (slot_set_has(&folder->dropped, slot) || !changes) continue;
@@ -171,7 +172,8 @@ static void show_new(struct folder *folder, struct folder_changes *changes) {
 
 static void tell_changed(struct folder *folder, struct folder_changes *changes) {
     slot_list_sort(&folder->changed);
-    if (changes && folder->changed.count > 0) changes->changed = memory_allocate(folder->changed.count, sizeof *changes->changed);
+    if (changes && folder->changed.count > 0)
+        changes->changed = memory_allocate(folder->changed.count, sizeof *changes->changed);
     for (size_t i = 0; changes && i < folder->changed.count; i++) {
         uint32_t slot = folder->changed.slots[i];
         if (slot_set_has(&folder->dropped, slot) || slot_set_has(&folder->state.gone, slot)) continue;

@@ -1,6 +1,6 @@
 /* folder_view: a folder that is open, and its view: which messages it shows under which sequence numbers, and what is
- * still to be told. The view stands still while the state beneath it learns from the journal, even where the state is loaded
- * anew from another file. */
+ * still to be told. The view stands still while the state beneath it learns from the journal, even where the state is
+ * loaded anew from another file. */
 #ifndef TERN_FOLDER_VIEW_H
 #define TERN_FOLDER_VIEW_H
 
@@ -20,13 +20,13 @@ struct folder {
     struct slot_set dropped;
     struct slot_list changed, expunged; /* to be told; slots of the view */
     bool keywords_changed;
-    bool applying_own;   /* what is read from the journal now was written by us */
-    bool renewed;        /* UIDVALIDITY is another one */
+    bool applying_own;               /* what is read from the journal now was written by us */
+    bool renewed;                    /* UIDVALIDITY is another one */
     uint32_t recent_from, recent_to; /* UIDs that this session was told first */
     /* What was learnt of files. */
-    struct buf counted;              /* rows of journal_append_size, to be remembered */
-    struct buf looks;                /* ... and of journal_append_look, which the state has already */
-    uint64_t learnt;                 /* octets of such rows that this session has written */
+    struct buf counted; /* rows of journal_append_size, to be remembered */
+    struct buf looks;   /* ... and of journal_append_look, which the state has already */
+    uint64_t learnt;    /* octets of such rows that this session has written */
     /* What was put off. */
     bool read_all;         /* at the next scan cur/ is read in any case */
     bool names_behind;     /* flags are not in all file names yet */

@@ -12,9 +12,10 @@ static const struct {
     struct str word;
     unsigned special;
 } special_words[] = {
-    {STR_INIT("\\All"), SPECIAL_ALL},     {STR_INIT("\\Archive"), SPECIAL_ARCHIVE},     {STR_INIT("\\Drafts"), SPECIAL_DRAFTS},
-    {STR_INIT("\\Flagged"), SPECIAL_FLAGGED}, {STR_INIT("\\Junk"), SPECIAL_JUNK},       {STR_INIT("\\Sent"), SPECIAL_SENT},
-    {STR_INIT("\\Trash"), SPECIAL_TRASH}, {STR_INIT("\\Important"), SPECIAL_IMPORTANT},
+    {STR_INIT("\\All"), SPECIAL_ALL},       {STR_INIT("\\Archive"), SPECIAL_ARCHIVE},
+    {STR_INIT("\\Drafts"), SPECIAL_DRAFTS}, {STR_INIT("\\Flagged"), SPECIAL_FLAGGED},
+    {STR_INIT("\\Junk"), SPECIAL_JUNK},     {STR_INIT("\\Sent"), SPECIAL_SENT},
+    {STR_INIT("\\Trash"), SPECIAL_TRASH},   {STR_INIT("\\Important"), SPECIAL_IMPORTANT},
 };
 
 unsigned store_special_from(struct str word) {

@@ -14,8 +14,8 @@ MUST_USE bool store_rename_special(struct store *store, struct str from, struct 
 /* The next line of the text of tern-special-use: a name, and its uses. False: that was the last. */
 bool store_special_next(struct str *text, struct str *name, unsigned *special);
 
-/* Takes the line away with which Dovecot begins the text of subscriptions; whether it was there: levels are parted by tabs
- * then. */
+/* Takes the line away with which Dovecot begins the text of subscriptions; whether it was there: levels are parted by
+ * tabs then. */
 bool store_subscriptions_begin(struct str *text);
 /* The next name. False: that was the last. */
 bool store_subscriptions_next(struct str *text, bool tabs, struct buf *name);

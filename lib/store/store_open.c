@@ -37,7 +37,8 @@ static bool open_root(struct store *store, bool *made, struct failure *failure) 
     *made = false;
     store->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (store->root < 0 && errno == ENOENT && store->options.create) {
-        if (mkdir(path, 0700) < 0 && errno != EEXIST) return failure_set_errno(failure, errno, "cannot make the mailbox");
+        if (mkdir(path, 0700) < 0 && errno != EEXIST)
+            return failure_set_errno(failure, errno, "cannot make the mailbox");
         store->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     }
     if (store->root < 0) return failure_set_errno(failure, errno, "cannot open the mailbox");
@@ -52,8 +53,8 @@ struct store *store_open(const struct store_options *options, struct failure *fa
     bool made;
     store->root = -1;
     store->texts = arena_create(0);
-    if (copy_options(store, options) && open_root(store, &made, failure) && (!made || make_auto_folders(store, failure)) &&
-        (!store_is_foreign(store) || store_take_over(store, failure)))
+    if (copy_options(store, options) && open_root(store, &made, failure) &&
+        (!made || make_auto_folders(store, failure)) && (!store_is_foreign(store) || store_take_over(store, failure)))
         return store;
     store_close(&store);
     return NULL;
