@@ -3,7 +3,7 @@
 
 #include "hash.h"
 
-#define MAGIC   "ternMBX1"
+#define MAGIC      "ternMBX1"
 #define FORMAT     2U
 #define FORMAT_OLD 1U /* knows no unknown dates; read all the same */
 /* Where things stand in the header. */
@@ -405,4 +405,3 @@ bool journal_look(struct str rows, size_t *offset, uint32_t *uid, int64_t *date,
     *offset += 20;
     return true;
 }
-

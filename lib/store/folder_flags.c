@@ -56,7 +56,8 @@ enum store_result folder_keyword_bits(struct folder *folder, const struct str *k
 
 /* ---- flags */
 
-static bool would_change(const struct folder_record *record, enum flags_change change, uint8_t system, uint64_t keywords) {
+static bool would_change(const struct folder_record *record, enum flags_change change, uint8_t system,
+                         uint64_t keywords) {
     switch (change) {
     case FLAGS_REPLACE:
         return record->system != system || record->keywords != keywords;
@@ -91,7 +92,8 @@ enum store_result folder_store(struct folder *folder, const struct uid_set *uids
                                unsigned system, const struct str *keywords, size_t keyword_count,
                                uint64_t unchanged_since, struct uid_set *modified, struct uid_set *changed,
                                struct failure *failure) {
-    struct journal_entry wish = {.type = JOURNAL_FLAGS, .change = (uint8_t)change, .system = (uint8_t)(system & ~(unsigned)FLAG_RECENT)};
+    struct journal_entry wish = {
+        .type = JOURNAL_FLAGS, .change = (uint8_t)change, .system = (uint8_t)(system & ~(unsigned)FLAG_RECENT)};
     struct buf entries = buf_make(0);
     struct uid_set chosen = {0};
     if (!folder_lock(folder, failure)) return store_trouble(failure);

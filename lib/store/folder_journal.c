@@ -12,19 +12,20 @@
 #include "folder_state_load.h"
 #include "store_root.h"
 
-#define LOCK_FILE "tern-lock"
-#define LOCK_TIME     30000 /* ms */
-#define LOCK_PAUSE_US 500   /* the first pause; it doubles to LOCK_PAUSE_MAX */
+#define LOCK_FILE      "tern-lock"
+#define LOCK_TIME      30000 /* ms */
+#define LOCK_PAUSE_US  500   /* the first pause; it doubles to LOCK_PAUSE_MAX */
 #define LOCK_PAUSE_MAX 8000
-#define LOCK_LONG     100  /* ms: who has waited so long asks more often, and comes before those who have just begun */
-#define LOCK_LONG_US  1000
+#define LOCK_LONG      100 /* ms: who has waited so long asks more often, and comes before those who have just begun */
+#define LOCK_LONG_US   1000
 
 static bool wait_for_lock(int lock, struct failure *failure) {
     deadline until = deadline_in(LOCK_TIME);
     for (long pause = LOCK_PAUSE_US; flock(lock, LOCK_EX | LOCK_NB) < 0;) {
         if (errno == EINTR) continue;
         if (errno != EWOULDBLOCK) return failure_set_errno(failure, errno, "cannot lock the folder");
-        if (deadline_left(until) == 0) return failure_set(failure, "the folder is locked by another process for too long");
+        if (deadline_left(until) == 0)
+            return failure_set(failure, "the folder is locked by another process for too long");
         bool is_long = deadline_left(until) < LOCK_TIME - LOCK_LONG;
         struct timespec time = {.tv_nsec = (is_long ? LOCK_LONG_US : pause) * 1000};
         nanosleep(&time, NULL);
@@ -94,7 +95,8 @@ static bool write_entries(struct folder *folder, struct str bytes, struct failur
     return true;
 }
 
-enum store_result folder_append(struct folder *folder, const struct buf *entries, unsigned how, struct failure *failure) {
+enum store_result folder_append(struct folder *folder, const struct buf *entries, unsigned how,
+                                struct failure *failure) {
     if (entries->length == 0) return STORE_OK;
     if (!write_entries(folder, buf_str(entries), failure)) return store_trouble(failure);
     if ((how & APPEND_SYNCED) && fdatasync(folder->state.file) < 0) {

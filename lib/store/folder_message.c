@@ -61,8 +61,9 @@ static int with_file(struct folder *folder, uint32_t sequence, file_function *fu
             *result = STORE_BROKEN;
             return -1;
         }
-        *result = attempt > 0 ? folder_read_again(folder, failure)
-                  : folder_state_read(&folder->state, &watcher, failure) ? STORE_OK : STORE_BROKEN;
+        *result = attempt > 0                                            ? folder_read_again(folder, failure)
+                  : folder_state_read(&folder->state, &watcher, failure) ? STORE_OK
+                                                                         : STORE_BROKEN;
         if (*result != STORE_OK) return -1;
     }
     *result = STORE_MISSING;
@@ -227,7 +228,8 @@ enum store_result folder_count_all(struct folder *folder, struct failure *failur
         uint64_t size;
         folder_message_known(folder, sequence, &message);
         if (message.virtual_size > 0 || message.size == 0) continue;
-        if (!folder_virtual_size(folder, sequence, &size, failure) && failure->error_number != 0) return store_trouble(failure);
+        if (!folder_virtual_size(folder, sequence, &size, failure) && failure->error_number != 0)
+            return store_trouble(failure);
     }
     folder_remember(folder);
     return STORE_OK;

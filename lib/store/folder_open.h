@@ -1,4 +1,4 @@
-/* folder_open: folder_open and folder_close are in folder.h. */
+/* folder_open: opening a folder to put messages into it. Opening it for a client, and closing, are in folder.h. */
 #ifndef TERN_FOLDER_OPEN_H
 #define TERN_FOLDER_OPEN_H
 

@@ -1,4 +1,4 @@
-/* folder_recent: \\Recent: messages belong to the session that is told of them first. */
+/* folder_recent: \Recent: messages belong to the session that is told of them first. */
 #ifndef TERN_FOLDER_RECENT_H
 #define TERN_FOLDER_RECENT_H
 

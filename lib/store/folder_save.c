@@ -19,9 +19,9 @@
 #include "folder_target.h"
 #include "store_root.h"
 
-#define SAVE_PIECE      65536
-#define SAVE_AT_ONCE    10000 /* messages of one saving */
-#define UNSYNCED_MAX    32    /* files that are open until they are synced together */
+#define SAVE_PIECE   65536
+#define SAVE_AT_ONCE 10000 /* messages of one saving */
+#define UNSYNCED_MAX 32    /* files that are open until they are synced together */
 
 /* ---- what is being saved */
 
@@ -31,11 +31,11 @@ struct folder_saving {
     struct arena *arena;
     struct saved *messages;
     size_t count, room;
-    int file; /* of the last message while it is written; -1 */
+    int file;      /* of the last message while it is written; -1 */
     size_t synced; /* so many of the messages are */
     struct buf pending;
     bool held_cr;
-    char last; /* octet that was stored; NUL: none yet */
+    char last;                 /* octet that was stored; NUL: none yet */
     uint64_t size, line_feeds; /* line_feeds: those that IMAP shows with a CR that is not in the file */
     bool delivery;
 };
@@ -168,7 +168,8 @@ enum store_result folder_save_message(struct folder_saving *saving, unsigned sys
     }
     store_unique_name(saving->store, &name);
     buf_printf(&path, "tmp/%s", buf_string(&name));
-    int file = openat(saving->target->directory, buf_string(&path), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int file = openat(saving->target->directory, buf_string(&path),
+                      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) {
         failure_set_errno(failure, errno, "cannot make a message");
     } else {
@@ -176,7 +177,8 @@ enum store_result folder_save_message(struct folder_saving *saving, unsigned sys
         uint8_t flags = (uint8_t)(system & ~(unsigned)FLAG_RECENT);
         *saved = (struct saved){.name = memory_copy_string(buf_str(&name)),
                                 .file = -1,
-                                .record = {.system = flags, .name_flags = flags,
+                                .record = {.system = flags,
+                                           .name_flags = flags,
                                            .internal_date = internal_date ? internal_date : clock_date() / CLOCK_SECOND,
                                            .save_date = clock_date() / CLOCK_SECOND}};
         saving->file = file;
@@ -262,7 +264,8 @@ enum store_result folder_save_commit(struct folder_saving **saving, uint32_t *ui
                                      struct failure *failure) {
     struct folder *target = (*saving)->target;
     enum store_result result = STORE_OK;
-    if (!finish_message(*saving, failure) || !sync_messages(*saving, failure) || !folder_lock(target, failure)) result = store_trouble(failure);
+    if (!finish_message(*saving, failure) || !sync_messages(*saving, failure) || !folder_lock(target, failure))
+        result = store_trouble(failure);
     if (result == STORE_OK) {
         result = commit(*saving, uids, failure);
         folder_unlock(target);

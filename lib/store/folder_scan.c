@@ -5,9 +5,8 @@
  * change flags, missing files are expunged. A file that is seen to be missing is looked for a second time: a program
  * that renames it meanwhile may have hidden it from one reading.
  *
- * A file is looked at only if the directory does not say that it is one: its date, and its size where the name does not
- * say it, are had when somebody asks for them. What a large folder has when it is read for the first time goes into a
- * new tern-mailbox at once, not by way of the journal. */
+ * What a large folder has when it is read for the first time goes into a new tern-mailbox at once, not by way of the
+ * journal. */
 #include "folder_scan.h"
 
 #include <dirent.h>
@@ -19,8 +18,8 @@
 #include "folder_dates.h"
 #include "folder_journal.h"
 #include "folder_name.h"
-#include "folder_newcomers.h"
 #include "folder_snapshot.h"
+#include "newcomers.h"
 #include "slot_table.h"
 #include "store_root.h"
 
@@ -35,8 +34,8 @@ struct scan {
     struct slot_list removed; /* files of expunged messages, unlinked now */
     struct buf entries;
     uint64_t modseq; /* of all that this scan changes; taken when first needed */
-    int64_t now;  /* seconds: the save date of what is met */
-    bool at_once; /* the first reading of a large folder: entries are applied here, and the file is written anew */
+    int64_t now;     /* seconds: the save date of what is met */
+    bool at_once;    /* the first reading of a large folder: entries are applied here, and the file is written anew */
     struct failure *failure;
 };
 
@@ -88,8 +87,10 @@ static bool is_named_so(const struct folder_record *record, uint8_t place, struc
     return place == PLACE_NEW ? info.length == 0 : canonical && flags == record->name_flags;
 }
 
-/* The journal can say which flags a name has, but not one that we would not write: it is given the name that we would. */
-static void mend_name(struct scan *scan, int directory, const char *file_name, struct str base, uint8_t place, uint8_t flags) {
+/* The journal can say which flags a name has, but not one that we would not write: it is given the name that we would.
+ */
+static void mend_name(struct scan *scan, int directory, const char *file_name, struct str base, uint8_t place,
+                      uint8_t flags) {
     struct buf name = buf_make(0);
     buf_append(&name, base);
     if (place == PLACE_CUR) folder_info_format(flags, &name);
@@ -100,7 +101,8 @@ static void mend_name(struct scan *scan, int directory, const char *file_name, s
 }
 
 /* A file of a message that we know: has another program given it another name? */
-static void meet_known(struct scan *scan, uint32_t slot, uint8_t place, struct str info, int directory, const char *file_name) {
+static void meet_known(struct scan *scan, uint32_t slot, uint8_t place, struct str info, int directory,
+                       const char *file_name) {
     struct folder_record record;
     struct uid_range range;
     uint8_t flags;
@@ -155,7 +157,8 @@ static bool read_directory(struct scan *scan, const char *name, uint8_t place, b
 
 /* new/ first: what is moved to cur/ meanwhile is then met there. */
 static bool read_directories(struct scan *scan, bool again) {
-    return read_directory(scan, "new", PLACE_NEW, again) && (!scan->read_cur || read_directory(scan, "cur", PLACE_CUR, again));
+    return read_directory(scan, "new", PLACE_NEW, again) &&
+           (!scan->read_cur || read_directory(scan, "cur", PLACE_CUR, again));
 }
 
 /* The slots whose files were expected and not met. */
@@ -177,7 +180,8 @@ static void find_removed(const struct scan *scan, struct uid_set *removed) {
         const struct uid_range *range = &state->unremoved.ranges[i];
         uint32_t slot = folder_state_slot_from(state, range->first);
         for (; slot < folder_state_slots(state) && folder_state_uid(state, slot) <= range->last; slot++)
-            if (slot_set_has(&scan->seen, slot)) uid_set_remove(removed, folder_state_uid(state, slot), folder_state_uid(state, slot));
+            if (slot_set_has(&scan->seen, slot))
+                uid_set_remove(removed, folder_state_uid(state, slot), folder_state_uid(state, slot));
     }
 }
 
@@ -220,7 +224,8 @@ static void add_new(struct scan *scan) {
     const struct folder_import *import = scan->newcomers.import;
     struct journal_entry entry = {.type = JOURNAL_ADD};
     struct newcomer_reader reader;
-    newcomers_read_begin(&scan->newcomers, scan->folder->directory, scan->now, scan->folder->state.header.uid_next, &reader);
+    newcomers_read_begin(&scan->newcomers, scan->folder->directory, scan->now, scan->folder->state.header.uid_next,
+                         &reader);
     while (newcomers_read(&reader, &entry.record)) {
         entry.record.modseq = scan_modseq(scan);
         say(scan, &entry, NULL);

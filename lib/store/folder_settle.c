@@ -12,10 +12,10 @@
 #include "folder_scan.h"
 #include "folder_snapshot.h"
 
-#define JOURNAL_SMALL  65536   /* octets of journal that are no reason to write the snapshot anew */
-#define JOURNAL_SHARE  8       /* ... nor is this part of the file */
-#define LEARNT_SHARE   32      /* ... but sizes and dates that were asked for are learnt only once */
-#define NAME_FLAGS     ((unsigned)(FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT | FLAG_FORWARDED))
+#define JOURNAL_SMALL 65536 /* octets of journal that are no reason to write the snapshot anew */
+#define JOURNAL_SHARE 8     /* ... nor is this part of the file */
+#define LEARNT_SHARE  32    /* ... but sizes and dates that were asked for are learnt only once */
+#define NAME_FLAGS    ((unsigned)(FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT | FLAG_FORWARDED))
 
 /* ---- file names */
 
@@ -99,7 +99,8 @@ static bool settle_files(struct folder *folder, struct failure *failure) {
     if (good && folder->state.unremoved.count > 0) good = folder_scan(folder, failure) == STORE_OK;
     /* ... and which flags another process has not written into names. */
     if (good && (names || compact)) good = settle_names(folder, failure) == STORE_OK;
-    if (good && compact) good = folder_snapshot_write(folder->directory, &folder->state, failure) && folder_reload(folder, failure);
+    if (good && compact)
+        good = folder_snapshot_write(folder->directory, &folder->state, failure) && folder_reload(folder, failure);
     folder_unlock(folder);
     if (good && compact) folder->learnt = 0;
     return good;

@@ -1,4 +1,4 @@
-/* folder_settle: folder_settle and folder_is_unsettled are in folder.h. */
+/* folder_settle: what can be put off. Settling itself is in folder.h. */
 #ifndef TERN_FOLDER_SETTLE_H
 #define TERN_FOLDER_SETTLE_H
 

@@ -88,7 +88,8 @@ unsigned folder_state_keyword_count(const struct folder_state *state) {
 
 /* ---- what is gone */
 
-void folder_state_expunged_row(const struct folder_state *state, uint64_t row, struct uid_range *range, uint64_t *modseq) {
+void folder_state_expunged_row(const struct folder_state *state, uint64_t row, struct uid_range *range,
+                               uint64_t *modseq) {
     const uint8_t *at = state->map + folder_expunged_offset(&state->header) + row * FOLDER_EXPUNGED_SIZE;
     memcpy(&range->first, at, 4);
     memcpy(&range->last, at + 4, 4);
@@ -126,7 +127,8 @@ void folder_state_add_ghosts(struct folder_state *state, const struct uid_set *g
             count++;
         }
         for (uint64_t uid = until; i < ghosts->count && uid <= ghosts->ranges[i].last; uid++) {
-            all[count] = (struct folder_record){.uid = (uint32_t)uid, .system = FLAG_SEEN, .place = PLACE_CUR, .name = STR_EMPTY};
+            all[count] = (struct folder_record){
+                .uid = (uint32_t)uid, .system = FLAG_SEEN, .place = PLACE_CUR, .name = STR_EMPTY};
             slot_set_add(&gone, count++);
         }
     }

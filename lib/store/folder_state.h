@@ -10,22 +10,25 @@
 #define FOLDER_PAGE_SLOTS 256U /* records that are copied together when one of them changes */
 
 struct folder_state {
-    int file; /* tern-mailbox */
+    int file;           /* tern-mailbox */
     const uint8_t *map; /* the snapshot */
     size_t map_size;
     struct folder_header header; /* counts kept up to date while entries are applied, section lengths as in the file */
     struct str names;
     const uint8_t *records;
-    uint32_t base;          /* slots in the snapshot */
-    uint64_t position;      /* how far the journal was read */
+    uint32_t base;                /* slots in the snapshot */
+    uint64_t position;            /* how far the journal was read */
     struct folder_record **pages; /* of snapshot slots: NULL, or what they have become */
     struct folder_record *tail;   /* slots from base on; names are owned */
     uint32_t tail_count, tail_room;
-    struct arena *texts;    /* names of the tail, keywords */
+    struct arena *texts; /* names of the tail, keywords */
     struct str keywords[FOLDER_KEYWORDS_MAX];
-    struct slot_set gone;      /* expunged */
-    struct uid_set unremoved;  /* expunged, files perhaps there */
-    struct { uint32_t first, last; uint64_t modseq; } *expunged; /* since the snapshot */
+    struct slot_set gone;     /* expunged */
+    struct uid_set unremoved; /* expunged, files perhaps there */
+    struct {
+        uint32_t first, last;
+        uint64_t modseq;
+    } * expunged; /* since the snapshot */
     size_t expunged_count, expunged_room;
     uint32_t first_unseen_hint; /* no unseen slot is before it */
 };
@@ -50,7 +53,8 @@ unsigned folder_state_keyword_count(const struct folder_state *state);
 /* ---- what is gone */
 
 /* A row of the snapshot's list of expunged UIDs. */
-void folder_state_expunged_row(const struct folder_state *state, uint64_t row, struct uid_range *range, uint64_t *modseq);
+void folder_state_expunged_row(const struct folder_state *state, uint64_t row, struct uid_range *range,
+                               uint64_t *modseq);
 /* See folder_expunged_since (folder.h). */
 MUST_USE bool folder_state_expunged_since(const struct folder_state *state, uint64_t modseq, struct uid_set *uids);
 /* Puts messages that are no more into the state, as expunged ones, so that a view can go on counting them. All records

@@ -1,7 +1,7 @@
 noinst_LIBRARIES += lib/store/libstore.a
 lib_store_libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(STORE_INCLUDE)
 lib_store_libstore_a_SOURCES =
-# what others see
+# What others see; then the floors from the ground up: no file calls one of a group below its own.
 lib_store_libstore_a_SOURCES += \
 	lib/store/store.h \
 	lib/store/folder.h
@@ -10,6 +10,7 @@ lib_store_libstore_a_SOURCES += \
 	lib/store/uid_set.c lib/store/uid_set.h \
 	lib/store/slot_set.c lib/store/slot_set.h \
 	lib/store/slot_list.c lib/store/slot_list.h \
+	lib/store/store_name.c lib/store/store_name.h \
 	lib/store/folder_file.c lib/store/folder_file.h \
 	lib/store/folder_name.c lib/store/folder_name.h \
 	lib/store/folder_import.c lib/store/folder_import.h \
@@ -17,9 +18,7 @@ lib_store_libstore_a_SOURCES += \
 	lib/store/folder_state_apply.c lib/store/folder_state_apply.h \
 	lib/store/folder_state_load.c lib/store/folder_state_load.h \
 	lib/store/folder_snapshot.c lib/store/folder_snapshot.h \
-	lib/store/slot_table.c lib/store/slot_table.h \
-	lib/store/folder_newcomers.c lib/store/folder_newcomers.h \
-	lib/store/store_name.c lib/store/store_name.h
+	lib/store/slot_table.c lib/store/slot_table.h
 # the root of a user's mailboxes
 lib_store_libstore_a_SOURCES += \
 	lib/store/store_root.c lib/store/store_root.h \
@@ -32,9 +31,10 @@ lib_store_libstore_a_SOURCES += \
 	lib/store/folder_view.c lib/store/folder_view.h \
 	lib/store/folder_known.c \
 	lib/store/folder_journal.c lib/store/folder_journal.h \
+	lib/store/folder_recent.c lib/store/folder_recent.h \
 	lib/store/folder_dates.c lib/store/folder_dates.h \
-	lib/store/folder_scan.c lib/store/folder_scan.h \
-	lib/store/folder_recent.c lib/store/folder_recent.h
+	lib/store/newcomers.c lib/store/newcomers.h \
+	lib/store/folder_scan.c lib/store/folder_scan.h
 # messages, and changing them
 lib_store_libstore_a_SOURCES += \
 	lib/store/folder_message.c lib/store/folder_message.h \
@@ -52,6 +52,6 @@ lib_store_libstore_a_SOURCES += \
 	lib/store/folder_copy.c
 # the tree
 lib_store_libstore_a_SOURCES += \
-	lib/store/store_tree.c \
 	lib/store/store_quota.c \
+	lib/store/store_tree.c \
 	lib/store/store_open.c

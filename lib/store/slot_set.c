@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#define WORD         64U
-#define BLOCK_WORDS  8U /* a count for each 512 slots */
-#define BLOCK        (WORD * BLOCK_WORDS)
+#define WORD        64U
+#define BLOCK_WORDS 8U /* a count for each 512 slots */
+#define BLOCK       (WORD * BLOCK_WORDS)
 
 void slot_set_free(struct slot_set *set) {
     MEMORY_FREE(set->words);

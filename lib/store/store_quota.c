@@ -7,7 +7,8 @@ bool store_usage(struct store *store, struct store_usage *usage, struct failure 
     struct arena *arena = arena_create(0);
     struct store_entry *entries;
     size_t count;
-    struct store_usage sum = {.octets_limit = store->options.quota_storage, .messages_limit = store->options.quota_messages};
+    struct store_usage sum = {.octets_limit = store->options.quota_storage,
+                              .messages_limit = store->options.quota_messages};
     bool good = store_list(store, arena, &entries, &count, failure);
     for (size_t i = 0; good && i < count; i++) {
         enum store_result result;
@@ -30,7 +31,8 @@ enum store_result store_quota_allows(struct store *store, uint64_t octets, uint6
     struct store_usage usage;
     if (store->options.quota_storage == 0 && store->options.quota_messages == 0) return STORE_OK;
     if (!store_usage(store, &usage, failure)) return store_trouble(failure);
-    bool fits = (usage.octets_limit == 0 || (usage.octets <= usage.octets_limit && octets <= usage.octets_limit - usage.octets)) &&
+    bool fits = (usage.octets_limit == 0 ||
+                 (usage.octets <= usage.octets_limit && octets <= usage.octets_limit - usage.octets)) &&
                 (usage.messages_limit == 0 ||
                  (usage.messages <= usage.messages_limit && messages <= usage.messages_limit - usage.messages));
     if (fits) return STORE_OK;

@@ -63,7 +63,8 @@ enum store_result store_create(struct store *store, struct str name, unsigned sp
                                struct failure *failure) {
     struct buf directory = buf_make(0);
     if (store_name_is_inbox(name)) return refuse(failure, STORE_EXISTS, "INBOX is always there");
-    if (!store_name_to_directory(name, &directory)) return refuse(failure, STORE_REFUSED, "no mailbox can have that name");
+    if (!store_name_to_directory(name, &directory))
+        return refuse(failure, STORE_REFUSED, "no mailbox can have that name");
     enum store_result result = STORE_OK;
     if (faccessat(store->root, buf_string(&directory), F_OK, AT_SYMLINK_NOFOLLOW) == 0)
         result = refuse(failure, STORE_EXISTS, "there is such a mailbox");
@@ -90,7 +91,8 @@ static bool remove_tree(int parent, const char *name, int levels, struct failure
     for (struct dirent *entry; good && (entry = readdir(directory));) {
         if (str_equal(str_from(entry->d_name), STR(".")) || str_equal(str_from(entry->d_name), STR(".."))) continue;
         if (unlinkat(copy, entry->d_name, 0) == 0 || errno == ENOENT) continue;
-        good = levels > 0 && (errno == EISDIR || errno == EPERM) && remove_tree(copy, entry->d_name, levels - 1, failure);
+        good =
+            levels > 0 && (errno == EISDIR || errno == EPERM) && remove_tree(copy, entry->d_name, levels - 1, failure);
     }
     if (directory) closedir(directory);
     return good && unlinkat(parent, name, AT_REMOVEDIR) == 0;
@@ -150,7 +152,8 @@ struct rename_plan {
     size_t count;
 };
 
-static enum store_result rename_one(struct store *store, struct str old_name, struct str new_name, struct failure *failure) {
+static enum store_result rename_one(struct store *store, struct str old_name, struct str new_name,
+                                    struct failure *failure) {
     struct buf from = buf_make(0), to = buf_make(0);
     enum store_result result = STORE_OK;
     if (!store_name_to_directory(old_name, &from) || !store_name_to_directory(new_name, &to)) {
@@ -161,7 +164,8 @@ static enum store_result rename_one(struct store *store, struct str old_name, st
     }
     buf_free(&from);
     buf_free(&to);
-    if (result == STORE_OK && !store_rename_special(store, old_name, new_name, failure)) result = store_trouble(failure);
+    if (result == STORE_OK && !store_rename_special(store, old_name, new_name, failure))
+        result = store_trouble(failure);
     return result;
 }
 
@@ -187,7 +191,8 @@ static bool is_below(struct str name, struct str above) {
 }
 
 static bool moves(const struct rename_plan *plan, const struct store_entry *entry) {
-    return !(entry->attributes & STORE_NO_SELECT) && (str_equal(entry->name, plan->from) || is_below(entry->name, plan->from));
+    return !(entry->attributes & STORE_NO_SELECT) &&
+           (str_equal(entry->name, plan->from) || is_below(entry->name, plan->from));
 }
 
 /* Whether a mailbox still bears the name when it is an entry's turn. */
@@ -222,7 +227,8 @@ static enum store_result check_rename(const struct rename_plan *plan, struct fai
     }
     buf_free(&name);
     buf_free(&directory);
-    if (result == STORE_OK && is_taken(plan, plan->to, 0)) return refuse(failure, STORE_EXISTS, "there is such a mailbox");
+    if (result == STORE_OK && is_taken(plan, plan->to, 0))
+        return refuse(failure, STORE_EXISTS, "there is such a mailbox");
     return result == STORE_MISSING ? refuse(failure, STORE_MISSING, "there is no such mailbox") : result;
 }
 
@@ -230,7 +236,8 @@ static enum store_result rename_all(struct store *store, const struct rename_pla
     struct buf name = buf_make(0);
     enum store_result result = STORE_OK;
     for (size_t i = 0; result == STORE_OK && i < plan->count; i++)
-        if (moves_to(plan, &plan->entries[i], &name)) result = rename_one(store, plan->entries[i].name, buf_str(&name), failure);
+        if (moves_to(plan, &plan->entries[i], &name))
+            result = rename_one(store, plan->entries[i].name, buf_str(&name), failure);
     if (fsync(store->root) < 0 && result == STORE_OK) {
         failure_set_errno(failure, errno, "cannot sync the mailboxes");
         result = STORE_BROKEN;
@@ -243,12 +250,14 @@ enum store_result store_rename(struct store *store, struct str from, struct str 
     if (!store_name_is_valid(to)) return refuse(failure, STORE_REFUSED, "no mailbox can have that name");
     if (store_name_is_inbox(to)) return refuse(failure, STORE_EXISTS, "INBOX is always there");
     if (store_name_is_inbox(from)) return rename_inbox(store, to, failure);
-    if (is_below(to, from) || str_equal(to, from)) return refuse(failure, STORE_REFUSED, "a mailbox cannot move below itself");
+    if (is_below(to, from) || str_equal(to, from))
+        return refuse(failure, STORE_REFUSED, "a mailbox cannot move below itself");
     struct arena *arena = arena_create(0);
     struct store_entry *entries = NULL;
     size_t count = 0;
     int lock = store_lock(store, failure);
-    enum store_result result = lock >= 0 && store_list(store, arena, &entries, &count, failure) ? STORE_OK : store_trouble(failure);
+    enum store_result result =
+        lock >= 0 && store_list(store, arena, &entries, &count, failure) ? STORE_OK : store_trouble(failure);
     struct rename_plan plan = {from, to, entries, count};
     if (result == STORE_OK) result = check_rename(&plan, failure);
     if (result == STORE_OK) result = rename_all(store, &plan, failure);

@@ -1,5 +1,5 @@
-/* See folder_newcomers.h. */
-#include "folder_newcomers.h"
+/* See newcomers.h. */
+#include "newcomers.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,8 +1,8 @@
-/* folder_newcomers: the messages that a scan meets and nobody knows: what their names say, in which order they get
+/* newcomers: the messages that a scan of a folder meets and nobody knows: what their names say, in which order they get
  * UIDs, and their records. A file is looked at only if the directory does not say that it is one: its date, and its
  * size where the name does not say it, are had when somebody asks for them. */
-#ifndef TERN_FOLDER_NEWCOMERS_H
-#define TERN_FOLDER_NEWCOMERS_H
+#ifndef TERN_NEWCOMERS_H
+#define TERN_NEWCOMERS_H
 
 #include "folder_file.h"
 #include "folder_import.h"
@@ -10,7 +10,7 @@
 struct newcomer;
 struct newcomers {
     const struct folder_import *import; /* what another program knew, or NULL; borrowed */
-    struct arena *arena;                /* of names */
+    struct arena *arena;                /* of names; made by who makes this, freed with it */
     struct newcomer *all;
     size_t count, room;
 };
