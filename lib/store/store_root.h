@@ -12,10 +12,10 @@ struct store {
     int root;
     struct arena *texts;
     struct store_options options; /* texts in the arena */
-    struct cache *cache;          /* NULL until first wanted, or if there is none */
+    struct cache *cache;          /* cache.c's: NULL until first wanted, or if there is none */
     bool cache_failed;
-    uint64_t unique; /* counts files made, for their names */
-    struct folder *target; /* where messages were saved last, kept open for the next ones; NULL: none */
+    uint64_t unique;       /* counts files made, for their names */
+    struct folder *target; /* folder_target.c's: where messages were saved last, kept open for the next ones; or NULL */
 };
 
 /* STORE_FULL or STORE_BROKEN, by the error's number. */
