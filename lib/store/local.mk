@@ -1,7 +1,7 @@
 noinst_LIBRARIES += lib/store/libstore.a
 lib_store_libstore_a_CPPFLAGS = $(AM_CPPFLAGS) $(STORE_INCLUDE)
 lib_store_libstore_a_SOURCES =
-# What others see; then the floors from the ground up: no file calls one of a group below its own.
+# What others see; then the floors from the ground up, in an order in which no file calls one that stands further down.
 lib_store_libstore_a_SOURCES += \
 	lib/store/store.h \
 	lib/store/folder.h
