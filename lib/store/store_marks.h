@@ -11,7 +11,7 @@ unsigned store_special_from(struct str word);
 MUST_USE bool store_set_special(struct store *store, struct str name, unsigned special, struct failure *failure);
 /* The mailbox has another name now. Lock held. */
 MUST_USE bool store_rename_special(struct store *store, struct str from, struct str to, struct failure *failure);
-/* The next line of the text of tern-special-use: a name, and its uses. False: that was the last. */
+/* The next line of the text of tern-special-use: a name, and a use of it (0: unknown). False: that was the last. */
 bool store_special_next(struct str *text, struct str *name, unsigned *special);
 
 /* Takes the line away with which Dovecot begins the text of subscriptions; whether it was there: levels are parted by
