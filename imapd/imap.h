@@ -5,6 +5,7 @@
 #ifndef TERN_IMAP_H
 #define TERN_IMAP_H
 
+#include "cache.h"
 #include "folder.h"
 #include "grammar.h"
 #include "session_channel.h"

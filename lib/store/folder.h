@@ -10,7 +10,10 @@
  * the file's name; a name that says something else than what we last gave it was
  * changed by another program, and counts. Opening reads the snapshot's header
  * and the journal; it reads a directory only if its date says that somebody
- * else changed it. tern-folder(5) describes the files. */
+ * else changed it. tern-folder(5) describes the files.
+ *
+ * There is no folder.c: this is the contract, and folder_view.c, folder_message.c, folder_save.c ... keep it, each a part
+ * (CONTRIBUTING.md has their floors). */
 #ifndef TERN_FOLDER_H
 #define TERN_FOLDER_H
 
