@@ -60,13 +60,19 @@ struct list_run {
     struct imap_session *session;
     const struct imap_list *list;
     struct list_pattern *patterns[64]; /* with the reference before them */
+    struct list_pattern *inbox[64];    /* the same for INBOX and below, where they begin with some of its letters in another case */
     const struct store_entry *entries;
     size_t count;
 };
 
+static bool is_matched(const struct list_pattern *pattern, const struct list_pattern *inbox, struct str name) {
+    bool at_inbox = inbox && str_starts(name, STR("INBOX")) && (name.length == 5 || name.data[5] == '/');
+    return (list_pattern_match(pattern, name) & LIST_MATCH_NAME) || (at_inbox && (list_pattern_match(inbox, name) & LIST_MATCH_NAME));
+}
+
 static bool matches(const struct list_run *run, struct str name) {
     for (size_t i = 0; i < run->list->pattern_count; i++)
-        if (list_pattern_match(run->patterns[i], name) & LIST_MATCH_NAME) return true;
+        if (is_matched(run->patterns[i], run->inbox[i], name)) return true;
     return false;
 }
 
@@ -78,12 +84,12 @@ static bool is_selected_by_options(const struct list_run *run, const struct stor
     return (options & LIST_SUBSCRIBED) || !(entry->attributes & STORE_NON_EXISTENT);
 }
 
-/* RECURSIVEMATCH: whether something below it is selected and does not match itself. */
-static bool has_selected_below(const struct list_run *run, struct str name) {
+/* RECURSIVEMATCH: whether something below it is selected; unseen: and does not match the patterns itself. */
+static bool has_selected_below(const struct list_run *run, struct str name, bool unseen) {
     for (size_t i = 0; i < run->count; i++) {
         struct str other = run->entries[i].name;
         if (other.length > name.length && str_starts(other, name) && other.data[name.length] == '/' &&
-            is_selected_by_options(run, &run->entries[i]))
+            is_selected_by_options(run, &run->entries[i]) && !(unseen && matches(run, other)))
             return true;
     }
     return false;
@@ -114,7 +120,10 @@ static void say_entry(const struct list_run *run, const struct store_entry *entr
     append_attributes(run, entry, &attributes);
     imap_append_mailbox(&name, entry->name, imap_is_utf8(run->session));
     imap_say(run->session, "* LIST (%.*s) \"/\" %.*s%s\r\n", STR_ARGS(buf_str(&attributes)), STR_ARGS(buf_str(&name)),
-             child_info ? " (\"CHILDINFO\" (\"SUBSCRIBED\"))" : "");
+             !child_info                                       ? ""
+             : !(run->list->options & LIST_SPECIAL_USE)        ? " (\"CHILDINFO\" (\"SUBSCRIBED\"))"
+             : !(run->list->options & LIST_SUBSCRIBED)         ? " (\"CHILDINFO\" (\"SPECIAL-USE\"))"
+                                                               : " (\"CHILDINFO\" (\"SUBSCRIBED\" \"SPECIAL-USE\"))");
     buf_free(&attributes);
     buf_free(&name);
 }
@@ -128,10 +137,27 @@ static struct list_pattern *make_pattern(struct str reference, struct str patter
     return made;
 }
 
+/* The pattern with what it has of "INBOX" in upper case: INBOX has no case of its own. NULL: that is the pattern. */
+static struct list_pattern *make_inbox_pattern(struct str reference, struct str pattern) {
+    static const char name[] = "INBOX";
+    struct buf text = buf_make(0);
+    bool other = false;
+    buf_append(&text, reference);
+    buf_append(&text, pattern);
+    for (size_t i = 0; i < sizeof name - 1 && i < text.length && ascii_upper(text.data[i]) == name[i]; i++) {
+        other = other || text.data[i] != name[i];
+        text.data[i] = name[i];
+    }
+    struct list_pattern *made = other ? list_pattern_create(buf_str(&text), '/', false) : NULL;
+    buf_free(&text);
+    return made;
+}
+
 static bool make_patterns(struct list_run *run) {
     bool good = true;
     for (size_t i = 0; good && i < run->list->pattern_count; i++) {
         run->patterns[i] = make_pattern(run->list->reference, run->list->patterns[i]);
+        run->inbox[i] = make_inbox_pattern(run->list->reference, run->list->patterns[i]);
         good = run->patterns[i] != NULL;
     }
     return good;
@@ -140,6 +166,40 @@ static bool make_patterns(struct list_run *run) {
 static void free_patterns(struct list_run *run) {
     for (size_t i = 0; i < ARRAY_LENGTH(run->patterns); i++)
         if (run->patterns[i]) list_pattern_free(&run->patterns[i]);
+    for (size_t i = 0; i < ARRAY_LENGTH(run->inbox); i++)
+        if (run->inbox[i]) list_pattern_free(&run->inbox[i]);
+}
+
+/* ---- levels above subscribed names that are gone: RECURSIVEMATCH and LSUB show them (RFC 9051 6.3.9.8, RFC 3501 6.3.9) */
+
+static bool has_entry(const struct store_entry *entries, size_t count, struct str name) {
+    for (size_t i = 0; i < count; i++)
+        if (str_equal(entries[i].name, name)) return true;
+    return false;
+}
+
+/* Puts them before what is below them. False: there is no room. */
+static bool add_levels(struct imap_session *session, struct store_entry **entries, size_t *count) {
+    size_t room = *count, made = 0;
+    for (size_t i = 0; i < *count; i++)
+        if ((*entries)[i].attributes & STORE_NON_EXISTENT)
+            for (size_t k = 0; k < (*entries)[i].name.length; k++)
+                room += (*entries)[i].name.data[k] == '/';
+    if (room == *count) return true;
+    struct store_entry *all = arena_allocate(session->arena, room, sizeof *all);
+    if (!all) return false;
+    for (size_t i = 0; i < *count; i++) {
+        struct str name = (*entries)[i].name;
+        for (size_t k = 0; ((*entries)[i].attributes & STORE_NON_EXISTENT) && k < name.length; k++) {
+            struct str above = str_slice(name, 0, k);
+            if (name.data[k] == '/' && !has_entry(*entries, *count, above) && !has_entry(all, made, above))
+                all[made++] = (struct store_entry){.name = above, .attributes = STORE_NON_EXISTENT | STORE_NO_SELECT};
+        }
+        all[made++] = (*entries)[i];
+    }
+    *entries = all;
+    *count = made;
+    return true;
 }
 
 static enum store_result say_entries(const struct list_run *run, struct failure *failure) {
@@ -147,10 +207,12 @@ static enum store_result say_entries(const struct list_run *run, struct failure 
         const struct store_entry *entry = &run->entries[i];
         if (!matches(run, entry->name)) continue;
         bool selected = is_selected_by_options(run, entry);
-        bool below = (run->list->options & LIST_RECURSIVE_MATCH) && has_selected_below(run, entry->name);
+        /* A name that is no mailbox is worth saying for what is not said otherwise (RFC 9051 7.3.1). */
+        bool unseen = !selected && (entry->attributes & STORE_NO_SELECT);
+        bool below = (run->list->options & LIST_RECURSIVE_MATCH) && has_selected_below(run, entry->name, unseen);
         if (!selected && !below) continue;
         say_entry(run, entry, below);
-        if (!(run->list->options & LIST_RETURN_STATUS) || (entry->attributes & STORE_NO_SELECT)) continue;
+        if (!(run->list->options & LIST_RETURN_STATUS) || !selected || (entry->attributes & STORE_NO_SELECT)) continue;
         enum store_result result = imap_say_status(run->session, entry->name, run->list->status, failure);
         if (result != STORE_OK && result != STORE_MISSING) return result;
     }
@@ -173,7 +235,7 @@ IMAP_COMMAND(cmd_list) {
     enum store_result result = STORE_BROKEN;
     if (!make_patterns(&run)) {
         result = STORE_OK; /* a pattern that no name can match */
-    } else if (store_list(session->store, session->arena, &entries, &count, &failure)) {
+    } else if (store_list(session->store, session->arena, &entries, &count, &failure) && add_levels(session, &entries, &count)) {
         run.entries = entries;
         run.count = count;
         result = say_entries(&run, &failure);
@@ -196,18 +258,20 @@ IMAP_COMMAND(cmd_lsub) {
         return imap_bad(parser);
     struct list_pattern *made = make_pattern(reference, pattern);
     if (!made) return imap_ok("Done");
-    bool good = store_list(session->store, session->arena, &entries, &count, &failure);
+    struct list_pattern *inbox = make_inbox_pattern(reference, pattern);
+    bool good = store_list(session->store, session->arena, &entries, &count, &failure) && add_levels(session, &entries, &count);
     for (size_t i = 0; good && i < count; i++) {
         bool subscribed = entries[i].attributes & STORE_SUBSCRIBED, above = false;
         for (size_t k = i + 1; !subscribed && !above && k < count && str_starts(entries[k].name, entries[i].name); k++)
             above = (entries[k].attributes & STORE_SUBSCRIBED) && entries[k].name.data[entries[i].name.length] == '/' &&
-                    !(list_pattern_match(made, entries[k].name) & LIST_MATCH_NAME);
-        if ((!subscribed && !above) || !(list_pattern_match(made, entries[i].name) & LIST_MATCH_NAME)) continue;
+                    !is_matched(made, inbox, entries[k].name);
+        if ((!subscribed && !above) || !is_matched(made, inbox, entries[i].name)) continue;
         buf_clear(&name);
         imap_append_mailbox(&name, entries[i].name, imap_is_utf8(session));
         imap_say(session, "* LSUB (%s) \"/\" %.*s\r\n", subscribed ? "" : "\\Noselect", STR_ARGS(buf_str(&name)));
     }
     list_pattern_free(&made);
+    if (inbox) list_pattern_free(&inbox);
     buf_free(&name);
     return good ? imap_ok("Done") : imap_store_trouble(STORE_BROKEN, &failure);
 }

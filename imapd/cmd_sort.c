@@ -200,7 +200,8 @@ static void say_sorted(struct imap_session *session, const struct imap_search *s
         say_numbers(session, result, 0, result->count);
     }
     if (search->returns & RETURN_PARTIAL) say_partial(session, search, result);
-    if (search->has_modseq && result->count > 0) imap_say(session, " MODSEQ %llu", (unsigned long long)result->highest_modseq);
+    if (search->has_modseq && result->count > 0)
+        imap_say(session, " MODSEQ %llu", (unsigned long long)imap_search_modseq(session, search, result));
     imap_say(session, "\r\n");
 }
 
@@ -212,7 +213,7 @@ IMAP_COMMAND(cmd_sort) {
     if (!imap_parse_sort(parser, &search)) return imap_bad(parser);
     if (search.has_modseq) imap_use_condstore(session);
     if (!imap_search_run(session, &search, &result, &bad)) {
-        if (search.returns & RETURN_SAVE) uid_set_clear(&session->saved);
+        if ((search.returns & RETURN_SAVE) && bad.answer == ANSWER_NO) uid_set_clear(&session->saved);
         return bad;
     }
     if (result.all && !search.extended) {

@@ -376,7 +376,7 @@ static struct str span_of(const struct fetch_message *message, const struct imap
 
 static void say_section_name(struct imap_session *session, const char *name, const struct imap_fetch_section *section) {
     imap_say(session, "%s%.*s", name, STR_ARGS(section->written));
-    if (section->partial) imap_say(session, "<%u>", section->offset);
+    if (section->partial) imap_say(session, "<%llu>", (unsigned long long)section->offset);
     imap_say(session, " ");
 }
 
@@ -414,13 +414,14 @@ static void say_binary(struct fetch_message *message, const struct imap_fetch_it
         imap_say(session, item->kind == FETCH_BINARY ? "NIL" : "0");
         return;
     }
-    if (imap_section_is_unknown_encoding(place.part)) {
+    bool whole = section->section.depth == 0; /* the message has no encoding, whatever its body's is */
+    if (!whole && imap_section_is_unknown_encoding(place.part)) {
         session->unknown_encoding = true;
         imap_say(session, item->kind == FETCH_BINARY ? "NIL" : "0");
         return;
     }
     struct str body = span_of(message, &place);
-    enum mime_encoding encoding = imap_section_encoding(place.part);
+    enum mime_encoding encoding = whole ? MIME_BINARY : imap_section_encoding(place.part);
     uint64_t size = transfer_reader_size(body, encoding);
     if (item->kind == FETCH_BINARY_SIZE) {
         imap_say(session, "%llu", (unsigned long long)size);

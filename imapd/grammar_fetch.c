@@ -39,12 +39,12 @@ static bool take_section_text(struct imap_parser *parser, bool binary, struct im
 static bool take_partial(struct imap_parser *parser, struct imap_fetch_section *section) {
     uint64_t offset, length;
     if (!imap_peek_char(parser, '<')) return true;
-    if (!imap_take_char(parser, '<') || !imap_take_number(parser, UINT32_MAX, &offset) || !imap_take_char(parser, '.') ||
-        !imap_take_number(parser, UINT32_MAX, &length) || length == 0 || !imap_take_char(parser, '>'))
+    if (!imap_take_char(parser, '<') || !imap_take_number(parser, INT64_MAX, &offset) || !imap_take_char(parser, '.') ||
+        !imap_take_number(parser, INT64_MAX, &length) || length == 0 || !imap_take_char(parser, '>'))
         return imap_expected(parser, "Bad partial");
     section->partial = true;
-    section->offset = (uint32_t)offset;
-    section->length = (uint32_t)length;
+    section->offset = offset;
+    section->length = length;
     return true;
 }
 

@@ -10,6 +10,12 @@ static bool expected(struct imap_parser *parser, const char *what) {
     return false;
 }
 
+/* The same of what is well formed and names nothing. */
+static bool refused(struct imap_parser *parser, const char *what) {
+    parser->refused = true;
+    return expected(parser, what);
+}
+
 static void advance(struct imap_parser *parser, size_t length) {
     parser->rest = str_from_offset(parser->rest, length);
     parser->error = NULL;
@@ -195,7 +201,7 @@ static bool decode_mailbox(struct imap_parser *parser, struct str raw, struct st
         memcpy(text.data, "INBOX", 5);
     good = good && arena_copy(parser->arena, buf_str(&text), mailbox);
     buf_free(&text);
-    return good || expected(parser, "Bad mailbox name");
+    return good || refused(parser, "Bad mailbox name");
 }
 
 bool imap_take_mailbox_or_empty(struct imap_parser *parser, struct str *mailbox) {
@@ -207,7 +213,7 @@ bool imap_take_mailbox_or_empty(struct imap_parser *parser, struct str *mailbox)
         return false;
     }
     if (decode_mailbox(parser, raw, mailbox)) return true;
-    *parser = (struct imap_parser){before.rest, before.arena, before.utf8, parser->error};
+    parser->rest = before.rest;
     return false;
 }
 
@@ -219,18 +225,20 @@ bool imap_take_mailbox(struct imap_parser *parser, struct str *mailbox) {
         *mailbox = name;
         return true;
     }
-    *parser = before;
-    return expected(parser, "Mailbox name expected");
+    parser->rest = before.rest;
+    return refused(parser, "No mailbox has an empty name");
 }
 
 bool imap_take_list_mailbox(struct imap_parser *parser, struct str *pattern) {
-    struct imap_parser before = *parser;
     struct str raw;
     bool quoted = imap_peek_char(parser, '"') || imap_peek_char(parser, '{');
     if (quoted ? !imap_take_string(parser, &raw) : !take_run(parser, is_list_char, "Mailbox pattern expected", &raw)) return false;
-    if (decode_mailbox(parser, raw, pattern)) return true;
-    *parser = (struct imap_parser){before.rest, before.arena, before.utf8, parser->error};
-    return false;
+    if (!decode_mailbox(parser, raw, pattern)) {
+        *pattern = STR(IMAP_PATTERN_OF_NONE); /* passed over in silence (RFC 9051 6.3.9) */
+        parser->error = NULL;
+        parser->refused = false;
+    }
+    return true;
 }
 
 /* ---- sequences, flags, dates */
@@ -315,8 +323,8 @@ bool imap_take_flags(struct imap_parser *parser, bool loose, struct imap_flags *
         *flags = taken;
         return true;
     }
-    *parser = (struct imap_parser){before.rest, before.arena, before.utf8, parser->error ? parser->error : "Bad flag list"};
-    return false;
+    parser->rest = before.rest;
+    return expected(parser, "Bad flag list");
 }
 
 bool imap_take_date_time(struct imap_parser *parser, int64_t *seconds) {

@@ -12,6 +12,7 @@ struct imap_outcome imap_no(const char *code, const char *text) {
 }
 
 struct imap_outcome imap_bad(const struct imap_parser *parser) {
+    if (parser->refused) return imap_no("CANNOT", parser->error);
     return (struct imap_outcome){.answer = ANSWER_BAD,
                                  .text = str_from(parser->error ? parser->error : "Syntax error")};
 }

@@ -160,7 +160,8 @@ static struct ready_key *make_ready(struct imap_session *session, const struct i
     ready->key = key;
     ready->cost = cost_of(key->kind, key->field);
     if (key->kind == KEY_SEQUENCE || key->kind == KEY_UID) {
-        if (!imap_resolve_sequence(session, &key->sequence, key->kind == KEY_UID, &ready->numbers)) {
+        /* In an empty mailbox nothing is found, whatever numbers are asked for: many a client asks for 1:*. */
+        if (folder_count(session->folder) > 0 && !imap_resolve_sequence(session, &key->sequence, key->kind == KEY_UID, &ready->numbers)) {
             *bad = (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("No such message")};
             return NULL;
         }
@@ -452,6 +453,7 @@ bool imap_search_run(struct imap_session *session, const struct imap_search *sea
     struct search_run run = {.session = session, .now = clock_date() / CLOCK_SECOND};
     struct charset_converter *converter = charset_open(search->charset.length ? search->charset : STR("UTF-8"));
     *result = (struct search_result){0};
+    if (search->has_numbers) session->keeps_numbers = true;
     if (!converter) {
         *bad = imap_no("BADCHARSET (UTF-8 US-ASCII)", "Unknown charset");
         return false;
@@ -489,15 +491,37 @@ bool imap_search_partial(const struct imap_search *search, size_t count, size_t 
     return true;
 }
 
+/* Whether one of `count` results is an end or in the part that was asked for. */
+static bool is_asked(const struct imap_search *search, size_t count, size_t i) {
+    size_t from, to;
+    if ((search->returns & RETURN_MIN) && i == 0) return true;
+    if ((search->returns & RETURN_MAX) && i == count - 1) return true;
+    return (search->returns & RETURN_PARTIAL) && imap_search_partial(search, count, &from, &to) && i >= from && i < to;
+}
+
+/* Whether ends or a part were asked for, and not all. */
+static bool is_some(const struct imap_search *search) {
+    return (search->returns & (RETURN_MIN | RETURN_MAX | RETURN_PARTIAL)) && !(search->returns & (RETURN_ALL | RETURN_COUNT));
+}
+
+uint64_t imap_search_modseq(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
+    uint64_t highest = 0;
+    if (!is_some(search)) return result->highest_modseq;
+    for (size_t i = 0; i < result->count; i++) {
+        struct folder_message facts;
+        if (!is_asked(search, result->count, i)) continue;
+        folder_message_known(session->folder, result->sequences[i], &facts);
+        if (facts.modseq > highest) highest = facts.modseq;
+    }
+    return highest;
+}
+
 void imap_search_save(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
-    size_t from = 0, to = 0;
     if (!(search->returns & RETURN_SAVE)) return;
     uid_set_clear(&session->saved);
-    bool some = (search->returns & (RETURN_MIN | RETURN_MAX | RETURN_PARTIAL)) && !(search->returns & (RETURN_ALL | RETURN_COUNT));
-    if ((search->returns & RETURN_PARTIAL) && !imap_search_partial(search, result->count, &from, &to)) from = to = 0;
+    bool some = is_some(search);
     for (size_t i = 0; i < result->count; i++) {
-        bool is_end = ((search->returns & RETURN_MIN) && i == 0) || ((search->returns & RETURN_MAX) && i == result->count - 1);
         uint32_t uid = folder_uid(session->folder, result->sequences[i]);
-        if (!some || is_end || (i >= from && i < to)) uid_set_add(&session->saved, uid, uid);
+        if (!some || is_asked(search, result->count, i)) uid_set_add(&session->saved, uid, uid);
     }
 }

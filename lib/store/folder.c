@@ -161,6 +161,12 @@ int folder_keyword_bit(const struct folder *folder, struct str name) {
     return -1;
 }
 
+bool folder_has_new_keywords(struct folder *folder) {
+    bool changed = folder->keywords_changed;
+    folder->keywords_changed = false;
+    return changed;
+}
+
 unsigned folder_keyword_count(const struct folder *folder) {
     unsigned count = 0;
     for (unsigned bit = 0; bit < FOLDER_KEYWORDS_MAX; bit++)

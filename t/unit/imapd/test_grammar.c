@@ -103,7 +103,7 @@ static const struct {
     {FETCH, "1 BODY[HEADER.FIELDS ()]", "String expected"},
     {FETCH, "1 BODY[]<0.0>", "Bad partial"},
     {FETCH, "1 BODY[]<5>", "Bad partial"},
-    {FETCH, "1 BODY[]<4294967296.1>", "Bad partial"},
+    {FETCH, "1 BODY[]<9223372036854775808.1>", "Bad partial"},
     {FETCH, "1 BINARY.SIZE[1]<0.5>", "Space expected"},
     {SEARCH, "ALL", NULL},
     {SEARCH, "RETURN () 1:5", NULL},
