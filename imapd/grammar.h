@@ -68,6 +68,14 @@ struct imap_sequence {
 MUST_USE bool imap_take_partial(struct imap_parser *parser, int32_t *first, int32_t *last);
 MUST_USE bool imap_take_sequence(struct imap_parser *parser, struct imap_sequence *sequence);
 
+/* What a client says of itself, from behind "ID " to the end (RFC 2971): NIL, or names and values. */
+#define IMAP_ID_MAX 30
+struct imap_id {
+    struct str names[IMAP_ID_MAX], values[IMAP_ID_MAX]; /* a value's data is NULL: NIL */
+    unsigned count;
+};
+MUST_USE bool imap_parse_id(struct imap_parser *parser, struct imap_id *id);
+
 struct imap_flags {
     unsigned system; /* enum message_flag */
     struct str *keywords;

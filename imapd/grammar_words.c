@@ -183,6 +183,29 @@ bool imap_take_nstring(struct imap_parser *parser, struct str *string, bool *is_
     return expected(parser, "String or NIL expected");
 }
 
+/* ---- ID */
+
+static bool take_id_pair(struct imap_parser *parser, struct imap_id *id) {
+    struct str name, value;
+    bool is_nil;
+    if (id->count == IMAP_ID_MAX) return expected(parser, "Too much of an ID");
+    if (!imap_take_string(parser, &name) || !imap_take_space(parser) || !imap_take_nstring(parser, &value, &is_nil)) return false;
+    id->names[id->count] = name;
+    id->values[id->count++] = is_nil ? (struct str){NULL, 0} : value;
+    return true;
+}
+
+bool imap_parse_id(struct imap_parser *parser, struct imap_id *id) {
+    struct str nil;
+    *id = (struct imap_id){.count = 0};
+    if (!imap_peek_char(parser, '('))
+        return ((imap_take_atom(parser, &nil) && str_equal_nocase(nil, STR("NIL"))) || imap_expected(parser, "NIL or '(' expected")) && imap_take_end(parser);
+    if (!imap_take_char(parser, '(')) return false;
+    while (!imap_peek_char(parser, ')'))
+        if (!take_id_pair(parser, id) || (imap_peek_char(parser, ' ') && !imap_take_space(parser))) return false;
+    return imap_take_char(parser, ')') && imap_take_end(parser);
+}
+
 /* ---- mailboxes */
 
 static bool is_inbox(struct str name) {

@@ -144,7 +144,10 @@ static void do_command(struct imap_session *session) {
     struct imap_parser parser = {.rest = buf_str(&session->command), .arena = session->arena, .utf8 = imap_is_utf8(session)};
     struct imap_outcome outcome;
     session->tag = STR("*");
-    if (!imap_take_tag(&parser, &session->tag) || !imap_take_space(&parser))
+    struct str tag = STR_EMPTY;
+    bool has_tag = imap_take_tag(&parser, &tag) && (parser.rest.length == 0 || imap_peek_char(&parser, ' '));
+    if (has_tag) session->tag = tag;
+    if (!has_tag || !imap_take_space(&parser))
         outcome = refuse("Tag and command expected");
     else
         outcome = run(session, &parser);

@@ -99,6 +99,18 @@ def test_list():
         tells(client.command("FETCH 1 UID"), [b"* 1 FETCH (UID 1)"], "leaves it selected")
 
 
+def test_grammar():
+    with Stand() as stand:
+        client = stand.client()
+        client.send(b"a+b NOOP\r\nc\r\n")
+        t.ok(client.line().startswith(b"* BAD"), "a tag that is none is not answered")
+        t.ok(client.line().startswith(b"c BAD"), "one without a command is")
+        for command in ('ID ("a" "b" "c")', "ID (a b)", "ID x", "ID (NIL NIL)", 'ID ("a" "b"' + ' "a" "b"' * 30 + ")"):
+            starts(client.command(command), b"BAD", f"no ID: {command[:20]}")
+        for command in ("ID NIL", "ID nil", "ID ()", 'ID ("a" NIL "b" "c")', b'ID ("a" {1+}\r\nb)'):
+            tells(client.command(command), [b'* ID ("name" "tern")'], f"{command}")
+
+
 def test_numbers():
     with Stand() as stand:
         client = filled(stand, 3)
@@ -228,7 +240,7 @@ def test_binary():
         starts(client.command("FETCH 2 BINARY.PEEK[1]"), b"NO [UNKNOWN-CTE]", "which the part cannot be without")
 
 
-for test in (test_list, test_numbers, test_keywords, test_condstore, test_qresync, test_binary):
+for test in (test_list, test_grammar, test_numbers, test_keywords, test_condstore, test_qresync, test_binary):
     print(f"# {test.__name__[5:]}", flush=True)
     try:
         test()
