@@ -103,10 +103,8 @@ static void append_attribute(struct buf *text, const char *word) {
 static void append_attributes(const struct list_run *run, const struct store_entry *entry, struct buf *text) {
     static const char *const specials[] = {"\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash", "\\Important"};
     unsigned attributes = entry->attributes, options = run->list->options;
-    if (attributes & STORE_NON_EXISTENT)
-        append_attribute(text, "\\NonExistent");
-    else if (attributes & STORE_NO_SELECT)
-        append_attribute(text, "\\Noselect");
+    /* A mere level is no mailbox; clients that know nothing but RFC 3501 know no other word. */
+    if (attributes & (STORE_NON_EXISTENT | STORE_NO_SELECT)) append_attribute(text, run->list->extended ? "\\NonExistent" : "\\Noselect");
     append_attribute(text, attributes & STORE_HAS_CHILDREN ? "\\HasChildren" : "\\HasNoChildren");
     if (!(attributes & STORE_NO_SELECT)) append_attribute(text, attributes & STORE_MARKED ? "\\Marked" : "\\UnMarked");
     if ((options & (LIST_SUBSCRIBED | LIST_RETURN_SUBSCRIBED)) && (attributes & STORE_SUBSCRIBED)) append_attribute(text, "\\Subscribed");
@@ -207,9 +205,8 @@ static enum store_result say_entries(const struct list_run *run, struct failure 
         const struct store_entry *entry = &run->entries[i];
         if (!matches(run, entry->name)) continue;
         bool selected = is_selected_by_options(run, entry);
-        /* A name that is no mailbox is worth saying for what is not said otherwise (RFC 9051 7.3.1). */
-        bool unseen = !selected && (entry->attributes & STORE_NO_SELECT);
-        bool below = (run->list->options & LIST_RECURSIVE_MATCH) && has_selected_below(run, entry->name, unseen);
+        /* What is not selected itself is said for what is not said otherwise (RFC 5258 3.3). */
+        bool below = (run->list->options & LIST_RECURSIVE_MATCH) && has_selected_below(run, entry->name, !selected);
         if (!selected && !below) continue;
         say_entry(run, entry, below);
         if (!(run->list->options & LIST_RETURN_STATUS) || !selected || (entry->attributes & STORE_NO_SELECT)) continue;

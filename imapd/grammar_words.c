@@ -126,6 +126,8 @@ static bool take_quoted(struct imap_parser *parser, struct str *string) {
             decoded[length++] = raw.data[i] == '\\' ? raw.data[++i] : raw.data[i];
         raw = str_make(decoded, length);
     }
+    /* RFC 6855 section 3; from other clients come octets of any kind. */
+    if (parser->utf8 && !str_is_utf8(raw)) return expected(parser, "A quoted string is UTF-8");
     *string = raw;
     advance(parser, end + 1);
     return true;

@@ -83,6 +83,17 @@ def test_list():
         t.ok(len(result[1]) == 1 and re.match(rb'\* LIST \(\\NonExistent.*\) "/" gone \("CHILDINFO" \("SUBSCRIBED"\)\)$', result[1][0]), "so does RECURSIVEMATCH", result)
         t.is_(names('LIST (SUBSCRIBED RECURSIVEMATCH) "" *'), [b"gone/deep/down"], "a name that is none is not told where what is below it is")
         t.is_(names('LIST "" gone*'), [], "LIST has none of that")
+        # The tree of RFC 9051 6.3.9.8, example 8.
+        for name in ("foo2", "foo2/bar1", "foo2/bar2", "baz2", "baz2/bar2", "eps2", "eps2/mamba", "qux2/bar2"):
+            client.command(f"CREATE {name}")
+        for name in ("foo2/bar1", "foo2/bar2", "baz2/bar2", "eps2", "eps2/mamba", "qux2/bar2"):
+            client.command(f"SUBSCRIBE {name}")
+        info = b' ("CHILDINFO" ("SUBSCRIBED"))'
+        for pattern, found in (("*2", [b"baz2/bar2", b"eps2" + info, b"foo2" + info, b"foo2/bar2", b"qux2/bar2"]), ("%2", [b"baz2" + info, b"eps2" + info, b"foo2" + info, b"qux2" + info]),
+                               ("*2/*", [b"baz2/bar2", b"eps2/mamba", b"foo2/bar1", b"foo2/bar2", b"qux2/bar2"])):
+            t.is_(names(f'LIST (SUBSCRIBED RECURSIVEMATCH) "" "{pattern}"'), found, f"CHILDINFO where it is news: {pattern}")
+        t.is_(client.command('LIST "" qux2')[1], [b'* LIST (\\Noselect \\HasChildren) "/" qux2'], "a level is \\Noselect")
+        t.is_(client.command('LIST () "" qux2')[1], [b'* LIST (\\NonExistent \\HasChildren) "/" qux2'], "and in extended LIST it does not exist")
         client.command("CREATE box/Kept (USE (\\Archive))")
         client.command("CREATE box")
         client.command("SUBSCRIBE box/Kept")
@@ -198,6 +209,7 @@ def test_condstore():
         client.command("SELECT INBOX")
         t.ok(client.command("STORE 1 +FLAGS (\\Flagged)")[1][0].startswith(b"* 1 FETCH (FLAGS ("), "IMAP4rev1: they are not")
         client.command("ENABLE UTF8=ACCEPT")
+        starts(client.command(b'SEARCH SUBJECT "\xff"'), b"BAD", "UTF8=ACCEPT: quoted strings are UTF-8")
         starts(client.command("SEARCH CHARSET UTF-8 ALL"), b"BAD", "UTF8=ACCEPT: no CHARSET")
         starts(client.command("SORT (DATE) UTF-8 ALL"), b"OK", "where it must be, it may")
 
