@@ -113,11 +113,19 @@ static uint32_t number_of(const struct imap_session *session, uint32_t sequence)
     return session->uid_command ? folder_uid(session->folder, sequence) : sequence;
 }
 
-/* In the sorted order, one by one. */
+/* In the sorted order; what ascends one by one is a range (RFC 5267 section 3.2). */
 static void say_numbers(struct imap_session *session, const struct search_result *result, size_t from, size_t to) {
     for (size_t i = from; i < to; i++) {
+        uint32_t first = number_of(session, result->sequences[i]), last = first;
         if (i > from) imap_say_bytes(session, STR(","));
-        imap_say_number(session, number_of(session, result->sequences[i]));
+        imap_say_number(session, first);
+        while (i + 1 < to && number_of(session, result->sequences[i + 1]) == last + 1) {
+            last++;
+            i++;
+        }
+        if (last == first) continue;
+        imap_say_bytes(session, STR(":"));
+        imap_say_number(session, last);
     }
 }
 

@@ -404,6 +404,24 @@ static void say_section(struct fetch_message *message, const struct imap_fetch_i
     }
 }
 
+/* Whether a section is what a Content-Transfer-Encoding is about: a part, or the text of the message. Its header is not, nor
+ * is the whole message, whose encoding is its body's. */
+static bool is_encoded(const struct imap_section *section) {
+    return section->kind == (section->depth > 0 ? IMAP_SECTION_WHOLE : IMAP_SECTION_TEXT);
+}
+
+static void say_binary_fields(struct fetch_message *message, const struct imap_fetch_item *item, struct str header) {
+    struct buf text = buf_make(0);
+    imap_section_append_fields(&text, header, item->section.fields, item->section.field_count,
+                               item->section.section.kind == IMAP_SECTION_FIELDS_NOT);
+    if (item->kind == FETCH_BINARY)
+        say_text(message->session, buf_str(&text), &item->section);
+    else
+        imap_say_number(message->session, text.length);
+    buf_free(&text);
+}
+
+/* RFC 3516 has parts alone; HEADER, TEXT and MIME are Dovecot's, and its test suite asks for them. */
 static void say_binary(struct fetch_message *message, const struct imap_fetch_item *item) {
     struct imap_session *session = message->session;
     const struct imap_fetch_section *section = &item->section;
@@ -414,14 +432,18 @@ static void say_binary(struct fetch_message *message, const struct imap_fetch_it
         imap_say(session, item->kind == FETCH_BINARY ? "NIL" : "0");
         return;
     }
-    bool whole = section->section.depth == 0; /* the message has no encoding, whatever its body's is */
-    if (!whole && imap_section_is_unknown_encoding(place.part)) {
+    if (section->field_count > 0) {
+        say_binary_fields(message, item, span_of(message, &place));
+        return;
+    }
+    bool encoded = is_encoded(&section->section);
+    if (encoded && imap_section_is_unknown_encoding(place.part)) {
         session->unknown_encoding = true;
         imap_say(session, item->kind == FETCH_BINARY ? "NIL" : "0");
         return;
     }
     struct str body = span_of(message, &place);
-    enum mime_encoding encoding = whole ? MIME_BINARY : imap_section_encoding(place.part);
+    enum mime_encoding encoding = encoded ? imap_section_encoding(place.part) : MIME_BINARY;
     uint64_t size = transfer_reader_size(body, encoding);
     if (item->kind == FETCH_BINARY_SIZE) {
         imap_say(session, "%llu", (unsigned long long)size);

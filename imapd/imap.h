@@ -127,6 +127,9 @@ void imap_use_condstore(struct imap_session *session);
  * of range (BAD), or too much is asked. */
 MUST_USE bool imap_resolve_sequence(struct imap_session *session, const struct imap_sequence *sequence, bool uid,
                                     struct uid_set *uids);
+/* The same of a search's numbers: those that are not there find nothing, as other servers have it. */
+MUST_USE bool imap_match_sequence(struct imap_session *session, const struct imap_sequence *sequence, bool uid,
+                                  struct uid_set *uids);
 
 /* settle.c */
 /* What was changed is settled within a second or so: between commands and before the end. */

@@ -160,9 +160,8 @@ static struct ready_key *make_ready(struct imap_session *session, const struct i
     ready->key = key;
     ready->cost = cost_of(key->kind, key->field);
     if (key->kind == KEY_SEQUENCE || key->kind == KEY_UID) {
-        /* In an empty mailbox nothing is found, whatever numbers are asked for: many a client asks for 1:*. */
-        if (folder_count(session->folder) > 0 && !imap_resolve_sequence(session, &key->sequence, key->kind == KEY_UID, &ready->numbers)) {
-            *bad = (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("No such message")};
+        if (!imap_match_sequence(session, &key->sequence, key->kind == KEY_UID, &ready->numbers)) {
+            *bad = (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("Too many message numbers")};
             return NULL;
         }
     } else if (key->kind == KEY_HEADER || key->kind == KEY_BODY || key->kind == KEY_TEXT) {

@@ -143,17 +143,19 @@ void imap_tell_earlier(struct imap_session *session, uint64_t modseq, const stru
 
 /* ---- numbers */
 
-/* Sequence numbers to UIDs, range by range. False: a number that is not there. */
+/* Sequence numbers to UIDs, range by range. False: a number was not there. */
 static bool to_uids(const struct folder *folder, const struct uid_set *numbers, struct uid_set *uids) {
     uint32_t count = folder_count(folder);
+    bool good = true;
     for (size_t i = 0; i < numbers->count; i++) {
-        if (numbers->ranges[i].last > count) return false;
-        for (uint32_t sequence = numbers->ranges[i].first; sequence <= numbers->ranges[i].last; sequence++) {
+        uint32_t first = numbers->ranges[i].first, last = numbers->ranges[i].last;
+        good = good && first > 0 && last <= count;
+        for (uint32_t sequence = first > 0 ? first : 1; sequence <= last && sequence <= count; sequence++) {
             uint32_t uid = folder_uid(folder, sequence);
             uid_set_add(uids, uid, uid);
         }
     }
-    return true;
+    return good;
 }
 
 /* Those of the set that are there: a set of UIDs may name any number of others. */
@@ -168,21 +170,32 @@ static void keep_present(const struct folder *folder, struct uid_set *set, struc
     }
 }
 
-bool imap_resolve_sequence(struct imap_session *session, const struct imap_sequence *sequence, bool uid, struct uid_set *uids) {
+/* *exist: every number was there. */
+static bool resolve(struct imap_session *session, const struct imap_sequence *sequence, bool uid, struct uid_set *uids, bool *exist) {
     const struct folder *folder = session->folder;
     struct uid_set set = {0};
     uint32_t count = folder_count(folder), star = count == 0 ? 0 : uid ? folder_uid(folder, count) : count;
     uid_set_clear(uids);
+    *exist = true;
     if (sequence->saved) {
         keep_present(folder, &session->saved, uids);
         return true;
     }
-    if (count == 0 && !uid) return false; /* there is no number, and no "*" (RFC 9051 section 9, seq-number) */
     bool good = uid_set_parse(sequence->text, star, IMAP_RANGES_MAX, &set);
     if (good && uid)
         keep_present(folder, &set, uids);
     else if (good)
-        good = to_uids(folder, &set, uids);
+        *exist = to_uids(folder, &set, uids) && count > 0; /* where nothing is, "*" is no number (RFC 9051 section 9) */
     uid_set_free(&set);
     return good;
+}
+
+bool imap_resolve_sequence(struct imap_session *session, const struct imap_sequence *sequence, bool uid, struct uid_set *uids) {
+    bool exist;
+    return resolve(session, sequence, uid, uids, &exist) && exist;
+}
+
+bool imap_match_sequence(struct imap_session *session, const struct imap_sequence *sequence, bool uid, struct uid_set *uids) {
+    bool exist;
+    return resolve(session, sequence, uid, uids, &exist);
 }

@@ -274,8 +274,8 @@ def test_sort_thread():
             has(client.command(f"SORT ({criteria}) UTF-8 ALL"), b"* SORT " + found.encode(), f"SORT ({criteria})")
         has(client.command("UID SORT (DATE) US-ASCII 1:2"), b"* SORT 1 2", "UID SORT")
         starts(client.command("SORT (DATE) FOO ALL"), b"NO [BADCHARSET", "an unknown charset")
-        t.ok(find(client.command("SORT RETURN (MIN MAX COUNT ALL) (DATE) UTF-8 ALL"), rb" MIN 3 MAX 2 COUNT 3 ALL 3,1(,2|:2)$"), "ESORT")
-        for asked, answer in (("1:2", b"3,1"), ("2:9", b"1,2"), ("-1:-1", b"2"), ("-2:-3", b"3,1"), ("4:5", b"NIL")):
+        t.ok(find(client.command("SORT RETURN (MIN MAX COUNT ALL) (DATE) UTF-8 ALL"), rb" MIN 3 MAX 2 COUNT 3 ALL 3,1:2$"), "ESORT")
+        for asked, answer in (("1:2", b"3,1"), ("2:9", b"1:2"), ("-1:-1", b"2"), ("-2:-3", b"3,1"), ("4:5", b"NIL")):
             result = client.command(f"SORT RETURN (COUNT PARTIAL {asked}) (DATE) UTF-8 ALL")
             t.ok(find(result, rb"^\* ESEARCH \(TAG \S+\) COUNT 3 PARTIAL \(%s %s\)$" % (asked.encode(), answer)), f"SORT PARTIAL {asked}", result)
         for returns, saved in (("SAVE", b" 1 2 3"), ("SAVE MIN", b" 3"), ("SAVE MAX PARTIAL 1:1", b" 2 3"), ("SAVE PARTIAL 2:2", b" 1"), ("SAVE COUNT PARTIAL 2:2", b" 1 2 3"),

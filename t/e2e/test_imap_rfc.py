@@ -136,6 +136,11 @@ def test_numbers():
         tells(client.command("FETCH 1 BODY.PEEK[TEXT]<5000000000.1>"), [b"* 1 FETCH (BODY[TEXT]<5000000000> {0}\r\n)"], "offsets have 63 bits")
         tells(client.command("FETCH 1 BODY.PEEK[TEXT]<5.9223372036854775807>"), [b"* 1 FETCH (BODY[TEXT]<5> {3}\r\n0\r\n)"], "lengths, too")
         starts(client.command("FETCH 1 BODY.PEEK[]<9223372036854775808.1>"), b"BAD", "not 64")
+        for keys, found in (("2:9", b" 2 3"), ("9", b""), ("4:*", b" 3"), ("*:4", b" 3"), ("NOT 9", b" 1 2 3"), ("OR 1 9", b" 1")):
+            tells(client.command(f"SEARCH {keys}"), [b"* SEARCH" + found], f"a search for numbers that are not there finds those that are: {keys}")
+        result = client.command("SEARCH RETURN () 9")
+        t.ok(len(result[1]) == 1 and result[1][0].endswith(b'")'), "or none", result)
+        starts(client.command("FETCH 2:4 UID"), b"BAD", "other commands refuse them")
         other = stand.client()
         other.command("SELECT INBOX")
         other.command("STORE 1 +FLAGS (\\Deleted)")
@@ -152,7 +157,7 @@ def test_numbers():
         result = client.command("UID SEARCH $")
         t.ok(b"* 1 EXPUNGE" in result[1], "$ is no number", result)
         client.command("SEARCH RETURN (SAVE) ALL")
-        starts(client.command("SEARCH RETURN (SAVE) 9"), b"BAD", "a search that is refused with BAD")
+        starts(client.command("SEARCH RETURN (SAVE) FOO"), b"BAD", "a search that is refused with BAD")
         tells(client.command("SEARCH $"), [b"* SEARCH 1"], "leaves $ as it was")
 
 
@@ -247,6 +252,15 @@ def test_binary():
         client.command("SELECT INBOX")
         tells(client.command("FETCH 1 BINARY.PEEK[]"), [b"* 1 FETCH (BINARY[] ~{%d}\r\n%s)" % (len(message), message)], "BINARY[] is the message, header and all")
         tells(client.command("FETCH 1 BINARY.SIZE[]"), [b"* 1 FETCH (BINARY.SIZE[] %d)" % len(message)], "and its size that of it")
+        header = message[:-len(b"aGVsbG8=\r\n")]
+        for item, answer in (("[HEADER]", header), ("[1.MIME]", header), ("[TEXT]", b"hello"), ("[1]<1>", b"ello"), ("[1]<1.2>", b"el")):
+            said = item.split(">")[0].split(".2")[0] + (">" if "<" in item else "")
+            tells(client.command(f"FETCH 1 BINARY.PEEK{item}"), [b"* 1 FETCH (BINARY%s ~{%d}\r\n%s)" % (said.encode(), len(answer), answer)], f"BINARY{item}, as of Dovecot's")
+            if "<" not in item:
+                tells(client.command(f"FETCH 1 BINARY.SIZE{item}"), [b"* 1 FETCH (BINARY.SIZE%s %d)" % (item.encode(), len(answer))], "and its size")
+        field = b"From: a@example.test\r\n\r\n"
+        tells(client.command("FETCH 1 BINARY.PEEK[HEADER.FIELDS (From)]"), [b"* 1 FETCH (BINARY[HEADER.FIELDS (From)] {%d}\r\n%s)" % (len(field), field)], "some fields")
+        tells(client.command("FETCH 1 BINARY.SIZE[HEADER.FIELDS (From)]"), [b"* 1 FETCH (BINARY.SIZE[HEADER.FIELDS (From)] %d)" % len(field)], "their size")
         tells(client.command("FETCH 1 BINARY.PEEK[1]"), [b"* 1 FETCH (BINARY[1] ~{5}\r\nhello)"], "its part is decoded")
         tells(client.command("FETCH 2 BINARY.PEEK[]"), [b"* 2 FETCH (BINARY[] ~{%d}\r\n%s)" % (len(unknown), unknown)], "whatever encoding it has")
         starts(client.command("FETCH 2 BINARY.PEEK[1]"), b"NO [UNKNOWN-CTE]", "which the part cannot be without")
