@@ -167,7 +167,7 @@ IMAP_COMMAND(cmd_fetch) {
     if (result != STORE_OK)
         outcome = imap_store_trouble(result, &failure);
     else if (!say_messages(session, &fetch, &uids, &marked))
-        outcome = imap_no("EXPUNGEISSUED", "Some of the messages are gone");
+        outcome = imap_no("EXPUNGEISSUED", "Some of the messages no longer exist");
     else if (session->unknown_encoding)
         outcome = imap_no("UNKNOWN-CTE", "A part has an encoding that is not known");
     cache_flush(session->store);

@@ -223,6 +223,13 @@ static bool match_in_row(struct search_run *run, struct ready_key *ready, uint32
     return true;
 }
 
+static bool has_address(struct search_run *run, struct ready_key *ready, struct str value) {
+    if (ready->column > ROW_BCC) return false;
+    buf_clear(&run->text);
+    message_row_append_addresses(&run->text, value);
+    return run->text.length > 0 && casemap_contains(&ready->search, buf_str(&run->text));
+}
+
 /* Every field of that name; an empty text asks whether there is one. */
 static bool match_header(struct search_run *run, struct ready_key *ready, uint32_t sequence, uint32_t uid) {
     struct str fields, value;
@@ -234,7 +241,7 @@ static bool match_header(struct search_run *run, struct ready_key *ready, uint32
     else if (ready->column != ROW_COLUMNS ? !rows_fields(&run->rows, &run->message, &fields) : !fetch_message_fields(&run->message, &fields))
         return false;
     while ((value = search_field(fields, ready->key->field)).data) {
-        if (contains_decoded(run, &ready->search, value)) return true;
+        if (contains_decoded(run, &ready->search, value) || has_address(run, ready, value)) return true;
         fields = str_from_offset(fields, (size_t)(value.data + value.length - fields.data));
         size_t next = str_find(fields, '\n');
         if (next == STR_NONE) break;

@@ -161,6 +161,19 @@ def test_numbers():
         tells(client.command("SEARCH $"), [b"* SEARCH 1"], "leaves $ as it was")
 
 
+def test_addresses():
+    fields = ("ann@example.test", "Ann <ann@example.test>", "<ann (not Zoe)@ (really) example.test>", "ann@example.test (Ann)", "ann1@example.test, ann2@example.test", "two: ann@one.test,\r\n ann@two.test;")
+    with Stand() as stand:
+        client = stand.client()
+        for field in fields:
+            append(client, f"From: {field}\r\nX-Copy: {field}\r\n\r\nbody\r\n".encode())
+        client.command("SELECT INBOX")
+        for way in ("from the header", "from rows"):
+            for key, found in (("FROM ann@example.test", b" 1 2 3 4"), ("FROM nn@exam", b" 1 2 3 4"), ("FROM ann2", b" 5"), ("FROM two", b" 6"), ("FROM ann@two.test", b" 6"), ("FROM Zoe", b" 3"),
+                               ("HEADER From ann@example.test", b" 1 2 3 4"), ("HEADER X-Copy ann@example.test", b" 1 2 4"), ("TO ann", b"")):
+                tells(client.command(f"SEARCH {key}"), [b"* SEARCH" + found], f"{way}: {key}")
+
+
 def test_keywords():
     with Stand() as stand:
         client = filled(stand, 2)
@@ -266,7 +279,7 @@ def test_binary():
         starts(client.command("FETCH 2 BINARY.PEEK[1]"), b"NO [UNKNOWN-CTE]", "which the part cannot be without")
 
 
-for test in (test_list, test_grammar, test_numbers, test_keywords, test_condstore, test_qresync, test_binary):
+for test in (test_list, test_grammar, test_numbers, test_addresses, test_keywords, test_condstore, test_qresync, test_binary):
     print(f"# {test.__name__[5:]}", flush=True)
     try:
         test()
