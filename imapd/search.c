@@ -315,21 +315,20 @@ static int64_t day_of(int64_t seconds) {
     return seconds >= 0 ? seconds / 86400 : (seconds - 86399) / 86400;
 }
 
-/* The day in the sender's own zone; false: the message is gone. */
-static bool sent_day(struct search_run *run, uint32_t sequence, struct folder_message *facts, int64_t *day) {
+/* The day in the sender's own zone; false: no Date tells it, or the message is gone. */
+static bool sent_day(struct search_run *run, uint32_t sequence, const struct folder_message *facts, int64_t *day) {
     struct message_row row;
     struct str fields;
     uint32_t place;
     if (rows_find(&run->rows, facts->uid, &place) && message_rows_dates(&run->rows.rows, place, &row)) {
-        *day = day_of(row.dated ? row.sent + row.offset_minutes * 60 : arrival(run->session, sequence, facts));
-        return true;
+        *day = day_of(row.sent + row.offset_minutes * 60);
+        return row.dated;
     }
     open_message(run, sequence);
     if (!rows_fields(&run->rows, &run->message, &fields)) return false;
     struct sent_date sent = sent_date_of(search_field(fields, STR("Date")), 0, 0);
-    if (!sent.from_header) sent.seconds = arrival(run->session, sequence, facts);
     *day = day_of(sent.seconds + sent.offset_minutes * 60);
-    return true;
+    return sent.from_header;
 }
 
 static bool match_sent(struct search_run *run, const struct ready_key *ready, uint32_t sequence, struct folder_message *facts) {

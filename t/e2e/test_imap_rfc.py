@@ -174,6 +174,18 @@ def test_addresses():
                 tells(client.command(f"SEARCH {key}"), [b"* SEARCH" + found], f"{way}: {key}")
 
 
+def test_sent():
+    with Stand() as stand:
+        client = stand.client()
+        for date in (b"Mon, 1 Jan 2024 23:30:00 -0500", b"not a date", b""):
+            append(client, (b"Date: %s\r\n" % date if date else b"") + b"Subject: s\r\n\r\nb\r\n")
+        client.command("SELECT INBOX")
+        for turn in ("at first", "again"):
+            for keys, found in (("SENTON 1-Jan-2024", b" 1"), ("SENTSINCE 2-Jan-2024", b""), ("SENTBEFORE 1-Jan-2035", b" 1"), ("SENTSINCE 1-Jan-1970", b" 1"),
+                                ("NOT SENTSINCE 1-Jan-1970", b" 2 3"), ("SINCE 1-Jan-1980", b" 1 2 3")):
+                tells(client.command(f"SEARCH {keys}"), [b"* SEARCH" + found], f"a message without a Date was sent on no day: {keys}, {turn}")
+
+
 def test_keywords():
     with Stand() as stand:
         client = filled(stand, 2)
@@ -279,7 +291,7 @@ def test_binary():
         starts(client.command("FETCH 2 BINARY.PEEK[1]"), b"NO [UNKNOWN-CTE]", "which the part cannot be without")
 
 
-for test in (test_list, test_grammar, test_numbers, test_addresses, test_keywords, test_condstore, test_qresync, test_binary):
+for test in (test_list, test_grammar, test_numbers, test_addresses, test_sent, test_keywords, test_condstore, test_qresync, test_binary):
     print(f"# {test.__name__[5:]}", flush=True)
     try:
         test()
