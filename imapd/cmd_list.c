@@ -84,13 +84,15 @@ static bool is_selected_by_options(const struct list_run *run, const struct stor
     return (options & LIST_SUBSCRIBED) || !(entry->attributes & STORE_NON_EXISTENT);
 }
 
-/* RECURSIVEMATCH: whether something below it is selected; unseen: and does not match the patterns itself. */
-static bool has_selected_below(const struct list_run *run, struct str name, bool unseen) {
-    for (size_t i = 0; i < run->count; i++) {
-        struct str other = run->entries[i].name;
-        if (other.length > name.length && str_starts(other, name) && other.data[name.length] == '/' &&
-            is_selected_by_options(run, &run->entries[i]) && !(unseen && matches(run, other)))
+/* RECURSIVEMATCH: whether something below it is selected; unseen: and does not match the patterns itself. What is below
+ * a name comes after it, with nothing between that does not begin with it, too; INBOX is before all. */
+static bool has_selected_below(const struct list_run *run, const struct store_entry *entry, bool unseen) {
+    for (const struct store_entry *other = entry + 1; other < run->entries + run->count; other++) {
+        if (!str_starts(other->name, entry->name)) {
+            if (entry > run->entries) break;
+        } else if (other->name.data[entry->name.length] == '/' && is_selected_by_options(run, other) && !(unseen && matches(run, other->name))) {
             return true;
+        }
     }
     return false;
 }
@@ -170,29 +172,43 @@ static void free_patterns(struct list_run *run) {
 
 /* ---- levels above subscribed names that are gone: RECURSIVEMATCH and LSUB show them (RFC 9051 6.3.9.8, RFC 3501 6.3.9) */
 
+/* The entries are sorted, but for the first, which is INBOX. */
 static bool has_entry(const struct store_entry *entries, size_t count, struct str name) {
-    for (size_t i = 0; i < count; i++)
-        if (str_equal(entries[i].name, name)) return true;
-    return false;
+    size_t low = 1, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (str_compare(entries[middle].name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return (low < count && str_equal(entries[low].name, name)) || str_equal(entries[0].name, name);
+}
+
+/* The levels above an entry that nothing before it stands below, and that are no entries themselves. */
+static size_t missing_levels(const struct store_entry *entries, size_t count, size_t index, struct store_entry *levels) {
+    struct str name = entries[index].name;
+    size_t found = 0;
+    for (size_t k = 0; (entries[index].attributes & STORE_NON_EXISTENT) && k < name.length; k++) {
+        if (name.data[k] != '/' || (index > 0 && str_starts(entries[index - 1].name, str_slice(name, 0, k + 1)))) continue;
+        struct str above = str_slice(name, 0, k);
+        if (has_entry(entries, count, above)) continue;
+        if (levels) levels[found] = (struct store_entry){.name = above, .attributes = STORE_NON_EXISTENT | STORE_NO_SELECT};
+        found++;
+    }
+    return found;
 }
 
 /* Puts them before what is below them. False: there is no room. */
 static bool add_levels(struct imap_session *session, struct store_entry **entries, size_t *count) {
     size_t room = *count, made = 0;
     for (size_t i = 0; i < *count; i++)
-        if ((*entries)[i].attributes & STORE_NON_EXISTENT)
-            for (size_t k = 0; k < (*entries)[i].name.length; k++)
-                room += (*entries)[i].name.data[k] == '/';
+        room += missing_levels(*entries, *count, i, NULL);
     if (room == *count) return true;
     struct store_entry *all = arena_allocate(session->arena, room, sizeof *all);
     if (!all) return false;
     for (size_t i = 0; i < *count; i++) {
-        struct str name = (*entries)[i].name;
-        for (size_t k = 0; ((*entries)[i].attributes & STORE_NON_EXISTENT) && k < name.length; k++) {
-            struct str above = str_slice(name, 0, k);
-            if (name.data[k] == '/' && !has_entry(*entries, *count, above) && !has_entry(all, made, above))
-                all[made++] = (struct store_entry){.name = above, .attributes = STORE_NON_EXISTENT | STORE_NO_SELECT};
-        }
+        made += missing_levels(*entries, *count, i, all + made);
         all[made++] = (*entries)[i];
     }
     *entries = all;
@@ -206,7 +222,7 @@ static enum store_result say_entries(const struct list_run *run, struct failure 
         if (!matches(run, entry->name)) continue;
         bool selected = is_selected_by_options(run, entry);
         /* What is not selected itself is said for what is not said otherwise (RFC 5258 3.3). */
-        bool below = (run->list->options & LIST_RECURSIVE_MATCH) && has_selected_below(run, entry->name, !selected);
+        bool below = (run->list->options & LIST_RECURSIVE_MATCH) && has_selected_below(run, entry, !selected);
         if (!selected && !below) continue;
         say_entry(run, entry, below);
         if (!(run->list->options & LIST_RETURN_STATUS) || !selected || (entry->attributes & STORE_NO_SELECT)) continue;
