@@ -59,20 +59,20 @@ IMAP_COMMAND(cmd_status) {
 struct list_run {
     struct imap_session *session;
     const struct imap_list *list;
-    struct list_pattern *patterns[64]; /* with the reference before them */
+    struct list_pattern *patterns[64]; /* with the reference before them; NULL: no name can match it */
     struct list_pattern *inbox[64];    /* the same for INBOX and below, where they begin with some of its letters in another case */
     const struct store_entry *entries;
     size_t count;
 };
 
-static bool is_matched(const struct list_pattern *pattern, const struct list_pattern *inbox, struct str name) {
-    bool at_inbox = inbox && str_starts(name, STR("INBOX")) && (name.length == 5 || name.data[5] == '/');
-    return (list_pattern_match(pattern, name) & LIST_MATCH_NAME) || (at_inbox && (list_pattern_match(inbox, name) & LIST_MATCH_NAME));
+static bool is_matched(const struct list_pattern *pattern, struct str name) {
+    return pattern && (list_pattern_match(pattern, name) & LIST_MATCH_NAME);
 }
 
 static bool matches(const struct list_run *run, struct str name) {
+    bool at_inbox = str_starts(name, STR("INBOX")) && (name.length == 5 || name.data[5] == '/');
     for (size_t i = 0; i < run->list->pattern_count; i++)
-        if (is_matched(run->patterns[i], run->inbox[i], name)) return true;
+        if (is_matched(run->patterns[i], name) || (at_inbox && is_matched(run->inbox[i], name))) return true;
     return false;
 }
 
@@ -153,14 +153,11 @@ static struct list_pattern *make_inbox_pattern(struct str reference, struct str 
     return made;
 }
 
-static bool make_patterns(struct list_run *run) {
-    bool good = true;
-    for (size_t i = 0; good && i < run->list->pattern_count; i++) {
+static void make_patterns(struct list_run *run) {
+    for (size_t i = 0; i < run->list->pattern_count; i++) {
         run->patterns[i] = make_pattern(run->list->reference, run->list->patterns[i]);
         run->inbox[i] = make_inbox_pattern(run->list->reference, run->list->patterns[i]);
-        good = run->patterns[i] != NULL;
     }
-    return good;
 }
 
 static void free_patterns(struct list_run *run) {
@@ -200,20 +197,27 @@ static size_t missing_levels(const struct store_entry *entries, size_t count, si
 }
 
 /* Puts them before what is below them. False: there is no room. */
-static bool add_levels(struct imap_session *session, struct store_entry **entries, size_t *count) {
-    size_t room = *count, made = 0;
-    for (size_t i = 0; i < *count; i++)
-        room += missing_levels(*entries, *count, i, NULL);
-    if (room == *count) return true;
-    struct store_entry *all = arena_allocate(session->arena, room, sizeof *all);
+static bool add_levels(struct list_run *run) {
+    size_t room = run->count, made = 0;
+    for (size_t i = 0; i < run->count; i++)
+        room += missing_levels(run->entries, run->count, i, NULL);
+    if (room == run->count) return true;
+    struct store_entry *all = arena_allocate(run->session->arena, room, sizeof *all);
     if (!all) return false;
-    for (size_t i = 0; i < *count; i++) {
-        made += missing_levels(*entries, *count, i, all + made);
-        all[made++] = (*entries)[i];
+    for (size_t i = 0; i < run->count; i++) {
+        made += missing_levels(run->entries, run->count, i, all + made);
+        all[made++] = run->entries[i];
     }
-    *entries = all;
-    *count = made;
+    run->entries = all;
+    run->count = made;
     return true;
+}
+
+static bool read_entries(struct list_run *run, struct failure *failure) {
+    struct store_entry *entries;
+    if (!store_list(run->session->store, run->session->arena, &entries, &run->count, failure)) return false;
+    run->entries = entries;
+    return add_levels(run) || failure_set(failure, "too many mailboxes");
 }
 
 static enum store_result say_entries(const struct list_run *run, struct failure *failure) {
@@ -235,8 +239,6 @@ static enum store_result say_entries(const struct list_run *run, struct failure 
 IMAP_COMMAND(cmd_list) {
     struct imap_list list;
     struct failure failure = {0};
-    struct store_entry *entries;
-    size_t count;
     (void)uid;
     if (!imap_parse_list(parser, &list)) return imap_bad(parser);
     /* An empty pattern asks for the delimiter. */
@@ -245,14 +247,8 @@ IMAP_COMMAND(cmd_list) {
         return imap_ok("Done");
     }
     struct list_run run = {.session = session, .list = &list};
-    enum store_result result = STORE_BROKEN;
-    if (!make_patterns(&run)) {
-        result = STORE_OK; /* a pattern that no name can match */
-    } else if (store_list(session->store, session->arena, &entries, &count, &failure) && add_levels(session, &entries, &count)) {
-        run.entries = entries;
-        run.count = count;
-        result = say_entries(&run, &failure);
-    }
+    make_patterns(&run);
+    enum store_result result = read_entries(&run, &failure) ? say_entries(&run, &failure) : STORE_BROKEN;
     free_patterns(&run);
     return result == STORE_OK ? imap_ok("Done") : imap_store_trouble(result, &failure);
 }
@@ -260,31 +256,26 @@ IMAP_COMMAND(cmd_list) {
 /* ---- LSUB (RFC 3501 6.3.9): "%" shows a level above subscribed ones as \Noselect */
 
 IMAP_COMMAND(cmd_lsub) {
-    struct str reference, pattern;
+    struct str pattern;
+    struct imap_list list = {.options = LIST_SUBSCRIBED, .patterns = &pattern, .pattern_count = 1};
+    struct list_run run = {.session = session, .list = &list};
     struct failure failure = {0};
-    struct store_entry *entries;
-    size_t count;
     struct buf name = buf_make(0);
     (void)uid;
-    if (!imap_take_mailbox_or_empty(parser, &reference) || !imap_take_space(parser) || !imap_take_list_mailbox(parser, &pattern) ||
+    if (!imap_take_mailbox_or_empty(parser, &list.reference) || !imap_take_space(parser) || !imap_take_list_mailbox(parser, &pattern) ||
         !imap_take_end(parser))
         return imap_bad(parser);
-    struct list_pattern *made = make_pattern(reference, pattern);
-    if (!made) return imap_ok("Done");
-    struct list_pattern *inbox = make_inbox_pattern(reference, pattern);
-    bool good = store_list(session->store, session->arena, &entries, &count, &failure) && add_levels(session, &entries, &count);
-    for (size_t i = 0; good && i < count; i++) {
-        bool subscribed = entries[i].attributes & STORE_SUBSCRIBED, above = false;
-        for (size_t k = i + 1; !subscribed && !above && k < count && str_starts(entries[k].name, entries[i].name); k++)
-            above = (entries[k].attributes & STORE_SUBSCRIBED) && entries[k].name.data[entries[i].name.length] == '/' &&
-                    !is_matched(made, inbox, entries[k].name);
-        if ((!subscribed && !above) || !is_matched(made, inbox, entries[i].name)) continue;
+    make_patterns(&run);
+    bool good = read_entries(&run, &failure);
+    for (size_t i = 0; good && i < run.count; i++) {
+        const struct store_entry *entry = &run.entries[i];
+        bool subscribed = entry->attributes & STORE_SUBSCRIBED;
+        if (!matches(&run, entry->name) || (!subscribed && !has_selected_below(&run, entry, true))) continue;
         buf_clear(&name);
-        imap_append_mailbox(&name, entries[i].name, imap_is_utf8(session));
+        imap_append_mailbox(&name, entry->name, imap_is_utf8(session));
         imap_say(session, "* LSUB (%s) \"/\" %.*s\r\n", subscribed ? "" : "\\Noselect", STR_ARGS(buf_str(&name)));
     }
-    list_pattern_free(&made);
-    if (inbox) list_pattern_free(&inbox);
+    free_patterns(&run);
     buf_free(&name);
     return good ? imap_ok("Done") : imap_store_trouble(STORE_BROKEN, &failure);
 }
