@@ -517,10 +517,14 @@ static void say_preview(struct fetch_message *message) {
     buf_free(&said);
 }
 
+static const struct imap_body_text *body_text(const struct fetch_message *message) {
+    return &message->structure.body[(message->session->features & FEATURE_REV2) != 0];
+}
+
 static void say_body(struct fetch_message *message) {
     struct buf text = buf_make(0);
     imap_say(message->session, "BODY ");
-    if (imap_structure_append_body(&text, &message->structure))
+    if (imap_structure_append_body(&text, body_text(message)))
         imap_say_bytes(message->session, buf_str(&text));
     else
         imap_say(message->session, "NIL");
@@ -560,7 +564,7 @@ void fetch_item_say(struct fetch_message *message, const struct imap_fetch_item 
         break;
     case FETCH_BODYSTRUCTURE:
         imap_say_bytes(session, STR("BODYSTRUCTURE "));
-        imap_say_bytes(session, message->structure.body_structure);
+        imap_say_bytes(session, body_text(message)->text);
         break;
     case FETCH_BODY:
         say_body(message);
