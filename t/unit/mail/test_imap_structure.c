@@ -43,6 +43,9 @@ static void test_envelope(void **state) {
          "(({5}\r\nJ\303\266rg NIL \"a b\" \"c\")(NIL NIL \"\" \"\")) "
          "(({5}\r\nJ\303\266rg NIL \"a b\" \"c\")(NIL NIL \"\" \"\")) "
          "((NIL NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")(NIL NIL \"e\" \"f\")) NIL NIL NIL NIL)"},
+        {"From: a@b <a@b>\nSender: \"[x] y\n z\" [list] <c@d>\nReply-To: <e@f> g\nTo: h@i <j@k@l>, m@n <o p@q>, r \\ s <@t>\nBcc: u <v@w\n\n",
+         "(NIL NIL ((\"a@b\" NIL \"a\" \"b\")) ((\"\\\"[x] y z\\\" [list]\" NIL \"c\" \"d\")) ((NIL NIL \"e\" \"f\")) "
+         "((NIL NIL \"h@i <j@k\" \"l>\")(NIL NIL \"m@n <o p\" \"q>\")(NIL NIL \"r \\\\ s <\" \"t>\")) NIL ((NIL NIL \"u <v\" \"w\")) NIL NIL)"},
         {"Cc: A: b@c",
          "(NIL NIL NIL NIL NIL NIL ((NIL NIL \"A\" NIL)(NIL NIL \"b\" \"c\")(NIL NIL NIL NIL)) NIL NIL NIL)"},
     };
