@@ -82,6 +82,8 @@ uint32_t folder_sequence_from(const struct folder *folder, uint32_t uid);
 struct str folder_keyword(const struct folder *folder, unsigned bit);
 int folder_keyword_bit(const struct folder *folder, struct str name);
 unsigned folder_keyword_count(const struct folder *folder);
+/* Whether there are others than those that folder_sync, or this, has told of last. */
+bool folder_has_new_keywords(struct folder *folder);
 /* UIDs expunged after a modseq (RFC 7162). False if that is not known any more (then every UID that is
  * not there counts as expunged). */
 MUST_USE bool folder_expunged_since(const struct folder *folder, uint64_t modseq, struct uid_set *uids);

@@ -71,6 +71,12 @@ int folder_keyword_bit(const struct folder *folder, struct str name) {
     return -1;
 }
 
+bool folder_has_new_keywords(struct folder *folder) {
+    bool changed = folder->keywords_changed;
+    folder->keywords_changed = false;
+    return changed;
+}
+
 unsigned folder_keyword_count(const struct folder *folder) {
     return folder_state_keyword_count(&folder->state);
 }
