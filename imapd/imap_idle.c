@@ -165,10 +165,11 @@ static bool wait_here(struct imap_session *session, int inotify, deadline ends) 
     for (;;) {
         struct pollfd polled[2] = {{.fd = stream_descriptor(session->stream), .events = POLLIN}, {.fd = inotify, .events = POLLIN}};
         int64_t left = deadline_left(ends);
-        if (left == 0 || stream_pending(session->stream) > 0) return true;
+        /* What was decompressed is nothing that the descriptor knows of. */
+        if (left == 0 || stream_readable_now(session->stream)) return true;
         int ready = poll(polled, inotify >= 0 ? 2 : 1, (int)(inotify < 0 && left > LOOK_EVERY ? LOOK_EVERY : left));
         if (ready < 0 && errno != EINTR) return true;
-        if (ready > 0 && polled[0].revents) return true;
+        if (ready > 0 && polled[0].revents) continue;
         while (inotify >= 0 && read(inotify, events, sizeof events) > 0)
             continue;
         return false;
@@ -195,7 +196,7 @@ IMAP_COMMAND(cmd_idle) {
     (void)uid;
     if (!imap_take_end(parser)) return imap_bad(parser);
     if (!imap_continue(session, "idling")) return (struct imap_outcome){.answer = ANSWER_SAID};
-    if (session->channel && !session->compressed) {
+    if (session->channel && !session->compressed && stream_pending(session->stream) == 0) {
         session->idle_wanted = true;
         return (struct imap_outcome){.answer = ANSWER_SAID};
     }

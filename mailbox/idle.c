@@ -90,10 +90,9 @@ void idle_gone(struct ipc_request *request, struct mailbox *mailbox) {
 static struct idle_session *find_unkicked(const struct mailbox *mailbox, struct str login, struct str session_name) {
     char number[40];
     for (struct idle_session *session = mailbox->idle; session; session = session->next) {
+        if (session->kicked || (login.length > 0 && !str_equal(login, session->login))) continue;
         session_number(session->nonce, number);
-        if (!session->kicked && (login.length == 0 || str_equal(login, session->login)) &&
-            (session_name.length == 0 || str_equal(session_name, str_from(number))))
-            return session;
+        if (session_name.length == 0 || str_equal(session_name, str_from(number))) return session;
     }
     return NULL;
 }
