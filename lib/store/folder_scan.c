@@ -175,14 +175,17 @@ static void find_missing(const struct scan *scan, struct uid_set *missing) {
 /* Of expunged messages whose files were not removed yet: those that were not met either. */
 static void find_removed(const struct scan *scan, struct uid_set *removed) {
     const struct folder_state *state = &scan->folder->state;
-    uid_set_copy(&state->unremoved, removed);
+    struct uid_set met = {0};
     for (size_t i = 0; i < state->unremoved.count; i++) {
         const struct uid_range *range = &state->unremoved.ranges[i];
         uint32_t slot = folder_state_slot_from(state, range->first);
         for (; slot < folder_state_slots(state) && folder_state_uid(state, slot) <= range->last; slot++)
             if (slot_set_has(&scan->seen, slot))
-                uid_set_remove(removed, folder_state_uid(state, slot), folder_state_uid(state, slot));
+                uid_set_add(&met, folder_state_uid(state, slot), folder_state_uid(state, slot));
     }
+    uid_set_copy(&state->unremoved, removed);
+    uid_set_subtract(removed, &met);
+    uid_set_free(&met);
 }
 
 /* Moved to cur/ perhaps, by a program that reads mail there, or renamed while we read. */

@@ -127,9 +127,12 @@ static void note_expunged(struct folder_state *state, const struct journal_entry
 
 static void apply_removed(struct folder_state *state, const struct journal_entry *entry) {
     struct uid_range range;
+    struct uid_set removed = {0};
     size_t offset = 0;
     while (journal_range(entry->ranges, &offset, &range))
-        uid_set_remove(&state->unremoved, range.first, range.last);
+        uid_set_add(&removed, range.first, range.last);
+    uid_set_subtract(&state->unremoved, &removed);
+    uid_set_free(&removed);
 }
 
 static void apply_keyword(struct folder_state *state, const struct journal_entry *entry,

@@ -151,13 +151,15 @@ static void tell_expunged(struct folder *folder, struct folder_changes *changes)
     if (changes && folder->expunged.count > 0)
         changes->expunged = memory_allocate(folder->expunged.count, sizeof *changes->expunged);
     for (size_t i = folder->expunged.count; i-- > 0;) {
-        uint32_t slot = folder->expunged.slots[i], uid = folder_state_uid(&folder->state, slot);
+        uint32_t slot = folder->expunged.slots[i];
         if (slot_set_has(&folder->dropped, slot) || !changes) continue;
         changes->expunged[changes->expunged_count++] = folder_slot_sequence(folder, slot);
-        uid_set_add(&changes->expunged_uids, uid, uid);
     }
-    for (size_t i = 0; i < folder->expunged.count; i++)
-        slot_set_add(&folder->dropped, folder->expunged.slots[i]);
+    for (size_t i = 0; i < folder->expunged.count; i++) {
+        uint32_t slot = folder->expunged.slots[i], uid = folder_state_uid(&folder->state, slot);
+        if (changes && !slot_set_has(&folder->dropped, slot)) uid_set_add(&changes->expunged_uids, uid, uid);
+        slot_set_add(&folder->dropped, slot);
+    }
     folder->expunged.count = 0;
 }
 
