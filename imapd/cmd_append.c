@@ -24,7 +24,15 @@ struct append {
     struct failure failure;
     struct imap_outcome refused; /* text set: refused for another reason than the store's */
     uint64_t octets, messages;
+    struct store_usage usage; /* before the first of them */
 };
+
+/* Messages that come together look at all folders but once. */
+static enum store_result check_quota(struct append *append) {
+    enum store_result result = STORE_OK;
+    if (append->messages == 1) result = store_quota_look(append->session->store, &append->usage, &append->failure);
+    return result == STORE_OK ? store_usage_allows(&append->usage, append->octets, append->messages, &append->failure) : result;
+}
 
 static void check_message(struct append *append, const struct imap_append_message *message) {
     if (append->refused.text.length > 0 || append->result != STORE_OK) return;
@@ -37,7 +45,7 @@ static void check_message(struct append *append, const struct imap_append_messag
     else if (message->is_utf8 && !(append->session->features & FEATURE_UTF8))
         append->refused = imap_no("CANNOT", "UTF8=ACCEPT is not enabled");
     else
-        append->result = store_quota_allows(append->session->store, append->octets, append->messages, &append->failure);
+        append->result = check_quota(append);
     if (append->refused.text.length == 0 && append->result == STORE_OK)
         append->result = folder_save_message(append->saving, message->flags.system, message->flags.keywords, message->flags.keyword_count,
                                              message->has_date ? message->date : 0, &append->failure);

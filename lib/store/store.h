@@ -101,7 +101,11 @@ struct store_usage {
     uint64_t octets, messages, octets_limit, messages_limit; /* limits 0: none */
 };
 MUST_USE bool store_usage(struct store *store, struct store_usage *usage, struct failure *failure);
-/* Whether so much more fits. */
+/* The usage where there are limits; elsewhere nothing, without looking. */
+MUST_USE enum store_result store_quota_look(struct store *store, struct store_usage *usage, struct failure *failure);
+/* Whether so much more fits; STORE_OVER_QUOTA if not. */
+MUST_USE enum store_result store_usage_allows(const struct store_usage *usage, uint64_t octets, uint64_t messages, struct failure *failure);
+/* Both. */
 MUST_USE enum store_result store_quota_allows(struct store *store, uint64_t octets, uint64_t messages, struct failure *failure);
 
 #endif

@@ -27,15 +27,25 @@ bool store_usage(struct store *store, struct store_usage *usage, struct failure 
     return good;
 }
 
-enum store_result store_quota_allows(struct store *store, uint64_t octets, uint64_t messages, struct failure *failure) {
-    struct store_usage usage;
+enum store_result store_quota_look(struct store *store, struct store_usage *usage, struct failure *failure) {
+    *usage = (struct store_usage){0};
     if (store->options.quota_storage == 0 && store->options.quota_messages == 0) return STORE_OK;
-    if (!store_usage(store, &usage, failure)) return store_trouble(failure);
-    bool fits = (usage.octets_limit == 0 ||
-                 (usage.octets <= usage.octets_limit && octets <= usage.octets_limit - usage.octets)) &&
-                (usage.messages_limit == 0 ||
-                 (usage.messages <= usage.messages_limit && messages <= usage.messages_limit - usage.messages));
+    return store_usage(store, usage, failure) ? STORE_OK : store_trouble(failure);
+}
+
+enum store_result store_usage_allows(const struct store_usage *usage, uint64_t octets, uint64_t messages,
+                                     struct failure *failure) {
+    bool fits = (usage->octets_limit == 0 ||
+                 (usage->octets <= usage->octets_limit && octets <= usage->octets_limit - usage->octets)) &&
+                (usage->messages_limit == 0 ||
+                 (usage->messages <= usage->messages_limit && messages <= usage->messages_limit - usage->messages));
     if (fits) return STORE_OK;
     failure_set(failure, "the mailbox is full");
     return STORE_OVER_QUOTA;
+}
+
+enum store_result store_quota_allows(struct store *store, uint64_t octets, uint64_t messages, struct failure *failure) {
+    struct store_usage usage;
+    enum store_result result = store_quota_look(store, &usage, failure);
+    return result == STORE_OK ? store_usage_allows(&usage, octets, messages, failure) : result;
 }
