@@ -73,6 +73,12 @@ void folder_unlock(struct folder *folder) {
     flock(folder->lock, LOCK_UN);
 }
 
+bool folder_await_writer(struct folder *folder, struct failure *failure) {
+    if (!folder_lock(folder, failure)) return false;
+    folder_unlock(folder);
+    return true;
+}
+
 /* ---- appending */
 
 static bool write_entries(struct folder *folder, struct str bytes, struct failure *failure) {

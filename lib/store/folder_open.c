@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "folder_dates.h"
 #include "folder_import.h"
 #include "folder_journal.h"
@@ -14,6 +15,8 @@
 #include "folder_snapshot.h"
 #include "folder_state_load.h"
 #include "store_root.h"
+
+#define WRITING_TIME 60 /* s that a sync may take */
 
 /* An octet in tern-lock says that the folder has had a tern-mailbox: if that is lost, the UIDs that another program's
  * old files know may have gone to other messages meanwhile. Without the octet no more than that is lost. */
@@ -90,12 +93,20 @@ static struct folder *open_loaded(struct store *store, struct str name, enum fol
     return folder;
 }
 
+/* What was written just now may not be on disk yet. */
+static bool await_writer(struct folder *folder, struct failure *failure) {
+    struct stat status;
+    if (fstat(folder->state.file, &status) < 0) return failure_set_errno(failure, errno, "cannot look at tern-mailbox");
+    bool recent = status.st_mtim.tv_sec > clock_date() / CLOCK_SECOND - WRITING_TIME;
+    return !recent || folder_await_writer(folder, failure);
+}
+
 struct folder *folder_open(struct store *store, struct str name, enum folder_open_mode mode, enum store_result *result,
                            struct failure *failure) {
     struct folder *folder = open_loaded(store, name, mode, result, failure);
     if (!folder) return NULL;
     folder_plan_reading(folder);
-    *result = folder_read_stale(folder, failure);
+    *result = await_writer(folder, failure) ? folder_read_stale(folder, failure) : store_trouble(failure);
     if (*result == STORE_OK) folder_view_all(folder);
     if (*result == STORE_OK) *result = folder_claim_recent(folder, failure);
     if (*result != STORE_OK) folder_close(&folder);

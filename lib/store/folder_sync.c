@@ -15,12 +15,16 @@ enum store_result folder_sync(struct folder *folder, bool keep_expunged, struct 
     if (changes) *changes = (struct folder_changes){0};
     struct stat status;
     struct state_watcher watcher = folder_watcher(folder);
+    uint32_t before = folder_state_slots(&folder->state);
     if (fstat(folder->state.file, &status) < 0) {
         failure_set_errno(failure, errno, "cannot look at tern-mailbox");
         return STORE_BROKEN;
     }
     bool good =
         status.st_nlink == 0 ? folder_reload(folder, failure) : folder_state_read(&folder->state, &watcher, failure);
+    /* UIDs are on disk before anybody is told them, whoever gave them. */
+    if (good && (status.st_nlink == 0 || folder_state_slots(&folder->state) > before))
+        good = folder_await_writer(folder, failure);
     if (!good) return store_trouble(failure);
     enum store_result result = folder_read_stale(folder, failure);
     if (result == STORE_OK) result = folder_claim_recent(folder, failure);

@@ -501,7 +501,7 @@ def test_others():
         starts(client.command('SETQUOTA "" (STORAGE 100)'), b"NO [NOPERM]", "SETQUOTA")
         starts(append(client, ONE + b"x" * 3000), b"OK", "APPEND within the quota")
         starts(append(client, ONE + b"x" * 3000), b"NO [OVERQUOTA]", "APPEND beyond it")
-        starts(client.command(b"APPEND INBOX" + b" {10+}\r\n0123456789" * 80), b"NO [OVERQUOTA]", "so are many small messages")
+        starts(client.command(b"APPEND INBOX" + b" {10+}\r\n0123456789" * 200), b"NO [OVERQUOTA]", "so are many small messages")
         starts(client.command(b"APPEND Sent" + b" {10+}\r\n0123456789" * 2), b"OK", "APPEND of two that fit")
         client.command("SELECT INBOX")
         starts(client.command("COPY 1 Sent"), b"NO [OVERQUOTA]", "COPY beyond it")

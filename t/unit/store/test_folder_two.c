@@ -2,6 +2,9 @@
  * every message is in one place, none was lost, all see the same, and each UID stood for one message only. */
 #include "setup.h"
 
+#include <stdatomic.h>
+#include <sys/mman.h>
+
 #define WRITERS 3
 #define STEPS   400
 
@@ -162,6 +165,68 @@ static void test_processes(void **state) {
     assert_int_equal(count_files("mail/tmp") + count_files("mail/.other/tmp") + count_files("mail/new"), 0);
 }
 
+/* A process has given a UID, and syncs it: nobody else says it before. */
+static void write_unsynced(int told, atomic_int *synced) {
+    store_close(&setup.store);
+    setup.store = store_open(&setup.options, &setup.failure);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
+    struct journal_entry add = {.type = JOURNAL_ADD, .record = {.uid = 2, .modseq = 10, .place = PLACE_CUR, .name = STR("x")}};
+    struct buf entries = buf_make(0);
+    assert_true(folder_lock(folder, &setup.failure));
+    journal_append(&entries, &add, NULL);
+    assert_ok(folder_append(folder, &entries, 0, &setup.failure));
+    assert_int_equal(write(told, "", 1), 1);
+    usleep(200000);
+    atomic_store(synced, 1);
+    folder_unlock(folder);
+    _exit(0);
+}
+
+/* The directories are not read again: their dates are old enough to be trusted. */
+static void make_known(void) {
+    setup_save(INBOX, 0, NULL, STR("Subject: x\r\n\r\nx\r\n"));
+    usleep(50000);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_ONLY);
+    assert_ok(folder_sync(folder, false, NULL, &setup.failure));
+    assert_false(folder_is_stale(folder));
+    folder_close(&folder);
+}
+
+static void await_unsynced(struct folder *folder) {
+    int pipes[2], status = -1;
+    char octet;
+    atomic_int *synced = mmap(NULL, sizeof *synced, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(synced != MAP_FAILED && pipe(pipes) == 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) write_unsynced(pipes[1], synced);
+    assert_int_equal(read(pipes[0], &octet, 1), 1);
+    if (folder)
+        assert_ok(folder_sync(folder, false, NULL, &setup.failure));
+    else
+        folder = setup_open_folder(INBOX, FOLDER_READ_ONLY);
+    assert_int_equal(folder_count(folder), 2);
+    assert_int_equal(atomic_load(synced), 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    folder_close(&folder);
+    munmap(synced, sizeof *synced);
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
+static void test_unsynced_is_not_told(void **state) {
+    (void)state;
+    make_known();
+    await_unsynced(setup_open_folder(INBOX, FOLDER_READ_ONLY));
+}
+
+static void test_unsynced_is_not_opened(void **state) {
+    (void)state;
+    make_known();
+    await_unsynced(NULL);
+}
+
 /* One message is moved to and fro by two while two others give it keywords: what was said to be stored goes along. */
 #define FLAGGED 40
 
@@ -233,6 +298,7 @@ static void test_keywords_go_along(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {FOLDER_TEST(test_processes), FOLDER_TEST(test_keywords_go_along)};
+    const struct CMUnitTest tests[] = {FOLDER_TEST(test_processes), FOLDER_TEST(test_keywords_go_along),
+                                       FOLDER_TEST(test_unsynced_is_not_told), FOLDER_TEST(test_unsynced_is_not_opened)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
