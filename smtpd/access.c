@@ -85,6 +85,15 @@ static enum verdict note(struct policy *policy, const char *verb, struct policy_
     return VERDICT_DUNNO;
 }
 
+/* WARN and INFO: the table's own words alone. */
+static enum verdict remark(struct policy *policy, const char *verb, struct str text) {
+    struct refusal empty = {0};
+    snprintf(empty.text, sizeof empty.text, "%.*s", STR_ARGS(text));
+    reply_log(policy->session, verb, policy->where, &empty, policy->sender,
+              policy->recipient ? policy->recipient->text : NULL);
+    return VERDICT_DUNNO;
+}
+
 static enum verdict hold(struct policy *policy, struct policy_subject subject, struct str text) {
     struct transaction *transaction = policy->session->transaction;
     if (!transaction || policy->warn_only) return VERDICT_DUNNO;
@@ -148,9 +157,9 @@ static enum verdict act(struct policy *policy, struct policy_subject subject, st
     case ACCESS_DISCARD:
         return discard(policy, subject, text);
     case ACCESS_WARN:
-        return note(policy, "warn", subject, text);
+        return remark(policy, "warn", text);
     case ACCESS_INFO:
-        return note(policy, "info", subject, text);
+        return remark(policy, "info", text);
     case ACCESS_PREPEND:
         return prepend(policy, subject, action.text);
     case ACCESS_UNSUPPORTED:
@@ -212,5 +221,7 @@ enum verdict access_check_recipient(struct policy *policy, struct str table) {
     bool found = false;
     struct str value = STR_EMPTY;
     if (!policy->recipient) return VERDICT_DUNNO;
-    return decide(policy, ask_mailbox(policy, table, policy->recipient, &found, &value), found, value, STAGE_RECIPIENT);
+    /* A statement of its own: found is read after it is set. */
+    bool asked = ask_mailbox(policy, table, policy->recipient, &found, &value);
+    return decide(policy, asked, found, value, STAGE_RECIPIENT);
 }
