@@ -3,7 +3,8 @@
  *   PICKUP_SUBMIT    over the public socket; the kernel says who calls
  *   drop_folder.c    files that set-gid drop left while the server was down
  *   callers.c        how many connections an account may have
- *   submission.c     trace, missing headers, commit
+ *   submission.c     envelope, content, commit
+ *   letterhead.c     trace, missing fields, domains for addresses without one
  *
  * It runs as tern-pickup, may touch the drop folder alone, and talks to cleanup. */
 #include "pickup.h"

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""The sendmail command: what callers' options do, those of old too, and what becomes of the header that they write. TAP."""
+
+import os
+import pwd
+import re
+
+import tern_test as t
+
+t.need("tern", "master", "pickup", "cleanup", "qmgr", "lookup", "local", "log", "sendmail")
+
+OWN = pwd.getpwuid(os.getuid())
+
+
+class Sender:
+    """Hands in messages, and shows the header as it arrived without what every message gets."""
+
+    def __init__(self, tern):
+        self.tern = tern
+
+    def run(self, *options, text="Subject: s\n\nx\n"):
+        return self.tern.command("sendmail", "-C", self.tern.etc, *options, input=text)
+
+    def clear(self):
+        for user in ("ada", "berta"):
+            for path in self.tern.mailbox(user):
+                path.unlink()
+
+    def arrives(self, *options, text="Subject: s\n\nx\n", user="ada"):
+        self.clear()
+        done = self.run(*options, text=text)
+        if done.returncode != 0:
+            return f"{done.returncode} {done.stderr}"
+        found = self.tern.wait_stored(user)
+        return t.without_trace(found[0]).decode() if found else "nothing came"
+
+
+def fields(message, *names):
+    """{name: value} of these, None where there is none, with the message's body."""
+    head, _, _ = message.partition("\n\n")
+    found = {}
+    for name in names:
+        value = re.search(rf"^{name}:[ \t]*((?:.*\n(?:[ \t].*\n)*))", head + "\n", re.M)
+        found[name] = value[1].rstrip("\n") if value else None
+    return found
+
+
+def headers(sender, host):
+    ada = "ada@example.test"
+    got = sender.arrives("-f", "me@x.test", ada, text="From: me@x.test\nBcc: hidden@x.test,\n more@x.test\nReturn-Path: <a@b>\n"
+                                                      "Content-Length: 3\nTo: a\nbcc : x\nSubject: s\n\nx\nBcc: text\n")
+    t.ok("hidden@" not in got and "more@" not in got and "Return-Path" not in got and "bcc" not in got.split("\n\n")[0],
+         "Bcc, Return-Path and Content-Length are taken out without -t too", got)
+    t.ok(got.endswith("\n\nx\nBcc: text\n"), "and not out of the text", got)
+    got = sender.arrives(ada, text="From: root (Cron Daemon)\nTo: Ada <ada>, b@x.test,\n\tlist: c, d;\nCc: \"e f\"\nReply-To: <>\n"
+                                   "X-To: root\nSubject: to root\n\nx\n")
+    t.is_(fields(got, "From", "To", "Cc", "Reply-To", "X-To", "Subject"),
+          {"From": f"root@{host} (Cron Daemon)", "To": f"Ada <ada@{host}>, b@x.test,\n\tlist: c@{host}, d@{host};",
+           "Cc": f'"e f"@{host}', "Reply-To": "<>", "X-To": "root", "Subject": "to root"},
+          "addresses without a domain get the origin, in fields of addresses alone")
+    got = sender.arrives("-f", "<>", ada)
+    t.is_(fields(got, "From")["From"], f"MAILER-DAEMON@{host}", "the null sender's mail has an author")
+    got = sender.arrives("-f", "b@x.test", "-F", "Berta \"B\" B.", ada)
+    t.is_(fields(got, "From")["From"], '"Berta \\"B\\" B." <b@x.test>', "a full name is quoted")
+    os.environ["NAME"] = "Dora D"
+    got = sender.arrives("-f", "d@x.test", ada)
+    t.is_(fields(got, "From")["From"], "Dora D <d@x.test>", "NAME is the full name, whoever the sender")
+    del os.environ["NAME"]
+    got = sender.arrives("-t", text="Resent-To: ada@example.test\nResent-Bcc: berta@example.test\nTo: c@x.test\nFrom: a@x.test\nSubject: s\n"
+                                    "Date: Mon, 1 Jan 2024 00:00:00 +0000\nMessage-ID: <1@x>\n\nx\n")
+    t.is_({name: value is not None for name, value in fields(got, "Resent-Date", "Resent-Message-ID", "Resent-From", "Resent-Bcc").items()},
+          {"Resent-Date": True, "Resent-Message-ID": True, "Resent-From": True, "Resent-Bcc": False},
+          "mail that is sent again has a Resent- field of each kind")
+    t.is_(fields(got, "Date", "Message-ID", "From"), {"Date": "Mon, 1 Jan 2024 00:00:00 +0000", "Message-ID": "<1@x>", "From": "a@x.test"},
+          "and its own are as they were")
+    t.ok(sender.tern.wait_stored("berta"), "Resent-Bcc gets it")
+    got = sender.arrives(ada, text="From a@b Mon Jan 1\n>From c@d Tue Jan 2\nSubject: mbox\n\nx\n")
+    t.ok(fields(got, "Subject")["Subject"] == "mbox" and "From a@b" not in got and "From c@d" not in got, "mbox lines before it are no header", got)
+
+
+def options(sender):
+    ada = "ada@example.test"
+    for words in (["-oi", "-oem", "-odb"], ["-o", "i"], ["-em", "-x", "-a", "-c"], ["-e", "m", "-p", "x"], ["-b", "m"], ["-Am"], ["-h", "3", "-L", "l"],
+                  ["-X", "/x/log"], ["-N", " success , delay"], ["-V", "an id"], ["-U", "-G", "-n"]):
+        t.ok(sender.arrives(*words, ada).endswith("\n\nx\n"), f"{' '.join(words)}: the message comes", sender.tern.queued())
+    t.is_(sender.tern.log().count("to=<i@"), 0, "-o i: the i is no recipient")
+    got = sender.arrives("-f", "Ada L. <ada@x.test>", ada)
+    t.is_(fields(got, "From")["From"].endswith("<ada@x.test>") or fields(got, "From")["From"] == "ada@x.test", True, "-f takes a name with the address")
+    for words, status, says in ((["-f", "a@x.test, b@x.test", ada], 64, "not an address"), (["-XV", ada], 69, "VERP"), (["-XV+=", ada], 69, "VERP"),
+                                (["-bp", "x"], 64, "display queue mode requires no recipient"), (["-q", "x"], 64, "requires no recipient"),
+                                (["-bi", "x"], 64, "requires no recipient"), (["-bd", "x"], 64, "requires no recipient"),
+                                (["-t"], 64, "No recipient addresses found in message header"), (["-y", ada], 64, "unknown option")):
+        done = sender.run(*words)
+        t.ok(done.returncode == status and says in done.stderr, f"{' '.join(words)}: {status}", (done.returncode, done.stderr))
+    for words, says in ((["-N", "often"], "-N takes"), (["-R", "some"], "-R takes")):
+        sender.clear()
+        done = sender.run(*words, ada)
+        t.ok(done.returncode == 0 and says in done.stderr and sender.tern.wait_stored("ada"), f"{' '.join(words)}: a warning, and the message comes",
+             (done.returncode, done.stderr))
+    done = sender.run("-bd", "-q30m")
+    t.ok("already running" in done.stderr, "-bd -q30m: starts the mail system", done.stderr)
+    t.is_(sender.run("-q30m").returncode, 0, "-q30m")
+
+
+with t.Instance() as tern:
+    tern.add_user("ada")
+    tern.add_user("berta")
+    tern.start()
+    headers(Sender(tern), "mail.example.test")
+    options(Sender(tern))
+t.done()
