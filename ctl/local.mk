@@ -35,9 +35,10 @@ ctl_drop_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(PATHS_CPPFLAGS)
 # of IPC messages and services from theirs
 sbin_PROGRAMS += ctl/ternconf
 ctl_ternconf_SOURCES = ctl/ternconf.c ctl/ternconf.h ctl/ternconf_main.c ctl/ternconf_services.c ctl/ternconf_edit.c \
-	ctl/ternconf_files.c ctl/ternconf_print.c ctl/ternconf_pattern.c ctl/ternconf_bounce.c ctl/ternconf_trouble.c
-ctl_ternconf_CPPFLAGS = $(AM_CPPFLAGS) $(TABLE_INCLUDE) $(PATHS_CPPFLAGS)
-ctl_ternconf_LDADD = $(TABLE_LINK)
+	ctl/ternconf_files.c ctl/ternconf_print.c ctl/ternconf_pattern.c ctl/ternconf_bounce.c ctl/ternconf_tls.c \
+	ctl/ternconf_trouble.c
+ctl_ternconf_CPPFLAGS = $(AM_CPPFLAGS) $(TABLE_INCLUDE) $(PATHS_CPPFLAGS) $(OPENSSL_CFLAGS)
+ctl_ternconf_LDADD = $(TABLE_LINK) $(OPENSSL_LIBS)
 # The queue commands (ternqueue is also called mailq) and what they share
 QUEUE_TOOL_SOURCES = ctl/queue_tool.c ctl/queue_tool.h ctl/queue_source.c ctl/queue_source.h
 sbin_PROGRAMS += ctl/ternqueue

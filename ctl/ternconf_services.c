@@ -63,9 +63,20 @@ static void print_part(const struct ternconf *run, const struct master_cf_row *r
     buf_free(&name);
 }
 
+static void check_field_name(struct str name) {
+    if (name.length == 0 || str_equal(name, STR("*")))
+        return;
+    for (int i = 0; i < MASTER_CF_FIELDS; i++)
+        if (str_equal(master_cf_field_name((enum master_cf_field)i), name))
+            return;
+    ternconf_fatal("invalid service attribute name: \"%.*s\"", STR_ARGS(name));
+}
+
 void ternconf_show_fields(struct ternconf *run) {
     struct master_cf *services = ternconf_services(run);
     struct patterns patterns = make_patterns(run, 3);
+    for (size_t i = 0; i < patterns.count; i++)
+        check_field_name(patterns.list[i].third);
     for (size_t i = 0; i < services->count; i++)
         for (int j = 0; j < MASTER_CF_FIELDS; j++) {
             struct str field = master_cf_field_name((enum master_cf_field)j);

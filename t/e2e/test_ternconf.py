@@ -88,6 +88,12 @@ def test_listings(files):
     ok([json.loads(line) for line in files.run("-j", "myhostname", "part").splitlines()] ==
        [{"myhostname": "mail.example.com"}, {"part": "y"}], "-j gives JSON lines")
     shows(files, "-C user", ["-C", "user"], "part = y\n")
+    ok(files.run("-a").split() == ["dovecot", "tern"] and files.run("-A").split() == ["cyrus"], "-a and -A list kinds of SASL")
+    ok(files.run("-T", "run-version").startswith("OpenSSL 3") and files.run("-T", "compile-version").startswith("OpenSSL 3"),
+       "-T names the TLS library")
+    ok("rsa" in files.run("-T", "public-key-algorithms").split(), "-T lists algorithms of keys")
+    files.run("-T", "weather")
+    ok(files.status == 1 and "weather" in files.errors, "-T has no other mode", files.errors)
     files.run("-l")
     ok("lmdb" in files.run("-m").split(), "-m lists table types")
     ok("expanded_failure_text = <<EOF\nThis is the mail system at host mail.example.com.\n" in files.run("-b"),
@@ -104,6 +110,8 @@ def test_services(files):
           "    -o smtpd_banner=hi\n    -o {syslog_name=a b}\n")
     shows(files, "-F", ["-F", "pickup/unix/wakeup", "*/*/chroot"],
           "smtp/inet/chroot = n\npickup/unix/chroot = y\npickup/unix/wakeup = 60\n")
+    files.run("-F", "pickup/unix/nosuch")
+    ok(files.status == 1 and 'invalid service attribute name: "nosuch"' in files.errors, "-F knows its columns", files.errors)
     shows(files, "-P", ["-P"], "smtp/inet/smtpd_banner = hi\nsmtp/inet/syslog_name = a b\n")
     shows(files, "-PP", ["-PP", "pickup/unix/mail_owner"], "pickup/unix/mail_owner = tern\n")
 
@@ -125,6 +133,13 @@ def test_warnings(files):
     ok(files.status == 1 and "main.cf, line 2: \"nonsense\" has no =" in files.errors, "a malformed file", files.errors)
     files.run("-n", "-d")
     ok(files.status == 1 and "specify one of -d -n" in files.errors, "options that do not go together")
+    files.main.write_text(MAIN)
+    files.run("-x", "-e", "a=b")
+    ok(files.status == 1 and files.main.read_text() == MAIN, "-x shows, it does not edit", files.errors)
+    called = os.path.join(files.directory, "postconf")
+    os.symlink(TERNCONF, called)
+    done = subprocess.run([called, "-c", files.directory, "nosuch"], capture_output=True, text=True, timeout=30)
+    ok(done.stderr.startswith("postconf: warning: "), "it says the name that it is called by", done.stderr)
 
 
 def test_edits(files):
