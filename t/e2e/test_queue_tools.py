@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """ternqueue, ternsuper, terncat, ternshape and sendmail -bp against a running system. TAP."""
 
+import gzip
 import json
 import os
 import re
@@ -116,5 +117,24 @@ with t.Instance(settings=["defer_transports=smtp"]) as tern:
     t.ok(ids[1] not in rows(tern), "the deleted one is gone")
     t.ok(t.wait_for(lambda: ids[3] not in rows(tern)), "the expired one was returned")
     t.ok(tern.wait_log(f"{ids[1]}: removed"), "it is in the log")
+
+    # What hands know as postfix flush, postfix logrotate and so on.
+    t.is_(tern.run("flush").returncode, 0, "tern flush")
+    t.is_([tern.tern("-v", "-D", "-c", tern.etc, "status").returncode, tern.run("start-fg").returncode], [0, 1], "postfix's -v and -D; it runs already")
+    tern.set("maillog_file_rotate_suffix = old-%Y")
+    before = tern.log()
+    rotated = tern.run("logrotate")
+    old = list(tern.log_file.parent.glob("tern.log.old-2*.gz"))
+    t.ok(rotated.returncode == 0 and len(old) == 1 and before in gzip.decompress(old[0].read_bytes()).decode(errors="replace"),
+         "tern logrotate sets the log aside, compressed", (rotated.stderr, old))
+    send(tern, f"s@{tern.domain}", "after@away.example.com", "after")
+    t.ok(tern.wait_log("to=<after@away.example.com>"), "and the log goes on in a new file")
+    subprocess.run(["gunzip", old[0]], check=True)
+    again = tern.run("logrotate")
+    t.ok(again.returncode == 1 and "is there already" in again.stderr and "after@away" in tern.log(), "never over a file that is there", again.stderr)
+    t.is_(tern.run("abort").returncode, 0, "tern abort")
+    t.is_(tern.run("logrotate").returncode, 1, "while it is down, too: the name is still taken")
+    tern.set("maillog_file_rotate_suffix = older")
+    t.ok(tern.run("logrotate").returncode == 0 and not tern.log_file.exists(), "and with another one it goes")
 
 t.done()
