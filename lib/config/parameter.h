@@ -49,6 +49,8 @@ enum parameter_scope {
     SCOPE_AGENTS = SCOPE_SMTP | SCOPE_LOCAL,
     /* No scopes but marks: what its tables hold is told by no message of lookup but those made for it ... */
     PARAMETER_SECRET = 1 << 29,
+    /* ... it is understood and nothing heeds it yet: whoever sets it is warned ... */
+    PARAMETER_LATER = 1 << 28,
     /* ... and: tern's own parameter, not Postfix's. */
     PARAMETER_OWN = 1 << 30,
 };

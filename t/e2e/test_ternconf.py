@@ -124,6 +124,13 @@ def test_warnings(files):
     ok("postscreen_greet_wait is a parameter of Postfix that tern does not use" in files.errors, "a foreign name")
     ok("line 11: overriding earlier entry: part=y" in files.errors, "a repeated name")
     ok(all(line.startswith("ternconf: warning: ") for line in files.errors.splitlines()), "all are warnings")
+    files.main.write_text(MAIN + "header_checks = pcre:/x\nslow_destination_rate_delay = 1s\nalways_bcc =\nheader_from_format = standard\n")
+    files.master.write_text(MASTER + "slow unix - - n - - smtp\n")
+    files.run("-n")
+    ok("line 9: header_checks has no effect: tern does not do this yet" in files.errors and
+       "line 10: slow_destination_rate_delay has no effect" in files.errors, "what is understood and not done", files.errors)
+    ok("always_bcc" not in files.errors and "header_from_format" not in files.errors, "but not where nothing is asked for", files.errors)
+    files.main.write_text(MAIN + "smtpd_baner = x\npostscreen_greet_wait = 3s\npart = z\n")
     files.run("-nq")
     ok(files.errors == "", "-q keeps quiet")
     files.run("nosuch")
