@@ -365,7 +365,11 @@ def main():
     wanted = sys.argv[1:]
     dialogues = [Dialogue(path) for path in sorted(DIALOGUES.glob("*.txt")) if not wanted or path.stem in wanted]
     with t.Instance(settings=["smtpd_peername_lookup=no", "mynetworks=127.0.0.1/32", "smtpd_error_sleep_time=0",
-                              "alias_maps=inline:{ { postmaster = anna@example.test } }"]) as tern:
+                              "alias_maps=inline:{ { postmaster = anna@example.test } }", "recipient_delimiter=+",
+                              "transport_maps=inline:{ { anna+gone@example.test = error:5.2.1 mailbox gone },"
+                              " { never.example = error:no such place }, { later.example = retry:4.2.1 come back } }",
+                              "virtual_alias_maps=inline:{ { alias@later.example = anna@example.test } }",
+                              "relocated_maps=inline:{ { moved@example.test = new@else.example } }"]) as tern:
         table = tern.etc / "access"
         table.write_text("bad@access.example  REJECT no bad ones\naccess.example  DEFER\n"
                          "code.example  550 5.9.9 own words\n.code.example  550 5.9.9 own words\n"
