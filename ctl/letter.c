@@ -203,6 +203,8 @@ int letter_submit(struct letter *letter, struct failure *failure) {
         return EX_TEMPFAIL;
     case SUBMIT_REFUSED:
         return EX_DATAERR;
+    case SUBMIT_NOT_PERMITTED:
+        return EX_NOPERM;
     }
     return EX_SOFTWARE;
 }

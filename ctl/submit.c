@@ -25,7 +25,9 @@ static enum submit_result submit_to_pickup(int socket, const struct ipc_pickup_s
     if (result == IPC_REFUSED) {
         const struct ipc_failed *failed = reply.message;
         failure_set(failure, "%.*s", STR_ARGS(failed->text));
-        submitted = failed->reply_code >= 500 ? SUBMIT_REFUSED : SUBMIT_RETRY;
+        submitted = failed->reply_code < 500                  ? SUBMIT_RETRY
+                    : str_starts(failed->status, STR("5.7.")) ? SUBMIT_NOT_PERMITTED
+                                                              : SUBMIT_REFUSED;
     }
     arena_destroy(&arena);
     return submitted;

@@ -7,9 +7,10 @@
 #include "ipc.h"
 
 enum submit_result {
-    SUBMIT_OK,      /* safe: in the queue, or synced in the drop folder */
-    SUBMIT_RETRY,   /* EX_TEMPFAIL */
-    SUBMIT_REFUSED, /* pickup said no for good */
+    SUBMIT_OK,            /* safe: in the queue, or synced in the drop folder */
+    SUBMIT_RETRY,         /* EX_TEMPFAIL */
+    SUBMIT_REFUSED,       /* pickup said no for good */
+    SUBMIT_NOT_PERMITTED, /* ... because of who asks: EX_NOPERM */
 };
 
 /* content: a file of request->content_length bytes, at offset 0. */

@@ -5,12 +5,14 @@
 #include "hash.h"
 #include "intake.h"
 #include "ipc.h"
+#include "permission.h"
 #include "service.h"
 
 struct pickup {
     struct service *service;
     const struct config *config;
     struct intake_source *intake;
+    struct permission may_submit; /* authorized_submit_users */
     int folder; /* the drop folder; -1 if there is none */
     struct map *callers; /* callers.c: uid to struct caller */
     bool scanning;
@@ -28,7 +30,7 @@ struct submission {
 };
 
 /* submission.c: adds trace and missing headers and commits. True: safe, queue_id has its
- * ID. False: failure has the reply. */
+ * ID. False: failure has the reply; 5.7.0 for an account that may not. */
 MUST_USE bool submission_take(struct pickup *pickup, const struct submission *submission, struct arena *arena,
                               char queue_id[24], struct intake_failure *failure);
 

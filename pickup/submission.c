@@ -150,6 +150,10 @@ bool submission_take(struct pickup *pickup, const struct submission *submission,
     struct intake_envelope envelope = {.sender = STR_EMPTY};
     struct intake *intake;
     int64_t limit = pickup->config->message_size_limit;
+    if (submission->uid != 0 && !permission_has(&pickup->may_submit, submission->uid)) {
+        log_warning("uid %u is not allowed to submit mail (authorized_submit_users)", (unsigned)submission->uid);
+        return refuse(failure, 550, "5.7.0", "not allowed to submit mail (authorized_submit_users)", STR_EMPTY);
+    }
     if (limit > 0 && submission->request->content_length > (uint64_t)limit)
         return refuse(failure, 552, "5.3.4", "message size exceeds message_size_limit", STR_EMPTY);
     snprintf(user, sizeof user, "%u", (unsigned)submission->uid); /* an empty root has no account file */

@@ -1,4 +1,5 @@
-/* permission: which accounts may ask for the queue (authorized_mailq_users, authorized_flush_users). */
+/* permission: which accounts may ask for the queue (authorized_mailq_users, authorized_flush_users), and hand in mail
+ * (authorized_submit_users, by pickup). */
 #ifndef TERN_QMGR_PERMISSION_H
 #define TERN_QMGR_PERMISSION_H
 
