@@ -123,6 +123,24 @@ static enum verdict prepend(struct policy *policy, struct policy_subject subject
     return note(policy, "prepend", subject, text);
 }
 
+/* REDIRECT and BCC, which need a whole address. */
+static enum verdict send_to(struct policy *policy, struct policy_subject subject, enum access_kind kind,
+                            struct str text) {
+    struct transaction *transaction = policy->session->transaction;
+    struct mail_address address;
+    const char *verb = kind == ACCESS_BCC ? "BCC" : "REDIRECT";
+    char words[400];
+    if (!transaction || policy->warn_only) return VERDICT_DUNNO;
+    if (mail_address_parse(text, MAIL_ADDRESS_LONG | MAIL_ADDRESS_UTF8, &address) != MAIL_ADDRESS_OK)
+        return policy_misconfigured(policy, "%s needs user@domain: %.*s", verb, STR_ARGS(str_slice(text, 0, 100)));
+    bool good = kind == ACCESS_BCC
+                    ? transaction_add_bcc(transaction, mail_address_text(&address))
+                    : arena_copy(transaction->arena, mail_address_text(&address), &transaction->redirect);
+    if (!good) return policy_misconfigured(policy, "more than %d different addresses of BCC", SMTPD_BCC_MAX);
+    snprintf(words, sizeof words, "triggers %s %.*s", verb, STR_ARGS(text));
+    return note(policy, kind == ACCESS_BCC ? "bcc" : "redirect", subject, str_from(words));
+}
+
 static enum verdict refuse(struct policy *policy, struct policy_subject subject, int64_t code, const char *status,
                            const struct access_action *action) {
     char given[16];
@@ -160,6 +178,9 @@ static enum verdict act(struct policy *policy, struct policy_subject subject, st
         return remark(policy, "warn", text);
     case ACCESS_INFO:
         return remark(policy, "info", text);
+    case ACCESS_REDIRECT:
+    case ACCESS_BCC:
+        return send_to(policy, subject, action.kind, text);
     case ACCESS_PREPEND:
         return prepend(policy, subject, action.text);
     case ACCESS_UNSUPPORTED:
