@@ -194,7 +194,7 @@ int letter_submit(struct letter *letter, struct failure *failure) {
                                         .content_length = letter->content.length,
                                         .recipients = {buf_str(&letter->rows), letter->recipient_count},
                                         .report = letter->report};
-    enum submit_result result = submit_message(letter->config, &request, content, failure);
+    enum submit_result result = submit_message(letter->config, &request, content, letter->queue_id, failure);
     close(content);
     switch (result) {
     case SUBMIT_OK:

@@ -102,10 +102,27 @@ def options(sender):
     t.is_(sender.run("-q30m").returncode, 0, "-q30m")
 
 
+def dialogue(sender):
+    """sendmail -bs."""
+    lines = ["HELO", "HELO c.test", "NOOP", "FOO", "EHLO c.test", "MAIL FROM:<a@x.test> SIZE=99999999999", "MAIL FROM:<a b>", "MAIL FROM:<a@x.test>",
+             "RCPT TO:<ada@example.test>", "DATA", "Subject: bs", "", "..dot", ".", "QUIT"]
+    sender.clear()
+    done = sender.run("-bs", text="".join(line + "\r\n" for line in lines))
+    said = [line for line in done.stdout.splitlines() if line[3:4] == " "]
+    wanted = ["220 mail.example.test ESMTP tern", "501 5.5.4 Syntax: EHLO or HELO hostname", "250 mail.example.test", "250 2.0.0 Ok",
+              "500 5.5.2 Error: command not recognized", "250 SMTPUTF8", "552 5.3.4 Message size exceeds fixed limit", "501 5.1.7 bad address syntax",
+              "250 2.1.0 Ok", "250 2.1.5 Ok", "354 End data with <CR><LF>.<CR><LF>"]
+    t.is_(said[:len(wanted)], wanted, "-bs: the replies")
+    found = re.fullmatch(r"250 2\.0\.0 Ok: queued as (\w+)", said[len(wanted)])
+    t.ok(found and sender.tern.wait_log(f"{found[1]}: uid="), "-bs: the queue ID", said)
+    t.ok(sender.tern.wait_stored("ada") and b"\n\n.dot\n" in sender.tern.stored("ada")[0], "-bs: the message comes")
+
+
 with t.Instance() as tern:
     tern.add_user("ada")
     tern.add_user("berta")
     tern.start()
     headers(Sender(tern), "mail.example.test")
     options(Sender(tern))
+    dialogue(Sender(tern))
 t.done()
