@@ -14,10 +14,8 @@
  * this daemon carries a stored secret. */
 #include "auth_daemon.h"
 #include "log.h"
-#include "password_hash.h"
 #include "relay.h"
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
 #include <pwd.h>
 #include <unistd.h>
 
@@ -85,16 +83,6 @@ static void find_owner(struct auth *auth) {
     MEMORY_FREE(name);
 }
 
-/* Something to hash against until the first account was seen: nobody's password. */
-static bool make_typical(struct auth *auth, struct failure *failure) {
-    uint8_t octets[16];
-    char text[2 * sizeof octets + 1];
-    if (RAND_bytes(octets, sizeof octets) != 1) return failure_set(failure, "no random numbers are to be had");
-    for (size_t i = 0; i < sizeof octets; i++)
-        snprintf(text + 2 * i, 3, "%02x", octets[i]);
-    return password_hash_make(STR("CRYPT"), str_from(text), &auth->typical, failure);
-}
-
 /* One more than there are processors: the place that is kept for those who are known. */
 static unsigned worker_count(const struct config *config) {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -125,7 +113,7 @@ static bool prepare(struct service *service, struct failure *failure) {
     if (of_state.text[0]) log_warning("wrong logins and bans are not kept over restarts: %s", of_state.text);
     auth->hashes = hash_queue_create(worker_count(config), (size_t)config->auth_hash_queue_limit);
     if (!auth->cache) return failure_set(failure, "no random numbers are to be had");
-    return warn_of_mechanisms(config) && make_typical(auth, failure) &&
+    return warn_of_mechanisms(config) &&
            match_list_open(config->auth_ban_exceptions, MATCH_LIST_ADDRESSES, &auth->ban_exceptions, failure) &&
            relay_prepare(auth, failure) && sources_open(&auth->sources, service, config->auth_sources, failure);
 }

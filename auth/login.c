@@ -171,6 +171,16 @@ static void compare_nothing(void *argument) {
     (void)argument;
 }
 
+/* Until the first account was seen: making a secret costs what comparing with it does. */
+static void hash_anew(void *argument) {
+    struct buf secret = buf_make(0);
+    struct failure ignored = {0};
+    (void)argument;
+    bool made = password_hash_make(STR("CRYPT"), STR("nobody's"), &secret, &ignored);
+    (void)made;
+    buf_free_secret(&secret);
+}
+
 /* Takes as long as a wrong password does. When others wait it takes its turn as well but no processor: what is wrong
  * is answered late anyway (auth_failure_delay), and guesses at names that are not there may not slow the others down. */
 static enum exchange_step wrong_for_nobody(struct exchange *exchange, const struct comparison *given,
@@ -180,8 +190,9 @@ static enum exchange_step wrong_for_nobody(struct exchange *exchange, const stru
     buf_append(&secret, buf_str(&exchange->auth->typical));
     comparison.secret = buf_str(&secret);
     comparison.app_secrets = STR_EMPTY;
-    bool busy = hash_queue_waiting(exchange->auth->hashes) > BUSY_WAITING;
-    bool done = login_compute(exchange, busy ? compare_nothing : compare, &comparison);
+    void (*function)(void *argument) = secret.length > 0 ? compare : hash_anew;
+    if (hash_queue_waiting(exchange->auth->hashes) > BUSY_WAITING) function = compare_nothing;
+    bool done = login_compute(exchange, function, &comparison);
     buf_free_secret(&secret);
     return done ? login_wrong(exchange, reason) : login_later(exchange, "too many logins wait");
 }

@@ -17,7 +17,7 @@
 enum {
     REQUESTS_AT_ONCE = 1000, /* of one connection */
     THREADS = 32,            /* transfers at once */
-    REFRESH_TICKS = 5,       /* seconds between two looks for policies that end */
+    REFRESH_PAUSE = 5,       /* seconds between two looks for policies that end */
 };
 
 /* ---- requests */
@@ -99,7 +99,7 @@ static void refresh(void *argument) {
 
 static void tick(struct service *service) {
     struct fetch *fetch = service_context(service);
-    if (!fetch->domains || fetch->refreshing || ++fetch->ticks % REFRESH_TICKS != 0) return;
+    if (!fetch->domains || fetch->refreshing) return;
     fetch->refreshing = task_start("refresh policies", refresh, fetch);
 }
 
@@ -130,6 +130,7 @@ static const struct service_declaration declaration = {
     .start = start,
     .session = session,
     .tick = tick,
+    .tick_seconds = REFRESH_PAUSE,
     .session_limit = 1000,
     .blocking_threads = THREADS,
 };

@@ -21,7 +21,6 @@ struct fetch {
     unsigned at_once;    /* policies being fetched or waiting for their turn */
     unsigned transfers;  /* those being fetched */
     struct task_queue turn;
-    unsigned ticks;
     bool refreshing; /* a task is at it */
 };
 

@@ -35,7 +35,7 @@ struct maildir {
 };
 
 void maildir_name(const struct ipc_local_work *work, struct str host, struct buf *name) {
-    buf_printf(name, "%llu.M%lluQ%.*sR%llu.", (unsigned long long)(work->arrival / (uint64_t)CLOCK_SECOND),
+    buf_printf(name, "%llu.M%06lluQ%.*sR%llu.", (unsigned long long)(work->arrival / (uint64_t)CLOCK_SECOND),
                (unsigned long long)(work->arrival % (uint64_t)CLOCK_SECOND), STR_ARGS(work->queue_id),
                (unsigned long long)work->index);
     for (size_t i = 0; i < host.length && i < 100; i++) {

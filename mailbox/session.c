@@ -79,18 +79,13 @@ static int open_root(const struct account *account, struct failure *failure) {
     return root;
 }
 
-static bool set_limit(int resource, rlim_t value, struct failure *failure) {
-    struct rlimit limit = {value, value};
-    return setrlimit((__rlimit_resource_t)resource, &limit) == 0 || failure_set_errno(failure, errno, "cannot set a limit");
-}
-
 static bool lock_in(const struct mailbox *mailbox, const struct account *account, struct stat *place, struct failure *failure) {
     int root = open_root(account, failure);
     if (root < 0) return false;
     bool good = (fstat(root, place) == 0 || failure_set_errno(failure, errno, "cannot look at the mailbox")) &&
-                set_limit(RLIMIT_NOFILE, SESSION_FILES, failure) && set_limit(RLIMIT_CORE, 0, failure);
+                sandbox_set_limit(RLIMIT_NOFILE, SESSION_FILES, failure) && sandbox_set_limit(RLIMIT_CORE, 0, failure);
 #ifndef TERN_SANITIZERS
-    good = good && set_limit(RLIMIT_DATA, SESSION_MEMORY, failure);
+    good = good && sandbox_set_limit(RLIMIT_DATA, SESSION_MEMORY, failure);
 #endif
     if (good && mailbox->config->sandbox) {
         good = (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 || failure_set_errno(failure, errno, "cannot set no_new_privs")) &&

@@ -17,7 +17,7 @@
 
 enum {
     REQUESTS_AT_ONCE = 1000,
-    SAVE_TICKS = 5, /* seconds between two looks at what has changed and what is due */
+    SAVE_PAUSE = 5, /* seconds between two looks at what has changed and what is due */
     LOCK_PAUSE_MS = 50,
     LOAD_PATIENCE_MS = 20000,
     DRAIN_PATIENCE_MS = 180000, /* for what is being sent */
@@ -121,7 +121,7 @@ static void session(struct service *service, int connection, unsigned listener) 
 
 static void tick(struct service *service) {
     struct tlsrpt *tlsrpt = service_context(service);
-    if (!tlsrpt->loaded || service_is_draining(service) || ++tlsrpt->ticks % SAVE_TICKS != 0) return;
+    if (!tlsrpt->loaded || service_is_draining(service)) return;
     gather_close_days(tlsrpt);
     journal_save(tlsrpt);
     send_due(tlsrpt);
@@ -173,6 +173,7 @@ static const struct service_declaration declaration = {
     .session = session,
     .wake = wake,
     .tick = tick,
+    .tick_seconds = SAVE_PAUSE,
     .drain = drain,
     .session_limit = 1000,
 };

@@ -37,7 +37,6 @@ struct tlsrpt {
     size_t count;
     struct map *open; /* those that results are added to, by domain */
     unsigned sending; /* tasks */
-    unsigned ticks;
     bool limit_told;
     bool loaded; /* the journal is ours, and has been read */
 };

@@ -82,7 +82,18 @@ static void mailbox_changes(struct front_watcher *watcher) {
     task_queue_wake_one(&client->idle);
 }
 
+/* A client with TLS hears it from its task; without it takes one system call, for which no stack has to be touched. */
+static void say_still_here(struct front_hearer *hearer) {
+    struct front_client *client = (struct front_client *)(void *)((char *)hearer - offsetof(struct front_client, hearer));
+    struct str text = client->front->still_here_text;
+    ssize_t sent = client->encrypted ? 0 : send(stream_descriptor(client->stream), text.data, text.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    client->to_hear = str_from_offset(text, sent > 0 ? (size_t)sent : 0);
+    if (client->to_hear.length > 0) task_queue_wake_one(&client->idle);
+}
+
 void front_start(struct front *front) {
+    int64_t interval = front->still_here_text.length > 0 ? front->config->imap_idle_notify_interval * 1000 : 0;
+    front->still_here = front_still_here_create(interval, say_still_here);
     front->watches = front_watches_create(mailbox_changes);
     front->auth = auth_client_create(front->service);
     front->mailbox = service_client(front->service, "mailbox", on_notify, front);
@@ -103,9 +114,12 @@ static void start_waiting(struct front_client *client) {
     client->link = first;
     if (*first) (*first)->link = &client->next;
     *first = client;
+    client->to_hear = STR_EMPTY;
+    front_still_here_join(client->front->still_here, &client->hearer);
 }
 
 static void stop_waiting(struct front_client *client) {
+    front_still_here_leave(client->front->still_here, &client->hearer);
     *client->link = client->next;
     if (client->next) client->next->link = client->link;
 }
@@ -342,14 +356,6 @@ static bool say(struct front_client *client, struct str text) {
     return text.length == 0 || (stream_write(client->stream, text) == STREAM_OK && stream_flush(client->stream) == STREAM_OK);
 }
 
-/* How long until somebody has to look, or the client to hear something. */
-static int64_t next_wait(const struct front_client *client, bool unwatched, struct str still_here, deadline ends) {
-    int64_t wait = deadline_left(ends), interval = client->front->config->imap_idle_notify_interval * 1000;
-    if (still_here.length > 0 && interval > 0 && interval < wait) wait = interval;
-    if (unwatched && wait > LOOK_EVERY) wait = LOOK_EVERY;
-    return wait;
-}
-
 static void tell_waits(struct front_client *client) {
     struct ipc_session_waits waits = {.state = client->state};
     client->untold = ipc_tell(client->front->mailbox, IPC_SESSION_WAITS, &waits, deadline_in(TELL_TIME), NULL) != IPC_OK;
@@ -362,7 +368,7 @@ static void tell_gone(struct front_client *client) {
 }
 
 /* Waits for the client, the mailbox or the time. False: it is over (the client is gone, everything stops). */
-static bool wait_idle(struct front_client *client, bool unwatched, struct str still_here, enum session_wake *reason) {
+static bool wait_idle(struct front_client *client, bool unwatched, enum session_wake *reason) {
     deadline ends = deadline_in(client->front->config->mail_idle_timeout * 1000);
     struct loop_watch *input;
     bool going = true;
@@ -372,12 +378,13 @@ static bool wait_idle(struct front_client *client, bool unwatched, struct str st
     client->kicked = false;
     tell_waits(client);
     while (going && !client->input && !client->event) {
-        enum wait_result result = task_queue_wait(&client->idle, deadline_in(next_wait(client, unwatched, still_here, ends)));
+        deadline look = unwatched ? deadline_in(LOOK_EVERY) : DEADLINE_NEVER;
+        enum wait_result result = task_queue_wait(&client->idle, look < ends ? look : ends);
         if (result == WAIT_CANCELLED || client->kicked || deadline_left(ends) == 0) going = false;
         if (going && client->untold) tell_waits(client);
-        if (result != WAIT_TIMEOUT || !going) continue;
-        if (unwatched) client->event = true;
-        if (still_here.length > 0) going = say(client, still_here);
+        if (going) going = say(client, client->to_hear);
+        client->to_hear = STR_EMPTY;
+        if (result == WAIT_TIMEOUT && unwatched) client->event = true;
     }
     stop_waiting(client);
     if (input) loop_watch_stop(&input);
@@ -415,7 +422,7 @@ static void keep(struct front_loan *loan, char **state, char **input, struct are
     arena_destroy(arena);
 }
 
-void front_serve_session(struct front_client *client, struct str tag, struct str ticket, struct str lost, struct str still_here) {
+void front_serve_session(struct front_client *client, struct str tag, struct str ticket, struct str lost) {
     struct front_loan loan = {.connection = client->stream, .encrypted = client->encrypted, .client_address = buf_str(&client->address),
                               .tag = tag, .ticket = ticket, .state = STR_EMPTY, .input = STR_EMPTY, .reason = WAKE_LOGIN,
                               .watches = client->front->watches, .watcher = &client->watcher};
@@ -430,7 +437,7 @@ void front_serve_session(struct front_client *client, struct str tag, struct str
         client->state = loan.state;
         client->session = session_state_number(loan.state);
         client->event = loan.look;
-        if (loan.input.length == 0) going = wait_idle(client, loan.unwatched, still_here, &loan.reason);
+        if (loan.input.length == 0) going = wait_idle(client, loan.unwatched, &loan.reason);
         if (!going) {
             say(client, STR("* BYE Disconnected\r\n"));
             break;

@@ -9,6 +9,7 @@
 #include "buf.h"
 #include "endpoint.h"
 #include "front_limits.h"
+#include "front_still_here.h"
 #include "keys.h"
 #include "session_channel.h"
 #include "stream.h"
@@ -20,6 +21,7 @@ struct front {
     const struct config *config;
     struct str protocol; /* "imap", "pop3" */
     struct str refusal; /* said to a client with too many connections; set before front_prepare */
+    struct str still_here_text; /* said now and then to one that idles; empty: never; set before front_prepare */
     enum front_tls tls;
     struct tls_server_options tls_options;
     struct arena *arena;
@@ -29,6 +31,7 @@ struct front {
     deadline complaint, crowd_complaint;
     struct front_limits *limits;
     struct front_watches *watches;
+    struct front_still_here *still_here;
     struct front_client *clients; /* those that wait: to be ended when everything stops */
 };
 
@@ -49,6 +52,8 @@ struct front_client {
     /* idle.c */
     struct task_queue idle;
     struct front_watcher watcher;
+    struct front_hearer hearer;
+    struct str to_hear; /* that it is still served, or what is left of it */
     bool input, event, kicked;
     struct str session; /* its number, while it idles: borrowed */
     struct str state;
@@ -86,7 +91,7 @@ enum front_login front_log_in_plain(struct front_client *client, struct str user
                                     struct str *ticket, struct str *text);
 
 /* Lends the connection to a session, and to the next one after each IDLE, until the client is gone. lost: said to the
- * client when a session cannot be had or is lost. still_here: said now and then to one that idles; empty: never. */
-void front_serve_session(struct front_client *client, struct str tag, struct str ticket, struct str lost, struct str still_here);
+ * client when a session cannot be had or is lost. */
+void front_serve_session(struct front_client *client, struct str tag, struct str ticket, struct str lost);
 
 #endif

@@ -70,8 +70,7 @@ static void serve(struct service *service, int connection, unsigned listener) {
     stream_set_deadline(client->stream, deadline_in(LAST_WORD));
     bool good = stream_flush(client->stream) == STREAM_OK;
     if (good && dialogue.ticket.length > 0)
-        front_serve_session(client, buf_str(&dialogue.login_tag), buf_str(&dialogue.ticket), spoken->lost,
-                            spoken->still_here);
+        front_serve_session(client, buf_str(&dialogue.login_tag), buf_str(&dialogue.ticket), spoken->lost);
     buf_free_secret(&dialogue.command);
     buf_free_secret(&dialogue.ticket);
     buf_free(&dialogue.login_tag);
@@ -85,6 +84,7 @@ static bool prepare(struct service *service, struct failure *failure) {
     struct front *front = MEMORY_NEW(struct front);
     service_set_context(service, front);
     front->refusal = spoken->crowded;
+    front->still_here_text = spoken->still_here;
     return front_prepare(front, service, spoken->name, failure);
 }
 

@@ -24,7 +24,8 @@ struct front_protocol {
     struct str name;                   /* "imap", "pop3" */
     struct str crowded;                /* said to a client with too many connections */
     struct str too_many_bad;           /* said at the end of the patience with commands that are none */
-    struct str lost, still_here;       /* as of front_serve_session */
+    struct str lost;                   /* as of front_serve_session */
+    struct str still_here;             /* said now and then to one that idles; empty: never */
     void (*greet)(struct front_dialogue *dialogue);
     /* The next command, whole. False: it is over, and why has been said. */
     bool (*read)(struct front_dialogue *dialogue);

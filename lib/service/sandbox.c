@@ -16,8 +16,8 @@
 #include "sandbox.h"
 
 enum {
-    STACK_KIB = 256,        /* of a task, lib/base/task.h */
-    TASKS_BESIDE = 4096,    /* requests and helpers beyond one task a session */
+    STACK_KIB = 256,     /* of a task, lib/base/task.h */
+    TASKS_BESIDE = 4096, /* requests and helpers beyond one task a session */
     DESCRIPTORS_BESIDE = 64,
 };
 
@@ -132,34 +132,35 @@ bool sandbox_plan(const struct service_row *row, const struct sandbox_options *o
 
 /* ---- entering */
 
-/* Lowers a limit, or raises it as far as the hard limit lets; past that goes only who may
- * (root in a container often may not). */
-static bool set_limit(__rlimit_resource_t resource, rlim_t wanted, struct failure *failure) {
+bool sandbox_set_limit(int resource, rlim_t wanted, struct failure *failure) {
     struct rlimit hard;
     struct rlimit limit = {wanted, wanted};
-    if (getrlimit(resource, &hard) < 0) return failure_set_errno(failure, errno, "getrlimit");
-    if (setrlimit(resource, &limit) == 0) return true;
-    if (errno != EPERM || wanted <= hard.rlim_max) return failure_set_errno(failure, errno, "setrlimit %d", (int)resource);
+    __rlimit_resource_t which = (__rlimit_resource_t)resource;
+    if (getrlimit(which, &hard) < 0) return failure_set_errno(failure, errno, "getrlimit");
+    if (setrlimit(which, &limit) == 0) return true;
+    if (errno != EPERM || wanted <= hard.rlim_max) return failure_set_errno(failure, errno, "setrlimit %d", resource);
     limit = (struct rlimit){hard.rlim_max, hard.rlim_max};
-    return setrlimit(resource, &limit) == 0 || failure_set_errno(failure, errno, "setrlimit %d", (int)resource);
+    return setrlimit(which, &limit) == 0 || failure_set_errno(failure, errno, "setrlimit %d", resource);
 }
 
 static bool set_limits(const struct sandbox *sandbox, struct failure *failure) {
     rlim_t descriptors = sandbox->row->descriptors;
     if (descriptors < (rlim_t)sandbox->sessions + DESCRIPTORS_BESIDE)
         descriptors = (rlim_t)sandbox->sessions + DESCRIPTORS_BESIDE;
-    if (!set_limit(RLIMIT_NOFILE, descriptors, failure) || !set_limit(RLIMIT_CORE, 0, failure)) return false;
+    if (!sandbox_set_limit(RLIMIT_NOFILE, descriptors, failure) || !sandbox_set_limit(RLIMIT_CORE, 0, failure))
+        return false;
     /* A queue file of a terabyte costs its writer nothing where files have holes, but cleanup sums its bytes. */
     if (sandbox->file_size && !(sandbox->row->rights & RIGHT_FILES)) {
         signal(SIGXFSZ, SIG_IGN); /* a failed write, with EFBIG, is enough */
-        if (!set_limit(RLIMIT_FSIZE, sandbox->file_size, failure)) return false;
+        if (!sandbox_set_limit(RLIMIT_FSIZE, sandbox->file_size, failure)) return false;
     }
 #ifndef TERN_SANITIZERS
     /* The kernel counts address space, and the stacks of tasks are mostly that. */
     rlim_t memory = (rlim_t)sandbox->row->memory_mib << 20;
     memory += ((rlim_t)sandbox->sessions + TASKS_BESIDE) * STACK_KIB << 10;
-    if (!set_limit(RLIMIT_DATA, memory, failure)) return false;
-    if (!(sandbox->row->rights & (RIGHT_FORK | RIGHT_THREADS)) && !set_limit(RLIMIT_NPROC, 0, failure)) return false;
+    if (!sandbox_set_limit(RLIMIT_DATA, memory, failure)) return false;
+    if (!(sandbox->row->rights & (RIGHT_FORK | RIGHT_THREADS)) && !sandbox_set_limit(RLIMIT_NPROC, 0, failure))
+        return false;
 #endif
     return true;
 }
@@ -171,7 +172,8 @@ static bool change_root(const struct sandbox *sandbox, struct failure *failure) 
     }
     /* Without the right to change the root, Landlock stands in; relative names work alike. */
     if (sandbox->private_instance) {
-        if (fchdir(sandbox->directory) < 0) return failure_set_errno(failure, errno, "chdir to the service's directory");
+        if (fchdir(sandbox->directory) < 0)
+            return failure_set_errno(failure, errno, "chdir to the service's directory");
         return true;
     }
     if (fchdir(sandbox->directory) < 0 || chroot(".") < 0 || chdir("/") < 0)
@@ -201,8 +203,10 @@ static bool keep_capabilities(const struct sandbox *sandbox, struct failure *fai
     cap_t set = cap_init();
     bool done = set != NULL;
     if (geteuid() == 0 && (sandbox->row->rights & RIGHT_BECOME))
-        done = done && cap_set_flag(set, CAP_PERMITTED, (int)ARRAY_LENGTH(kept_capabilities), kept_capabilities, CAP_SET) == 0 &&
-               cap_set_flag(set, CAP_EFFECTIVE, (int)ARRAY_LENGTH(kept_capabilities), kept_capabilities, CAP_SET) == 0;
+        done =
+            done &&
+            cap_set_flag(set, CAP_PERMITTED, (int)ARRAY_LENGTH(kept_capabilities), kept_capabilities, CAP_SET) == 0 &&
+            cap_set_flag(set, CAP_EFFECTIVE, (int)ARRAY_LENGTH(kept_capabilities), kept_capabilities, CAP_SET) == 0;
     done = done && cap_set_proc(set) == 0;
     int error = errno;
     if (set) cap_free(set);
@@ -230,5 +234,6 @@ static bool set_process_flags(struct failure *failure) {
 bool sandbox_enter(const struct sandbox *sandbox, struct failure *failure) {
     return set_limits(sandbox, failure) && change_root(sandbox, failure) && change_user(sandbox, failure) &&
            keep_capabilities(sandbox, failure) && set_process_flags(failure) &&
-           landlock_restrict(sandbox->row, sandbox->directory, failure) && seccomp_restrict(sandbox->row->rights, failure);
+           landlock_restrict(sandbox->row, sandbox->directory, failure) &&
+           seccomp_restrict(sandbox->row->rights, failure);
 }

@@ -13,6 +13,7 @@
 
 #include "failure.h"
 #include "service_table.h"
+#include <sys/resource.h>
 #include <sys/types.h>
 
 struct sandbox_options {
@@ -34,11 +35,15 @@ struct sandbox {
     uint64_t file_size;
 };
 
-MUST_USE bool sandbox_plan(const struct service_row *row, const struct sandbox_options *options, struct sandbox *sandbox,
-                           struct failure *failure);
+MUST_USE bool sandbox_plan(const struct service_row *row, const struct sandbox_options *options,
+                           struct sandbox *sandbox, struct failure *failure);
 MUST_USE bool sandbox_enter(const struct sandbox *sandbox, struct failure *failure);
 
 /* ---- its parts */
+
+/* Lowers a limit (RLIMIT_*), or raises it as far as the hard limit lets; past that goes only who may (root in a
+ * container often may not). */
+MUST_USE bool sandbox_set_limit(int resource, rlim_t wanted, struct failure *failure);
 
 /* Denies what the rights do not name in the file system beneath directory (-1:
  * all of it), TCP, abstract sockets and signals, as far as the kernel can. */

@@ -1,7 +1,9 @@
 /* The skeleton of every daemon: start, sessions, load, draining, end. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -60,6 +62,8 @@ struct service {
     struct session *sessions;
     unsigned session_count;
     unsigned session_limit;
+    int descriptor_room; /* a connection with this number or above takes one of the last descriptors */
+    bool crowded;        /* the newest one did, and no session has ended since */
     bool accept_paused;
     struct loop_timer *accept_again;
     bool load_reporting; /* a task is telling master */
@@ -114,7 +118,11 @@ static void check_end(struct service *service) {
 
 /* ---- load */
 
-static bool is_full(const struct service *service) { return service->session_count >= service->session_limit; }
+/* As many sessions as it may have; or so few descriptors are left that those it has may need them. Where the hard
+ * limit of a system is low, that is long before session_limit, and then another process takes the next ones. */
+static bool is_full(const struct service *service) {
+    return service->session_count >= service->session_limit || service->crowded;
+}
 
 static void load_changed(struct service *service);
 
@@ -174,6 +182,7 @@ static void session_end(struct session *session) {
     if (session->task) task_release(&session->task);
     MEMORY_FREE(session);
     service->session_count--;
+    service->crowded = false; /* if it is still so, the next connection shows it */
     load_changed(service);
     if (!service->accept_again) accept_resume(service);
     check_end(service);
@@ -213,6 +222,7 @@ static void accept_connections(int descriptor, void *argument) {
     for (unsigned i = 0; i < ACCEPT_AT_ONCE && !is_full(service) && !service->draining; i++) {
         int connection = accept4(descriptor, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (connection >= 0) {
+            service->crowded = connection >= service->descriptor_room; /* the kernel gives the lowest number */
             session_start(listening, connection);
             continue;
         }
@@ -430,7 +440,8 @@ static void run_start(void *argument) {
         return;
     }
     listen_start(service);
-    if (service->declaration->tick) service->ticker = loop_timer_start(1000, 1000, on_tick, service);
+    int64_t pause = service->declaration->tick_seconds ? 1000 * (int64_t)service->declaration->tick_seconds : 1000;
+    if (service->declaration->tick) service->ticker = loop_timer_start(pause, pause, on_tick, service);
     if (ipc_tell(service->control, IPC_READY, &(struct ipc_ready){}, DEADLINE_NEVER, &failure) != IPC_OK)
         start_failed(service, &failure);
 }
@@ -460,6 +471,13 @@ static uint64_t largest_file(const struct config *config) {
     return config->message_size_limit ? (uint64_t)config->message_size_limit + FILE_SIZE_BESIDE : 0;
 }
 
+/* An eighth is kept for what sessions open while they are at work. */
+static int find_descriptor_room(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > INT_MAX) return INT_MAX;
+    return (int)(limit.rlim_cur - limit.rlim_cur / 8);
+}
+
 /* Everything before the loop. */
 static bool set_up(struct service *service, struct failure *failure) {
     service->row = service_row_find(service_program(service));
@@ -476,6 +494,7 @@ static bool set_up(struct service *service, struct failure *failure) {
     if (!sandbox_plan(service->row, &options, &service->sandbox, failure)) return false;
     if (service->declaration->prepare && !service->declaration->prepare(service, failure)) return false;
     if (!sandbox_enter(&service->sandbox, failure)) return false;
+    service->descriptor_room = find_descriptor_room();
     struct loop_options loop = {.idle_stacks = SESSION_STACKS_IDLE,
                                 .blocking_threads = service->declaration->blocking_threads};
     return loop_create(&loop, failure);

@@ -41,8 +41,9 @@ struct service_declaration {
     void (*session)(struct service *service, int connection, unsigned listener);
     /* master's wake-up (master.cf's wakeup column), in a task. May be NULL. */
     void (*wake)(struct service *service);
-    /* A timer tick a second, outside tasks, for expiry and statistics. May be NULL. */
+    /* A timer tick, outside tasks, for expiry and statistics. May be NULL. */
     void (*tick)(struct service *service);
+    unsigned tick_seconds; /* between two ticks; 0: one */
     /* Draining has begun: give back what idles (task context). May wait: the process
      * ends once this has returned and no session is left. IPC connections being
      * served end by themselves (ipc_serve_drain). May be NULL. */

@@ -1,6 +1,7 @@
 /* See folder_file.h. */
 #include "folder_file.h"
 
+#include "clock.h"
 #include "hash.h"
 
 #define MAGIC   "ternMBX1"
@@ -478,10 +479,20 @@ void folder_name_sizes(struct str base, uint64_t *size, uint64_t *virtual_size) 
     }
 }
 
-int64_t folder_name_date(struct str base) {
+static struct str leading_digits(struct str text) {
     size_t length = 0;
-    uint64_t seconds;
-    while (length < base.length && ascii_is_digit(base.data[length]))
+    while (length < text.length && ascii_is_digit(text.data[length]))
         length++;
-    return str_to_u64(str_slice(base, 0, length), (uint64_t)1 << 40, &seconds) ? (int64_t)seconds : 0;
+    return str_slice(text, 0, length);
+}
+
+int64_t folder_name_date(struct str base) {
+    struct str seconds_text = leading_digits(base), rest = str_slice(base, seconds_text.length, base.length);
+    uint64_t seconds, microseconds = 0;
+    if (!str_to_u64(seconds_text, (uint64_t)1 << 40, &seconds)) return 0;
+    for (size_t i = 1; i < rest.length && rest.data[i] != '.'; i++)
+        if (rest.data[i] == 'M' &&
+            str_to_u64(leading_digits(str_slice(rest, i + 1, rest.length)), CLOCK_SECOND - 1, &microseconds))
+            break;
+    return (int64_t)(seconds * CLOCK_SECOND + microseconds);
 }

@@ -130,7 +130,8 @@ MUST_USE bool folder_name_split(struct str file_name, struct str *base, struct s
 void folder_record_path(const struct folder_record *record, struct buf *path);
 /* ",S=" and ",W=" of a name; 0 where there is none. */
 void folder_name_sizes(struct str base, uint64_t *size, uint64_t *virtual_size);
-/* The seconds that a name begins with; 0 if it does not. */
+/* When the file came by its name, in microseconds: the seconds that it begins with, 0 if it does not, and those after
+ * the M of its second part ("M5P3", "V8I1M5"), which are written with and without leading zeros. */
 int64_t folder_name_date(struct str base);
 
 #endif

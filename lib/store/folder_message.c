@@ -1,4 +1,5 @@
 /* A message's file, its date, and its size as IMAP counts it. */
+#include "clock.h"
 #include "folder_internal.h"
 
 #include <errno.h>
@@ -108,7 +109,7 @@ void folder_look(struct folder *folder, uint32_t sequence, struct folder_message
     struct stat status;
     bool date_unknown = message->internal_date == FOLDER_DATE_UNKNOWN;
     folder_state_get(&folder->state, folder_slot(folder, sequence), &record);
-    int64_t named = folder_name_date(record.name); /* what it borrows may be gone later */
+    int64_t named = folder_name_date(record.name) / CLOCK_SECOND; /* what it borrows may be gone later */
     if (with_file(folder, sequence, look_at_record, &status, &result, &ignored) < 0) {
         if (date_unknown) message->internal_date = named;
         if (message->size == FOLDER_SIZE_UNKNOWN) message->size = 0;

@@ -83,7 +83,7 @@ class Server:
     def hang(self):
         self.stopped = descendants(self.process.pid)
         for pid in self.stopped:
-            os.kill(pid, signal.SIGSTOP)
+            t.freeze(pid)
 
     def go_on(self):
         for pid in self.stopped:

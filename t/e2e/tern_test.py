@@ -17,6 +17,7 @@ import pathlib
 import pwd
 import re
 import shutil
+import signal
 import smtplib
 import socket
 import subprocess
@@ -55,6 +56,8 @@ def ok(good, name, detail=""):
         _failed += 1
         for line in str(detail).splitlines():
             print(f"#   {line}", flush=True)
+        # prove keeps what is said here, so that one run is enough to know what was wrong.
+        print(f"# not ok {_count} - {name}\n# {str(detail)[:2000]}", file=sys.stderr, flush=True)
         for instance in Instance.alive:
             instance.say_log()
     return good
@@ -84,6 +87,20 @@ def wait_for(condition, seconds=10.0, pause=0.02):
         if value or time.monotonic() - begin > seconds * crowd():
             return value
         time.sleep(pause)
+
+
+def freeze(pid):
+    """SIGSTOP, and no thread of it runs any more: a signal to another processor takes a while."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def still():
+        threads = pathlib.Path(f"/proc/{pid}/task").glob("*/stat")
+        try:
+            return all(thread.read_text(encoding="latin-1").rsplit(")", 1)[1].split()[0] in "TXZ" for thread in threads)
+        except OSError:  # one ended while we looked
+            return False
+    if not wait_for(still):
+        raise RuntimeError(f"process {pid} does not stop")
 
 
 def program(name):
@@ -325,7 +342,8 @@ class Instance:
         """ternqueue, ternsuper, terncat with -c ETC."""
         return self.command(name, "-c", self.etc, *arguments, **options)
 
-    def _demote(self):
+    def demote(self):
+        """In a child: becomes the account of the instance."""
         account = pwd.getpwnam(self.user)
         os.setgroups([])
         os.setgid(account.pw_gid)
@@ -334,7 +352,7 @@ class Instance:
     def command(self, name, *arguments, input=None, timeout=60, check=False):
         """Runs a command of the build with text input and output."""
         return subprocess.run([str(program(name)), *map(str, arguments)], input=input, capture_output=True, text=True,
-                              timeout=timeout, check=check, preexec_fn=self._demote if self.user else None,
+                              timeout=timeout, check=check, preexec_fn=self.demote if self.user else None,
                               env={**os.environ, "MAIL_CONFIG": str(self.etc)})
 
     def tern(self, *arguments, **options):

@@ -90,7 +90,7 @@ def without_queue_folder(tern, sink):
 def no_connection_yet(tern, sink):
     """Deliveries that wait for their agent while their messages come into the queue: each sends its own content."""
     master = tern.pid_of("master")
-    os.kill(master, signal.SIGSTOP)
+    t.freeze(master)
     try:
         sendings = [Sending(tern, f"wait{i}@far.test", content=b"Subject: %d\n\n" % i + b"%d\n" % i * (50 + 400 * i))
                     for i in range(8)]

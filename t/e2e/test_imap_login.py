@@ -325,6 +325,29 @@ def nothing_between(tern):
     t.wait_for(lambda: not sessions())
 
 
+def still_here():
+    """Clients that idle hear now and then that somebody is there, and nothing of it in between."""
+    with t.Instance(tls=True, settings=["imap_idle_notify_interval=1"]) as tern:
+        tern.add_user("ada")
+        tern.start()
+        for encrypted in (False, True):
+            kind = "TLS" if encrypted else "clear"
+            client, other = raw(tern, encrypted=encrypted), raw(tern, encrypted=encrypted)
+            for one in (client, other):
+                one.command("SELECT INBOX")
+                begin_idle(one)
+            t.is_([client.line() for _ in range(3)], [b"* OK Still here"] * 3, f"{kind}: a client that idles hears that it is served")
+            result = end_idle(client)
+            t.ok(result[0].startswith(b"OK") and all(answer == b"* OK Still here" for answer in result[1]), f"{kind}: and then DONE", result)
+            count = len(client.command("UID SEARCH ALL")[1][0].split()) - 2
+            client.command(b"APPEND INBOX {%d+}\r\n%s" % (len(MESSAGE % b"x"), MESSAGE % b"x"))
+            while (line := other.line()) == b"* OK Still here":
+                pass
+            t.is_(line, b"* %d EXISTS" % (count + 1), f"{kind}: another one has heard it whole, and of a new message")
+            client.close()
+            other.close()
+
+
 with t.Instance(tls=True, settings=["auth_failure_delay=0", "auth_ban_exceptions=127.0.0.0/8"]) as tern:
     tern.add_user("ada")
     (tern.etc / "users.passwd").write_text("ada@example.test:{PLAIN}secret\n")  # SCRAM is offered where it can work for all
@@ -342,4 +365,5 @@ with t.Instance(tls=True, settings=["auth_failure_delay=0", "auth_ban_exceptions
     t.ok("login: user=<ada@example.test>, method=PLAIN, rip=127.0.0.1, TLS" in log, "the log says who came, and how")
     t.is_([line for line in log.splitlines() if "panic:" in line or "fatal:" in line or "Sanitizer" in line], [], "nothing went wrong")
     tern.stop()
+still_here()
 t.done()

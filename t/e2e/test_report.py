@@ -187,7 +187,7 @@ def test_killed(tern):
     t.ok(t.wait_for(lambda: tern.pid_of("bounce")) and tern.wait_empty(20), "bounce runs")
     clear(tern)
     bounce = tern.pid_of("bounce")
-    os.kill(bounce, signal.SIGSTOP)
+    t.freeze(bounce)
     since = len(tern.log())
     sendmail(tern, "-bv", "-f", SENDER, "bert@example.test", "nobody@example.test")
     t.ok(t.wait_for(lambda: tern.log()[since:].count("deliverable") >= 2), "both are answered")

@@ -183,7 +183,7 @@ def no_login_is_lost(tern):
     t.ok(t.wait_for(lambda: not t.alive(first)), "a process that waits is killed")
     second = session(tern)
     t.ok(second and second != first, "the next login has another")
-    os.kill(second, signal.SIGSTOP)
+    t.freeze(second)
     client = Client(tern.port_base + 143)
     client.send(b"l LOGIN ada@example.test secret\r\n")
     t.ok(t.wait_for(lambda: [row["pid"] for row in json.loads(tern.run("who", "--json").stdout)] == [second]),

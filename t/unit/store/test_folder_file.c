@@ -356,9 +356,24 @@ static void test_names(void **state) {
     assert_true(size == 20 && virtual_size == 22);
     folder_name_sizes(STR("17.a,W=,S=99999999999999999999"), &size, &virtual_size);
     assert_true(size == 0 && virtual_size == 0);
-    assert_int_equal(folder_name_date(STR("1700000000.a")), 1700000000);
-    assert_int_equal(folder_name_date(STR("a17")), 0);
-    assert_int_equal(folder_name_date(STR("99999999999999999999.a")), 0);
+    static const struct {
+        const char *name;
+        int64_t microseconds;
+    } dates[] = {{"1700000000.a", 1700000000000000},
+                 {"1700000000", 1700000000000000},
+                 {"1700000000.M5P3.host", 1700000000000005},
+                 {"1700000000.M000005P3.M7.host", 1700000000000005},
+                 {"1700000000.V801I12bM67890.host", 1700000000067890},
+                 {"1700000000.QM1M23.host", 1700000000000001},
+                 {"1700000000.MxM23.host", 1700000000000023},
+                 {"1700000000.a.M5", 1700000000000000},
+                 {"1700000000.M1000000P3.host", 1700000000000000},
+                 {"1700000000M5.host", 1700000000000000},
+                 {"a17", 0},
+                 {"", 0},
+                 {"99999999999999999999.a", 0}};
+    for (size_t i = 0; i < ARRAY_LENGTH(dates); i++)
+        assert_int_equal(folder_name_date(str_from(dates[i].name)), dates[i].microseconds);
 }
 
 static void test_paths(void **state) {

@@ -13,12 +13,16 @@ static void test_dropped_in(void **state) {
     assert_string_equal(sync_text(folder, false), "+");
     assert_string_equal(view_text(folder), "1 2 3 4:RS"); /* in the order of their dates */
     assert_text(message_bytes(folder, 2, &bytes), "first\n");
+    setup_write_file("mail/new/1700000003.V8I3M100.host", STR("sixth\n"));
+    setup_write_file("mail/new/1700000003.V8I4M20.host", STR("fifth\n"));
+    assert_string_equal(sync_text(folder, false), "+");
+    assert_text(message_bytes(folder, 5, &bytes), "fifth\n"); /* in the same second */
     let_dates_grow_old();
     assert_string_equal(sync_text(folder, false), "");
     setup_write_file("mail/cur/1700000004.d.host", STR("without flags\n"));
     assert_string_equal(sync_text(folder, false), "+");
-    assert_text(message_bytes(folder, 5, &bytes), "without flags\n");
-    store_flags(folder, "1:5", FLAGS_ADD, FLAG_FLAGGED, NULL);
+    assert_text(message_bytes(folder, 7, &bytes), "without flags\n");
+    store_flags(folder, "1:7", FLAGS_ADD, FLAG_FLAGGED, NULL);
     assert_true(folder_settle(folder, &setup.failure));
     assert_true(setup_is_there("mail/cur/1700000001.a.host:2,F") && setup_is_there("mail/cur/1700000004.d.host:2,F"));
     assert_true(setup_is_there("mail/new/.hidden"));
