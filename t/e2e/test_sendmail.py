@@ -102,6 +102,21 @@ def options(sender):
     t.is_(sender.run("-q30m").returncode, 0, "-q30m")
 
 
+def sloppy(sender):
+    """-t: fields that are no address lists by the letter."""
+    for field, users in (("ada@example.test <ada@example.test>", ["ada"]), ("Ada [home] <ada@example.test>", ["ada"]),
+                         ("<ada@example.test> <berta@example.test>", ["ada", "berta"]), ("ada@example.test berta@example.test", ["ada", "berta"]),
+                         ("Ada L ada@example.test", ["ada"]), ("ada@example.test; berta@example.test,", ["ada", "berta"])):
+        sender.clear()
+        done = sender.run("-t", text=f"To: {field}\nSubject: s\n\nx\n")
+        t.ok(done.returncode == 0 and all(sender.tern.wait_stored(user) for user in users), f"-t: {field}", (done.returncode, done.stderr))
+    for field in ("Ada Lovelace", "<ada@example.test", "ada@example.test <>", '"open <ada@example.test>', "ada@@example.test"):
+        sender.clear()
+        done = sender.run("-t", text=f"To: berta@example.test, {field}\nSubject: s\n\nx\n")
+        t.ok(done.returncode == 65 and "not an address" in done.stderr, f"-t: {field} is refused", (done.returncode, done.stderr))
+    t.is_(sender.tern.stored("berta"), [], "and nobody gets what is refused")
+
+
 def dialogue(sender):
     """sendmail -bs."""
     lines = ["HELO", "HELO c.test", "NOOP", "FOO", "EHLO c.test", "MAIL FROM:<a@x.test> SIZE=99999999999", "MAIL FROM:<a b>", "MAIL FROM:<a@x.test>",
@@ -124,5 +139,6 @@ with t.Instance() as tern:
     tern.start()
     headers(Sender(tern), "mail.example.test")
     options(Sender(tern))
+    sloppy(Sender(tern))
     dialogue(Sender(tern))
 t.done()
