@@ -58,6 +58,7 @@ def headers(sender, host):
           {"From": f"root@{host} (Cron Daemon)", "To": f"Ada <ada@{host}>, b@x.test,\n\tlist: c@{host}, d@{host};",
            "Cc": f'"e f"@{host}', "Reply-To": "<>", "X-To": "root", "Subject": "to root"},
           "addresses without a domain get the origin, in fields of addresses alone")
+    t.ok(sender.tern.wait_log("relay=virtual") and "status=sent (delivered to maildir)" in sender.tern.log(), "exporters count what is delivered to an account")
     got = sender.arrives("-f", "<>", ada)
     t.is_(fields(got, "From")["From"], f"MAILER-DAEMON@{host}", "the null sender's mail has an author")
     got = sender.arrives("-f", "b@x.test", "-F", "Berta \"B\" B.", ada)
