@@ -144,6 +144,9 @@ static void warn_overrides(const struct ternconf *run, const struct master_cf *s
     for (size_t i = 0; !run->quiet && i < services->count; i++)
         for (size_t j = 0; j < services->rows[i].override_count; j++) {
             const struct config_override *override = &services->rows[i].overrides[j];
+            if (parameter_is_idle(override->name, override->value))
+                ternconf_warn("%s, line %zu: %.*s has no effect: tern does not do this yet",
+                              buf_string(&run->master_path), services->rows[i].line, STR_ARGS(override->name));
             if (parameter_find(override->name) || transport_parameter_find(override->name))
                 continue;
             if (parameter_is_foreign(override->name))

@@ -347,14 +347,6 @@ static void warn_unused(const struct config_sheet *sheet, const struct entry *en
     buf_append_char(warnings, '\n');
 }
 
-/* A setting that changes nothing, if it is no more than what holds without it. */
-static bool is_idle(const struct entry *entry) {
-    const struct transport_parameter *transport = transport_parameter_find(entry->name);
-    const struct parameter *row = parameter_find(entry->name);
-    if (!row && transport) row = transport_parameter_fallback(transport);
-    return row && row->scope & PARAMETER_LATER && entry->value.length > 0 && !str_equal(entry->value, row->value);
-}
-
 void config_sheet_warnings(struct config_sheet *sheet, struct buf *warnings) {
     for (size_t i = 0; i < sheet->main_cf->count; i++) {
         const struct main_cf_setting *setting = &sheet->main_cf->settings[i];
@@ -365,7 +357,7 @@ void config_sheet_warnings(struct config_sheet *sheet, struct buf *warnings) {
     for (size_t i = 0; i < sheet->count; i++)
         if (sheet->entries[i].line > 0 && !config_sheet_is_used(sheet, sheet->entries[i].name))
             warn_unused(sheet, &sheet->entries[i], warnings);
-        else if (sheet->entries[i].line > 0 && is_idle(&sheet->entries[i]))
+        else if (sheet->entries[i].line > 0 && parameter_is_idle(sheet->entries[i].name, sheet->entries[i].value))
             buf_printf(warnings, "%.*s, line %zu: %.*s has no effect: tern does not do this yet\n",
                        STR_ARGS(sheet->file), sheet->entries[i].line, STR_ARGS(sheet->entries[i].name));
     size_t cursor = 0;

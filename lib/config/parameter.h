@@ -100,6 +100,9 @@ const struct parameter *transport_parameter_fallback(const struct transport_para
 
 /* True for a parameter of Postfix that tern does not have (foreign.def). */
 bool parameter_is_foreign(struct str name);
+/* True if setting it to that value changes nothing so far (PARAMETER_LATER), though more is asked for than holds without
+ * it; NAME_suffix of a transport is looked at too. */
+bool parameter_is_idle(struct str name, struct str value);
 /* The parameter whose name is nearest to a misspelt one; NULL if none is near. */
 const struct parameter *parameter_nearest(struct str name);
 
