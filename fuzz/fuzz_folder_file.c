@@ -1,6 +1,7 @@
 /* Fuzz target: tern-mailbox. The input is taken as it is for a header, a journal and a file's name; then its sums are
  * made right, and it is opened as a folder's file. */
-#include "folder_state.h"
+#include "folder_name.h"
+#include "folder_state_load.h"
 
 #include <sys/mman.h>
 #include <unistd.h>

@@ -1,6 +1,7 @@
 /* Fuzz target: another program's lists of UIDs and keywords; parted by a NUL. What is taken from them is what the rest
  * of the store can bear. */
-#include "folder_internal.h"
+#include "folder.h"
+#include "folder_import.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -119,6 +119,7 @@ static bool parse_command(unsigned which, struct imap_parser *parser) {
     struct imap_create create;
     struct imap_list list;
     struct imap_append_message message;
+    struct imap_id id;
     struct str mailbox;
     unsigned items;
     switch (which) {
@@ -148,6 +149,8 @@ static bool parse_command(unsigned which, struct imap_parser *parser) {
         return imap_take_status_items(parser, &items);
     case 10:
         return imap_parse_append_mailbox(parser, &mailbox) && imap_parse_append_message(parser, &message);
+    case 11:
+        return imap_parse_id(parser, &id);
     default:
         return true;
     }
@@ -161,7 +164,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct imap_parser parser = {.rest = input, .arena = arena_create(0), .utf8 = (data[0] & 32U) == 0};
     (void)imap_line_literal(input, &literal);
     struct arena *arena = parser.arena;
-    if (which <= 10) {
+    if (which <= 11) {
         bool taken = parse_command(which, &parser);
         check(taken || parser.error != NULL);
     } else {

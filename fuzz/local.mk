@@ -61,7 +61,7 @@ PARSERS = lib/base/str.c \
 	lib/table/texthash_table.c \
 	lib/queue/login_usage.c lib/queue/queue_file.c lib/queue/record.c lib/service/ipc_codec.c lib/base/log_line.c \
 	smtp/content.c smtp/next_hop.c smtp/token_grant.c smtp/tls_policy.c smtp/tls_dane_read.c \
-	lib/store/folder_file.c lib/store/folder_import.c lib/store/folder_state.c lib/store/slot_set.c lib/store/store_name.c lib/store/uid_set.c \
+	lib/store/folder_file.c lib/store/folder_import.c lib/store/folder_name.c lib/store/folder_state.c lib/store/folder_state_apply.c lib/store/folder_state_load.c lib/store/slot_set.c lib/store/store_name.c lib/store/uid_set.c \
 	imapd/grammar_words.c imapd/grammar_fetch.c imapd/grammar_mailbox.c imapd/grammar_search.c \
 	pop3d/pop3_line.c pop3d/uidl.c pop3d/saved_uidl.c \
 	auth/sasl_message.c auth/sasl_prepare.c auth/account_line.c auth/account_quota.c auth/failures.c \

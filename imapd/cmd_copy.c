@@ -39,8 +39,9 @@ static struct imap_outcome tell_copied(struct imap_session *session, bool move, 
         imap_say(session, "%.*s OK [%.*s] Copied\r\n", STR_ARGS(session->tag), STR_ARGS(buf_str(&text)));
     buf_free(&text);
     if (!move) return (struct imap_outcome){.answer = ANSWER_SAID};
-    imap_note_change(session);
-    return imap_ok("Moved");
+    struct imap_outcome outcome = imap_ok("Moved");
+    imap_tell_expunged(session, &outcome);
+    return outcome;
 }
 
 static struct imap_outcome copy(struct imap_session *session, struct imap_parser *parser, bool uid, bool move) {
@@ -90,11 +91,7 @@ IMAP_COMMAND(cmd_expunge) {
     if (!folder_is_read_only(session->folder)) {
         enum store_result result = folder_expunge(session->folder, uid ? &uids : NULL, &failure);
         outcome = result == STORE_OK ? imap_ok("Done") : imap_store_trouble(result, &failure);
-        imap_note_change(session);
-        /* RFC 7162 3.2.10: what the client has seen of the mailbox's history. */
-        if (result == STORE_OK && (session->features & FEATURE_CONDSTORE) && imap_tell_changes(session, false, &failure) == STORE_OK)
-            snprintf(outcome.code_text, sizeof outcome.code_text, "HIGHESTMODSEQ %llu",
-                     (unsigned long long)folder_highest_modseq(session->folder));
+        if (result == STORE_OK) imap_tell_expunged(session, &outcome);
     }
     uid_set_free(&uids);
     return outcome;

@@ -20,6 +20,7 @@ static bool has_kind(const struct imap_fetch *fetch, enum imap_fetch_kind kind) 
 static enum store_result mark_seen(struct imap_session *session, const struct uid_set *uids, struct uid_set *marked, struct failure *failure) {
     enum store_result result = folder_store(session->folder, uids, FLAGS_ADD, FLAG_SEEN, NULL, 0, 0, NULL, marked, failure);
     if (marked->count > 0) imap_note_change(session);
+    imap_tell_new_keywords(session); /* what others have done is seen with it */
     return result;
 }
 
@@ -29,6 +30,7 @@ struct fetching {
     const struct imap_fetch *fetch;
     const struct uid_set *marked; /* they have just got \Seen */
     bool adds_uid;                /* unasked */
+    bool uid_said;                /* unasked or asked for */
     bool flags_said, modseq_said; /* asked for */
     bool missing;                 /* a message is gone */
 };
@@ -37,6 +39,11 @@ struct fetching {
 static void say_unasked(const struct fetching *fetching, const struct fetch_message *message, bool first) {
     struct imap_session *session = fetching->session;
     bool newly_seen = fetching->marked->count > 0 && uid_set_has(fetching->marked, message->facts.uid);
+    if (newly_seen && !fetching->uid_said && imap_tells_uids(session)) {
+        imap_say_bytes(session, first ? STR("UID ") : STR(" UID "));
+        imap_say_number(session, message->facts.uid);
+        first = false;
+    }
     if (newly_seen && !fetching->flags_said) {
         imap_say_bytes(session, first ? STR("FLAGS ") : STR(" FLAGS "));
         imap_say_flags(session, &message->facts.flags);
@@ -79,6 +86,7 @@ static bool say_messages(struct imap_session *session, const struct imap_fetch *
     uint32_t count = folder_count(session->folder);
     unsigned wants = fetch->has_changed_since ? 0 : fetch_wants(fetch);
     fetching.adds_uid = (session->uid_command || (session->features & FEATURE_QRESYNC)) && !has_kind(fetch, FETCH_UID);
+    fetching.uid_said = fetching.adds_uid || has_kind(fetch, FETCH_UID);
     fetching.flags_said = has_kind(fetch, FETCH_FLAGS);
     fetching.modseq_said = has_kind(fetch, FETCH_MODSEQ);
     for (size_t i = 0; i < uids->count && !session->connection_lost; i++) {
@@ -100,17 +108,10 @@ static bool say_messages(struct imap_session *session, const struct imap_fetch *
 
 /* UID FETCH ... (CHANGEDSINCE n VANISHED) (RFC 7162 3.2.6). */
 static void say_vanished(struct imap_session *session, const struct imap_fetch *fetch) {
-    struct uid_set gone = {0}, asked = {0};
-    struct buf text = buf_make(0);
+    struct uid_set asked = {0};
     uint32_t next = folder_uid_next(session->folder);
-    if (uid_set_parse(fetch->sequence.text, next > 1 ? next - 1 : 1, IMAP_RANGES_MAX, &asked) &&
-        folder_expunged_since(session->folder, fetch->changed_since, &gone)) {
-        uid_set_intersect(&gone, &asked);
-        uid_set_format(&gone, &text);
-        if (text.length > 0) imap_say(session, "* VANISHED (EARLIER) %.*s\r\n", STR_ARGS(buf_str(&text)));
-    }
-    buf_free(&text);
-    uid_set_free(&gone);
+    if (uid_set_parse(fetch->sequence.text, next > 1 ? next - 1 : 1, IMAP_RANGES_MAX, &asked))
+        imap_tell_earlier(session, fetch->changed_since, &asked, 0);
     uid_set_free(&asked);
 }
 
@@ -166,7 +167,7 @@ IMAP_COMMAND(cmd_fetch) {
     if (result != STORE_OK)
         outcome = imap_store_trouble(result, &failure);
     else if (!say_messages(session, &fetch, &uids, &marked))
-        outcome = imap_no("EXPUNGEISSUED", "Some of the messages are gone");
+        outcome = imap_no("EXPUNGEISSUED", "Some of the messages no longer exist");
     else if (session->unknown_encoding)
         outcome = imap_no("UNKNOWN-CTE", "A part has an encoding that is not known");
     cache_flush(session->store);

@@ -11,6 +11,7 @@ IMAP_COMMAND(cmd_create) {
     char id[40] = "";
     (void)uid;
     if (!imap_parse_create(parser, &create)) return imap_bad(parser);
+    if (create.unknown_use) return imap_no("USEATTR", "No such special use"); /* RFC 6154 section 3 */
     /* A name that ends in the delimiter says that others will be below it; here every name may have some. */
     if (create.mailbox.length > 1 && create.mailbox.data[create.mailbox.length - 1] == '/') create.mailbox.length--;
     enum store_result result = store_create(session->store, create.mailbox, create.special, id, &failure);
@@ -29,7 +30,7 @@ IMAP_COMMAND(cmd_delete) {
     struct failure failure = {0};
     (void)uid;
     if (!imap_take_mailbox(parser, &mailbox) || !imap_take_end(parser)) return imap_bad(parser);
-    if (is_selected(session, mailbox)) {
+    if (is_selected(session, mailbox) && !str_equal(mailbox, STR("INBOX"))) { /* which stays */
         if (imap_leave(session, false, &failure) != STORE_OK) return imap_no("UNAVAILABLE", "Server trouble, try again later");
         imap_say(session, "* OK [CLOSED] Mailbox closed\r\n");
     }

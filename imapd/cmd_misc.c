@@ -27,28 +27,19 @@ IMAP_COMMAND(cmd_logout) {
 /* RFC 2971: what a client says of itself is logged, within reason. */
 IMAP_COMMAND(cmd_id) {
     struct buf said = buf_make(600);
-    struct str name, value;
-    bool is_nil = false, good;
+    struct imap_id id;
     (void)uid;
-    if (imap_peek_char(parser, '(')) {
-        good = imap_take_char(parser, '(');
-        for (unsigned pairs = 0; good && !imap_peek_char(parser, ')'); pairs++) {
-            good = pairs < 30 && imap_take_string(parser, &name) && imap_take_space(parser) && imap_take_nstring(parser, &value, &is_nil);
-            if (good && !is_nil) {
-                buf_append_char(&said, ' ');
-                log_text_append(&said, str_slice(name, 0, 30), 0);
-                buf_append_char(&said, '=');
-                log_text_append(&said, str_slice(value, 0, 100), 0);
-            }
-            if (good && imap_peek_char(parser, ' ')) good = imap_take_space(parser);
-        }
-        good = good && imap_take_char(parser, ')');
-    } else {
-        good = imap_take_nstring(parser, &value, &is_nil) && is_nil;
+    bool good = imap_parse_id(parser, &id);
+    for (unsigned i = 0; good && i < id.count; i++) {
+        if (!id.values[i].data) continue;
+        buf_append_char(&said, ' ');
+        log_text_append(&said, str_slice(id.names[i], 0, 30), 0);
+        buf_append_char(&said, '=');
+        log_text_append(&said, str_slice(id.values[i], 0, 100), 0);
     }
-    if (good && said.length > 0) log_info("%.*s: client says%.*s", STR_ARGS(session->settings->login), STR_ARGS(buf_str(&said)));
+    if (said.length > 0) log_info("%.*s: client says%.*s", STR_ARGS(session->settings->login), STR_ARGS(buf_str(&said)));
     buf_free(&said);
-    if (!good || !imap_take_end(parser)) return imap_bad(parser);
+    if (!good) return imap_bad(parser);
     imap_say(session, "* ID (\"name\" \"tern\")\r\n");
     return imap_ok("Done");
 }

@@ -44,7 +44,8 @@ static void say_extended(struct imap_session *session, const struct imap_search 
     if (search->returns & RETURN_COUNT) imap_say(session, " COUNT %zu", result->count);
     if (result->count > 0 && (search->returns & RETURN_ALL)) say_set(session, " ALL ", result, 0, result->count);
     if (search->returns & RETURN_PARTIAL) say_partial(session, search, result);
-    if (search->has_modseq && result->count > 0) imap_say(session, " MODSEQ %llu", (unsigned long long)result->highest_modseq);
+    if (search->has_modseq && result->count > 0)
+        imap_say(session, " MODSEQ %llu", (unsigned long long)imap_search_modseq(session, search, result));
     imap_say(session, "\r\n");
 }
 
@@ -64,9 +65,11 @@ IMAP_COMMAND(cmd_search) {
     struct imap_outcome bad;
     (void)uid;
     if (!imap_parse_search(parser, &search)) return imap_bad(parser);
+    if (search.charset.length > 0 && (session->features & FEATURE_UTF8))
+        return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("No CHARSET with UTF8=ACCEPT")}; /* RFC 6855 section 3 */
     if (search.has_modseq) imap_use_condstore(session);
     if (!imap_search_run(session, &search, &result, &bad)) {
-        if (search.returns & RETURN_SAVE) uid_set_clear(&session->saved);
+        if ((search.returns & RETURN_SAVE) && bad.answer == ANSWER_NO) uid_set_clear(&session->saved);
         return bad;
     }
     imap_search_save(session, &search, &result);

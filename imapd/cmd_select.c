@@ -1,37 +1,33 @@
 /* SELECT, EXAMINE, CLOSE, UNSELECT (RFC 9051 6.3.2, 6.4.1; QRESYNC: RFC 7162 3.2.5). */
 #include "commands.h"
 
-/* The UIDs of the client's known set that are gone, or all that were expunged since. */
-static void tell_vanished(struct imap_session *session, const struct imap_select *select) {
-    struct uid_set gone = {0}, known = {0};
-    struct buf text = buf_make(0);
-    bool limited = select->known_uids.length > 0 && uid_set_parse(select->known_uids, 0, IMAP_RANGES_MAX, &known);
-    if (!folder_expunged_since(session->folder, select->modseq, &gone)) {
-        /* Not known any more: whatever is not there counts. */
-        uint32_t next = folder_uid_next(session->folder), count = folder_count(session->folder);
-        uid_set_clear(&gone);
-        if (next > 1) uid_set_add(&gone, 1, next - 1);
-        struct uid_set present = {0};
-        for (uint32_t sequence = 1; sequence <= count; sequence++) {
-            uint32_t uid = folder_uid(session->folder, sequence);
-            uid_set_add(&present, uid, uid);
+/* The last message of which the client knows number and UID: what was expunged before it is no news (RFC 7162 3.2.5.2). */
+static uint32_t find_known(const struct folder *folder, const struct imap_select *select) {
+    struct uid_set sequences = {0}, uids = {0};
+    uint32_t known = 0, count = folder_count(folder);
+    bool given = select->match_sequences.length > 0 && uid_set_parse(select->match_sequences, 0, IMAP_RANGES_MAX, &sequences) &&
+                 uid_set_parse(select->match_uids, 0, IMAP_RANGES_MAX, &uids);
+    size_t range = 0;
+    uint32_t uid = given && uids.count > 0 ? uids.ranges[0].first : 0;
+    for (size_t i = 0; given && i < sequences.count; i++) {
+        for (uint32_t sequence = sequences.ranges[i].first; range < uids.count && sequence <= sequences.ranges[i].last && sequence <= count; sequence++) {
+            if (folder_uid(folder, sequence) == uid) known = uid;
+            if (uid < uids.ranges[range].last)
+                uid++;
+            else if (++range < uids.count)
+                uid = uids.ranges[range].first;
         }
-        uid_set_subtract(&gone, &present);
-        uid_set_free(&present);
     }
-    if (limited) uid_set_intersect(&gone, &known);
-    uid_set_format(&gone, &text);
-    if (text.length > 0) imap_say(session, "* VANISHED (EARLIER) %.*s\r\n", STR_ARGS(buf_str(&text)));
-    buf_free(&text);
-    uid_set_free(&gone);
-    uid_set_free(&known);
+    uid_set_free(&sequences);
+    uid_set_free(&uids);
+    return known;
 }
 
 static void tell_resynchronisation(struct imap_session *session, const struct imap_select *select) {
     struct uid_set known = {0};
     bool limited = select->known_uids.length > 0 && uid_set_parse(select->known_uids, 0, IMAP_RANGES_MAX, &known);
     if (select->uid_validity == folder_uid_validity(session->folder)) {
-        tell_vanished(session, select);
+        imap_tell_earlier(session, select->modseq, limited ? &known : NULL, find_known(session->folder, select));
         imap_fetch_changed(session, select->modseq, limited ? &known : NULL);
     }
     uid_set_free(&known);

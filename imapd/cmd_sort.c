@@ -113,11 +113,19 @@ static uint32_t number_of(const struct imap_session *session, uint32_t sequence)
     return session->uid_command ? folder_uid(session->folder, sequence) : sequence;
 }
 
-/* In the sorted order, one by one. */
+/* In the sorted order; what ascends one by one is a range (RFC 5267 section 3.2). */
 static void say_numbers(struct imap_session *session, const struct search_result *result, size_t from, size_t to) {
     for (size_t i = from; i < to; i++) {
+        uint32_t first = number_of(session, result->sequences[i]), last = first;
         if (i > from) imap_say_bytes(session, STR(","));
-        imap_say_number(session, number_of(session, result->sequences[i]));
+        imap_say_number(session, first);
+        while (i + 1 < to && number_of(session, result->sequences[i + 1]) == last + 1) {
+            last++;
+            i++;
+        }
+        if (last == first) continue;
+        imap_say_bytes(session, STR(":"));
+        imap_say_number(session, last);
     }
 }
 
@@ -200,7 +208,8 @@ static void say_sorted(struct imap_session *session, const struct imap_search *s
         say_numbers(session, result, 0, result->count);
     }
     if (search->returns & RETURN_PARTIAL) say_partial(session, search, result);
-    if (search->has_modseq && result->count > 0) imap_say(session, " MODSEQ %llu", (unsigned long long)result->highest_modseq);
+    if (search->has_modseq && result->count > 0)
+        imap_say(session, " MODSEQ %llu", (unsigned long long)imap_search_modseq(session, search, result));
     imap_say(session, "\r\n");
 }
 
@@ -212,7 +221,7 @@ IMAP_COMMAND(cmd_sort) {
     if (!imap_parse_sort(parser, &search)) return imap_bad(parser);
     if (search.has_modseq) imap_use_condstore(session);
     if (!imap_search_run(session, &search, &result, &bad)) {
-        if (search.returns & RETURN_SAVE) uid_set_clear(&session->saved);
+        if ((search.returns & RETURN_SAVE) && bad.answer == ANSWER_NO) uid_set_clear(&session->saved);
         return bad;
     }
     if (result.all && !search.extended) {

@@ -1,6 +1,8 @@
 /* STORE and UID STORE (RFC 9051 6.4.6, conditional: RFC 7162 3.1.3). */
 #include "commands.h"
 
+#include "log.h"
+
 /* What the client did not keep silent is told with its new flags; with CONDSTORE every changed message's modseq is. */
 static void tell_stored(struct imap_session *session, const struct imap_store *store, const struct uid_set *uids,
                         const struct uid_set *changed) {
@@ -13,11 +15,9 @@ static void tell_stored(struct imap_session *session, const struct imap_store *s
             folder_message_known(session->folder, sequence, &message);
             if (message.uid > tell->ranges[i].last) break;
             if (!store->silent)
-                imap_tell_flags(session, sequence, session->uid_command || (session->features & FEATURE_QRESYNC));
-            else if (session->uid_command || (session->features & FEATURE_QRESYNC))
-                imap_say(session, "* %u FETCH (UID %u MODSEQ (%llu))\r\n", sequence, message.uid, (unsigned long long)message.modseq);
+                imap_tell_flags(session, sequence, imap_tells_uids(session));
             else
-                imap_say(session, "* %u FETCH (MODSEQ (%llu))\r\n", sequence, (unsigned long long)message.modseq);
+                imap_say(session, "* %u FETCH (UID %u MODSEQ (%llu))\r\n", sequence, message.uid, (unsigned long long)message.modseq);
         }
     }
 }
@@ -37,7 +37,11 @@ static void format_modified(const struct imap_session *session, const struct uid
 
 static struct imap_outcome answer_modified(struct imap_session *session, const struct uid_set *modified) {
     struct buf text = buf_make(0);
+    struct failure failure = {0};
     format_modified(session, modified, &text);
+    /* What has changed them, so that the client need not ask (RFC 7162 3.1.3). */
+    if (imap_tell_changes(session, session->keeps_numbers, &failure) != STORE_OK)
+        log_warning("%.*s: %s", STR_ARGS(session->settings->login), failure.text);
     imap_say(session, "%.*s OK [%.*s] Conditional STORE failed for some\r\n", STR_ARGS(session->tag), STR_ARGS(buf_str(&text)));
     buf_free(&text);
     return (struct imap_outcome){.answer = ANSWER_SAID};
@@ -62,6 +66,7 @@ IMAP_COMMAND(cmd_store) {
     struct imap_outcome outcome = result == STORE_OK ? imap_ok("Done") : imap_store_trouble(result, &failure);
     if (result == STORE_OK) {
         uid_set_subtract(&uids, &modified);
+        imap_tell_new_keywords(session);
         tell_stored(session, &store, &uids, &changed);
         if (changed.count > 0) imap_note_change(session);
         if (modified.count > 0) outcome = answer_modified(session, &modified);

@@ -376,7 +376,7 @@ static struct str span_of(const struct fetch_message *message, const struct imap
 
 static void say_section_name(struct imap_session *session, const char *name, const struct imap_fetch_section *section) {
     imap_say(session, "%s%.*s", name, STR_ARGS(section->written));
-    if (section->partial) imap_say(session, "<%u>", section->offset);
+    if (section->partial) imap_say(session, "<%llu>", (unsigned long long)section->offset);
     imap_say(session, " ");
 }
 
@@ -404,6 +404,24 @@ static void say_section(struct fetch_message *message, const struct imap_fetch_i
     }
 }
 
+/* Whether a section is what a Content-Transfer-Encoding is about: a part, or the text of the message. Its header is not, nor
+ * is the whole message, whose encoding is its body's. */
+static bool is_encoded(const struct imap_section *section) {
+    return section->kind == (section->depth > 0 ? IMAP_SECTION_WHOLE : IMAP_SECTION_TEXT);
+}
+
+static void say_binary_fields(struct fetch_message *message, const struct imap_fetch_item *item, struct str header) {
+    struct buf text = buf_make(0);
+    imap_section_append_fields(&text, header, item->section.fields, item->section.field_count,
+                               item->section.section.kind == IMAP_SECTION_FIELDS_NOT);
+    if (item->kind == FETCH_BINARY)
+        say_text(message->session, buf_str(&text), &item->section);
+    else
+        imap_say_number(message->session, text.length);
+    buf_free(&text);
+}
+
+/* RFC 3516 has parts alone; HEADER, TEXT and MIME are Dovecot's, and its test suite asks for them. */
 static void say_binary(struct fetch_message *message, const struct imap_fetch_item *item) {
     struct imap_session *session = message->session;
     const struct imap_fetch_section *section = &item->section;
@@ -414,13 +432,18 @@ static void say_binary(struct fetch_message *message, const struct imap_fetch_it
         imap_say(session, item->kind == FETCH_BINARY ? "NIL" : "0");
         return;
     }
-    if (imap_section_is_unknown_encoding(place.part)) {
+    if (section->field_count > 0) {
+        say_binary_fields(message, item, span_of(message, &place));
+        return;
+    }
+    bool encoded = is_encoded(&section->section);
+    if (encoded && imap_section_is_unknown_encoding(place.part)) {
         session->unknown_encoding = true;
         imap_say(session, item->kind == FETCH_BINARY ? "NIL" : "0");
         return;
     }
     struct str body = span_of(message, &place);
-    enum mime_encoding encoding = imap_section_encoding(place.part);
+    enum mime_encoding encoding = encoded ? imap_section_encoding(place.part) : MIME_BINARY;
     uint64_t size = transfer_reader_size(body, encoding);
     if (item->kind == FETCH_BINARY_SIZE) {
         imap_say(session, "%llu", (unsigned long long)size);
@@ -494,10 +517,14 @@ static void say_preview(struct fetch_message *message) {
     buf_free(&said);
 }
 
+static const struct imap_body_text *body_text(const struct fetch_message *message) {
+    return &message->structure.body[(message->session->features & FEATURE_REV2) != 0];
+}
+
 static void say_body(struct fetch_message *message) {
     struct buf text = buf_make(0);
     imap_say(message->session, "BODY ");
-    if (imap_structure_append_body(&text, &message->structure))
+    if (imap_structure_append_body(&text, body_text(message)))
         imap_say_bytes(message->session, buf_str(&text));
     else
         imap_say(message->session, "NIL");
@@ -537,7 +564,7 @@ void fetch_item_say(struct fetch_message *message, const struct imap_fetch_item 
         break;
     case FETCH_BODYSTRUCTURE:
         imap_say_bytes(session, STR("BODYSTRUCTURE "));
-        imap_say_bytes(session, message->structure.body_structure);
+        imap_say_bytes(session, body_text(message)->text);
         break;
     case FETCH_BODY:
         say_body(message);

@@ -12,12 +12,12 @@
 
 #define LITERAL_MAX   4096
 
-/* What is offered before the login; the session names what it has. */
+/* What is offered before the login; the session names what it has. IDLE is told at once: some clients never ask again. */
 static void append_capabilities(struct front_dialogue *dialogue, struct buf *text) {
     struct front_client *client = dialogue->client;
     struct arena *arena = arena_create(65536);
     struct str names = STR_EMPTY, word;
-    buf_append(text, STR("IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE"));
+    buf_append(text, STR("IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE IDLE"));
     if (front_can_tls(client)) buf_append(text, STR(" STARTTLS"));
     if (front_needs_tls(client))
         buf_append(text, STR(" LOGINDISABLED"));
@@ -77,8 +77,20 @@ static void cmd_login(struct front_dialogue *dialogue, struct imap_parser *parse
     answer_login(dialogue, login, ticket, text);
 }
 
+static void authenticate(struct front_dialogue *dialogue, struct str mechanism, bool has_initial, struct str initial) {
+    struct str ticket = STR_EMPTY, text = STR_EMPTY;
+    if (!front_offers(dialogue->client, mechanism, dialogue->arena)) { /* which is no wrong password */
+        front_say(dialogue, "%.*s NO No such mechanism\r\n", STR_ARGS(dialogue->tag));
+        dialogue->bad++;
+        return;
+    }
+    enum front_login login =
+        front_log_in(dialogue->client, mechanism, has_initial, initial, front_ask_client, dialogue, dialogue->arena, &ticket, &text);
+    if (!dialogue->over) answer_login(dialogue, login, ticket, text);
+}
+
 static void cmd_authenticate(struct front_dialogue *dialogue, struct imap_parser *parser) {
-    struct str mechanism, initial, ticket = STR_EMPTY, text = STR_EMPTY;
+    struct str mechanism, initial;
     struct buf decoded = buf_make(12288);
     bool has_initial = false, good = imap_take_atom(parser, &mechanism);
     if (good && imap_peek_char(parser, ' ')) {
@@ -87,12 +99,10 @@ static void cmd_authenticate(struct front_dialogue *dialogue, struct imap_parser
         parser->rest = STR_EMPTY;
         good = str_equal(initial, STR("=")) || base64_decode(&decoded, initial);
     }
-    if (!good || !imap_take_end(parser)) {
+    if (!good || !imap_take_end(parser))
         bad(dialogue, parser);
-    } else if (may_log_in(dialogue)) {
-        enum front_login login = front_log_in(dialogue->client, mechanism, has_initial, buf_str(&decoded), front_ask_client, dialogue, dialogue->arena, &ticket, &text);
-        if (!dialogue->over) answer_login(dialogue, login, ticket, text);
-    }
+    else if (may_log_in(dialogue))
+        authenticate(dialogue, mechanism, has_initial, buf_str(&decoded));
     buf_free_secret(&decoded);
 }
 
@@ -110,17 +120,25 @@ static void cmd_capability(struct front_dialogue *dialogue, struct imap_parser *
 }
 
 static void cmd_noop(struct front_dialogue *dialogue, struct imap_parser *parser) {
-    (void)parser;
-    front_say(dialogue, "%.*s OK Done\r\n", STR_ARGS(dialogue->tag));
+    if (!imap_take_end(parser))
+        bad(dialogue, parser);
+    else
+        front_say(dialogue, "%.*s OK Done\r\n", STR_ARGS(dialogue->tag));
 }
 
 static void cmd_id(struct front_dialogue *dialogue, struct imap_parser *parser) {
-    (void)parser;
-    front_say(dialogue, "* ID (\"name\" \"tern\")\r\n%.*s OK Done\r\n", STR_ARGS(dialogue->tag));
+    struct imap_id id;
+    if (!imap_parse_id(parser, &id))
+        bad(dialogue, parser);
+    else
+        front_say(dialogue, "* ID (\"name\" \"tern\")\r\n%.*s OK Done\r\n", STR_ARGS(dialogue->tag));
 }
 
 static void cmd_logout(struct front_dialogue *dialogue, struct imap_parser *parser) {
-    (void)parser;
+    if (!imap_take_end(parser)) {
+        bad(dialogue, parser);
+        return;
+    }
     front_say(dialogue, "* BYE Logging out\r\n%.*s OK Done\r\n", STR_ARGS(dialogue->tag));
     dialogue->over = true;
 }
@@ -213,9 +231,10 @@ static bool read_command(struct front_dialogue *dialogue) {
 
 static void do_command(struct front_dialogue *dialogue) {
     struct imap_parser parser = {.rest = buf_str(&dialogue->command), .arena = dialogue->arena};
-    struct str name;
-    dialogue->tag = STR("*");
-    if (!imap_take_tag(&parser, &dialogue->tag) || !imap_take_space(&parser) || !imap_take_atom(&parser, &name) ||
+    struct str name, tag;
+    bool has_tag = imap_take_tag(&parser, &tag) && (parser.rest.length == 0 || imap_peek_char(&parser, ' '));
+    dialogue->tag = has_tag ? tag : STR("*");
+    if (!has_tag || !imap_take_space(&parser) || !imap_take_atom(&parser, &name) ||
         (parser.rest.length > 0 && !imap_take_space(&parser))) {
         bad(dialogue, &parser);
         return;

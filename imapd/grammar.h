@@ -24,6 +24,7 @@ struct imap_parser {
     struct arena *arena;
     bool utf8; /* UTF8=ACCEPT: quoted strings may be UTF-8, mailbox names are; else modified UTF-7 */
     const char *error; /* what was expected, for "BAD"; NULL: nothing is wrong */
+    bool refused;      /* the grammar is kept, but what is named cannot be: NO, with the error as its text */
 };
 
 /* Says what was expected, whatever was said before, and returns false. */
@@ -55,6 +56,8 @@ MUST_USE bool imap_take_nstring(struct imap_parser *parser, struct str *string, 
 MUST_USE bool imap_take_mailbox(struct imap_parser *parser, struct str *mailbox);
 /* The same, and the empty name: LIST's reference. */
 MUST_USE bool imap_take_mailbox_or_empty(struct imap_parser *parser, struct str *mailbox);
+/* A pattern that can be none is IMAP_PATTERN_OF_NONE, which no name matches. */
+#define IMAP_PATTERN_OF_NONE "\xff"
 MUST_USE bool imap_take_list_mailbox(struct imap_parser *parser, struct str *pattern);
 /* Sequence sets are resolved later, when "*" is known; "$" is the saved result. */
 struct imap_sequence {
@@ -64,6 +67,14 @@ struct imap_sequence {
 /* "1:100" or "-1:-100" of PARTIAL (RFC 9394): both bounds of one sign, neither 0. */
 MUST_USE bool imap_take_partial(struct imap_parser *parser, int32_t *first, int32_t *last);
 MUST_USE bool imap_take_sequence(struct imap_parser *parser, struct imap_sequence *sequence);
+
+/* What a client says of itself, from behind "ID " to the end (RFC 2971): NIL, or names and values. */
+#define IMAP_ID_MAX 30
+struct imap_id {
+    struct str names[IMAP_ID_MAX], values[IMAP_ID_MAX]; /* a value's data is NULL: NIL */
+    unsigned count;
+};
+MUST_USE bool imap_parse_id(struct imap_parser *parser, struct imap_id *id);
 
 struct imap_flags {
     unsigned system; /* enum message_flag */
@@ -91,7 +102,7 @@ struct imap_fetch_section {
     struct str *fields;          /* of HEADER.FIELDS */
     size_t field_count;
     bool partial;
-    uint32_t offset, length; /* of <offset.length> */
+    uint64_t offset, length; /* of <offset.length> */
     struct str written;      /* as it stands in the answer, "[1.2.HEADER.FIELDS (DATE)]" */
 };
 struct imap_fetch_item {
@@ -162,7 +173,8 @@ struct imap_search {
     int32_t partial_first, partial_last; /* RFC 9394; negative: from the end */
     struct str charset;                  /* empty: not given */
     struct imap_key *key;
-    bool has_modseq; /* the answer must tell the highest */
+    bool has_modseq;  /* the answer must tell the highest */
+    bool has_numbers; /* sequence numbers are among the keys */
     struct { enum imap_sort_key key; bool reverse; } sort[16];
     size_t sort_count; /* SORT */
     struct str algorithm; /* THREAD */
@@ -185,6 +197,7 @@ struct imap_select {
 MUST_USE bool imap_parse_select(struct imap_parser *parser, struct imap_select *select);
 struct imap_create {
     struct str mailbox;
+    bool unknown_use; /* a use that is none of these */
     unsigned special; /* enum store_special */
 };
 MUST_USE bool imap_parse_create(struct imap_parser *parser, struct imap_create *create);

@@ -23,28 +23,30 @@ static bool take_fields(struct imap_parser *parser, struct imap_fetch_section *s
 }
 
 /* What stands between the brackets, up to the list of names. */
-static bool take_section_text(struct imap_parser *parser, bool binary, struct imap_fetch_section *section) {
+static bool take_section_text(struct imap_parser *parser, struct imap_fetch_section *section) {
     size_t length = 0;
     while (length < parser->rest.length && parser->rest.data[length] != ']' && parser->rest.data[length] != ' ')
         length++;
     struct str text = str_slice(parser->rest, 0, length);
     if (!imap_section_parse(text, &section->section)) return imap_expected(parser, "Bad section");
-    if (binary && section->section.kind != IMAP_SECTION_WHOLE) return imap_expected(parser, "Bad section");
     section->written = text;
     parser->rest = str_from_offset(parser->rest, length);
     bool fields = section->section.kind == IMAP_SECTION_FIELDS || section->section.kind == IMAP_SECTION_FIELDS_NOT;
     return !fields || take_fields(parser, section);
 }
 
-static bool take_partial(struct imap_parser *parser, struct imap_fetch_section *section) {
-    uint64_t offset, length;
+static bool take_partial(struct imap_parser *parser, bool binary, struct imap_fetch_section *section) {
+    uint64_t offset, length = INT64_MAX;
     if (!imap_peek_char(parser, '<')) return true;
-    if (!imap_take_char(parser, '<') || !imap_take_number(parser, UINT32_MAX, &offset) || !imap_take_char(parser, '.') ||
-        !imap_take_number(parser, UINT32_MAX, &length) || length == 0 || !imap_take_char(parser, '>'))
+    if (!imap_take_char(parser, '<') || !imap_take_number(parser, INT64_MAX, &offset)) return imap_expected(parser, "Bad partial");
+    /* "<40>" of BINARY is all the rest to Dovecot, and to its test suite. */
+    bool rest = binary && imap_peek_char(parser, '>');
+    if (!rest && (!imap_take_char(parser, '.') || !imap_take_number(parser, INT64_MAX, &length) || length == 0))
         return imap_expected(parser, "Bad partial");
+    if (!imap_take_char(parser, '>')) return imap_expected(parser, "Bad partial");
     section->partial = true;
-    section->offset = (uint32_t)offset;
-    section->length = (uint32_t)length;
+    section->offset = offset;
+    section->length = length;
     return true;
 }
 
@@ -76,8 +78,8 @@ static bool write_section(struct imap_parser *parser, struct imap_fetch_section 
 }
 
 static bool take_section(struct imap_parser *parser, bool binary, bool partial, struct imap_fetch_section *section) {
-    return imap_take_char(parser, '[') && take_section_text(parser, binary, section) && imap_take_char(parser, ']') &&
-           (!partial || take_partial(parser, section)) && write_section(parser, section);
+    return imap_take_char(parser, '[') && take_section_text(parser, section) && imap_take_char(parser, ']') &&
+           (!partial || take_partial(parser, binary, section)) && write_section(parser, section);
 }
 
 /* ---- items */

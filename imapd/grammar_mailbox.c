@@ -47,19 +47,23 @@ bool imap_parse_select(struct imap_parser *parser, struct imap_select *select) {
 
 /* ---- CREATE */
 
-static bool take_special(struct imap_parser *parser, unsigned *special) {
+/* A use that is not known is for the command to refuse. */
+static bool take_special(struct imap_parser *parser, struct imap_create *create) {
     static const struct {
         struct str name;
         unsigned bit;
-    } words[] = {{STR_INIT("\\All"), SPECIAL_ALL},         {STR_INIT("\\Archive"), SPECIAL_ARCHIVE}, {STR_INIT("\\Drafts"), SPECIAL_DRAFTS},
-                 {STR_INIT("\\Flagged"), SPECIAL_FLAGGED}, {STR_INIT("\\Junk"), SPECIAL_JUNK},       {STR_INIT("\\Sent"), SPECIAL_SENT},
-                 {STR_INIT("\\Trash"), SPECIAL_TRASH},     {STR_INIT("\\Important"), SPECIAL_IMPORTANT}};
+    } words[] = {{STR_INIT("All"), SPECIAL_ALL},         {STR_INIT("Archive"), SPECIAL_ARCHIVE}, {STR_INIT("Drafts"), SPECIAL_DRAFTS},
+                 {STR_INIT("Flagged"), SPECIAL_FLAGGED}, {STR_INIT("Junk"), SPECIAL_JUNK},       {STR_INIT("Sent"), SPECIAL_SENT},
+                 {STR_INIT("Trash"), SPECIAL_TRASH},     {STR_INIT("Important"), SPECIAL_IMPORTANT}};
+    struct str word;
+    if (!imap_take_char(parser, '\\') || !imap_take_atom(parser, &word)) return imap_expected(parser, "Special use expected");
     for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
-        if (imap_take_word(parser, words[i].name)) {
-            *special |= words[i].bit;
+        if (str_equal_nocase(word, words[i].name)) {
+            create->special |= words[i].bit;
             return true;
         }
-    return imap_expected(parser, "Unknown special use");
+    create->unknown_use = true;
+    return true;
 }
 
 bool imap_parse_create(struct imap_parser *parser, struct imap_create *create) {
@@ -68,7 +72,7 @@ bool imap_parse_create(struct imap_parser *parser, struct imap_create *create) {
     if (parser->rest.length == 0) return true;
     if (!imap_take_word(parser, STR(" (USE ("))) return imap_expected(parser, "Unknown CREATE parameter");
     while (!imap_peek_char(parser, ')')) {
-        if (!take_special(parser, &create->special)) return false;
+        if (!take_special(parser, create)) return false;
         if (imap_peek_char(parser, ' ') && !imap_take_space(parser)) return false;
     }
     return (imap_take_word(parser, STR("))")) || imap_expected(parser, "'))' expected")) && imap_take_end(parser);

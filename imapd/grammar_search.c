@@ -166,6 +166,7 @@ static bool take_simple_key(struct key_reader *reader) {
     struct imap_key *key;
     if (is_sequence_start(parser)) {
         if (!(key = new_key(reader, KEY_SEQUENCE)) || !imap_take_sequence(parser, &key->sequence)) return false;
+        if (!key->sequence.saved) reader->search->has_numbers = true;
     } else {
         const struct key_row *row = imap_take_atom(parser, &name) ? find_row(name) : NULL;
         if (!row) return imap_expected(parser, "Unknown search key");

@@ -10,6 +10,12 @@ static bool expected(struct imap_parser *parser, const char *what) {
     return false;
 }
 
+/* The same of what is well formed and names nothing. */
+static bool refused(struct imap_parser *parser, const char *what) {
+    parser->refused = true;
+    return expected(parser, what);
+}
+
 static void advance(struct imap_parser *parser, size_t length) {
     parser->rest = str_from_offset(parser->rest, length);
     parser->error = NULL;
@@ -120,6 +126,8 @@ static bool take_quoted(struct imap_parser *parser, struct str *string) {
             decoded[length++] = raw.data[i] == '\\' ? raw.data[++i] : raw.data[i];
         raw = str_make(decoded, length);
     }
+    /* RFC 6855 section 3; from other clients come octets of any kind. */
+    if (parser->utf8 && !str_is_utf8(raw)) return expected(parser, "A quoted string is UTF-8");
     *string = raw;
     advance(parser, end + 1);
     return true;
@@ -177,6 +185,29 @@ bool imap_take_nstring(struct imap_parser *parser, struct str *string, bool *is_
     return expected(parser, "String or NIL expected");
 }
 
+/* ---- ID */
+
+static bool take_id_pair(struct imap_parser *parser, struct imap_id *id) {
+    struct str name, value;
+    bool is_nil;
+    if (id->count == IMAP_ID_MAX) return expected(parser, "Too much of an ID");
+    if (!imap_take_string(parser, &name) || !imap_take_space(parser) || !imap_take_nstring(parser, &value, &is_nil)) return false;
+    id->names[id->count] = name;
+    id->values[id->count++] = is_nil ? (struct str){NULL, 0} : value;
+    return true;
+}
+
+bool imap_parse_id(struct imap_parser *parser, struct imap_id *id) {
+    struct str nil;
+    *id = (struct imap_id){.count = 0};
+    if (!imap_peek_char(parser, '('))
+        return ((imap_take_atom(parser, &nil) && str_equal_nocase(nil, STR("NIL"))) || imap_expected(parser, "NIL or '(' expected")) && imap_take_end(parser);
+    if (!imap_take_char(parser, '(')) return false;
+    while (!imap_peek_char(parser, ')'))
+        if (!take_id_pair(parser, id) || (imap_peek_char(parser, ' ') && !imap_take_space(parser))) return false;
+    return imap_take_char(parser, ')') && imap_take_end(parser);
+}
+
 /* ---- mailboxes */
 
 static bool is_inbox(struct str name) {
@@ -195,7 +226,7 @@ static bool decode_mailbox(struct imap_parser *parser, struct str raw, struct st
         memcpy(text.data, "INBOX", 5);
     good = good && arena_copy(parser->arena, buf_str(&text), mailbox);
     buf_free(&text);
-    return good || expected(parser, "Bad mailbox name");
+    return good || refused(parser, "Bad mailbox name");
 }
 
 bool imap_take_mailbox_or_empty(struct imap_parser *parser, struct str *mailbox) {
@@ -207,7 +238,7 @@ bool imap_take_mailbox_or_empty(struct imap_parser *parser, struct str *mailbox)
         return false;
     }
     if (decode_mailbox(parser, raw, mailbox)) return true;
-    *parser = (struct imap_parser){before.rest, before.arena, before.utf8, parser->error};
+    parser->rest = before.rest;
     return false;
 }
 
@@ -219,18 +250,20 @@ bool imap_take_mailbox(struct imap_parser *parser, struct str *mailbox) {
         *mailbox = name;
         return true;
     }
-    *parser = before;
-    return expected(parser, "Mailbox name expected");
+    parser->rest = before.rest;
+    return refused(parser, "No mailbox has an empty name");
 }
 
 bool imap_take_list_mailbox(struct imap_parser *parser, struct str *pattern) {
-    struct imap_parser before = *parser;
     struct str raw;
     bool quoted = imap_peek_char(parser, '"') || imap_peek_char(parser, '{');
     if (quoted ? !imap_take_string(parser, &raw) : !take_run(parser, is_list_char, "Mailbox pattern expected", &raw)) return false;
-    if (decode_mailbox(parser, raw, pattern)) return true;
-    *parser = (struct imap_parser){before.rest, before.arena, before.utf8, parser->error};
-    return false;
+    if (!decode_mailbox(parser, raw, pattern)) {
+        *pattern = STR(IMAP_PATTERN_OF_NONE); /* passed over in silence (RFC 9051 6.3.9) */
+        parser->error = NULL;
+        parser->refused = false;
+    }
+    return true;
 }
 
 /* ---- sequences, flags, dates */
@@ -315,8 +348,8 @@ bool imap_take_flags(struct imap_parser *parser, bool loose, struct imap_flags *
         *flags = taken;
         return true;
     }
-    *parser = (struct imap_parser){before.rest, before.arena, before.utf8, parser->error ? parser->error : "Bad flag list"};
-    return false;
+    parser->rest = before.rest;
+    return expected(parser, "Bad flag list");
 }
 
 bool imap_take_date_time(struct imap_parser *parser, int64_t *seconds) {

@@ -5,6 +5,7 @@
 #ifndef TERN_IMAP_H
 #define TERN_IMAP_H
 
+#include "cache.h"
 #include "folder.h"
 #include "grammar.h"
 #include "session_channel.h"
@@ -43,6 +44,7 @@ struct imap_session {
     bool idle_wanted;      /* the command under way was IDLE: hand back to the front */
     struct str tag;        /* of the command under way */
     bool uid_command;
+    bool keeps_numbers; /* no expunge may be told with the command under way: it speaks in sequence numbers (RFC 9051 7.5.1) */
     bool unknown_encoding; /* a part of this FETCH could not be decoded: NO [UNKNOWN-CTE] */
 };
 
@@ -57,7 +59,7 @@ struct imap_outcome {
 
 enum imap_command_flag {
     COMMAND_UID = 1,          /* may stand behind UID */
-    COMMAND_NUMBERS = 2,      /* no sequence number may change while it runs: FETCH, STORE, SEARCH (RFC 9051 7.5.1) */
+    COMMAND_NUMBERS = 2,      /* without UID, no sequence number may change while it runs: FETCH, STORE, SEARCH */
     COMMAND_RAW = 4,          /* reads more from the stream by itself: APPEND, IDLE */
 };
 
@@ -80,6 +82,7 @@ void imap_session_end(struct imap_session *session);
 /* outcome.c */
 struct imap_outcome imap_ok(const char *text);
 struct imap_outcome imap_no(const char *code, const char *text);
+/* BAD, or NO to a name that can be none. */
 struct imap_outcome imap_bad(const struct imap_parser *parser);
 /* NO with the code that fits (NONEXISTENT, ALREADYEXISTS, OVERQUOTA, LIMIT, UNAVAILABLE, ...). */
 struct imap_outcome imap_store_trouble(enum store_result result, const struct failure *failure);
@@ -105,16 +108,29 @@ MUST_USE bool imap_read_line(struct imap_session *session, struct str *line);
 /* tell.c */
 /* Synchronises and tells what has changed: EXPUNGE or VANISHED, EXISTS, RECENT, FETCH with flags. keep: no expunges. */
 enum store_result imap_tell_changes(struct imap_session *session, bool keep, struct failure *failure);
+/* Whether FETCH answers that nobody has asked for name the UID: of UID commands, and where CONDSTORE (RFC 7162 3.2.4) or
+ * IMAP4rev2 (RFC 9051 7.5.2) is enabled. */
+bool imap_tells_uids(const struct imap_session *session);
+/* "* VANISHED (EARLIER)" with what was expunged after a modseq, among these UIDs (NULL: all), those up to `known` apart. */
+void imap_tell_earlier(struct imap_session *session, uint64_t modseq, const struct uid_set *asked, uint32_t known);
+/* After an expunge that went well: tells it, and with CONDSTORE gives the answer its HIGHESTMODSEQ (RFC 7162 3.2.7, RFC 6851
+ * 4.4). */
+void imap_tell_expunged(struct imap_session *session, struct imap_outcome *outcome);
 /* One "* n FETCH (UID u MODSEQ (m) FLAGS (...))"; with_uid: with the UID. */
 void imap_tell_flags(struct imap_session *session, uint32_t sequence, bool with_uid);
 /* "* FLAGS" and PERMANENTFLAGS as the folder has them. */
 void imap_tell_keywords(struct imap_session *session);
+/* The same if some are new: before flags are told that may name them. */
+void imap_tell_new_keywords(struct imap_session *session);
 /* CONDSTORE is on from here on, by ENABLE or by being used; tells HIGHESTMODSEQ if it was off. */
 void imap_use_condstore(struct imap_session *session);
 /* A sequence set of the command as UIDs of the selected folder; uid: they are UIDs already. False: a number is out
  * of range (BAD), or too much is asked. */
 MUST_USE bool imap_resolve_sequence(struct imap_session *session, const struct imap_sequence *sequence, bool uid,
                                     struct uid_set *uids);
+/* The same of a search's numbers: those that are not there find nothing, as other servers have it. */
+MUST_USE bool imap_match_sequence(struct imap_session *session, const struct imap_sequence *sequence, bool uid,
+                                  struct uid_set *uids);
 
 /* settle.c */
 /* What was changed is settled within a second or so: between commands and before the end. */

@@ -12,6 +12,7 @@ struct imap_outcome imap_no(const char *code, const char *text) {
 }
 
 struct imap_outcome imap_bad(const struct imap_parser *parser) {
+    if (parser->refused) return imap_no("CANNOT", parser->error);
     return (struct imap_outcome){.answer = ANSWER_BAD,
                                  .text = str_from(parser->error ? parser->error : "Syntax error")};
 }
@@ -28,7 +29,7 @@ struct imap_outcome imap_store_trouble(enum store_result result, const struct fa
         [STORE_LIMIT] = {"LIMIT", "Too many"},
         [STORE_FULL] = {"UNAVAILABLE", "No room on the server's disk, try again later"},
         [STORE_BROKEN] = {"UNAVAILABLE", "Server trouble, try again later"},
-        [STORE_GONE] = {"EXPUNGEISSUED", "Some of the messages are gone"},
+        [STORE_GONE] = {"EXPUNGEISSUED", "Some of the messages no longer exist"},
     };
     if (result == STORE_FULL || result == STORE_BROKEN) log_warning("mailbox trouble: %s", failure->text);
     return (struct imap_outcome){.answer = ANSWER_NO, .code = words[result].code, .text = str_from(words[result].text)};

@@ -160,8 +160,8 @@ static struct ready_key *make_ready(struct imap_session *session, const struct i
     ready->key = key;
     ready->cost = cost_of(key->kind, key->field);
     if (key->kind == KEY_SEQUENCE || key->kind == KEY_UID) {
-        if (!imap_resolve_sequence(session, &key->sequence, key->kind == KEY_UID, &ready->numbers)) {
-            *bad = (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("No such message")};
+        if (!imap_match_sequence(session, &key->sequence, key->kind == KEY_UID, &ready->numbers)) {
+            *bad = (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("Too many message numbers")};
             return NULL;
         }
     } else if (key->kind == KEY_HEADER || key->kind == KEY_BODY || key->kind == KEY_TEXT) {
@@ -223,6 +223,13 @@ static bool match_in_row(struct search_run *run, struct ready_key *ready, uint32
     return true;
 }
 
+static bool has_address(struct search_run *run, struct ready_key *ready, struct str value) {
+    if (ready->column > ROW_BCC) return false;
+    buf_clear(&run->text);
+    message_row_append_addresses(&run->text, value);
+    return run->text.length > 0 && casemap_contains(&ready->search, buf_str(&run->text));
+}
+
 /* Every field of that name; an empty text asks whether there is one. */
 static bool match_header(struct search_run *run, struct ready_key *ready, uint32_t sequence, uint32_t uid) {
     struct str fields, value;
@@ -234,7 +241,7 @@ static bool match_header(struct search_run *run, struct ready_key *ready, uint32
     else if (ready->column != ROW_COLUMNS ? !rows_fields(&run->rows, &run->message, &fields) : !fetch_message_fields(&run->message, &fields))
         return false;
     while ((value = search_field(fields, ready->key->field)).data) {
-        if (contains_decoded(run, &ready->search, value)) return true;
+        if (contains_decoded(run, &ready->search, value) || has_address(run, ready, value)) return true;
         fields = str_from_offset(fields, (size_t)(value.data + value.length - fields.data));
         size_t next = str_find(fields, '\n');
         if (next == STR_NONE) break;
@@ -308,21 +315,20 @@ static int64_t day_of(int64_t seconds) {
     return seconds >= 0 ? seconds / 86400 : (seconds - 86399) / 86400;
 }
 
-/* The day in the sender's own zone; false: the message is gone. */
-static bool sent_day(struct search_run *run, uint32_t sequence, struct folder_message *facts, int64_t *day) {
+/* The day in the sender's own zone; false: no Date tells it, or the message is gone. */
+static bool sent_day(struct search_run *run, uint32_t sequence, const struct folder_message *facts, int64_t *day) {
     struct message_row row;
     struct str fields;
     uint32_t place;
     if (rows_find(&run->rows, facts->uid, &place) && message_rows_dates(&run->rows.rows, place, &row)) {
-        *day = day_of(row.dated ? row.sent + row.offset_minutes * 60 : arrival(run->session, sequence, facts));
-        return true;
+        *day = day_of(row.sent + row.offset_minutes * 60);
+        return row.dated;
     }
     open_message(run, sequence);
     if (!rows_fields(&run->rows, &run->message, &fields)) return false;
     struct sent_date sent = sent_date_of(search_field(fields, STR("Date")), 0, 0);
-    if (!sent.from_header) sent.seconds = arrival(run->session, sequence, facts);
     *day = day_of(sent.seconds + sent.offset_minutes * 60);
-    return true;
+    return sent.from_header;
 }
 
 static bool match_sent(struct search_run *run, const struct ready_key *ready, uint32_t sequence, struct folder_message *facts) {
@@ -452,6 +458,7 @@ bool imap_search_run(struct imap_session *session, const struct imap_search *sea
     struct search_run run = {.session = session, .now = clock_date() / CLOCK_SECOND};
     struct charset_converter *converter = charset_open(search->charset.length ? search->charset : STR("UTF-8"));
     *result = (struct search_result){0};
+    if (search->has_numbers) session->keeps_numbers = true;
     if (!converter) {
         *bad = imap_no("BADCHARSET (UTF-8 US-ASCII)", "Unknown charset");
         return false;
@@ -489,15 +496,37 @@ bool imap_search_partial(const struct imap_search *search, size_t count, size_t 
     return true;
 }
 
+/* Whether one of `count` results is an end or in the part that was asked for. */
+static bool is_asked(const struct imap_search *search, size_t count, size_t i) {
+    size_t from, to;
+    if ((search->returns & RETURN_MIN) && i == 0) return true;
+    if ((search->returns & RETURN_MAX) && i == count - 1) return true;
+    return (search->returns & RETURN_PARTIAL) && imap_search_partial(search, count, &from, &to) && i >= from && i < to;
+}
+
+/* Whether ends or a part were asked for, and not all. */
+static bool is_some(const struct imap_search *search) {
+    return (search->returns & (RETURN_MIN | RETURN_MAX | RETURN_PARTIAL)) && !(search->returns & (RETURN_ALL | RETURN_COUNT));
+}
+
+uint64_t imap_search_modseq(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
+    uint64_t highest = 0;
+    if (!is_some(search)) return result->highest_modseq;
+    for (size_t i = 0; i < result->count; i++) {
+        struct folder_message facts;
+        if (!is_asked(search, result->count, i)) continue;
+        folder_message_known(session->folder, result->sequences[i], &facts);
+        if (facts.modseq > highest) highest = facts.modseq;
+    }
+    return highest;
+}
+
 void imap_search_save(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
-    size_t from = 0, to = 0;
     if (!(search->returns & RETURN_SAVE)) return;
     uid_set_clear(&session->saved);
-    bool some = (search->returns & (RETURN_MIN | RETURN_MAX | RETURN_PARTIAL)) && !(search->returns & (RETURN_ALL | RETURN_COUNT));
-    if ((search->returns & RETURN_PARTIAL) && !imap_search_partial(search, result->count, &from, &to)) from = to = 0;
+    bool some = is_some(search);
     for (size_t i = 0; i < result->count; i++) {
-        bool is_end = ((search->returns & RETURN_MIN) && i == 0) || ((search->returns & RETURN_MAX) && i == result->count - 1);
         uint32_t uid = folder_uid(session->folder, result->sequences[i]);
-        if (!some || is_end || (i >= from && i < to)) uid_set_add(&session->saved, uid, uid);
+        if (!some || is_asked(search, result->count, i)) uid_set_add(&session->saved, uid, uid);
     }
 }

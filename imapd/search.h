@@ -23,6 +23,10 @@ MUST_USE bool imap_search_partial(const struct imap_search *search, size_t count
  * (RFC 5182 section 2.1, RFC 9394 section 3.2). */
 void imap_search_save(struct imap_session *session, const struct imap_search *search, const struct search_result *result);
 
+/* The MODSEQ of an ESEARCH answer: the highest of all that were found, or of those that were asked for alone (RFC 4731 section
+ * 3.2). */
+uint64_t imap_search_modseq(struct imap_session *session, const struct imap_search *search, const struct search_result *result);
+
 /* The value of a header field among fields (or in a header), unfolded bytes as they stand; data NULL if there is none. */
 struct str search_field(struct str header, struct str name);
 /* The same, and an empty value for a field that is not there. */

@@ -37,6 +37,18 @@ static bool is_append_message(const struct imap_session *session) {
     return !literal_mailbox || line != STR_NONE;
 }
 
+/* One that is too large: it has not been sent yet, or would have to be read and thrown away (RFC 7888 section 4). */
+static void refuse_literal(struct imap_session *session, bool synchronizing) {
+    struct imap_parser parser = {.rest = buf_str(&session->command)};
+    struct str tag;
+    if (synchronizing && imap_take_tag(&parser, &tag)) {
+        imap_say(session, "%.*s NO [TOOBIG] Command too large\r\n", STR_ARGS(tag));
+        return;
+    }
+    imap_say(session, "* BYE [TOOBIG] Command too large\r\n");
+    session->logging_out = true;
+}
+
 /* The whole of a command, or of APPEND up to its message's literal. */
 static bool read_command(struct imap_session *session) {
     struct str line;
@@ -47,9 +59,7 @@ static bool read_command(struct imap_session *session) {
     buf_append(&session->command, line);
     while (imap_line_literal(line, &literal) && !is_append_message(session)) {
         if (literal.size > COMMAND_SIZE_MAX || session->command.length + literal.size > COMMAND_SIZE_MAX) {
-            /* What was announced would have to be read and thrown away. */
-            imap_say(session, "* BYE [TOOBIG] Command too large\r\n");
-            session->logging_out = true;
+            refuse_literal(session, literal.synchronizing);
             return false;
         }
         if (literal.synchronizing && !imap_continue(session, "OK")) return false;
@@ -97,11 +107,10 @@ static void say_outcome(struct imap_session *session, const struct imap_outcome 
 }
 
 /* After the command, before its tagged answer: what has happened meanwhile. */
-static void tell_changes(struct imap_session *session, const struct imap_command *command) {
+static void tell_changes(struct imap_session *session) {
     struct failure failure = {0};
-    bool keep = (command->flags & COMMAND_NUMBERS) && !session->uid_command;
     if (!session->folder || session->connection_lost) return;
-    if (imap_tell_changes(session, keep, &failure) != STORE_OK)
+    if (imap_tell_changes(session, session->keeps_numbers, &failure) != STORE_OK)
         log_warning("%.*s: %s", STR_ARGS(session->settings->login), failure.text);
 }
 
@@ -123,9 +132,10 @@ static struct imap_outcome run(struct imap_session *session, struct imap_parser 
     if (!(command->states & (unsigned)state))
         return refuse(state == IMAP_SELECTED ? "Command not allowed now" : "No mailbox selected");
     if (parser->rest.length > 0 && !imap_take_space(parser)) return refuse("Space expected");
+    session->keeps_numbers = (command->flags & COMMAND_NUMBERS) && !session->uid_command;
     struct imap_outcome outcome = command->run(session, parser, session->uid_command);
     /* Nothing may be told of expunged messages between commands (RFC 9051 7.5.1). */
-    if (outcome.answer != ANSWER_SAID) tell_changes(session, command);
+    if (outcome.answer != ANSWER_SAID) tell_changes(session);
     return outcome;
 }
 
@@ -134,7 +144,10 @@ static void do_command(struct imap_session *session) {
     struct imap_parser parser = {.rest = buf_str(&session->command), .arena = session->arena, .utf8 = imap_is_utf8(session)};
     struct imap_outcome outcome;
     session->tag = STR("*");
-    if (!imap_take_tag(&parser, &session->tag) || !imap_take_space(&parser))
+    struct str tag = STR_EMPTY;
+    bool has_tag = imap_take_tag(&parser, &tag) && (parser.rest.length == 0 || imap_peek_char(&parser, ' '));
+    if (has_tag) session->tag = tag;
+    if (!has_tag || !imap_take_space(&parser))
         outcome = refuse("Tag and command expected");
     else
         outcome = run(session, &parser);

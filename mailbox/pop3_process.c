@@ -28,7 +28,7 @@ static void log_end(const struct pop3_session *session) {
 void pop3_process(const struct session_settings *settings, struct session_channel *channel,
                   const struct session_attachment *attachment) {
     struct failure failure = {0};
-    struct pop3_session session = {.settings = settings, .lock = -1};
+    struct pop3_session session = {.settings = settings, .mechanisms = attachment->tag, .lock = -1};
     session.stream = stream_create(attachment->connection, LINE_LIMIT);
     stream_push_back(session.stream, attachment->input);
     session.store = open_store(settings, &failure);

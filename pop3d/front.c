@@ -28,7 +28,9 @@ static bool may_log_in(struct front_dialogue *dialogue) {
 static void answer_login(struct front_dialogue *dialogue, enum front_login login, struct str ticket, struct str text) {
     switch (login) {
     case LOGIN_DONE:
-        buf_append(&dialogue->ticket, ticket); /* the session answers */
+        buf_append(&dialogue->ticket, ticket); /* the session answers, and names the mechanisms in CAPA (RFC 2449 section 6.3) */
+        buf_append(&dialogue->login_tag, front_mechanisms(dialogue->client, dialogue->arena));
+        if (dialogue->login_tag.length > FRONT_TAG_MAX) buf_clear(&dialogue->login_tag);
         return;
     case LOGIN_WRONG:
         front_say(dialogue, "-ERR [AUTH] %.*s\r\n", STR_ARGS(text));
@@ -87,7 +89,9 @@ static void cmd_auth(struct front_dialogue *dialogue, const struct pop3_line *li
     if (line->count == 0) {
         say_mechanisms(dialogue);
     } else if (may_log_in(dialogue)) {
-        if (line->count > 1 && !str_equal(initial, STR("=")) && !base64_decode(&decoded, initial)) {
+        if (!front_offers(dialogue->client, line->arguments[0], dialogue->arena)) {
+            bad(dialogue, "No such mechanism"); /* which is no wrong password: no [AUTH] */
+        } else if (line->count > 1 && !str_equal(initial, STR("=")) && !base64_decode(&decoded, initial)) {
             bad(dialogue, "Base64 expected");
         } else {
             enum front_login login =
@@ -107,11 +111,7 @@ static void cmd_capa(struct front_dialogue *dialogue, const struct pop3_line *li
     (void)line;
     pop3_capabilities((unsigned)client->front->config->pop3_login_delay, &text);
     if (front_can_tls(client)) buf_append(&text, STR("STLS\r\n"));
-    if (!front_needs_tls(client)) {
-        struct str names = front_mechanisms(client, dialogue->arena);
-        buf_append(&text, STR("USER\r\n"));
-        if (names.length > 0) buf_printf(&text, "SASL %.*s\r\n", STR_ARGS(names));
-    }
+    if (!front_needs_tls(client)) pop3_logins(front_mechanisms(client, dialogue->arena), &text);
     front_say(dialogue, "+OK Capabilities follow\r\n%s.\r\n", buf_string(&text));
     buf_free(&text);
 }

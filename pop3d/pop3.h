@@ -15,6 +15,7 @@
 struct pop3_session {
     struct stream *stream;
     const struct session_settings *settings;
+    struct str mechanisms; /* that the front has; borrowed */
     struct store *store;
     struct folder *folder;
     int lock;         /* tern-pop3, held; -1 */

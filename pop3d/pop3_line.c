@@ -64,6 +64,11 @@ void pop3_capabilities(unsigned login_delay, struct buf *text) {
     buf_append(text, STR("IMPLEMENTATION tern\r\n"));
 }
 
+void pop3_logins(struct str mechanisms, struct buf *text) {
+    buf_append(text, STR("USER\r\n"));
+    if (mechanisms.length > 0) buf_printf(text, "SASL %.*s\r\n", STR_ARGS(mechanisms));
+}
+
 void pop3_language(bool has_argument, struct str argument, struct buf *text) {
     if (!has_argument)
         buf_append(text, STR("+OK Languages follow\r\nen English\r\ni-default English\r\n.\r\n"));

@@ -33,6 +33,8 @@ MUST_USE bool pop3_number(struct str text, uint32_t count, uint32_t *number);
 /* CAPA's words that come from the table of commands and from nothing that is configured, a line each. login_delay:
  * seconds; 0: none. */
 void pop3_capabilities(unsigned login_delay, struct buf *text);
+/* CAPA's words for USER and AUTH, with these mechanisms. */
+void pop3_logins(struct str mechanisms, struct buf *text);
 /* LANG's answer (RFC 6856 section 3): there is one language. has_argument false: the list. */
 void pop3_language(bool has_argument, struct str argument, struct buf *text);
 

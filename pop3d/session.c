@@ -104,6 +104,7 @@ static void say_capabilities(struct pop3_session *session, const struct pop3_lin
     struct buf text = buf_make(0);
     (void)line;
     pop3_capabilities(session->settings->pop3_login_delay, &text);
+    pop3_logins(session->mechanisms, &text); /* announced in both states (RFC 2449 section 5) */
     pop3_say(session, "+OK Capabilities follow\r\n%s.\r\n", buf_string(&text));
     buf_free(&text);
 }

@@ -287,6 +287,14 @@ static enum front_login finish(struct front_client *client, struct str mechanism
     return LOGIN_WRONG;
 }
 
+bool front_offers(struct front_client *client, struct str mechanism, struct arena *arena) {
+    struct str names = front_mechanisms(client, arena), name;
+    bool none = names.length == 0;
+    while (str_next_word(&names, " ", &name))
+        if (str_equal_nocase(name, mechanism)) return true;
+    return none;
+}
+
 enum front_login front_log_in(struct front_client *client, struct str mechanism, bool has_initial, struct str initial, front_ask *ask,
                               void *context, struct arena *arena, struct str *ticket, struct str *text) {
     struct front *front = client->front;

@@ -78,6 +78,8 @@ MUST_USE bool front_begin_tls(struct front_client *client);
 MUST_USE enum stream_result front_read_line(struct front_client *client, struct str *line);
 /* The mechanisms for this client, space separated, in the arena. */
 struct str front_mechanisms(struct front_client *client, struct arena *arena);
+/* Whether a mechanism is among them; true where that cannot be known, too. */
+bool front_offers(struct front_client *client, struct str mechanism, struct arena *arena);
 
 /* How the client is asked for more, and what it said (decoded into response). False: it gave up or is gone. */
 typedef bool front_ask(void *context, struct str challenge, struct buf *response);

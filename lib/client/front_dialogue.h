@@ -6,6 +6,8 @@
 
 #include "front.h"
 
+#define FRONT_TAG_MAX 256 /* octets of login_tag */
+
 struct front_dialogue {
     struct front_client *client;
     struct arena *arena; /* of the command */
@@ -15,7 +17,7 @@ struct front_dialogue {
     struct buf ticket; /* of a login that went well: the session answers it */
     /* the protocol's own */
     struct str tag;       /* IMAP: of the command */
-    struct buf login_tag; /* IMAP: of the login, for the session */
+    struct buf login_tag; /* for the session: IMAP's of the login; POP3: the mechanisms, for CAPA */
     struct buf user;      /* POP3: of USER */
 };
 

@@ -41,7 +41,7 @@ struct session_attachment {
     int inotify; /* this one's to close; others may watch by it as well; -1: none */
     enum session_wake reason;
     bool encrypted;
-    struct str tag, input, state; /* state: what the session before has saved, without the seal; empty after a login */
+    struct str tag, input, state; /* tag: of SESSION_ATTACH; state: what the session before has saved, without the seal; empty after a login */
 };
 /* Takes the descriptor over; waits for SESSION_ATTACH. NULL if the front is gone. */
 struct session_channel *session_channel_accept(int descriptor, struct str state, struct arena *arena,

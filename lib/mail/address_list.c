@@ -302,6 +302,22 @@ enum address_list_result address_list_next(struct address_list *list, struct add
     return ADDRESS_LIST_GROUP_END;
 }
 
+bool address_list_salvage(struct str source, struct address_list_item *item) {
+    size_t open = str_find_last(source, '<'), close;
+    struct str address, local, domain;
+    if (open == STR_NONE) return false;
+    address = str_from_offset(source, open + 1);
+    close = str_find(address, '>');
+    if (close == STR_NONE || !str_cut(str_slice(address, 0, close), '@', &local, &domain)) return false;
+    if (local.length == 0 || domain.length == 0 || str_find(domain, '@') != STR_NONE) return false;
+    for (size_t i = 0; i < close; i++)
+        if ((unsigned char)address.data[i] <= ' ' || address.data[i] == '"' || address.data[i] == '\\') return false;
+    item->display = str_trim(str_slice(source, 0, open));
+    item->local = local;
+    item->domain = domain;
+    return true;
+}
+
 /* Atoms and blanks alone need no quotes (RFC 5322 phrase). */
 static bool is_plain_phrase(struct str display) {
     for (size_t i = 0; i < display.length; i++) {

@@ -54,6 +54,10 @@ void address_list_begin(struct address_list *list, struct str field, size_t limi
 /* The next member. An item's local, domain, display and route live until the next call. */
 MUST_USE enum address_list_result address_list_next(struct address_list *list, struct address_list_item *item);
 void address_list_free(struct address_list *list);
+/* What is shown of a member that was no address and has one in angle brackets all the same, as "a@b <a@b>" and "[x] <a@b>"
+ * have: sets display, local and domain, which are pieces of its source; nothing is unquoted. False, and nothing set: it has
+ * none. */
+MUST_USE bool address_list_salvage(struct str source, struct address_list_item *item);
 
 /* Appends "Display Name <local@domain>" with quotes where needed, or the bare
  * addr-spec if display is empty. Control characters in display become spaces. */

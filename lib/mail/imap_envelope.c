@@ -75,17 +75,17 @@ static void append_address(struct buf *out, struct str display, struct str route
     buf_append_char(out, ')');
 }
 
-/* What is no address: shown as it stands, parted at its last '@' if it has one. */
+/* What is no address: what it has of one, or as it stands, parted at its last '@' if it has one. */
 static void append_invalid(struct buf *out, struct str source) {
     struct buf text = {0};
     header_append_unfolded(&text, source);
-    struct str local = buf_str(&text), domain = STR_EMPTY;
-    size_t at = str_find_last(local, '@');
-    if (at != STR_NONE) {
-        domain = str_from_offset(local, at + 1);
-        local = str_slice(local, 0, at);
+    struct address_list_item shown = {.local = buf_str(&text)};
+    if (!address_list_salvage(buf_str(&text), &shown)) {
+        size_t at = str_find_last(shown.local, '@');
+        if (at != STR_NONE) shown.domain = str_from_offset(shown.local, at + 1);
+        if (at != STR_NONE) shown.local = str_slice(shown.local, 0, at);
     }
-    append_address(out, STR_EMPTY, STR_EMPTY, local, domain);
+    append_address(out, shown.display, STR_EMPTY, shown.local, shown.domain);
     buf_free(&text);
 }
 

@@ -7,7 +7,7 @@
 #include "imap_text.h"
 #include "memory.h"
 
-#define RECORD_VERSION 1
+#define RECORD_VERSION 2
 #define LANGUAGES_MAX  100
 #define TEXT_USUAL     1000 /* octets of text that are allocated at once */
 #define CONVERTERS_MAX 100 /* opened for one message: opening one may load it; beyond that text counts as UTF-8 */
@@ -25,6 +25,9 @@ struct builder {
     struct buf text;
     struct extension *extensions; /* one a part, in the text's order */
     size_t extension_count;
+    struct buf bodies[2]; /* a text as it is in the record: of IMAP4rev1, and of IMAP4rev2 if that is another */
+    bool rev2;            /* which is written */
+    bool has_extended;    /* they differ */
     struct mime_value value; /* one for all: it is large */
     unsigned converters;     /* opened so far */
 };
@@ -179,22 +182,40 @@ static void append_unfolded(struct buf *out, struct str value) {
 
 /* ---- parameters */
 
+static void append_decoded(struct builder *b, const struct mime_parameter *parameter, struct buf *text) {
+    struct charset_converter *converter =
+        charset_open_lenient(b->converters++ < CONVERTERS_MAX ? parameter->charset : STR_EMPTY);
+    (void)!charset_convert(converter, parameter->value, true, text);
+    charset_close(&converter);
+}
+
+/* RFC 2231 4: charset'language'text. */
+static void append_extended(const struct mime_parameter *parameter, struct buf *text) {
+    buf_printf(text, "%.*s'%.*s'", STR_ARGS(parameter->charset), STR_ARGS(parameter->language));
+    for (size_t i = 0; i < parameter->value.length; i++) {
+        char c = parameter->value.data[i];
+        if (ascii_is_alnum(c) || (c != '\0' && strchr("!#$&+-.^_`{|}~", c)))
+            buf_append_char(text, c);
+        else
+            buf_printf(text, "%%%02X", (unsigned)(unsigned char)c);
+    }
+}
+
 static void append_parameter(struct builder *b, const struct mime_parameter *parameter) {
     struct buf *out = &b->text, text = {0};
     buf_append(&text, parameter->name);
     if (parameter->extended) buf_append_char(&text, '*');
     imap_text_append_string(out, buf_str(&text));
     buf_append_char(out, ' ');
-    if (parameter->extended) {
-        struct charset_converter *converter =
-            charset_open_lenient(b->converters++ < CONVERTERS_MAX ? parameter->charset : STR_EMPTY);
-        buf_clear(&text);
-        (void)!charset_convert(converter, parameter->value, true, &text);
-        charset_close(&converter);
-        imap_text_append_string(out, buf_str(&text));
-    } else {
-        imap_text_append_string(out, parameter->value);
-    }
+    buf_clear(&text);
+    if (!parameter->extended)
+        buf_append(&text, parameter->value);
+    else if (b->rev2)
+        append_decoded(b, parameter, &text);
+    else
+        append_extended(parameter, &text);
+    imap_text_append_string(out, buf_str(&text));
+    b->has_extended = b->has_extended || parameter->extended;
     buf_free(&text);
 }
 
@@ -335,7 +356,6 @@ static void close_part(struct builder *b, size_t index) {
 }
 
 static void write_text(struct builder *b) {
-    b->extensions = memory_allocate(b->count, sizeof *b->extensions);
     for (size_t i = 0;;) {
         open_part(b, i);
         if (b->parts[i].child != 0) {
@@ -412,10 +432,8 @@ static void write_record(struct builder *b, struct buf *record) {
     append_number(record, header_size);
     imap_envelope_append(&section, b->message);
     append_section(record, &section);
-    append_section(record, &b->text);
-    buf_clear(&section);
-    append_extensions(&section, b);
-    append_section(record, &section);
+    append_section(record, &b->bodies[0]);
+    append_section(record, &b->bodies[1]);
     buf_clear(&section);
     append_parts(&section, b);
     append_number(record, b->count);
@@ -423,22 +441,38 @@ static void write_record(struct builder *b, struct buf *record) {
     buf_free(&section);
 }
 
-/* Everything up to the text; false if that would be too long. */
+/* Writes a text and where its extension data is; false if it would be too long. */
+static bool describe_body(struct builder *b, bool rev2, size_t text_limit) {
+    struct buf extensions = {0};
+    b->rev2 = rev2;
+    b->extension_count = 0;
+    b->text = buf_make(text_limit);
+    (void)!buf_reserve(&b->text, TEXT_USUAL);
+    write_text(b);
+    append_extensions(&extensions, b);
+    append_section(&b->bodies[rev2], &b->text);
+    append_section(&b->bodies[rev2], &extensions);
+    bool good = !buf_overflowed(&b->text);
+    buf_free(&b->text);
+    buf_free(&extensions);
+    return good;
+}
+
+/* Everything up to the texts; false if one would be too long. */
 static bool describe_parts(struct builder *b, unsigned depth_limit, size_t parts_limit, size_t text_limit) {
     mime_walk_labelled(b->message, depth_limit, parts_limit, &b->mime);
     make_parts(b);
     count_parts(b);
-    b->text = buf_make(text_limit);
-    (void)!buf_reserve(&b->text, TEXT_USUAL);
-    write_text(b);
-    return !buf_overflowed(&b->text);
+    b->extensions = memory_allocate(b->count, sizeof *b->extensions);
+    return describe_body(b, false, text_limit) && (!b->has_extended || describe_body(b, true, text_limit));
 }
 
 static void builder_free(struct builder *b) {
     mime_structure_free(&b->mime);
     MEMORY_FREE(b->parts);
     MEMORY_FREE(b->extensions);
-    buf_free(&b->text);
+    buf_free(&b->bodies[0]);
+    buf_free(&b->bodies[1]);
     mime_value_free(&b->value);
 }
 
@@ -463,14 +497,22 @@ static bool take_section(struct str *rest, struct str *section) {
     return true;
 }
 
+/* Leaves the body as it was where the record has none. */
+static bool take_body(struct str *rest, struct imap_body_text *body) {
+    struct str section;
+    if (!take_section(rest, &section)) return false;
+    return section.length == 0 || (take_section(&section, &body->text) && take_section(&section, &body->extensions) && section.length == 0);
+}
+
 bool imap_structure_open(struct str record, struct imap_structure *structure) {
-    struct imap_structure got;
+    struct imap_structure got = {.part_count = 0};
     uint64_t version = 0, count = 0;
     if (!take_number(&record, UINT64_MAX, &version) || version != RECORD_VERSION) return false;
     if (!take_number(&record, SIZE_MAX, &got.file_length) || !take_number(&record, UINT64_MAX, &got.size)) return false;
     if (!take_number(&record, UINT64_MAX, &got.header_size)) return false;
-    if (!take_section(&record, &got.envelope) || !take_section(&record, &got.body_structure)) return false;
-    if (!take_section(&record, &got.extensions)) return false;
+    if (!take_section(&record, &got.envelope) || !take_body(&record, &got.body[0])) return false;
+    got.body[1] = got.body[0];
+    if (!take_body(&record, &got.body[1])) return false;
     if (!take_number(&record, IMAP_STRUCTURE_PARTS_MAX, &count) || count == 0) return false;
     got.part_count = (size_t)count;
     if (!take_section(&record, &got.parts) || record.length > 0) return false;
@@ -478,8 +520,8 @@ bool imap_structure_open(struct str record, struct imap_structure *structure) {
     return true;
 }
 
-bool imap_structure_append_body(struct buf *out, const struct imap_structure *structure) {
-    struct str rest = structure->extensions, text = structure->body_structure;
+bool imap_structure_append_body(struct buf *out, const struct imap_body_text *body) {
+    struct str rest = body->extensions, text = body->text;
     while (rest.length > 0) {
         uint64_t kept = 0, left_out = 0;
         if (!take_number(&rest, text.length, &kept) || !take_number(&rest, text.length - kept, &left_out)) return false;

@@ -7,7 +7,8 @@
  *
  * A multipart in which no part is found, and a message/rfc822 that is too deep to
  * be looked into, has one part all the same: text/plain, all of its body. Parameters in the form of RFC 2231 are
- * joined, decoded and converted to UTF-8, and named "name*", as RFC 9051 wants it. */
+ * joined and named "name*". For IMAP4rev2 they are decoded and converted to UTF-8, as RFC 9051 wants it; clients of
+ * IMAP4rev1 decode them themselves, and get charset'language'text. */
 #ifndef TERN_IMAP_STRUCTURE_H
 #define TERN_IMAP_STRUCTURE_H
 
@@ -26,15 +27,17 @@ struct imap_structure {
     uint64_t size;             /* RFC822.SIZE */
     uint64_t header_size;      /* in CR LF form, with the empty line */
     struct str envelope;       /* finished text */
-    struct str body_structure; /* finished text */
-    struct str extensions;     /* where body_structure has extension data; see imap_structure_append_body */
+    struct imap_body_text {
+        struct str text;       /* of BODYSTRUCTURE, finished */
+        struct str extensions; /* where it has extension data; see imap_structure_append_body */
+    } body[2];                 /* of IMAP4rev1, and of IMAP4rev2 */
     size_t part_count;
     struct str parts; /* see imap_structure_parts */
 };
 /* Opens a record. False if it is none, or of another version. */
 MUST_USE bool imap_structure_open(struct str record, struct imap_structure *structure);
 /* Appends the text of BODY. False (with a part of it appended) if the record is damaged. */
-MUST_USE bool imap_structure_append_body(struct buf *out, const struct imap_structure *structure);
+MUST_USE bool imap_structure_append_body(struct buf *out, const struct imap_body_text *body);
 
 enum imap_part_kind { IMAP_PART_TEXT, IMAP_PART_BASIC, IMAP_PART_MULTIPART, IMAP_PART_MESSAGE, IMAP_PART_KINDS };
 

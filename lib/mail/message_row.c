@@ -1,5 +1,6 @@
 /* message_row: a row worked out of a header: each field is found once, then decoded and folded as its columns want it.
  */
+#include "address_list.h"
 #include "base_subject.h"
 #include "casemap.h"
 #include "encoded_word.h"
@@ -42,15 +43,34 @@ static int field_of(struct str name) {
     return FIELDS;
 }
 
-void message_row_append_searched(struct buf *out, struct str value) {
-    struct buf decoded = {0};
+void message_row_append_addresses(struct buf *out, struct str value) {
+    struct address_list list;
+    struct address_list_item item;
+    enum address_list_result result;
+    if (!memchr(value.data, '(', value.length)) return;
+    address_list_begin(&list, value, 0);
+    while ((result = address_list_next(&list, &item)) != ADDRESS_LIST_END && result != ADDRESS_LIST_TOO_MANY) {
+        if (result != ADDRESS_LIST_ITEM || item.domain.length == 0) continue;
+        buf_append_char(out, '\n');
+        buf_append(out, item.local);
+        buf_append_char(out, '@');
+        buf_append(out, item.domain);
+    }
+    address_list_free(&list);
+}
+
+static void append_searched(struct buf *out, struct str value, bool addresses) {
+    struct buf decoded = {0}, plain = {0};
+    if (addresses) message_row_append_addresses(&plain, value);
     if (encoded_word_is_needed(value) || memchr(value.data, '\n', value.length)) {
         encoded_word_decode(value, &decoded);
         value = buf_str(&decoded);
     }
     casemap_append_searched(out, value);
+    casemap_append_searched(out, buf_str(&plain));
     buf_append_char(out, '\0');
     buf_free(&decoded);
+    buf_free(&plain);
 }
 
 /* ---- the fields, walked over once */
@@ -89,7 +109,7 @@ static void take_fields(struct made *made, struct str header) {
         int field = field_of(name);
         if (field == FIELDS) continue;
         if (made->fields[field].data == NULL) made->fields[field] = value;
-        if (field <= FIELD_MESSAGE_ID) message_row_append_searched(&made->searched[field], value);
+        if (field <= FIELD_MESSAGE_ID) append_searched(&made->searched[field], value, field <= FIELD_BCC);
     }
 }
 

@@ -13,7 +13,7 @@
 #include "memory.h"
 #include "str.h"
 
-#define MESSAGE_ROWS_VERSION 1 /* to be raised when any text, number or rank would come out otherwise */
+#define MESSAGE_ROWS_VERSION 2 /* to be raised when any text, number or rank would come out otherwise */
 #define MESSAGE_ROWS_BITS    8 /* of a UID, within a block */
 #define MESSAGE_ROWS_MAX     (1U << MESSAGE_ROWS_BITS)
 #define MESSAGE_ROW_OCTETS   8192                 /* all texts of a row */
@@ -50,8 +50,9 @@ struct message_row {
 /* Works a row out of header fields; there is no body behind them. Its texts are in arena. False: they are too long, or
  * the arena is full. */
 MUST_USE bool message_row_make(struct message_row *row, struct str fields, struct arena *arena);
-/* What a field's value is searched in: folded, and ended by NUL. */
-void message_row_append_searched(struct buf *out, struct str value);
+/* Searches of From, To, Cc and Bcc are of the envelope's addresses (RFC 9051 6.4.4): appends those of a field with comments, in
+ * which they may stand in pieces, without them, each behind an LF. */
+void message_row_append_addresses(struct buf *out, struct str value);
 /* The column that answers a search of the field of that name; ROW_COLUMNS: none. */
 enum message_row_column message_row_searched_column(struct str field);
 

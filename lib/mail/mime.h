@@ -18,10 +18,10 @@
 
 /* A media type or disposition with its parameters. */
 struct mime_parameter {
-    struct str name;    /* without RFC 2231's '*' parts; borrowed from the field */
-    struct str value;   /* unquoted, %-decoded and joined; lives with the mime_value */
-    struct str charset; /* RFC 2231; empty if none */
-    bool extended;      /* written in the form of RFC 2231 4 ("name*") */
+    struct str name;              /* without RFC 2231's '*' parts; borrowed from the field */
+    struct str value;             /* unquoted, %-decoded and joined; lives with the mime_value */
+    struct str charset, language; /* RFC 2231; empty if none */
+    bool extended;                /* written in the form of RFC 2231 4 ("name*") */
 };
 struct mime_value {
     struct str type;    /* "text", or the word of a disposition; borrowed from the field, as written */

@@ -157,7 +157,7 @@ static struct segment *find_segment(struct segment *segments, size_t count, stru
 
 /* Offsets of a joined parameter; they become pointers when the buf is done. */
 struct span {
-    size_t charset, charset_length, value, value_length;
+    size_t charset, charset_length, language, language_length, value, value_length;
 };
 
 /* Joins the parameter that begins with first. RFC 2231 4: charset'language'text. */
@@ -170,6 +170,8 @@ static struct span join(struct mime_value *value, struct segment *segments, size
         if (str_cut(all, '\'', &charset, &rest) && str_cut(rest, '\'', &language, &rest)) {
             span.charset = from;
             span.charset_length = charset.length;
+            span.language = from + charset.length + 1;
+            span.language_length = language.length;
             from = end - rest.length;
         }
     }
@@ -218,6 +220,7 @@ static void join_all(struct mime_value *value, struct segment *segments, size_t 
     struct str all = buf_str(&value->text);
     for (size_t i = 0; i < value->count; i++) {
         value->parameters[i].charset = str_slice(all, spans[i].charset, spans[i].charset + spans[i].charset_length);
+        value->parameters[i].language = str_slice(all, spans[i].language, spans[i].language + spans[i].language_length);
         value->parameters[i].value = str_slice(all, spans[i].value, spans[i].value + spans[i].value_length);
     }
 }

@@ -40,7 +40,7 @@ static bool first_member(struct address_list *list, struct str field, struct add
     list->groups = true;
     enum address_list_result result = address_list_next(list, item);
     *group = result == ADDRESS_LIST_GROUP;
-    if (result == ADDRESS_LIST_INVALID) item->local = item->source; /* as ENVELOPE shows it */
+    if (result == ADDRESS_LIST_INVALID && !address_list_salvage(item->source, item)) item->local = item->source; /* as ENVELOPE shows it */
     return *group || result == ADDRESS_LIST_ITEM || result == ADDRESS_LIST_INVALID;
 }
 

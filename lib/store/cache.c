@@ -2,12 +2,15 @@
  *
  * It is not synced: it bears the boot's identity and is thrown away when another boot finds it (LMDB checks no sums).
  * Whatever goes wrong with it is no error, only slower. */
-#include "store_internal.h"
+#include "cache.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "store_root.h"
 
 #define CACHE_DEFAULT ((uint64_t)1 << 30)
 #define KEY_SIZE      21

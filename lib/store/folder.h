@@ -10,7 +10,10 @@
  * the file's name; a name that says something else than what we last gave it was
  * changed by another program, and counts. Opening reads the snapshot's header
  * and the journal; it reads a directory only if its date says that somebody
- * else changed it. tern-folder(5) describes the files. */
+ * else changed it. tern-folder(5) describes the files.
+ *
+ * There is no folder.c: this is the contract, and folder_view.c, folder_message.c, folder_save.c ... keep it, each a part
+ * (CONTRIBUTING.md has their floors). */
 #ifndef TERN_FOLDER_H
 #define TERN_FOLDER_H
 
@@ -79,6 +82,8 @@ uint32_t folder_sequence_from(const struct folder *folder, uint32_t uid);
 struct str folder_keyword(const struct folder *folder, unsigned bit);
 int folder_keyword_bit(const struct folder *folder, struct str name);
 unsigned folder_keyword_count(const struct folder *folder);
+/* Whether there are others than those that folder_sync, or this, has told of last. */
+bool folder_has_new_keywords(struct folder *folder);
 /* UIDs expunged after a modseq (RFC 7162). False if that is not known any more (then every UID that is
  * not there counts as expunged). */
 MUST_USE bool folder_expunged_since(const struct folder *folder, uint64_t modseq, struct uid_set *uids);

@@ -19,6 +19,8 @@
 #include "folder.h"
 #include "str.h"
 
+#define FOLDER_FILE "tern-mailbox"
+
 #define FOLDER_HEADER_SIZE 512
 #define FOLDER_RECORD_SIZE 64
 #define FOLDER_EXPUNGED_SIZE 16
@@ -117,21 +119,5 @@ MUST_USE bool journal_goes_on(struct str bytes, size_t offset);
 bool journal_range(struct str ranges, size_t *offset, struct uid_range *range);
 bool journal_size(struct str rows, size_t *offset, uint32_t *uid, uint64_t *virtual_size);
 bool journal_look(struct str rows, size_t *offset, uint32_t *uid, int64_t *date, uint64_t *size);
-
-/* ---- file names */
-
-/* The flags of a name's info part (":2,FS"), and whether it is just what folder_info_format would write for them. */
-void folder_info_parse(struct str info, uint8_t *flags, bool *canonical);
-/* ":2," and the letters in ASCII order. */
-void folder_info_format(uint8_t flags, struct buf *text);
-/* Parts a file name into what stays and the info part (with its ':'; may be empty). False: not a message's name. */
-MUST_USE bool folder_name_split(struct str file_name, struct str *base, struct str *info);
-/* The file's name beneath the folder, "cur/..." or "new/...", as a record says. */
-void folder_record_path(const struct folder_record *record, struct buf *path);
-/* ",S=" and ",W=" of a name; 0 where there is none. */
-void folder_name_sizes(struct str base, uint64_t *size, uint64_t *virtual_size);
-/* When the file came by its name, in microseconds: the seconds that it begins with, 0 if it does not, and those after
- * the M of its second part ("M5P3", "V8I1M5"), which are written with and without leading zeros. */
-int64_t folder_name_date(struct str base);
 
 #endif

@@ -3,11 +3,13 @@
  * dovecot-uidlist, version 3: "3 V<validity> N<next> G<id in hexadecimal> ...", then lines
  * "<uid> [<letter><value> ...] :<file name>"; version 1, and courierimapuiddb: "1 <validity> <next>", then
  * "<uid> <file name>". dovecot-keywords: "<number> <keyword>", number 0 for the letter a. */
-#include "folder_internal.h"
+#include "folder_import.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
+
+#include "folder_name.h"
 
 #define IMPORT_MAX ((size_t)512 << 20)
 

@@ -1,13 +1,32 @@
-/* A message's file, its date, and its size as IMAP counts it. */
-#include "clock.h"
-#include "folder_internal.h"
+/* See folder_message.h. */
+#include "folder_message.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
+#include "folder_journal.h"
+#include "folder_name.h"
+#include "folder_state_load.h"
+#include "store_root.h"
+
 #define COUNT_PIECE 32768 /* octets of a file that are counted at once */
+
+/* ---- the file */
+
+void folder_file_name(const struct folder *folder, uint32_t sequence, struct buf *name) {
+    struct folder_record record;
+    folder_state_get(&folder->state, folder_slot(folder, sequence), &record);
+    buf_append(name, folder_name_base(record.name));
+}
+
+void folder_file_path(const struct folder *folder, uint32_t sequence, struct buf *path) {
+    struct folder_record record;
+    folder_state_get(&folder->state, folder_slot(folder, sequence), &record);
+    folder_record_path(&record, path);
+}
 
 /* Opens the file that a record names; -1 with errno. */
 static int open_record(const struct folder *folder, const struct folder_record *record, void *context) {
@@ -22,38 +41,11 @@ static int open_record(const struct folder *folder, const struct folder_record *
     return file;
 }
 
-/* The name was changed meanwhile: by another session of ours (the journal says how), or by another program (the
- * directory does). */
-enum store_result folder_find_again(struct folder *folder, struct failure *failure) {
-    if (!folder_lock(folder, failure)) return folder_trouble(failure);
-    folder->read_all = true;
-    enum store_result result = folder_scan(folder, failure);
-    folder_unlock(folder);
-    return result;
-}
-
-void folder_file_name(const struct folder *folder, uint32_t sequence, struct buf *name) {
-    struct folder_record record;
-    struct str flags;
-    folder_state_get(&folder->state, folder_slot(folder, sequence), &record);
-    if (!str_cut(record.name, '\0', &record.name, &flags)) flags = STR_EMPTY;
-    buf_append(name, record.name);
-}
-
-void folder_file_path(const struct folder *folder, uint32_t sequence, struct buf *path) {
-    struct folder_record record;
-    folder_state_get(&folder->state, folder_slot(folder, sequence), &record);
-    folder_record_path(&record, path);
-}
-
-int folder_descriptor(const struct folder *folder) {
-    return folder->directory;
-}
-
 /* What is tried with a message's file: -1 with errno. */
 typedef int file_function(const struct folder *folder, const struct folder_record *record, void *context);
 
-/* Tries it where the record says, then where the journal does, then where the directories do. Less than 0: *result. */
+/* Tries it where the record says; where it is not: then where the journal says (another session of ours has changed the
+ * name), then where the directories do (another program has). Less than 0: *result. */
 static int with_file(struct folder *folder, uint32_t sequence, file_function *function, void *context,
                      enum store_result *result, struct failure *failure) {
     uint32_t uid = folder_uid(folder, sequence);
@@ -70,8 +62,9 @@ static int with_file(struct folder *folder, uint32_t sequence, file_function *fu
             *result = STORE_BROKEN;
             return -1;
         }
-        *result = attempt > 0 ? folder_find_again(folder, failure)
-                  : folder_state_read(&folder->state, &watcher, failure) ? STORE_OK : STORE_BROKEN;
+        *result = attempt > 0                                            ? folder_read_again(folder, failure)
+                  : folder_state_read(&folder->state, &watcher, failure) ? STORE_OK
+                                                                         : STORE_BROKEN;
         if (*result != STORE_OK) return -1;
     }
     *result = STORE_MISSING;
@@ -83,7 +76,7 @@ int folder_message_file(struct folder *folder, uint32_t sequence, enum store_res
     return with_file(folder, sequence, open_record, NULL, result, failure);
 }
 
-/* ---- what a look at the file says */
+/* ---- what a look at it says */
 
 static int look_at_record(const struct folder *folder, const struct folder_record *record, void *context) {
     struct buf path = buf_make(0);
@@ -102,7 +95,9 @@ void folder_note_look(struct folder *folder, uint32_t uid, int64_t date, uint64_
     journal_append_look(&folder->looks, uid, date, size);
 }
 
-void folder_look(struct folder *folder, uint32_t sequence, struct folder_message *message) {
+/* Looks at the file for what is unknown of the message. Looks for a file that is called otherwise by now as
+ * folder_message_file does; of one that is gone the date is that in its name, and the size 0. */
+static void look(struct folder *folder, uint32_t sequence, struct folder_message *message) {
     enum store_result result;
     struct failure ignored = {0};
     struct folder_record record;
@@ -120,14 +115,32 @@ void folder_look(struct folder *folder, uint32_t sequence, struct folder_message
     folder_note_look(folder, message->uid, message->internal_date, message->size);
 }
 
-void folder_size_all(struct folder *folder) {
-    uint32_t count = folder_count(folder);
-    for (uint32_t sequence = 1; sequence <= count; sequence++) {
-        struct folder_message message;
-        folder_message_known(folder, sequence, &message);
-        if (message.size == FOLDER_SIZE_UNKNOWN) folder_look(folder, sequence, &message);
+/* What is asked for the first time becomes part of what is known: no change to anyone. */
+void folder_message(const struct folder *folder, uint32_t sequence, struct folder_message *message) {
+    folder_message_known(folder, sequence, message);
+    if (message->internal_date != FOLDER_DATE_UNKNOWN && message->size != FOLDER_SIZE_UNKNOWN) return;
+    look((struct folder *)(uintptr_t)folder, sequence, message);
+}
+
+/* ---- remembering */
+
+/* Remembered without a word to the disk: it can be had again. */
+static void remember(struct folder *folder, enum journal_type type, struct buf *rows) {
+    struct failure ignored = {0};
+    struct buf entries = buf_make(0);
+    struct journal_entry entry = {.type = type, .rows = buf_str(rows)};
+    if (rows->length > 0 && folder_lock(folder, &ignored)) {
+        journal_append(&entries, &entry, NULL);
+        if (folder_append(folder, &entries, APPEND_OWN, &ignored) == STORE_OK) folder->learnt += rows->length;
+        folder_unlock(folder);
     }
-    folder_remember(folder);
+    buf_free(&entries);
+    buf_clear(rows);
+}
+
+void folder_remember(struct folder *folder) {
+    remember(folder, JOURNAL_SIZES, &folder->counted);
+    remember(folder, JOURNAL_LOOKS, &folder->looks);
 }
 
 /* ---- sizes */
@@ -178,18 +191,9 @@ static bool count_message(struct folder *folder, uint32_t sequence, const struct
     return good;
 }
 
-/* Remembered without a word to the disk: it can be had again. */
-static void remember(struct folder *folder, enum journal_type type, struct buf *rows) {
-    struct failure ignored = {0};
-    struct buf entries = buf_make(0);
-    struct journal_entry entry = {.type = type, .rows = buf_str(rows)};
-    if (rows->length > 0 && folder_lock(folder, &ignored)) {
-        journal_append(&entries, &entry, NULL);
-        if (folder_append(folder, &entries, APPEND_OWN, &ignored) == STORE_OK) folder->learnt += rows->length;
-        folder_unlock(folder);
-    }
-    buf_free(&entries);
-    buf_clear(rows);
+void folder_note_virtual_size(struct folder *folder, uint32_t uid, uint64_t size) {
+    if (size > 0) journal_append_size(&folder->counted, uid, size);
+    if (folder->counted.length > 65536) remember(folder, JOURNAL_SIZES, &folder->counted);
 }
 
 bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *size, struct failure *failure) {
@@ -206,14 +210,16 @@ bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *siz
     return true;
 }
 
-void folder_note_virtual_size(struct folder *folder, uint32_t uid, uint64_t size) {
-    if (size > 0) journal_append_size(&folder->counted, uid, size);
-    if (folder->counted.length > 65536) remember(folder, JOURNAL_SIZES, &folder->counted);
-}
+/* ---- all of them */
 
-void folder_remember(struct folder *folder) {
-    remember(folder, JOURNAL_SIZES, &folder->counted);
-    remember(folder, JOURNAL_LOOKS, &folder->looks);
+void folder_size_all(struct folder *folder) {
+    uint32_t count = folder_count(folder);
+    for (uint32_t sequence = 1; sequence <= count; sequence++) {
+        struct folder_message message;
+        folder_message_known(folder, sequence, &message);
+        if (message.size == FOLDER_SIZE_UNKNOWN) look(folder, sequence, &message);
+    }
+    folder_remember(folder);
 }
 
 enum store_result folder_count_all(struct folder *folder, struct failure *failure) {
@@ -223,7 +229,8 @@ enum store_result folder_count_all(struct folder *folder, struct failure *failur
         uint64_t size;
         folder_message_known(folder, sequence, &message);
         if (message.virtual_size > 0 || message.size == 0) continue;
-        if (!folder_virtual_size(folder, sequence, &size, failure) && failure->error_number != 0) return folder_trouble(failure);
+        if (!folder_virtual_size(folder, sequence, &size, failure) && failure->error_number != 0)
+            return store_trouble(failure);
     }
     folder_remember(folder);
     return STORE_OK;

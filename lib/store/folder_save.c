@@ -1,4 +1,4 @@
-/* Saving messages: APPEND, delivery, COPY and MOVE.
+/* Saving messages: APPEND and delivery.
  *
  *   tmp/NAME       written, and synced: of several messages one after the other while the rest is being written
  *   cur/NAME:2,…   by rename, under the folder's lock (new/NAME for new mail)
@@ -6,49 +6,24 @@
  *   the journal    UIDs, synced: only then is anything said
  *
  * A crash on the way leaves files in tmp/, or messages that nobody was promised: they are met by the next scan. */
-#include "store_internal.h"
-
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "folder_journal.h"
+#include "folder_name.h"
+#include "folder_saved.h"
+#include "folder_target.h"
+#include "store_root.h"
 
-#define SAVE_PIECE      65536
-#define SAVE_AT_ONCE    10000 /* messages of one saving */
-#define UNSYNCED_MAX    32    /* files that are open until they are synced together */
-#define COPY_NAME_ROOM  (FOLDER_NAME_MAX - 10)
-
-void store_unique_name(struct store *store, struct buf *name) {
-    int64_t now = clock_date();
-    buf_printf(name, "%lld.M%06lldP%d_%llu.", (long long)(now / CLOCK_SECOND), (long long)(now % CLOCK_SECOND),
-               (int)getpid(), (unsigned long long)++store->unique);
-    struct str host = str_slice(store->options.host, 0, 100);
-    for (size_t i = 0; i < host.length; i++) {
-        char c = host.data[i];
-        if (c == '/')
-            buf_append(name, STR("\\057"));
-        else if (c == ':')
-            buf_append(name, STR("\\072"));
-        else
-            buf_append_char(name, (unsigned char)c <= ' ' || c == ',' ? '_' : c);
-    }
-    if (host.length == 0) buf_append(name, STR("localhost"));
-}
+#define SAVE_PIECE   65536
+#define SAVE_AT_ONCE 10000 /* messages of one saving */
+#define UNSYNCED_MAX 32    /* files that are open until they are synced together */
 
 /* ---- what is being saved */
-
-struct saved {
-    char *name; /* in tmp/; then the base of its name */
-    int file;   /* whole, but not synced; -1 */
-    struct folder_record record;
-    struct str *keywords;
-    size_t keyword_count;
-    char path[FOLDER_NAME_MAX + 32]; /* where it came to lie, beneath the folder; empty: not yet */
-};
 
 struct folder_saving {
     struct store *store;
@@ -56,49 +31,18 @@ struct folder_saving {
     struct arena *arena;
     struct saved *messages;
     size_t count, room;
-    int file; /* of the last message while it is written; -1 */
+    int file;      /* of the last message while it is written; -1 */
     size_t synced; /* so many of the messages are */
     struct buf pending;
     bool held_cr;
-    char last; /* octet that was stored; NUL: none yet */
+    char last;                 /* octet that was stored; NUL: none yet */
     uint64_t size, line_feeds; /* line_feeds: those that IMAP shows with a CR that is not in the file */
     bool delivery;
 };
 
-/* ---- the target: who saves one message saves more of them, most often */
-
-void store_drop_target(struct store *store) {
-    struct failure ignored = {0};
-    if (!store->target) return;
-    if (folder_is_journal_long(store->target)) (void)!folder_settle(store->target, &ignored);
-    folder_close(&store->target);
-}
-
-/* The kept one if it is this mailbox, and nobody has put another one or another file into its place. */
-static struct folder *take_target(struct store *store, struct str name, enum store_result *result,
-                                  struct failure *failure) {
-    struct folder *kept = store->target;
-    struct stat status;
-    if (kept && str_equal(str_from(kept->name), name) && store_folder_is(store, name, kept->directory) &&
-        fstat(kept->state.file, &status) == 0 && status.st_nlink > 0) {
-        store->target = NULL;
-        *result = STORE_OK;
-        return kept;
-    }
-    store_drop_target(store);
-    return folder_open_target(store, name, result, failure);
-}
-
-/* For the next time: after a success, when the state is known to be good. */
-static void keep_target(struct store *store, struct folder **target) {
-    store_drop_target(store);
-    store->target = *target;
-    *target = NULL;
-}
-
 struct folder_saving *folder_save_begin(struct store *store, struct str name, enum store_result *result,
                                         struct failure *failure) {
-    struct folder *target = take_target(store, name, result, failure);
+    struct folder *target = folder_take_target(store, name, result, failure);
     if (!target) return NULL;
     struct folder_saving *saving = MEMORY_NEW(struct folder_saving);
     saving->store = store;
@@ -212,7 +156,7 @@ static bool keep_keywords(struct folder_saving *saving, struct saved *saved, con
 enum store_result folder_save_message(struct folder_saving *saving, unsigned system, const struct str *keywords,
                                       size_t keyword_count, int64_t internal_date, struct failure *failure) {
     struct buf name = buf_make(0), path = buf_make(0);
-    if (!finish_message(saving, failure)) return folder_trouble(failure);
+    if (!finish_message(saving, failure)) return store_trouble(failure);
     begin_writing(saving);
     if (saving->count >= SAVE_AT_ONCE) {
         failure_set(failure, "too many messages at once");
@@ -224,7 +168,8 @@ enum store_result folder_save_message(struct folder_saving *saving, unsigned sys
     }
     store_unique_name(saving->store, &name);
     buf_printf(&path, "tmp/%s", buf_string(&name));
-    int file = openat(saving->target->directory, buf_string(&path), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int file = openat(saving->target->directory, buf_string(&path),
+                      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) {
         failure_set_errno(failure, errno, "cannot make a message");
     } else {
@@ -232,7 +177,8 @@ enum store_result folder_save_message(struct folder_saving *saving, unsigned sys
         uint8_t flags = (uint8_t)(system & ~(unsigned)FLAG_RECENT);
         *saved = (struct saved){.name = memory_copy_string(buf_str(&name)),
                                 .file = -1,
-                                .record = {.system = flags, .name_flags = flags,
+                                .record = {.system = flags,
+                                           .name_flags = flags,
                                            .internal_date = internal_date ? internal_date : clock_date() / CLOCK_SECOND,
                                            .save_date = clock_date() / CLOCK_SECOND}};
         saving->file = file;
@@ -242,7 +188,7 @@ enum store_result folder_save_message(struct folder_saving *saving, unsigned sys
     }
     buf_free(&name);
     buf_free(&path);
-    return file < 0 ? folder_trouble(failure) : STORE_OK;
+    return file < 0 ? store_trouble(failure) : STORE_OK;
 }
 
 /* CR LF becomes LF, unless another CR stands before it: the file would then say CR LF for what was CR CR LF. A CR may
@@ -266,7 +212,7 @@ static void take_bytes(struct folder_saving *saving, struct str bytes) {
 
 enum store_result folder_save_bytes(struct folder_saving *saving, struct str bytes, struct failure *failure) {
     if (bytes.length > 0) take_bytes(saving, bytes);
-    return saving->pending.length < SAVE_PIECE || flush(saving, failure) ? STORE_OK : folder_trouble(failure);
+    return saving->pending.length < SAVE_PIECE || flush(saving, failure) ? STORE_OK : store_trouble(failure);
 }
 
 /* ---- committing */
@@ -299,257 +245,34 @@ static bool move_into_place(struct folder_saving *saving, struct failure *failur
     return true;
 }
 
-static bool sync_place(struct folder *target, enum folder_place place, struct failure *failure) {
-    int *directory = &target->places[place];
-    if (*directory < 0)
-        *directory = openat(target->directory, place == PLACE_NEW ? "new" : "cur",
-                            O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    return (*directory >= 0 && fsync(*directory) == 0) || failure_set_errno(failure, errno, "cannot sync the folder");
-}
-
-/* Lock held: UIDs in the order of the messages. */
-static enum store_result note_messages(struct folder *target, struct saved *messages, size_t count,
-                                       const struct folder_own_change *own, struct uid_set *uids, struct failure *failure) {
-    struct buf entries = buf_make(0), adds = buf_make(0); /* entries: keywords come first */
-    uint32_t uid = target->state.header.uid_next;
-    uint64_t modseq = target->state.header.highest_modseq + 1;
-    enum store_result result = STORE_OK;
-    if (count > UINT32_MAX - uid) {
-        failure_set(failure, "the mailbox has no UIDs left");
-        result = STORE_LIMIT;
-    }
-    for (size_t i = 0; result == STORE_OK && i < count; i++) {
-        struct journal_entry add = {.type = JOURNAL_ADD, .record = messages[i].record};
-        result = folder_keyword_bits(target, messages[i].keywords, messages[i].keyword_count, true, &entries,
-                                     &add.record.keywords, failure);
-        add.record.uid = uid + (uint32_t)i;
-        add.record.modseq = modseq;
-        journal_append(&adds, &add, NULL);
-    }
-    buf_append(&entries, buf_str(&adds));
-    buf_free(&adds);
-    folder_own_change_end(target, own, &entries);
-    if (result == STORE_OK) result = folder_append(target, &entries, APPEND_SYNCED, failure);
-    if (result == STORE_OK && count > 0) uid_set_add(uids, uid, uid + (uint32_t)count - 1);
-    buf_free(&entries);
-    return result;
-}
-
 static enum store_result commit(struct folder_saving *saving, struct uid_set *uids, struct failure *failure) {
     struct folder_own_change own;
     folder_own_change_begin(saving->target, &own);
-    if (!move_into_place(saving, failure)) return folder_trouble(failure);
+    if (!move_into_place(saving, failure)) return store_trouble(failure);
     bool in_new = false, in_cur = false;
     for (size_t i = 0; i < saving->count; i++) {
         in_new = in_new || saving->messages[i].record.place == PLACE_NEW;
         in_cur = in_cur || saving->messages[i].record.place == PLACE_CUR;
     }
-    if ((in_new && !sync_place(saving->target, PLACE_NEW, failure)) ||
-        (in_cur && !sync_place(saving->target, PLACE_CUR, failure)))
-        return folder_trouble(failure);
-    return note_messages(saving->target, saving->messages, saving->count, &own, uids, failure);
+    if ((in_new && !folder_sync_place(saving->target, PLACE_NEW, failure)) ||
+        (in_cur && !folder_sync_place(saving->target, PLACE_CUR, failure)))
+        return store_trouble(failure);
+    return folder_note_saved(saving->target, saving->messages, saving->count, &own, uids, failure);
 }
 
 enum store_result folder_save_commit(struct folder_saving **saving, uint32_t *uid_validity, struct uid_set *uids,
                                      struct failure *failure) {
     struct folder *target = (*saving)->target;
     enum store_result result = STORE_OK;
-    if (!finish_message(*saving, failure) || !sync_messages(*saving, failure) || !folder_lock(target, failure)) result = folder_trouble(failure);
+    if (!finish_message(*saving, failure) || !sync_messages(*saving, failure) || !folder_lock(target, failure))
+        result = store_trouble(failure);
     if (result == STORE_OK) {
         result = commit(*saving, uids, failure);
         folder_unlock(target);
     }
     if (result == STORE_OK) *uid_validity = folder_uid_validity(target);
-    if (result == STORE_OK) keep_target((*saving)->store, &(*saving)->target);
+    if (result == STORE_OK) folder_keep_target((*saving)->store, &(*saving)->target);
     if (result != STORE_OK) remove_files(*saving);
     free_saving(saving);
-    return result;
-}
-
-/* ---- copying */
-
-struct copying {
-    struct folder *source, *target;
-    struct saved *messages;
-    size_t count;
-    struct uid_set *from;
-    struct arena *arena;
-    bool lost; /* a file was not where it should be */
-    bool move, gone; /* gone: one is expunged */
-    bool same;       /* the target is the source, opened twice */
-};
-
-static bool copy_bytes(int from, int to, uint64_t size) {
-    for (uint64_t done = 0; done < size;) {
-        ssize_t sent = sendfile(to, from, NULL, size - done > 1 << 20 ? 1 << 20 : (size_t)(size - done));
-        if (sent <= 0) return false;
-        done += (uint64_t)sent;
-    }
-    return true;
-}
-
-/* Where no hard link can be made (another file system, too many links). */
-static bool copy_file(struct copying *copying, int from, const char *path) {
-    struct stat status;
-    int to = openat(copying->target->directory, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    bool good = to >= 0 && fstat(from, &status) == 0 && copy_bytes(from, to, (uint64_t)status.st_size);
-    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {0}};
-    if (good) times[1] = status.st_mtim;
-    good = good && futimens(to, times) == 0 && fsync(to) == 0;
-    if (to >= 0) close(to);
-    if (!good && to >= 0) unlinkat(copying->target->directory, path, 0);
-    return good;
-}
-
-/* A COPY holds the target's lock alone. */
-static bool link_message(struct copying *copying, uint32_t sequence, struct saved *saved, struct failure *failure) {
-    struct folder *from = copying->source;
-    struct buf path = buf_make(0), source = buf_make(0);
-    struct folder_record now;
-    folder_record_path(&saved->record, &path);
-    folder_state_get(&from->state, folder_slot(from, sequence), &now);
-    folder_record_path(&now, &source);
-    bool good = linkat(from->directory, buf_string(&source), copying->target->directory, buf_string(&path), 0) == 0;
-    if (!good) {
-        int file = openat(from->directory, buf_string(&source), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        copying->lost = file < 0 && errno == ENOENT;
-        good = file >= 0 && copy_file(copying, file, buf_string(&path));
-        if (!good) failure_set_errno(failure, errno, "cannot copy a message");
-        if (file >= 0) close(file);
-    }
-    if (good) snprintf(saved->path, sizeof saved->path, "%s", buf_string(&path));
-    buf_free(&path);
-    buf_free(&source);
-    return good;
-}
-
-static bool describe_copy(struct copying *copying, uint32_t sequence, struct saved *saved, struct failure *failure) {
-    struct folder *source = copying->source;
-    struct folder_record record;
-    struct buf name = buf_make(COPY_NAME_ROOM);
-    folder_state_get(&source->state, folder_slot(source, sequence), &record);
-    store_unique_name(copying->target->store, &name);
-    if (record.virtual_size && record.size != FOLDER_SIZE_UNKNOWN)
-        buf_printf(&name, ",S=%llu,W=%llu", (unsigned long long)record.size, (unsigned long long)record.virtual_size);
-    *saved = (struct saved){.record = record};
-    bool good = arena_copy(copying->arena, buf_str(&name), &saved->record.name);
-    saved->record.name_flags = record.system;
-    saved->record.place = PLACE_CUR;
-    saved->record.save_date = clock_date() / CLOCK_SECOND;
-    saved->keywords = arena_allocate(copying->arena, FOLDER_KEYWORDS_MAX, sizeof *saved->keywords);
-    for (unsigned bit = 0; saved->keywords && bit < FOLDER_KEYWORDS_MAX; bit++)
-        if ((record.keywords >> bit & 1) && source->state.keywords[bit].length)
-            saved->keywords[saved->keyword_count++] = source->state.keywords[bit];
-    buf_free(&name);
-    return (good && saved->keywords) || failure_set(failure, "out of room for names");
-}
-
-/* Links all of them; lock of the target held. */
-static bool link_all(struct copying *copying, const struct uid_set *uids, struct failure *failure) {
-    for (size_t i = 0; i < uids->count; i++) {
-        uint32_t sequence = folder_sequence_from(copying->source, uids->ranges[i].first);
-        for (; sequence <= folder_count(copying->source); sequence++) {
-            uint32_t uid = folder_uid(copying->source, sequence);
-            if (uid > uids->ranges[i].last) break;
-            if (slot_set_has(&copying->source->state.gone, folder_slot(copying->source, sequence))) {
-                if (copying->move) continue;
-                copying->gone = true;
-                return failure_set(failure, "a message is gone");
-            }
-            struct saved *saved = &copying->messages[copying->count];
-            if (!describe_copy(copying, sequence, saved, failure) || !link_message(copying, sequence, saved, failure))
-                return false;
-            copying->count++;
-            uid_set_add(copying->from, uid, uid);
-        }
-    }
-    return true;
-}
-
-static enum store_result copy_locked(struct copying *copying, const struct uid_set *uids, struct uid_set *to,
-                                     struct failure *failure) {
-    struct folder_own_change own;
-    folder_own_change_begin(copying->target, &own);
-    enum store_result result = STORE_OK;
-    if (!link_all(copying, uids, failure) || (copying->count > 0 && !sync_place(copying->target, PLACE_CUR, failure)))
-        result = copying->gone ? STORE_GONE : folder_trouble(failure);
-    if (result == STORE_OK) result = note_messages(copying->target, copying->messages, copying->count, &own, to, failure);
-    for (size_t i = 0; result != STORE_OK && i < copying->count; i++)
-        unlinkat(copying->target->directory, copying->messages[i].path, 0);
-    return result;
-}
-
-/* A MOVE holds both locks until its messages are gone from the source, so that what another session stores or moves
- * meanwhile is neither lost nor doubled; by inode number, so that two MOVEs never wait for each other. A folder's lock
- * is one, however often it is open. */
-static bool lock_both(struct copying *copying, struct failure *failure) {
-    struct folder *source = copying->source, *target = copying->target;
-    struct stat from, to;
-    if (!copying->move) return folder_lock(target, failure);
-    if (fstat(source->directory, &from) < 0 || fstat(target->directory, &to) < 0)
-        return failure_set_errno(failure, errno, "cannot look at the folder");
-    copying->same = from.st_dev == to.st_dev && from.st_ino == to.st_ino;
-    if (copying->same) {
-        if (!folder_lock(target, failure)) return false;
-        if (folder_read_locked(source, failure)) return true;
-        folder_unlock(target);
-        return false;
-    }
-    struct folder *first = from.st_ino < to.st_ino ? source : target, *second = first == source ? target : source;
-    if (!folder_lock(first, failure)) return false;
-    if (folder_lock(second, failure)) return true;
-    folder_unlock(first);
-    return false;
-}
-
-static void unlock_both(struct copying *copying) {
-    folder_unlock(copying->target);
-    if (copying->move && !copying->same) folder_unlock(copying->source);
-}
-
-static enum store_result copy_once(struct copying *copying, const struct uid_set *uids, struct uid_set *to, struct failure *failure) {
-    copying->count = 0;
-    copying->lost = false;
-    uid_set_clear(copying->from);
-    if (!lock_both(copying, failure)) return folder_trouble(failure);
-    enum store_result result = copy_locked(copying, uids, to, failure);
-    if (result == STORE_OK && copying->same && !folder_read_locked(copying->source, failure)) result = folder_trouble(failure);
-    if (result == STORE_OK && copying->move && copying->count > 0)
-        result = folder_expunge_uids(copying->source, copying->from, true, failure);
-    unlock_both(copying);
-    return result;
-}
-
-/* Files that were renamed meanwhile are looked for, while no lock is held. */
-static enum store_result copy_all(struct copying *copying, const struct uid_set *uids, struct uid_set *to, struct failure *failure) {
-    for (int attempt = 0;; attempt++) {
-        enum store_result result = copy_once(copying, uids, to, failure);
-        if (result == STORE_OK || !copying->lost || attempt == 2) return result;
-        result = folder_find_again(copying->source, failure);
-        if (result != STORE_OK) return result;
-    }
-}
-
-enum store_result folder_copy(struct folder *folder, const struct uid_set *uids, struct str target, bool move,
-                              uint32_t *uid_validity, struct uid_set *from, struct uid_set *to, struct failure *failure) {
-    enum store_result result;
-    struct copying copying = {.source = folder, .from = from, .arena = arena_create(0), .move = move};
-    /* Flags that other sessions have set meanwhile go along. */
-    if (!folder_lock(folder, failure)) {
-        arena_destroy(&copying.arena);
-        return folder_trouble(failure);
-    }
-    folder_unlock(folder);
-    copying.target = take_target(folder->store, target, &result, failure);
-    if (copying.target) {
-        copying.messages = memory_allocate((size_t)folder_count(folder) + 1, sizeof *copying.messages);
-        result = copy_all(&copying, uids, to, failure);
-        if (result == STORE_OK) *uid_validity = folder_uid_validity(copying.target);
-        if (result == STORE_OK) keep_target(folder->store, &copying.target);
-        folder_close(&copying.target);
-    }
-    if (result != STORE_OK) uid_set_clear(from);
-    MEMORY_FREE(copying.messages);
-    arena_destroy(&copying.arena);
     return result;
 }

@@ -1,9 +1,11 @@
-/* Sets of slots that count: which slots do not count for sequence numbers (folder_state.h). */
-#include "folder_state.h"
+/* See slot_set.h. */
+#include "slot_set.h"
 
-#define WORD         64U
-#define BLOCK_WORDS  8U /* a count for each 512 slots */
-#define BLOCK        (WORD * BLOCK_WORDS)
+#include <string.h>
+
+#define WORD        64U
+#define BLOCK_WORDS 8U /* a count for each 512 slots */
+#define BLOCK       (WORD * BLOCK_WORDS)
 
 void slot_set_free(struct slot_set *set) {
     MEMORY_FREE(set->words);

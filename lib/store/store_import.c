@@ -1,7 +1,7 @@
 /* A tree that Dovecot had, taken over: its directories and subscriptions are named in modified UTF-7, ours in UTF-8
  * (store_name.h). Done once, before tern's first file is in the INBOX; what was done is passed over if a crash makes it
  * begin again. A tree that Dovecot kept in UTF-8 (":UTF-8") stays as it is. */
-#include "store_internal.h"
+#include "store_import.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,6 +10,7 @@
 
 #include "mutf7.h"
 #include "store_name.h"
+#include "store_root.h"
 
 #define FOLDERS_MAX 100000U
 

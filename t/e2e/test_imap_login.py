@@ -104,7 +104,13 @@ def authenticate(tern):
     t.ok(b"AUTH=PLAIN" in client.greeting and b"AUTH=SCRAM-SHA-256" in client.greeting and b"STARTTLS" in client.greeting, "the greeting",
          client.greeting)
     t.ok(client.command("SELECT INBOX")[0].startswith(b"BAD"), "no SELECT before the login")
-    t.ok(client.command("AUTHENTICATE FOO")[0].startswith(b"NO"), "an unknown mechanism is refused")
+    t.ok(client.command("AUTHENTICATE FOO")[0].startswith(b"NO No such"), "an unknown mechanism is refused, and is no wrong password")
+    t.ok(b" IDLE " in client.greeting, "IDLE is told of at once")
+    for command in ("NOOP x", "ID", "ID (", "ID (\"name\")", "LOGOUT x"):
+        t.ok(client.command(command)[0].startswith(b"BAD"), f"arguments that are none: {command}")
+    t.ok(client.command('ID ("name" NIL)')[1] == [b'* ID ("name" "tern")'], "ID before the login")
+    client.send(b"a+b NOOP\r\n")
+    t.ok(client.line().startswith(b"* BAD"), "a tag that is none is not answered")
     client.send(b"c AUTHENTICATE PLAIN\r\n")
     client.line()
     client.send(b"*\r\n")

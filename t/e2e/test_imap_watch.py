@@ -16,6 +16,7 @@ from imap_client import Client
 t.need("tern", "master", "auth", "imapd", "mailbox", "log")
 if not t.is_root():
     t.skip_all("wants root, to look into other processes")
+OWNER = 699999
 PIDFD_GETFD, TIMES, MANY = 438, 4, 20
 COUNTS = {"ada": TIMES, "bob": TIMES}  # messages that are there already
 LIBRARY = ctypes.CDLL(None, use_errno=True)
@@ -187,7 +188,10 @@ def many_of_one_owner(tern):
 
 
 def main():
-    with t.Instance(tls=True) as tern:
+    # Of one who owns nothing else: who has no inotify instance left would not hear of mail in other tests either.
+    owner = [f"{name}{OWNER}" for name in ("virtual_uid_maps=static:", "virtual_gid_maps=static:", "mail_uid=", "mail_gid=")]
+    with t.Instance(tls=True, settings=owner) as tern:
+        os.chown(tern.mail, OWNER, OWNER)
         for user in ("ada", "bob", *(f"user{i}" for i in range(MANY))):
             tern.add_user(user)
         tern.start()

@@ -17,7 +17,7 @@ static struct imap_parser parser_of(const char *text) {
 
 /* ---- every command's parser, each with its refusals */
 
-enum command { FETCH, SEARCH, SORT, THREAD, STORE, COPY, SELECT, CREATE, LIST, STATUS, APPEND_MAILBOX, APPEND_MESSAGE };
+enum command { FETCH, SEARCH, SORT, THREAD, STORE, COPY, SELECT, CREATE, LIST, STATUS, APPEND_MAILBOX, APPEND_MESSAGE, ID };
 
 static bool parse(enum command command, struct imap_parser *parser) {
     struct imap_fetch fetch;
@@ -28,6 +28,7 @@ static bool parse(enum command command, struct imap_parser *parser) {
     struct imap_create create;
     struct imap_list list;
     struct imap_append_message message;
+    struct imap_id id;
     struct str mailbox;
     unsigned items;
     switch (command) {
@@ -55,6 +56,8 @@ static bool parse(enum command command, struct imap_parser *parser) {
         return imap_parse_append_mailbox(parser, &mailbox);
     case APPEND_MESSAGE:
         return imap_parse_append_message(parser, &message);
+    case ID:
+        return imap_parse_id(parser, &id);
     }
     return false;
 }
@@ -97,13 +100,17 @@ static const struct {
     {FETCH, "1 FLAGS (CHANGEDSINCE 1) x", "Nothing more expected"},
     {FETCH, "1 BODY[0]", "Bad section"},
     {FETCH, "1 BODY[MIME]", "Bad section"},
-    {FETCH, "1 BINARY[HEADER]", "Bad section"},
+    {FETCH, "1 BINARY[HEADER]", NULL},
+    {FETCH, "1 BINARY[1]<40>", NULL},
+    {FETCH, "1 BODY[1]<40>", "Bad partial"},
+    {FETCH, "1 BINARY[FOO]", "Bad section"},
     {FETCH, "1 BODY[", "Syntax error"},
     {FETCH, "1 BODY[HEADER.FIELDS]", "Space expected"},
     {FETCH, "1 BODY[HEADER.FIELDS ()]", "String expected"},
     {FETCH, "1 BODY[]<0.0>", "Bad partial"},
     {FETCH, "1 BODY[]<5>", "Bad partial"},
-    {FETCH, "1 BODY[]<4294967296.1>", "Bad partial"},
+    {FETCH, "1 BODY[]<9223372036854775807.9223372036854775807>", NULL},
+    {FETCH, "1 BODY[]<9223372036854775808.1>", "Bad partial"},
     {FETCH, "1 BINARY.SIZE[1]<0.5>", "Space expected"},
     {SEARCH, "ALL", NULL},
     {SEARCH, "RETURN () 1:5", NULL},
@@ -175,7 +182,7 @@ static const struct {
     {COPY, "1", "Space expected"},
     {COPY, "1 ", "Mailbox name expected"},
     {COPY, "1 {3}\r\na\xc2\x84", "Bad mailbox name"},
-    {COPY, "1 \"\"", "Mailbox name expected"},
+    {COPY, "1 \"\"", "No mailbox has an empty name"},
     {COPY, "1 &AOQ", "Bad mailbox name"},
     {COPY, "1 a b", "Nothing more expected"},
     {SELECT, "INBOX", NULL},
@@ -197,7 +204,9 @@ static const struct {
     {CREATE, "a (USE ())", NULL},
     {CREATE, "", "Mailbox name expected"},
     {CREATE, "a x", "Unknown CREATE parameter"},
-    {CREATE, "a (USE (\\Foo))", "Unknown special use"},
+    {CREATE, "a (USE (\\Foo))", NULL}, /* the command refuses it */
+    {CREATE, "a (USE (Sent))", "Special use expected"},
+    {CREATE, "a&b", "Bad mailbox name"},
     {CREATE, "a (USE (\\Sent)", "'))' expected"},
     {CREATE, "a (USE (\\Sent)) ", "Nothing more expected"},
     {LIST, "\"\" *", NULL},
@@ -213,7 +222,7 @@ static const struct {
     {LIST, "\"\" * RETURN (FOO)", "Unknown LIST return option"},
     {LIST, "\"\" * RETURN (STATUS)", "Unknown LIST return option"},
     {LIST, "\"\" * RETURN (CHILDREN", "Unknown LIST return option"},
-    {LIST, "\"\" &AOQ", "Bad mailbox name"},
+    {LIST, "\"\" &AOQ", NULL},
     {STATUS, "(MESSAGES unseen DELETED-STORAGE)", NULL},
     {STATUS, "()", "STATUS item expected"},
     {STATUS, "(FOO)", "Unknown STATUS item"},
@@ -230,6 +239,15 @@ static const struct {
     {APPEND_MESSAGE, "\"17-Foo-1996 02:44:25 -0700\" {5}", "Bad date and time"},
     {APPEND_MESSAGE, "(a){5}", "Space expected"},
     {APPEND_MESSAGE, "", "Message literal expected"},
+    {ID, "NIL", NULL},
+    {ID, "()", NULL},
+    {ID, "(\"a\" NIL \"b\" {1}\r\nc)", NULL},
+    {ID, "", "NIL or '(' expected"},
+    {ID, "nothing", "NIL or '(' expected"},
+    {ID, "(a \"b\")", "String expected"},
+    {ID, "(\"a\")", "Space expected"},
+    {ID, "(\"a\" \"b\"", "String expected"},
+    {ID, "NIL NIL", "Nothing more expected"},
 };
 
 static void test_commands(void **state) {

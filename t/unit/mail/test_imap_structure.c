@@ -43,6 +43,9 @@ static void test_envelope(void **state) {
          "(({5}\r\nJ\303\266rg NIL \"a b\" \"c\")(NIL NIL \"\" \"\")) "
          "(({5}\r\nJ\303\266rg NIL \"a b\" \"c\")(NIL NIL \"\" \"\")) "
          "((NIL NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")(NIL NIL \"e\" \"f\")) NIL NIL NIL NIL)"},
+        {"From: a@b <a@b>\nSender: \"[x] y\n z\" [list] <c@d>\nReply-To: <e@f> g\nTo: h@i <j@k@l>, m@n <o p@q>, r \\ s <@t>\nBcc: u <v@w\n\n",
+         "(NIL NIL ((\"a@b\" NIL \"a\" \"b\")) ((\"\\\"[x] y z\\\" [list]\" NIL \"c\" \"d\")) ((NIL NIL \"e\" \"f\")) "
+         "((NIL NIL \"h@i <j@k\" \"l>\")(NIL NIL \"m@n <o p\" \"q>\")(NIL NIL \"r \\\\ s <\" \"t>\")) NIL ((NIL NIL \"u <v\" \"w\")) NIL NIL)"},
         {"Cc: A: b@c",
          "(NIL NIL NIL NIL NIL NIL ((NIL NIL \"A\" NIL)(NIL NIL \"b\" \"c\")(NIL NIL NIL NIL)) NIL NIL NIL)"},
     };
@@ -123,8 +126,8 @@ static void test_structure(void **state) {
         struct str message = str_from(structures[i].message);
         imap_structure_build(message, &record);
         assert_true(imap_structure_open(buf_str(&record), &structure));
-        expect_str(structure.body_structure, structures[i].structure, structures[i].message);
-        assert_true(imap_structure_append_body(&body, &structure));
+        expect_str(structure.body[1].text, structures[i].structure, structures[i].message);
+        assert_true(imap_structure_append_body(&body, &structure.body[1]));
         expect_str(buf_str(&body), structures[i].body, structures[i].message);
         expect_int(structure.file_length, message.length, "length");
         buf_clear(&body);
@@ -142,6 +145,37 @@ static void test_structure(void **state) {
     }
 }
 
+/* Parameters in the form of RFC 2231: as they are for IMAP4rev1, decoded for IMAP4rev2. */
+static void test_extended(void **state) {
+    (void)state;
+    static const char *const rows[][3] = {
+        {"n=plain", "\"n\" \"plain\"", "\"n\" \"plain\""},
+        {"n*0=a; n*1=b", "\"n\" \"ab\"", "\"n\" \"ab\""},
+        {"n*=utf-8'en'%41%2a%20b%c3%a4", "\"n*\" \"utf-8'en'A%2A%20b%C3%A4\"", "\"n*\" {6}\r\nA* b\303\244"},
+        {"n*0*=iso-8859-1''J%F6rg%27; n*1=\".p d%\"", "\"n*\" \"iso-8859-1''J%F6rg%27.p%20d%25\"", "\"n*\" {11}\r\nJ\303\266rg'.p d%"},
+        {"n*=bare; m=x", "\"n*\" \"''bare\" \"m\" \"x\"", "\"n*\" \"bare\" \"m\" \"x\""},
+        {"n*=us-ascii''; n=old", "\"n*\" \"us-ascii''\"", "\"n*\" \"\""},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
+        for (int rev2 = 0; rev2 < 2; rev2++) {
+            struct buf message = {0}, record = {0}, wanted = {0}, body = {0};
+            struct imap_structure structure;
+            buf_printf(&message, "Content-Type: a/b; %s\nContent-Disposition: c; %s\n\n", rows[i][0], rows[i][0]);
+            imap_structure_build(buf_str(&message), &record);
+            assert_true(imap_structure_open(buf_str(&record), &structure));
+            buf_printf(&wanted, "(\"a\" \"b\" (%s) NIL NIL \"7bit\" 0 NIL (\"c\" (%s)) NIL NIL)", rows[i][1 + rev2], rows[i][1 + rev2]);
+            expect_str(structure.body[rev2].text, buf_string(&wanted), rows[i][0]);
+            buf_clear(&wanted);
+            buf_printf(&wanted, "(\"a\" \"b\" (%s) NIL NIL \"7bit\" 0)", rows[i][1 + rev2]);
+            assert_true(imap_structure_append_body(&body, &structure.body[rev2]));
+            expect_str(buf_str(&body), buf_string(&wanted), rows[i][0]);
+            buf_free(&message);
+            buf_free(&record);
+            buf_free(&wanted);
+            buf_free(&body);
+        }
+}
+
 /* Whatever octet of a record is another, nothing is read outside it, and parts lie within the message. */
 static void test_damaged(void **state) {
     (void)state;
@@ -155,7 +189,7 @@ static void test_damaged(void **state) {
             record.data[at / 4] = (char)(record.data[at / 4] ^ changes[at % 4]);
             struct imap_part *parts = NULL;
             if (imap_structure_open(buf_str(&record), &structure)) {
-                (void)!imap_structure_append_body(&body, &structure);
+                (void)!imap_structure_append_body(&body, &structure.body[at % 2]);
                 parts = imap_structure_parts(&structure);
             }
             for (size_t p = 0; parts != NULL && p < structure.part_count; p++)
@@ -183,8 +217,8 @@ static void test_too_much(void **state) {
     imap_structure_build(buf_str(&message), &record);
     assert_true(imap_structure_open(buf_str(&record), &structure));
     assert_int_equal(structure.part_count, 2);
-    assert_true(str_starts(structure.body_structure, STR("((" PLAIN)));
-    assert_true(str_ends(structure.body_structure, STR(" \"digest\" (\"boundary\" \"B\") NIL NIL NIL)")));
+    assert_true(str_starts(structure.body[0].text, STR("((" PLAIN)));
+    assert_true(str_ends(structure.body[0].text, STR(" \"digest\" (\"boundary\" \"B\") NIL NIL NIL)")));
     buf_free(&message);
     buf_free(&record);
 }
@@ -204,7 +238,7 @@ static void test_deep(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_text),      cmocka_unit_test(test_envelope),
-                                       cmocka_unit_test(test_structure), cmocka_unit_test(test_damaged),
+                                       cmocka_unit_test(test_structure), cmocka_unit_test(test_extended), cmocka_unit_test(test_damaged),
                                        cmocka_unit_test(test_too_much),  cmocka_unit_test(test_deep)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

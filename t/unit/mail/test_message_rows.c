@@ -56,6 +56,9 @@ static void test_bare_row(void **state) {
     make(&row, "Date: never\r\nSubject:\r\n x", arena);
     assert_false(row.dated);
     CHECK_TEXT(row.texts[ROW_SUBJECT], "X\0");
+    make(&row, "From: <a (b)@ (c) d.test>, e (f), G: h@i.test;\nSubject: j (k)@l", arena);
+    CHECK_TEXT(row.texts[ROW_FROM], " <A (B)@ (C) D.TEST>, E (F), G: H@I.TEST;\nA@D.TEST\nH@I.TEST\0");
+    CHECK_TEXT(row.texts[ROW_SUBJECT], " J (K)@L\0");
     struct buf header = {0};
     buf_append(&header, STR("To: "));
     for (int i = 0; i < 1000; i++)

@@ -61,6 +61,7 @@ static void test_fields(void **state) {
         {"Friends: a@b, c@d;", "FRIENDS", "FRIENDS"},
         {" , root", "ROOT", "ROOT"},
         {"no address", "NO ADDRESS", "NO ADDRESS"},
+        {"a@b <c@d>, e@f", "C", "A@B"},
         {"<>", "", ""},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {

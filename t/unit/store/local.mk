@@ -45,3 +45,6 @@ UNIT_TESTS += t/unit/store/test_folder_two
 t_unit_store_test_folder_two_SOURCES = t/unit/store/test_folder_two.c t/unit/store/setup.h
 t_unit_store_test_folder_two_CPPFLAGS = $(STORE_TEST_CPPFLAGS)
 t_unit_store_test_folder_two_LDADD = $(STORE_TEST_LDADD)
+# Which file may call which: read off the archive that the tables above are linked with
+TESTS += t/unit/store/floors
+EXTRA_DIST += t/unit/store/floors

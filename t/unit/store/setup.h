@@ -20,7 +20,14 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "store_internal.h"
+#include "folder_dates.h"
+#include "folder_expunge.h"
+#include "folder_journal.h"
+#include "folder_name.h"
+#include "folder_snapshot.h"
+#include "hash.h"
+#include "store_name.h"
+#include "store_root.h"
 
 #define INBOX STR("INBOX")
 

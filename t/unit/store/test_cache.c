@@ -1,6 +1,8 @@
 /* The cache: what was put comes back until it is forgotten, another boot begins, or it is full; it is never needed. */
 #include "setup.h"
 
+#include "cache.h"
+
 static const uint8_t box[16] = "one folder's id", other_box[16] = "another's id";
 
 static void put(uint32_t uid, enum cache_kind kind, const char *text) {

@@ -391,7 +391,8 @@ static const char *expunged_since(const struct folder *folder, uint64_t modseq) 
 static void compact(void) {
     struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_true(folder_lock(folder, &setup.failure));
-    assert_true(folder_compact(folder, &setup.failure) && folder_reload(folder, &setup.failure));
+    assert_true(folder_snapshot_write(folder->directory, &folder->state, &setup.failure) &&
+                folder_reload(folder, &setup.failure));
     folder_unlock(folder);
     folder_close(&folder);
 }
@@ -536,6 +537,46 @@ static void test_compaction_names_files(void **state) {
     buf_free(&path);
 }
 
+static void save_many(unsigned count) {
+    enum store_result result;
+    struct uid_set uids = {0};
+    uint32_t validity;
+    struct folder_saving *saving = folder_save_begin(setup.store, INBOX, &result, &setup.failure);
+    assert_non_null(saving);
+    for (unsigned i = 0; i < count; i++)
+        assert_ok(folder_save_message(saving, 0, NULL, 0, 1000000000, &setup.failure));
+    assert_ok(folder_save_commit(&saving, &validity, &uids, &setup.failure));
+    uid_set_free(&uids);
+}
+
+static void assert_settled_as(const struct folder *folder, uint32_t uid, const char *info) {
+    struct buf path = buf_make(0);
+    setup_path_of(folder, uid, &path);
+    if (!str_ends(buf_str(&path), str_from(info)) || !setup_is_there(buf_string(&path)))
+        fail_msg("%u is %s", uid, buf_string(&path));
+    buf_free(&path);
+}
+
+/* Names are settled in parts of the snapshot that have changed, and behind its last part, which is no whole one. */
+static void test_names_of_all_parts(void **state) {
+    (void)state;
+    save_many(300);
+    compact();
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
+    save_some(INBOX, 2);
+    sync_text(folder, false);
+    store_flags(folder, "2,302", FLAGS_ADD, FLAG_FLAGGED, NULL);
+    assert_true(folder_settle(folder, &setup.failure));
+    assert_settled_as(folder, 2, ":2,F");
+    assert_settled_as(folder, 299, ":2,");
+    assert_settled_as(folder, 302, ":2,F");
+    store_flags(folder, "300,301", FLAGS_ADD, FLAG_SEEN, NULL);
+    assert_true(folder_settle(folder, &setup.failure));
+    assert_settled_as(folder, 300, ":2,S");
+    assert_settled_as(folder, 301, ":2,S");
+    folder_close(&folder);
+}
+
 /* ---- a view of the past */
 
 static void test_restore_view(void **state) {
@@ -656,7 +697,8 @@ static void test_target_changes(void **state) {
     uint32_t validity = folder_uid_validity(open);
     expunge(open, "1");
     assert_true(folder_lock(open, &setup.failure));
-    assert_true(folder_compact(open, &setup.failure) && folder_reload(open, &setup.failure));
+    assert_true(folder_snapshot_write(open->directory, &open->state, &setup.failure) &&
+                folder_reload(open, &setup.failure));
     folder_unlock(open);
     assert_int_equal(setup_save(INBOX, 0, "Label", STR("two\n")), 2);
     setup_write_file("mail/cur/1000.dropped:2,S", STR("three\n")); /* met by who looks, not by who saves */
@@ -713,6 +755,7 @@ int main(void) {
         FOLDER_TEST(test_move),
         FOLDER_TEST(test_compaction_under_a_view),
         FOLDER_TEST(test_compaction_names_files),
+        FOLDER_TEST(test_names_of_all_parts),
         FOLDER_TEST(test_restore_view),
         FOLDER_TEST(test_torn_journal),
         FOLDER_TEST(test_damaged_file),

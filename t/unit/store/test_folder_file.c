@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "folder_file.h"
+#include "folder_name.h"
 #include "hash.h"
 
 static struct folder_header some_header(void) {

@@ -246,7 +246,8 @@ static void step_compact(struct client *client) {
     folder_unlock(client->folder);
     assert_true(folder_settle(client->folder, &setup.failure));
     assert_true(folder_lock(client->folder, &setup.failure));
-    assert_true(folder_compact(client->folder, &setup.failure) && folder_reload(client->folder, &setup.failure));
+    assert_true(folder_snapshot_write(client->folder->directory, &client->folder->state, &setup.failure) &&
+                folder_reload(client->folder, &setup.failure));
     folder_unlock(client->folder);
 }
 

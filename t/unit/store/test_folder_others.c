@@ -299,7 +299,7 @@ static void test_date_learnt(void **state) {
     assert_true(known_date(folder, 1) == 1000 && known_date(folder, 3) == FOLDER_DATE_UNKNOWN &&
                 date(folder, 3) == 3000);
     assert_true(folder_lock(folder, &setup.failure));
-    assert_true(folder_compact(folder, &setup.failure) &&
+    assert_true(folder_snapshot_write(folder->directory, &folder->state, &setup.failure) &&
                 folder_reload(folder, &setup.failure)); /* nor is it lost here */
     folder_unlock(folder);
     assert_true(known_date(folder, 1) == 1000 && known_date(folder, 3) == 3000);

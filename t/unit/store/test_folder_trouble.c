@@ -30,7 +30,7 @@ static void test_damaged(void **state) {
     for (size_t i = 0; i < 2 + 512 / 8; i++) {
         struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
         assert_true(folder_lock(folder, &setup.failure));
-        assert_true(folder_compact(folder, &setup.failure));
+        assert_true(folder_snapshot_write(folder->directory, &folder->state, &setup.failure));
         folder_unlock(folder);
         folder_close(&folder);
         uint32_t now = validity_of(INBOX);
@@ -117,7 +117,7 @@ static void test_damaged_journal(void **state) {
 static void compact(void) {
     struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     assert_true(folder_lock(folder, &setup.failure));
-    assert_true(folder_compact(folder, &setup.failure));
+    assert_true(folder_snapshot_write(folder->directory, &folder->state, &setup.failure));
     folder_unlock(folder);
     folder_close(&folder);
 }

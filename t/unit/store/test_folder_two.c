@@ -88,7 +88,8 @@ static void step(struct folder *folders[2], int writer, uint64_t *random, struct
 static void write_anew(struct folder *folder) {
     assert_true(folder_lock(folder, &setup.failure));
     assert_ok(folder_remove_expunged(folder, &setup.failure));
-    if (folder->state.unremoved.count == 0) assert_true(folder_compact(folder, &setup.failure));
+    if (folder->state.unremoved.count == 0)
+        assert_true(folder_snapshot_write(folder->directory, &folder->state, &setup.failure));
     folder_unlock(folder);
 }
 

@@ -1,11 +1,15 @@
-/* See store.h: opening, and what its files need. store_tree.c has the tree, store_quota.c quotas, cache.c the cache. */
-#include "store_internal.h"
+/* See store_root.h. */
+#include "store_root.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
+#include "store_name.h"
 
 #define SMALL_FILE_MAX ((size_t)4 << 20)
 
@@ -15,6 +19,10 @@ int store_directory(const struct store *store) {
 
 struct str store_host(const struct store *store) {
     return store->options.host;
+}
+
+enum store_result store_trouble(const struct failure *failure) {
+    return failure->error_number == ENOSPC || failure->error_number == EDQUOT ? STORE_FULL : STORE_BROKEN;
 }
 
 /* ---- small files */
@@ -95,7 +103,7 @@ bool store_note_validity(struct store *store, uint32_t validity, struct failure 
     return validity == UINT32_MAX || raise_validity(store, validity, &ignored, failure);
 }
 
-/* ---- opening */
+/* ---- directories of folders */
 
 bool store_make_folder(int directory, bool is_root, struct failure *failure) {
     static const char *const parts[] = {"tmp", "new", "cur"};
@@ -107,65 +115,6 @@ bool store_make_folder(int directory, bool is_root, struct failure *failure) {
     if (file < 0) return failure_set_errno(failure, errno, "cannot make a mailbox");
     close(file);
     return true;
-}
-
-static bool copy_options(struct store *store, const struct store_options *options) {
-    store->options = *options;
-    return arena_copy(store->texts, options->root, &store->options.root) &&
-           arena_copy(store->texts, options->cache, &store->options.cache) &&
-           arena_copy(store->texts, options->boot, &store->options.boot) &&
-           arena_copy(store->texts, options->host, &store->options.host) &&
-           arena_copy(store->texts, options->auto_folders, &store->options.auto_folders);
-}
-
-/* "Name:\Use" words: made and subscribed when the INBOX is first made. */
-static bool make_auto_folders(struct store *store, struct failure *failure) {
-    struct str rest = store->options.auto_folders, word;
-    while (str_next_word(&rest, " ,\t\r\n", &word)) {
-        struct str name = word, use = STR_EMPTY;
-        (void)str_cut(word, ':', &name, &use);
-        enum store_result result = store_create(store, name, store_special_from(use), NULL, failure);
-        if (result != STORE_OK && result != STORE_EXISTS) return false;
-        if (store_subscribe(store, name, true, failure) != STORE_OK) return false;
-    }
-    return true;
-}
-
-static bool open_root(struct store *store, bool *made, struct failure *failure) {
-    const char *path = store->options.root.data; /* arena_copy ends it in NUL */
-    *made = false;
-    store->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (store->root < 0 && errno == ENOENT && store->options.create) {
-        if (mkdir(path, 0700) < 0 && errno != EEXIST) return failure_set_errno(failure, errno, "cannot make the mailbox");
-        store->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    }
-    if (store->root < 0) return failure_set_errno(failure, errno, "cannot open the mailbox");
-    if (faccessat(store->root, "cur", F_OK, AT_SYMLINK_NOFOLLOW) == 0) return true;
-    if (!store->options.create) return failure_set(failure, "there is no mailbox");
-    *made = true;
-    return store_make_folder(store->root, true, failure);
-}
-
-struct store *store_open(const struct store_options *options, struct failure *failure) {
-    struct store *store = MEMORY_NEW(struct store);
-    bool made;
-    store->root = -1;
-    store->texts = arena_create(0);
-    if (copy_options(store, options) && open_root(store, &made, failure) && (!made || make_auto_folders(store, failure)) &&
-        (!store_is_foreign(store) || store_take_over(store, failure)))
-        return store;
-    store_close(&store);
-    return NULL;
-}
-
-void store_close(struct store **store) {
-    struct store *gone = *store;
-    if (!gone) return;
-    store_drop_target(gone);
-    if (gone->cache) cache_close(&gone->cache);
-    if (gone->root >= 0) close(gone->root);
-    arena_destroy(&gone->texts);
-    MEMORY_FREE(*store);
 }
 
 int store_folder_directory(struct store *store, struct str name, enum store_result *result, struct failure *failure) {
@@ -194,4 +143,23 @@ bool store_folder_is(const struct store *store, struct str name, int directory) 
            fstat(directory, &here) == 0 && there.st_dev == here.st_dev && there.st_ino == here.st_ino;
     buf_free(&path);
     return same;
+}
+
+/* ---- names of messages */
+
+void store_unique_name(struct store *store, struct buf *name) {
+    int64_t now = clock_date();
+    buf_printf(name, "%lld.M%06lldP%d_%llu.", (long long)(now / CLOCK_SECOND), (long long)(now % CLOCK_SECOND),
+               (int)getpid(), (unsigned long long)++store->unique);
+    struct str host = str_slice(store->options.host, 0, 100);
+    for (size_t i = 0; i < host.length; i++) {
+        char c = host.data[i];
+        if (c == '/')
+            buf_append(name, STR("\\057"));
+        else if (c == ':')
+            buf_append(name, STR("\\072"));
+        else
+            buf_append_char(name, (unsigned char)c <= ' ' || c == ',' ? '_' : c);
+    }
+    if (host.length == 0) buf_append(name, STR("localhost"));
 }

@@ -1,8 +1,8 @@
-/* Changing flags and expunging, under the folder's lock: the journal first, then the files. */
-#include "folder_internal.h"
+/* Changing flags and keywords: by the journal, under the folder's lock; folder_settle.c brings them into file names. */
+#include "folder_flags.h"
 
-#include <errno.h>
-#include <unistd.h>
+#include "folder_journal.h"
+#include "store_root.h"
 
 /* ---- keywords */
 
@@ -56,7 +56,8 @@ enum store_result folder_keyword_bits(struct folder *folder, const struct str *k
 
 /* ---- flags */
 
-static bool would_change(const struct folder_record *record, enum flags_change change, uint8_t system, uint64_t keywords) {
+static bool would_change(const struct folder_record *record, enum flags_change change, uint8_t system,
+                         uint64_t keywords) {
     switch (change) {
     case FLAGS_REPLACE:
         return record->system != system || record->keywords != keywords;
@@ -91,10 +92,11 @@ enum store_result folder_store(struct folder *folder, const struct uid_set *uids
                                unsigned system, const struct str *keywords, size_t keyword_count,
                                uint64_t unchanged_since, struct uid_set *modified, struct uid_set *changed,
                                struct failure *failure) {
-    struct journal_entry wish = {.type = JOURNAL_FLAGS, .change = (uint8_t)change, .system = (uint8_t)(system & ~(unsigned)FLAG_RECENT)};
+    struct journal_entry wish = {
+        .type = JOURNAL_FLAGS, .change = (uint8_t)change, .system = (uint8_t)(system & ~(unsigned)FLAG_RECENT)};
     struct buf entries = buf_make(0);
     struct uid_set chosen = {0};
-    if (!folder_lock(folder, failure)) return folder_trouble(failure);
+    if (!folder_lock(folder, failure)) return store_trouble(failure);
     enum store_result result =
         folder_keyword_bits(folder, keywords, keyword_count, change != FLAGS_REMOVE, &entries, &wish.keywords, failure);
     if (result == STORE_OK) choose(folder, uids, &wish, unchanged_since, modified, &chosen);
@@ -108,88 +110,5 @@ enum store_result folder_store(struct folder *folder, const struct uid_set *uids
     if (result == STORE_OK && changed) uid_set_add_set(changed, &chosen);
     uid_set_free(&chosen);
     buf_free(&entries);
-    return result;
-}
-
-/* ---- expunging */
-
-static void choose_deleted(const struct folder *folder, const struct uid_set *uids, struct uid_set *chosen) {
-    const struct folder_state *state = &folder->state;
-    for (uint32_t slot = 0; slot < folder->view_slots; slot++) {
-        struct folder_record record;
-        if (slot_set_has(&state->gone, slot)) continue;
-        folder_state_get(state, slot, &record);
-        if ((record.system & FLAG_DELETED) && (!uids || uid_set_has(uids, record.uid)))
-            uid_set_add(chosen, record.uid, record.uid);
-    }
-}
-
-/* Unlinks the files of expunged messages. One that is called otherwise is met by the next scan. */
-enum store_result folder_remove_expunged(struct folder *folder, struct failure *failure) {
-    struct buf path = buf_make(0), entries = buf_make(0);
-    struct folder_own_change own;
-    const struct uid_set *left = &folder->state.unremoved;
-    struct journal_entry removed = {.type = JOURNAL_REMOVED};
-    struct uid_set gone = {0};
-    folder_own_change_begin(folder, &own);
-    for (size_t i = 0; i < left->count; i++) {
-        for (uint32_t slot = folder_state_slot_from(&folder->state, left->ranges[i].first);
-             slot < folder_state_slots(&folder->state); slot++) {
-            struct folder_record record;
-            folder_state_get(&folder->state, slot, &record);
-            if (record.uid > left->ranges[i].last) break;
-            buf_clear(&path);
-            folder_record_path(&record, &path);
-            if (record.name.length == 0 || unlinkat(folder->directory, buf_string(&path), 0) == 0)
-                uid_set_add(&gone, record.uid, record.uid);
-            else if (errno == ENOENT)
-                folder->read_all = true; /* under another name perhaps: the scan removes it */
-        }
-    }
-    if (gone.count > 0) journal_append(&entries, &removed, &gone);
-    folder_own_change_end(folder, &own, &entries);
-    enum store_result result = folder_append(folder, &entries, APPEND_OWN, failure);
-    uid_set_free(&gone);
-    buf_free(&path);
-    buf_free(&entries);
-    return result;
-}
-
-enum store_result folder_expunge_uids(struct folder *folder, const struct uid_set *uids, bool remove_files,
-                                      struct failure *failure) {
-    struct buf entries = buf_make(0);
-    struct journal_entry entry = {.type = JOURNAL_EXPUNGE, .modseq = folder->state.header.highest_modseq + 1};
-    journal_append(&entries, &entry, uids);
-    entry.type = JOURNAL_REMOVED;
-    if (!remove_files) journal_append(&entries, &entry, uids);
-    enum store_result result = folder_append(folder, &entries, 0, failure);
-    if (result == STORE_OK && remove_files) result = folder_remove_expunged(folder, failure);
-    buf_free(&entries);
-    return result;
-}
-
-enum store_result folder_expunge(struct folder *folder, const struct uid_set *uids, struct failure *failure) {
-    struct uid_set chosen = {0};
-    if (!folder_lock(folder, failure)) return folder_trouble(failure);
-    choose_deleted(folder, uids, &chosen);
-    enum store_result result = chosen.count > 0 ? folder_expunge_uids(folder, &chosen, true, failure) : STORE_OK;
-    folder_unlock(folder);
-    uid_set_free(&chosen);
-    return result;
-}
-
-enum store_result folder_remove(struct folder *folder, const struct uid_set *uids, struct failure *failure) {
-    struct uid_set chosen = {0};
-    if (!folder_lock(folder, failure)) return folder_trouble(failure);
-    for (size_t i = 0; i < uids->count; i++) {
-        for (uint32_t slot = folder_state_slot_from(&folder->state, uids->ranges[i].first); slot < folder_state_slots(&folder->state); slot++) {
-            uint32_t uid = folder_state_uid(&folder->state, slot);
-            if (uid > uids->ranges[i].last) break;
-            if (!slot_set_has(&folder->state.gone, slot)) uid_set_add(&chosen, uid, uid);
-        }
-    }
-    enum store_result result = chosen.count > 0 ? folder_expunge_uids(folder, &chosen, true, failure) : STORE_OK;
-    folder_unlock(folder);
-    uid_set_free(&chosen);
     return result;
 }
