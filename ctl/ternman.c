@@ -95,7 +95,8 @@ static void put_row(const struct parameter *row) {
     printf("\n.br\nType: ");
     put(parameter_type_words(row->type));
     put_bounds(row);
-    printf(".%s\n", row->scope & PARAMETER_OWN ? "\nNot in Postfix." : "");
+    printf(".%s%s\n", row->scope & PARAMETER_OWN ? "\nNot in Postfix." : "",
+           row->scope & PARAMETER_LATER ? "\nWithout effect so far." : "");
 }
 
 static void write_manual(void) {

@@ -357,6 +357,9 @@ void config_sheet_warnings(struct config_sheet *sheet, struct buf *warnings) {
     for (size_t i = 0; i < sheet->count; i++)
         if (sheet->entries[i].line > 0 && !config_sheet_is_used(sheet, sheet->entries[i].name))
             warn_unused(sheet, &sheet->entries[i], warnings);
+        else if (sheet->entries[i].line > 0 && parameter_is_idle(sheet->entries[i].name, sheet->entries[i].value))
+            buf_printf(warnings, "%.*s, line %zu: %.*s has no effect: tern does not do this yet\n",
+                       STR_ARGS(sheet->file), sheet->entries[i].line, STR_ARGS(sheet->entries[i].name));
     size_t cursor = 0;
     struct str name;
     void *value;

@@ -73,6 +73,14 @@ const struct parameter *transport_parameter_fallback(const struct transport_para
     return parameter_find(row->fallback);
 }
 
+bool parameter_is_idle(struct str name, struct str value) {
+    const struct transport_parameter *transport = transport_parameter_find(name);
+    const struct parameter *row = parameter_find(name);
+    if (!row && transport)
+        row = transport_parameter_fallback(transport);
+    return row && row->scope & PARAMETER_LATER && value.length > 0 && !str_equal(value, row->value);
+}
+
 bool parameter_is_foreign(struct str name) {
     for (size_t i = 0; i < ARRAY_LENGTH(foreign_names); i++)
         if (str_equal(foreign_names[i], name))
