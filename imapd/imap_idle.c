@@ -101,7 +101,7 @@ bool imap_give_back(struct imap_session *session) {
         state.mailbox = folder_name(session->folder);
         folder_recent_range(session->folder, &state.recent_from, &state.recent_to);
         uid_set_format(&session->saved, &saved);
-        state.saved = saved.length < 30000 ? buf_str(&saved) : STR_EMPTY;
+        state.saved = buf_str(&saved);
         inotify = take_inotify(session, &failure);
         unwatched = !watch(session, &state, inotify, &watches, &failure);
         if (unwatched) log_info("%.*s: %s: the mailbox is looked at from time to time", STR_ARGS(session->settings->login), failure.text);
@@ -155,9 +155,22 @@ bool imap_wake(struct imap_session *session, struct str text, enum session_wake 
     return imap_flush(session) && !session->logging_out;
 }
 
-/* ---- IDLE without a front, or with compression: the process stays */
+/* ---- IDLE for which the process stays */
 
-enum { LOOK_EVERY = 30000 }; /* ms, where inotify cannot be had */
+enum {
+    LOOK_EVERY = 30000, /* ms, where inotify cannot be had */
+    SAVED_MAX = 30000,  /* octets of "$" in a state */
+};
+
+/* Not what cannot be kept: a compressor's memory, very many ranges of "$"; nor a client that has gone on already. */
+static bool may_leave(const struct imap_session *session) {
+    struct buf saved = buf_make(0);
+    if (!session->channel || session->compressed || stream_pending(session->stream) > 0) return false;
+    uid_set_format(&session->saved, &saved);
+    bool good = saved.length < SAVED_MAX;
+    buf_free(&saved);
+    return good;
+}
 
 /* True: the client has said something. */
 static bool wait_here(struct imap_session *session, int inotify, deadline ends) {
@@ -196,7 +209,7 @@ IMAP_COMMAND(cmd_idle) {
     (void)uid;
     if (!imap_take_end(parser)) return imap_bad(parser);
     if (!imap_continue(session, "idling")) return (struct imap_outcome){.answer = ANSWER_SAID};
-    if (session->channel && !session->compressed && stream_pending(session->stream) == 0) {
+    if (may_leave(session)) {
         session->idle_wanted = true;
         return (struct imap_outcome){.answer = ANSWER_SAID};
     }

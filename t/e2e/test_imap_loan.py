@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a front keeps of a connection with TLS that it has lent to a session: all that the client sends while its
-session gives it back, and no client that takes nothing when its session is over. And DONE behind an IDLE where the
-session stays, because of COMPRESS."""
+session gives it back, and no client that takes nothing when its session is over. And what a session does that
+does not go while its client idles: because of COMPRESS, or of a "$" that is too large to be kept elsewhere."""
 
 import os
 import socket
@@ -83,6 +83,36 @@ def compressed(tern):
     client.close()
 
 
+def saved(tern):
+    """6,000 ranges in "$"."""
+    cur = tern.mail / "example.test" / "bob" / "Maildir" / "cur"
+    for folder in ("new", "tmp", "cur"):
+        (cur.parent / folder).mkdir(parents=True, exist_ok=True)
+    for number in range(12000):
+        (cur / f"{1600000000 + number}.M{number}.host,S=4:2,").write_bytes(b"\r\nx\n")
+    if t.is_root():
+        owner = (tern.mail / "example.test" / "ada" / "Maildir").stat()
+        for place, folders, files in os.walk(tern.mail / "example.test" / "bob"):
+            for name in [".", *folders, *files]:
+                os.chown(os.path.join(place, name), owner.st_uid, owner.st_gid)
+    client = Client(tern.port_base + 143)
+    client.command("LOGIN bob@example.test secret")
+    t.ok(b"* 12000 EXISTS" in client.command("SELECT INBOX")[1], "12,000 messages")
+    for first in (1, 6001):
+        asked = b",".join(b"%d" % number for number in range(first, first + 6000, 2))
+        client.command(b"STORE %s +FLAGS.SILENT (\\Flagged)" % asked)
+    client.command("SEARCH RETURN (SAVE) FLAGGED")
+    count = client.command("SEARCH RETURN (COUNT) $")[1]
+    t.ok(any(b"COUNT 6000" in answer for answer in count), "every other one is in $", count)
+    client.send(b"i IDLE\r\n")
+    t.ok(client.answer().startswith(b"+"), "the client idles")
+    client.send(b"DONE\r\n")
+    t.ok(client.wait(b"i")[0].startswith(b"OK"), "no more")
+    count = client.command("SEARCH RETURN (COUNT) $")[1]
+    t.ok(any(b"COUNT 6000" in answer for answer in count), "and they are still in it", count)
+    client.close()
+
+
 def connections(tern):
     """Descriptors of the fronts."""
     return sum(len(os.listdir(f"/proc/{pid}/fd")) for name, pid in tern.pids() if name == str(tern.port_base + 993))
@@ -104,10 +134,12 @@ def main():
     settings = ["auth_failure_delay=0", "mailbox_linger_limit=0", "mail_append_limit=10000000"]
     with t.Instance(settings=settings, tls=True) as tern:
         tern.add_user("ada")
+        tern.add_user("bob")
         tern.start()
         behind_idle(tern, False)
         behind_idle(tern, True)
         compressed(tern)
+        saved(tern)
         deaf(tern)
         tern.stop()
 
