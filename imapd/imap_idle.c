@@ -214,6 +214,10 @@ IMAP_COMMAND(cmd_idle) {
         return (struct imap_outcome){.answer = ANSWER_SAID};
     }
     idle_here(session);
+    if (!session->connection_lost && !session->logging_out && !stream_readable_now(session->stream)) {
+        imap_say(session, "* BYE Disconnected for inactivity\r\n");
+        session->logging_out = true;
+    }
     if (session->connection_lost || session->logging_out || !imap_read_line(session, &line)) return (struct imap_outcome){.answer = ANSWER_SAID};
     if (str_equal_nocase(line, STR("DONE"))) return imap_ok("Idle completed");
     return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("DONE expected")};
