@@ -98,6 +98,8 @@ const struct parameter *transport_parameter_fallback(const struct transport_para
 
 /* True for a parameter of Postfix that tern does not have (foreign.def). */
 bool parameter_is_foreign(struct str name);
+/* True for one that tern knows and nothing reads (unread.def), or a transport's setting in place of such a one. */
+bool parameter_is_unread(struct str name);
 /* The parameter whose name is nearest to a misspelt one; NULL if none is near. */
 const struct parameter *parameter_nearest(struct str name);
 

@@ -42,6 +42,7 @@ def mailboxes(tern):
     t.ok(run("delete", "ada@example.test", "INBOX").returncode != 0, "delete: INBOX stays")
     t.ok("no account" in tern.run("mailbox", "list", "who@example.test").stderr, "no such account")
     t.is_(tern.run("mailbox", "list").returncode, 64, "usage")
+    t.is_([tern.run(word, "--help").returncode for word in ("who", "kick")], [64, 64], "usage of who and kick")
 
     before = shown(tern, "mailbox", "status", "ada@example.test", "INBOX")[0]
     t.is_((before["messages"], before["unseen"], before["uid_next"]), (2, 1, 3), "status")
