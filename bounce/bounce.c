@@ -39,6 +39,14 @@ static const struct bounce_template *template_of(const struct bounce *bounce, en
     return &bounce->templates.failure;
 }
 
+/* A notice is on its way: what parsers of logs know a bounce by. */
+static void log_notice(const struct ipc_bounce_send *request, bool to_postmaster, const char *queue_id) {
+    const char *kind = request->kind == NOTICE_FAILED    ? "non-delivery"
+                       : request->kind == NOTICE_DELAYED ? "delay"
+                                                         : "delivery status";
+    log_message(request->queue_id, "%s %s notification: %s", to_postmaster ? "postmaster" : "sender", kind, queue_id);
+}
+
 /* RFC 3461 section 6.2: the whole message only for failures, unless RET or its size speak against it. */
 static bool headers_only(const struct bounce *bounce, const struct ipc_bounce_send *request) {
     if (request->kind != NOTICE_FAILED || request->return_content == RETURN_HEADERS) return true;
@@ -65,6 +73,7 @@ static bool write_to_postmaster(struct bounce *bounce, const struct ipc_bounce_s
                             .template = template_of(bounce, kind),
                             .headers_only = true};
     bool good = notice_write(bounce, request, content, &notice, arena, queue_id, failure);
+    if (good) log_notice(request, true, queue_id);
     buf_free(&to);
     buf_free(&from);
     return good;
@@ -98,6 +107,7 @@ static void send_notice(struct ipc_request *ipc, struct bounce *bounce) {
                                 .template = template_of(bounce, (enum notice_kind)request->kind),
                                 .headers_only = headers_only(bounce, request)};
         good = notice_write(bounce, request, ipc->descriptor, &notice, ipc->arena, queue_id, &failure);
+        if (good) log_notice(request, false, queue_id);
         if (good) write_copies(bounce, request, ipc->descriptor, ipc->arena);
     } else if (request->kind == NOTICE_FAILED && has_class(bounce, "2bounce")) {
         good = write_to_postmaster(bounce, request, ipc->descriptor, NOTICE_FAILED,

@@ -2,6 +2,7 @@
  * any other mail. The content is streamed from the queue file that came with the
  * request; nothing of it is held in memory. */
 #include "bounce.h"
+#include "address_complete.h"
 #include "date.h"
 #include "header.h"
 #include "intake.h"
@@ -196,13 +197,7 @@ static void write_trace(const struct bounce *bounce, struct str queue_id, int64_
 }
 
 static void write_from(const struct bounce *bounce, const struct notice *notice, struct buf *from) {
-    struct str before, after, name = notice->template->from;
-    /* "MAILER-DAEMON (words)" gets the origin as its domain. */
-    if (str_find(name, '@') != STR_NONE || !str_cut(name, ' ', &before, &after)) {
-        buf_append(from, name);
-        return;
-    }
-    buf_printf(from, "%.*s@%.*s %.*s", STR_ARGS(before), STR_ARGS(bounce->config->myorigin), STR_ARGS(after));
+    address_complete(from, notice->template->from, bounce->config->myorigin);
 }
 
 static bool commit(const struct bounce *bounce, const struct notice *notice, const struct dsn_report *report,

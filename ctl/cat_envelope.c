@@ -45,6 +45,15 @@ static void optional(struct sheet *sheet, const char *label, struct str value) {
     if (value.length) text(sheet, label, value);
 }
 
+/* "named_attribute: name=value", as postcat has what is known of the client: scripts look for sasl_username=. */
+static void attribute(struct sheet *sheet, const char *name, struct str value) {
+    if (value.length == 0) return;
+    begin(sheet, "named_attribute");
+    buf_printf(sheet->out, "%s=", name);
+    queue_tool_printable(sheet->out, value);
+    buf_append_char(sheet->out, '\n');
+}
+
 static void number(struct sheet *sheet, const char *label, uint64_t value) {
     begin(sheet, label);
     buf_printf(sheet->out, "%llu\n", (unsigned long long)value);
@@ -85,7 +94,7 @@ static void show_message(struct sheet *sheet, const struct queue_envelope *envel
     text(sheet, "queue_id", envelope->queue_id);
     date(sheet, "message_arrival_time", envelope->arrival / CLOCK_SECOND);
     text(sheet, "sender", envelope->sender);
-    optional(sheet, "dsn_envelope_id", envelope->envelope_id);
+    attribute(sheet, "envelope_id", envelope->envelope_id);
     optional(sheet, "dsn_return", str_from(WORD(return_words, envelope->return_content)));
     text(sheet, "body_type", str_from(WORD(body_words, envelope->body)));
     if (envelope->smtputf8) text(sheet, "smtputf8", STR("yes"));
@@ -101,16 +110,16 @@ static void show_message(struct sheet *sheet, const struct queue_envelope *envel
         buf_printf(sheet->out, "%d\n", envelope->wish.priority);
     }
     optional(sheet, "report", str_from(WORD(report_words, envelope->report)));
-    optional(sheet, "client_name", envelope->client_name);
-    optional(sheet, "client_address", envelope->client_address);
-    optional(sheet, "helo_name", envelope->helo);
-    optional(sheet, "protocol_name", envelope->protocol);
-    optional(sheet, "sasl_username", envelope->login);
+    attribute(sheet, "client_name", envelope->client_name);
+    attribute(sheet, "client_address", envelope->client_address);
+    attribute(sheet, "helo_name", envelope->helo);
+    attribute(sheet, "protocol_name", envelope->protocol);
+    attribute(sheet, "sasl_username", envelope->login);
     optional(sheet, "message_id", envelope->message_id);
 }
 
 static void show_recipient(struct sheet *sheet, const struct queue_recipient *recipient) {
-    optional(sheet, "dsn_orig_rcpt", recipient->orcpt);
+    attribute(sheet, "dsn_orig_rcpt", recipient->orcpt);
     append_notify(sheet, recipient->notify);
     optional(sheet, "original_recipient", recipient->original);
     text(sheet, recipient->state == QUEUE_RECIPIENT_DONE ? "done_recipient" : "recipient", recipient->address);

@@ -18,6 +18,34 @@ int letter_add_recipient(struct letter *letter, struct str address, struct str o
     return EX_DATAERR;
 }
 
+static int add_parsed(struct letter *letter, const struct mail_address *address, struct failure *failure) {
+    if (mail_address_traits(address) & MAIL_ADDRESS_NON_ASCII) letter->smtputf8 = true;
+    return letter_add_recipient(letter, mail_address_text(address), STR_EMPTY, letter->notify, failure);
+}
+
+/* What people write by hand and programs put together: "a@x <a@x>", "Ada [home] <a@x>", "Ada a@x", "a@x b@x". What
+ * stands in brackets counts, or else each word with an @. */
+static int add_by_words(struct letter *letter, struct str member, struct failure *failure) {
+    unsigned flags = MAIL_ADDRESS_LONG | MAIL_ADDRESS_UTF8;
+    bool brackets = str_find(member, '<') != STR_NONE && str_find(member, '"') == STR_NONE, any = false;
+    struct str rest = member, word, before;
+    int status = EX_OK;
+    while (status == EX_OK && (brackets ? str_cut(rest, '<', &before, &rest) && str_cut(rest, '>', &word, &rest)
+                                        : str_next_word(&rest, " \t\r\n", &word))) {
+        struct mail_address address;
+        bool wanted = brackets || str_find(word, '@') != STR_NONE;
+        if (wanted && mail_address_parse(word, flags, &address) != MAIL_ADDRESS_OK) {
+            any = false;
+            break;
+        }
+        if (wanted) status = add_parsed(letter, &address, failure);
+        any = any || wanted;
+    }
+    if (any || status != EX_OK) return status;
+    failure_set(failure, "not an address: %.*s", STR_ARGS(member));
+    return EX_DATAERR;
+}
+
 int letter_add_recipients(struct letter *letter, struct str addresses, struct failure *failure) {
     struct address_list list;
     struct address_list_item item;
@@ -34,11 +62,9 @@ int letter_add_recipients(struct letter *letter, struct str addresses, struct fa
             failure_set(failure, "too many recipients");
             status = EX_DATAERR;
         } else if (!good) {
-            failure_set(failure, "not an address: %.*s", STR_ARGS(item.source));
-            status = EX_DATAERR;
+            status = add_by_words(letter, item.source, failure);
         } else {
-            if (mail_address_traits(&address) & MAIL_ADDRESS_NON_ASCII) letter->smtputf8 = true;
-            status = letter_add_recipient(letter, mail_address_text(&address), STR_EMPTY, letter->notify, failure);
+            status = add_parsed(letter, &address, failure);
         }
     }
     address_list_free(&list);
@@ -194,7 +220,7 @@ int letter_submit(struct letter *letter, struct failure *failure) {
                                         .content_length = letter->content.length,
                                         .recipients = {buf_str(&letter->rows), letter->recipient_count},
                                         .report = letter->report};
-    enum submit_result result = submit_message(letter->config, &request, content, failure);
+    enum submit_result result = submit_message(letter->config, &request, content, letter->queue_id, failure);
     close(content);
     switch (result) {
     case SUBMIT_OK:
@@ -203,6 +229,8 @@ int letter_submit(struct letter *letter, struct failure *failure) {
         return EX_TEMPFAIL;
     case SUBMIT_REFUSED:
         return EX_DATAERR;
+    case SUBMIT_NOT_PERMITTED:
+        return EX_NOPERM;
     }
     return EX_SOFTWARE;
 }

@@ -14,7 +14,7 @@ ctl_tern_SOURCES = ctl/tern.c ctl/tern.h ctl/tern_common.c ctl/tern_start.c ctl/
 	ctl/tern_files.c ctl/tern_accounts.c ctl/init_certificate.c ctl/init_certificate.h ctl/check_certificates.c \
 	ctl/tern_auth.c ctl/password_file.c ctl/password_file.h \
 	ctl/tern_tls.c ctl/certificate.c ctl/certificate.h \
-	ctl/tern_submission.c ctl/tern_tlsrpt.c ctl/tern_mailbox.c ctl/tern_who.c \
+	ctl/tern_submission.c ctl/tern_tlsrpt.c ctl/tern_mailbox.c ctl/tern_who.c ctl/tern_postfix.c \
 	ctl/check_tls_client.c ctl/tern_tls_probe.c ctl/tls_probe_certificates.c ctl/tls_probe.h \
 	$(KEYS_FILES_SOURCES)
 ctl_tern_CPPFLAGS = $(AM_CPPFLAGS) $(AUTH_INCLUDE) $(JANSSON_CFLAGS) $(PATHS_CPPFLAGS) -iquote $(top_builddir)/conf \
@@ -35,9 +35,10 @@ ctl_drop_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) $(PATHS_CPPFLAGS)
 # of IPC messages and services from theirs
 sbin_PROGRAMS += ctl/ternconf
 ctl_ternconf_SOURCES = ctl/ternconf.c ctl/ternconf.h ctl/ternconf_main.c ctl/ternconf_services.c ctl/ternconf_edit.c \
-	ctl/ternconf_files.c ctl/ternconf_print.c ctl/ternconf_pattern.c ctl/ternconf_bounce.c ctl/ternconf_trouble.c
-ctl_ternconf_CPPFLAGS = $(AM_CPPFLAGS) $(TABLE_INCLUDE) $(PATHS_CPPFLAGS)
-ctl_ternconf_LDADD = $(TABLE_LINK)
+	ctl/ternconf_files.c ctl/ternconf_print.c ctl/ternconf_pattern.c ctl/ternconf_bounce.c ctl/ternconf_tls.c \
+	ctl/ternconf_trouble.c
+ctl_ternconf_CPPFLAGS = $(AM_CPPFLAGS) $(TABLE_INCLUDE) $(PATHS_CPPFLAGS) $(OPENSSL_CFLAGS)
+ctl_ternconf_LDADD = $(TABLE_LINK) $(OPENSSL_LIBS)
 # The queue commands (ternqueue is also called mailq) and what they share
 QUEUE_TOOL_SOURCES = ctl/queue_tool.c ctl/queue_tool.h ctl/queue_source.c ctl/queue_source.h
 sbin_PROGRAMS += ctl/ternqueue
@@ -76,7 +77,7 @@ uninstall-hook:
 	cd "$(DESTDIR)$(sbindir)" && for pair in $(COMPAT_LINKS); do \
 	    name=$${pair%%:*}; test "$$(readlink $$name)" != $${pair#*:} || rm -f $$name; done
 # The names of Postfix's commands, for fingers and scripts; not over a file that is there.
-COMPAT_LINKS = postconf:ternconf postqueue:ternqueue postsuper:ternsuper postcat:terncat postmap:ternmap \
+COMPAT_LINKS = postfix:tern postconf:ternconf postqueue:ternqueue postsuper:ternsuper postcat:terncat postmap:ternmap \
 	postalias:ternalias postlog:ternlog qshape:ternshape
 install-compat-links:
 	cd "$(DESTDIR)$(sbindir)" && for pair in $(COMPAT_LINKS); do \

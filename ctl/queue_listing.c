@@ -1,5 +1,6 @@
 /* A row of the listing as text: see queue_listing.h. */
 #include "queue_listing.h"
+#include "address.h"
 #include "envelope_wish.h"
 #include "queue_tool.h"
 #include <jansson.h>
@@ -36,6 +37,16 @@ static const char *mark_of(const struct ipc_queued *row) {
     return row->forced_expire ? "#" : "";
 }
 
+/* In external form: a local part with blanks is quoted, and splits nothing. */
+static void append_address(struct buf *out, struct str address) {
+    unsigned flags = MAIL_ADDRESS_LOCAL_ONLY | MAIL_ADDRESS_LONG | MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_POSTMASTER;
+    struct mail_address parsed;
+    if (mail_address_from_internal(address, flags, &parsed) == MAIL_ADDRESS_OK)
+        mail_address_append_external(out, &parsed);
+    else
+        queue_tool_printable(out, address);
+}
+
 static void add_reason(struct str reason, struct buf *out) {
     struct buf text = buf_make(0);
     queue_tool_printable(&text, reason);
@@ -64,7 +75,7 @@ static void add_recipients(const struct layout *layout, struct ipc_list list, ui
             add_reason(recipient.reason.length ? recipient.reason : STR("reason unavailable"), out);
         last = recipient.reason;
         buf_printf(out, "%*s", layout->id + layout->size + layout->time + 3, "");
-        queue_tool_printable(out, recipient.address);
+        append_address(out, recipient.address);
         buf_append_char(out, '\n');
     }
 }
@@ -77,7 +88,7 @@ void queue_listing_message(struct queue_listing *listing, const struct ipc_queue
     format_date(row->arrival, date);
     buf_printf(out, "%-*s %*llu %-*s ", layout->id, id, layout->size, (unsigned long long)row->size, layout->time,
                date);
-    queue_tool_printable(out, row->sender.length ? row->sender : NULL_SENDER);
+    append_address(out, row->sender.length ? row->sender : NULL_SENDER);
     buf_append_char(out, '\n');
     add_recipients(layout, row->recipients, row->release, out);
     listing->messages++;
@@ -104,15 +115,23 @@ static json_t *json_text(struct str text) {
     return value;
 }
 
+static json_t *json_address(struct str address) {
+    struct buf external = buf_make(0);
+    append_address(&external, address);
+    json_t *value = json_text(buf_str(&external));
+    buf_free(&external);
+    return value;
+}
+
 static bool add_json_recipients(struct ipc_list list, json_t *array) {
     struct ipc_queued_recipient recipient;
     size_t offset = 0;
     bool bad = false;
     while (ipc_list_next(list, IPC_ROW_QUEUED_RECIPIENT, &offset, &recipient, &bad)) {
         json_t *object = json_object();
-        bool good = json_object_set_new(object, "address", json_text(recipient.address)) == 0;
+        bool good = json_object_set_new(object, "address", json_address(recipient.address)) == 0;
         if (good && recipient.original.length && !str_equal(recipient.original, recipient.address))
-            good = json_object_set_new(object, "orig_address", json_text(recipient.original)) == 0;
+            good = json_object_set_new(object, "orig_address", json_address(recipient.original)) == 0;
         if (good && recipient.reason.length)
             good = json_object_set_new(object, "delay_reason", json_text(recipient.reason)) == 0;
         if (json_array_append_new(array, object) != 0 || !good) return false;
@@ -136,8 +155,8 @@ bool queue_listing_json(const struct ipc_queued *row, struct buf *out) {
     if (row->priority)
         good = json_object_set_new(object, "priority", json_integer(priority_from_number(row->priority))) == 0 && good;
     good = json_object_set_new(object, "forced_expire", json_boolean(row->forced_expire)) == 0 && good;
-    good =
-        json_object_set_new(object, "sender", json_text(row->sender.length ? row->sender : NULL_SENDER)) == 0 && good;
+    good = json_object_set_new(object, "sender", json_address(row->sender.length ? row->sender : NULL_SENDER)) == 0 &&
+           good;
     good = json_object_set_new(object, "recipients", recipients) == 0 && good;
     good = good && json_dump_callback(object, append_dump, out, 0) == 0 && buf_append_char(out, '\n');
     json_decref(object);

@@ -3,6 +3,7 @@
  * Its options are those of old; what they are, and what tern does with each, is the
  * table below. The exit status is of sysexits. Called as mailq it lists the queue, as
  * newaliases it rebuilds the aliases. It has no privileges of its own. */
+#include "address_list.h"
 #include "config_load.h"
 #include "sendmail.h"
 #include "smtp_command.h"
@@ -21,6 +22,10 @@ struct options {
     const char **recipients;
     int recipient_count;
 };
+
+static void warn(const char *text) {
+    fprintf(stderr, "sendmail: warning: %s\n", text);
+}
 
 /* ---- options: a letter, whether a value follows, and what is done */
 
@@ -87,6 +92,22 @@ static int on_directory(struct options *options, const char *value, struct failu
     return EX_OK;
 }
 
+/* An address, bare or in angle brackets, or with a name as in a header: "Ada <ada@example.com>". */
+static bool read_sender(struct str text, struct mail_address *address) {
+    unsigned flags = MAIL_ADDRESS_LOCAL_ONLY | MAIL_ADDRESS_LONG | MAIL_ADDRESS_UTF8;
+    struct str bare =
+        text.data[0] == '<' && text.data[text.length - 1] == '>' ? str_slice(text, 1, text.length - 1) : text;
+    if (mail_address_parse(bare, flags, address) == MAIL_ADDRESS_OK) return true;
+    struct address_list list;
+    struct address_list_item item, more;
+    address_list_begin(&list, text, 0);
+    bool good = address_list_next(&list, &item) == ADDRESS_LIST_ITEM &&
+                mail_address_from_parts(item.local, item.domain, flags, address) == MAIL_ADDRESS_OK &&
+                address_list_next(&list, &more) == ADDRESS_LIST_END;
+    address_list_free(&list);
+    return good;
+}
+
 static int on_sender(struct options *options, const char *value, struct failure *failure) {
     struct mail_address address;
     struct str text = str_trim(str_from(value));
@@ -96,11 +117,7 @@ static int on_sender(struct options *options, const char *value, struct failure 
         letter->sender = STR_EMPTY;
         return EX_OK;
     }
-    unsigned flags = MAIL_ADDRESS_LOCAL_ONLY | MAIL_ADDRESS_LONG | MAIL_ADDRESS_UTF8;
-    struct str bare =
-        text.data[0] == '<' && text.data[text.length - 1] == '>' ? str_slice(text, 1, text.length - 1) : text;
-    if (mail_address_parse(bare, flags, &address) != MAIL_ADDRESS_OK)
-        return usage(failure, "the sender is not an address:", value);
+    if (!read_sender(text, &address)) return usage(failure, "the sender is not an address:", value);
     if (mail_address_traits(&address) & MAIL_ADDRESS_NON_ASCII) letter->smtputf8 = true;
     letter->null_sender = false;
     return arena_copy(letter->arena, mail_address_text(&address), &letter->sender) ? EX_OK : EX_OSERR;
@@ -124,10 +141,16 @@ static int on_aliases(struct options *options, const char *value, struct failure
     return EX_OK;
 }
 
+/* A wish for notices that is not understood does not keep the message from being sent. */
 static int on_notify(struct options *options, const char *value, struct failure *failure) {
-    return smtp_parse_notify(str_from(value), &options->letter.notify)
-               ? EX_OK
-               : usage(failure, "-N takes never, or of success,failure,delay; not", value);
+    struct buf list = buf_make(100);
+    (void)failure;
+    for (; *value; value++)
+        if (!ascii_is_space(*value)) buf_append_char(&list, *value);
+    if (!smtp_parse_notify(buf_str(&list), &options->letter.notify))
+        warn("-N takes never, or of success,failure,delay: ignored");
+    buf_free(&list);
+    return EX_OK;
 }
 
 static int on_old_option(struct options *options, const char *value, struct failure *failure) {
@@ -143,7 +166,8 @@ static int on_long_option(struct options *options, const char *value, struct fai
 }
 
 static int on_queue(struct options *options, const char *value, struct failure *failure) {
-    (void)failure;
+    /* An interval, as in "-bd -q30m": the queue manager has its own. */
+    if (ascii_is_digit(value[0]) && options->mode == MODE_DAEMON) return EX_OK;
     options->mode = MODE_FLUSH;
     if (value[0] == 'I')
         options->flush_id = value + 1;
@@ -151,15 +175,24 @@ static int on_queue(struct options *options, const char *value, struct failure *
         options->flush_site = value + 1;
     else if (value[0] == 'S')
         return usage(failure, "flushing by sender is not there: -q", value);
-    else if (ascii_is_digit(value[0]))
-        options->mode = MODE_SEND; /* an interval: the queue manager has its own */
     return EX_OK;
+}
+
+/* -XV+= wants a sender of its own for each recipient; other -X name a log of old. */
+static int on_verp(struct options *options, const char *value, struct failure *failure) {
+    (void)options;
+    if (value[0] != 'V' || (value[1] != '\0' && strlen(value) != 3)) return EX_OK;
+    failure_set(failure, "-XV: senders with the recipient in them (VERP) are not there");
+    return EX_UNAVAILABLE;
 }
 
 static int on_return(struct options *options, const char *value, struct failure *failure) {
     enum smtp_ret ret;
-    if (!smtp_parse_ret(str_from(value), &ret)) return usage(failure, "-R takes full or hdrs, not", value);
-    options->letter.return_content = ret == SMTP_RET_FULL ? 1 : 2;
+    (void)failure;
+    if (smtp_parse_ret(str_from(value), &ret))
+        options->letter.return_content = ret == SMTP_RET_FULL ? 1 : 2;
+    else
+        warn("-R takes full or hdrs: ignored");
     return EX_OK;
 }
 
@@ -171,7 +204,11 @@ static int on_extract(struct options *options, const char *value, struct failure
 
 static int on_envelope_id(struct options *options, const char *value, struct failure *failure) {
     struct buf decoded = buf_make(100);
-    if (!xtext_decode(&decoded, str_from(value))) return usage(failure, "-V takes an envelope ID in xtext, not", value);
+    if (!str_is_printable(str_from(value))) return usage(failure, "-V takes an envelope ID, not", value);
+    if (!xtext_decode(&decoded, str_from(value))) { /* as people write it, then */
+        buf_clear(&decoded);
+        buf_append(&decoded, str_from(value));
+    }
     bool good = arena_copy(options->letter.arena, buf_str(&decoded), &options->letter.envelope_id);
     buf_free(&decoded);
     return good ? EX_OK : EX_OSERR;
@@ -203,20 +240,25 @@ static const struct option_row {
     {'R', VALUE, on_return, "what a notice returns: full or hdrs"},
     {'U', NO_VALUE, on_ignored, "initial submission: ignored"},
     {'V', VALUE, on_envelope_id, "envelope ID for notices"},
-    {'X', VALUE, on_ignored, "log of the traffic: ignored"},
-    {'b', VALUE_ATTACHED, on_mode,
+    {'X', VALUE, on_verp, "-XV: not there; log of the traffic: ignored"},
+    {'a', NO_VALUE, on_ignored, "of old: ignored"},
+    {'b', VALUE, on_mode,
      "-bm send, -bv report what would become of it, -bs SMTP on standard input, -bp list the queue, -bi rebuild the "
      "aliases"},
+    {'c', NO_VALUE, on_ignored, "of old: ignored"},
+    {'e', VALUE, on_ignored, "what to do about errors: ignored"},
     {'f', VALUE, on_sender, "envelope sender"},
     {'h', VALUE, on_ignored, "hop count: ignored"},
     {'i', NO_VALUE, on_dot, "a lone dot does not end the message"},
     {'m', NO_VALUE, on_ignored, "send to me too: always so"},
     {'n', NO_VALUE, on_ignored, "no aliases: ignored"},
-    {'o', VALUE_ATTACHED, on_old_option, "-oi as -i; others are ignored"},
+    {'o', VALUE, on_old_option, "-oi as -i; others are ignored"},
+    {'p', VALUE, on_ignored, "of old: ignored"},
     {'q', VALUE_ATTACHED, on_queue, "flush: all, -qIqueueid, -qRsite"},
     {'r', VALUE, on_sender, "as -f"},
     {'t', NO_VALUE, on_extract, "recipients from To, Cc and Bcc"},
     {'v', NO_VALUE, on_verbose, "a report of the first delivery attempt"},
+    {'x', NO_VALUE, on_ignored, "of old: ignored"},
 };
 
 static const struct option_row *find_option(char letter) {
@@ -264,15 +306,24 @@ static int read_options(struct options *options, int count, char **words, struct
 
 /* ---- modes */
 
-/* Without -f the sender is the caller. pickup sees the uid in any case; its root has no account file. */
-static void default_sender(struct letter *letter) {
-    const struct passwd *account = letter->null_sender || letter->sender.length ? NULL : getpwuid(getuid());
-    if (!account) return;
-    if (!arena_copy(letter->arena, str_from(account->pw_name), &letter->sender) || letter->full_name.length) return;
-    struct str name = str_from(account->pw_gecos ? account->pw_gecos : ""), rest;
-    struct str first = name;
-    (void)(str_cut(name, ',', &first, &rest));
+static void take_full_name(struct letter *letter, const char *name) {
+    struct str first = str_from(name), rest;
+    (void)(str_cut(first, ',', &first, &rest));
     if (!arena_copy(letter->arena, str_slice(first, 0, 200), &letter->full_name)) letter->full_name = STR_EMPTY;
+}
+
+/* Without -f the sender is the caller, and so is the author where there is no From. pickup sees the uid in any case;
+ * its root has no account file. */
+static void complete_sender(struct letter *letter) {
+    const struct passwd *account = letter->null_sender ? NULL : getpwuid(getuid());
+    const char *name = getenv("NAME");
+    if (account && letter->sender.length == 0 &&
+        !arena_copy(letter->arena, str_from(account->pw_name), &letter->sender))
+        return;
+    if (letter->full_name.length == 0 && name && name[0])
+        take_full_name(letter, name);
+    else if (letter->full_name.length == 0 && account && account->pw_gecos)
+        take_full_name(letter, account->pw_gecos);
 }
 
 static void announce_report(const struct letter *letter) {
@@ -282,7 +333,7 @@ static void announce_report(const struct letter *letter) {
 
 static int send_message(struct options *options, struct failure *failure) {
     struct letter *letter = &options->letter;
-    default_sender(letter);
+    complete_sender(letter);
     int64_t limit = letter->config->message_size_limit;
     letter->content = buf_make(limit > 0 ? (size_t)limit : (size_t)1 << 30);
     int status = EX_OK;
@@ -299,6 +350,10 @@ static int send_message(struct options *options, struct failure *failure) {
         status = letter_add_recipients(letter, str_from(options->recipients[i]), failure);
     if (status == EX_OK) status = probe ? letter_write_probe(letter, failure) : letter_read(letter, failure);
     if (status == EX_OK && letter->extract_recipients) status = letter_extract_recipients(letter, failure);
+    if (status == EX_OK && letter->extract_recipients && letter->recipient_count == 0) {
+        failure_set(failure, "No recipient addresses found in message header");
+        return EX_USAGE;
+    }
     if (status == EX_OK) status = letter_submit(letter, failure);
     if (status == EX_OK) announce_report(letter);
     return status;
@@ -320,8 +375,32 @@ static int become(const struct config *config, const char *directory, const char
     return EX_UNAVAILABLE;
 }
 
+/* What a mode is called, if it is one in which recipients mean a mistake. */
+static const char *mode_without_recipients(enum mode mode) {
+    switch (mode) {
+    case MODE_SEND:
+        return NULL;
+    case MODE_SMTP:
+        return "stand-alone mode";
+    case MODE_LIST:
+        return "display queue mode";
+    case MODE_ALIASES:
+        return "alias initialization mode";
+    case MODE_FLUSH:
+        return "flush queue mode";
+    case MODE_DAEMON:
+        return "daemon mode";
+    }
+    return NULL;
+}
+
 static int run(struct options *options, struct failure *failure) {
     const struct config *config = options->letter.config;
+    const char *alone = mode_without_recipients(options->mode);
+    if (alone && options->recipient_count > 0) {
+        failure_set(failure, "%s requires no recipient", alone);
+        return EX_USAGE;
+    }
     const char *directory = options->directory ? options->directory : config_default_directory();
     switch (options->mode) {
     case MODE_SEND:

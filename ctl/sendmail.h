@@ -6,6 +6,7 @@
 #include "config.h"
 #include "delivery.h"
 #include "ipc.h"
+#include "submit.h"
 
 struct letter {
     const struct config *config;
@@ -21,6 +22,7 @@ struct letter {
     struct buf content;      /* LF line ends */
     struct buf rows;         /* packed recipients */
     uint32_t recipient_count;
+    char queue_id[SUBMIT_ID_SIZE]; /* after letter_submit; empty if the message is in the drop folder */
 };
 
 /* letter.c. Each returns an exit status of sysexits; text on standard error is said by the caller. */

@@ -3,6 +3,7 @@
  * its own uid goes: messages are handed over as with plain sendmail. */
 #include "sendmail.h"
 #include "smtp_command.h"
+#include "status_code.h"
 #include "xtext.h"
 #include <sysexits.h>
 
@@ -42,7 +43,10 @@ static bool read_line(struct dialogue *dialogue, struct str *line) {
 
 static void say_error(const struct smtp_command_error *error) {
     char reply[300];
-    snprintf(reply, sizeof reply, "%u 5.5.4 %s", error->reply_code, error->text);
+    struct buf status = buf_make(0);
+    status_code_append(&status, error->status);
+    snprintf(reply, sizeof reply, "%u %s %s", error->reply_code, buf_string(&status), error->text);
+    buf_free(&status);
     say(reply);
 }
 
@@ -57,6 +61,9 @@ static void mail(struct dialogue *dialogue, struct str argument) {
     else if (!smtp_parse_mail(argument, OFFERED, MAIL_ADDRESS_LOCAL_ONLY | MAIL_ADDRESS_LONG | MAIL_ADDRESS_UTF8,
                               &parsed, &error))
         say_error(&error);
+    else if (parsed.has_size && dialogue->config->message_size_limit > 0 &&
+             parsed.size > (uint64_t)dialogue->config->message_size_limit)
+        say("552 5.3.4 Message size exceeds fixed limit");
     else {
         struct buf envid = buf_make(100);
         dialogue->has_sender = arena_copy(letter->arena, mail_address_text(&parsed.sender), &letter->sender);
@@ -112,8 +119,13 @@ static bool data(struct dialogue *dialogue) {
     } else {
         int status = letter_submit(letter, &failure);
         char reply[600];
-        snprintf(reply, sizeof reply, "%s %s", status == EX_TEMPFAIL ? "451 4.3.0" : "554 5.6.0", failure.text);
-        say(status == EX_OK ? "250 2.0.0 Ok: queued" : reply);
+        const char *code = status == EX_TEMPFAIL ? "451 4.3.0" : status == EX_NOPERM ? "550 5.7.0" : "554 5.6.0";
+        if (status == EX_OK)
+            snprintf(reply, sizeof reply, "250 2.0.0 Ok: queued%s%s", letter->queue_id[0] ? " as " : "",
+                     letter->queue_id);
+        else
+            snprintf(reply, sizeof reply, "%s %s", code, failure.text);
+        say(reply);
     }
     reset(dialogue);
     return true;
@@ -125,6 +137,11 @@ static void ehlo(const struct dialogue *dialogue) {
     say("250 SMTPUTF8");
 }
 
+static void helo(const struct dialogue *dialogue) {
+    printf("250 %.*s\r\n", STR_ARGS(dialogue->config->myhostname));
+    fflush(stdout);
+}
+
 /* False when the dialogue is over. */
 static bool serve(struct dialogue *dialogue, struct str verb, struct str argument) {
     if (str_equal_nocase(verb, STR("QUIT"))) {
@@ -132,10 +149,12 @@ static bool serve(struct dialogue *dialogue, struct str verb, struct str argumen
         return false;
     }
     if (str_equal_nocase(verb, STR("DATA"))) return data(dialogue);
-    if (str_equal_nocase(verb, STR("EHLO")))
+    if (argument.length == 0 && (str_equal_nocase(verb, STR("EHLO")) || str_equal_nocase(verb, STR("HELO"))))
+        say("501 5.5.4 Syntax: EHLO or HELO hostname");
+    else if (str_equal_nocase(verb, STR("EHLO")))
         ehlo(dialogue);
     else if (str_equal_nocase(verb, STR("HELO")))
-        say("250 Ok");
+        helo(dialogue);
     else if (str_equal_nocase(verb, STR("MAIL")))
         mail(dialogue, argument);
     else if (str_equal_nocase(verb, STR("RCPT")))
@@ -148,7 +167,7 @@ static bool serve(struct dialogue *dialogue, struct str verb, struct str argumen
         reset(dialogue);
         say("250 2.0.0 Ok");
     } else
-        say("502 5.5.2 Error: command not recognized");
+        say("500 5.5.2 Error: command not recognized");
     return true;
 }
 

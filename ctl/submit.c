@@ -16,16 +16,22 @@
 /* ---- the server runs */
 
 static enum submit_result submit_to_pickup(int socket, const struct ipc_pickup_submit *request, int content,
-                                           struct failure *failure) {
+                                           char queue_id[SUBMIT_ID_SIZE], struct failure *failure) {
     struct arena *arena = arena_create(0);
     struct ipc_reply reply = {.descriptor = -1};
     enum ipc_result result = ipc_ask_blocking(socket, IPC_PICKUP_SUBMIT, request, content, IPC_PICKUP_ACCEPTED,
                                               PATIENCE, arena, &reply, failure);
     enum submit_result submitted = result == IPC_OK ? SUBMIT_OK : SUBMIT_RETRY;
+    if (result == IPC_OK) {
+        const struct ipc_pickup_accepted *accepted = reply.message;
+        snprintf(queue_id, SUBMIT_ID_SIZE, "%.*s", STR_ARGS(accepted->queue_id));
+    }
     if (result == IPC_REFUSED) {
         const struct ipc_failed *failed = reply.message;
         failure_set(failure, "%.*s", STR_ARGS(failed->text));
-        submitted = failed->reply_code >= 500 ? SUBMIT_REFUSED : SUBMIT_RETRY;
+        submitted = failed->reply_code < 500                  ? SUBMIT_RETRY
+                    : str_starts(failed->status, STR("5.7.")) ? SUBMIT_NOT_PERMITTED
+                                                              : SUBMIT_REFUSED;
     }
     arena_destroy(&arena);
     return submitted;
@@ -96,7 +102,7 @@ static void pause_before(unsigned attempt) {
 }
 
 enum submit_result submit_message(const struct config *config, const struct ipc_pickup_submit *request, int content,
-                                  struct failure *failure) {
+                                  char queue_id[SUBMIT_ID_SIZE], struct failure *failure) {
     char path[1024];
     snprintf(path, sizeof path, "%s/public/pickup", config->queue_directory.data);
     signal(SIGPIPE, SIG_IGN); /* drop, or pickup, may end early; that is told by the exit status */
@@ -107,7 +113,7 @@ enum submit_result submit_message(const struct config *config, const struct ipc_
         *failure = (struct failure){0};
         int socket = ipc_connect_path(path, failure);
         if (socket < 0) break;
-        enum submit_result result = submit_to_pickup(socket, request, content, failure);
+        enum submit_result result = submit_to_pickup(socket, request, content, queue_id, failure);
         close(socket);
         if (result != SUBMIT_RETRY || failure->error_number != EPIPE) return result;
     }

@@ -20,11 +20,15 @@ static int tern_help(const struct tern *tern);
 
 static const struct subcommand subcommands[] = {
     {"start", tern_start, "[--foreground]", "start the mail system and wait until it serves"},
+    {"start-fg", tern_start_foreground, "", "as start --foreground"},
     {"stop", tern_stop, "", "stop it and wait until all processes are gone"},
+    {"abort", tern_stop, "", "as stop"},
     {"reload", tern_reload, "", "take the configuration anew without losing a connection"},
     {"restart", tern_restart, "", "stop and start"},
     {"status", tern_status, "", "is it running: exit status 0"},
     {"pids", tern_pids, "", "a line for every process: service and pid"},
+    {"flush", tern_flush, "", "try all deferred mail now, as ternqueue -f"},
+    {"logrotate", tern_logrotate, "", "set maillog_file aside, and compress it"},
     {"check", tern_check, "", "look over configuration and directories"},
     {"init", tern_init, "DIR [--domain NAME] [--port-base N] [--tls] [--set name=value]...",
      "make a private instance below DIR"},
@@ -81,12 +85,13 @@ int main(int count, char **arguments) {
     struct tern tern = {.config_directory = config_default_directory()};
     int option;
     umask(0022);
-    while ((option = getopt(count, arguments, "+c:")) != -1) {
-        if (option != 'c') {
+    while ((option = getopt(count, arguments, "+c:Dv")) != -1) {
+        if (option == '?') {
             print_usage(stderr);
             return EXIT_USAGE;
         }
-        tern.config_directory = optarg;
+        if (option == 'c')
+            tern.config_directory = optarg; /* -D and -v are postfix's; there is nothing more to say */
     }
     if (optind >= count) {
         print_usage(stderr);

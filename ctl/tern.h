@@ -20,11 +20,15 @@ struct config *tern_load(const struct tern *tern);
 
 /* The subcommands; each returns the exit status. */
 int tern_start(const struct tern *tern);
+/* start --foreground, as postfix start-fg */
+int tern_start_foreground(const struct tern *tern);
 int tern_stop(const struct tern *tern);
 int tern_restart(const struct tern *tern);
 int tern_reload(const struct tern *tern);
 int tern_status(const struct tern *tern);
 int tern_pids(const struct tern *tern);
+int tern_flush(const struct tern *tern);
+int tern_logrotate(const struct tern *tern);
 int tern_check(const struct tern *tern);
 int tern_init(const struct tern *tern);
 int tern_user(const struct tern *tern);
@@ -38,6 +42,10 @@ int tern_who(const struct tern *tern);
 int tern_kick(const struct tern *tern);
 /* tern user quota: what an account takes, and may. */
 int tern_user_quota(const struct tern *tern, const char *name, bool json);
+
+/* ---- tern_start.c */
+/* True if a master runs; the working directory is the queue's then. */
+bool tern_is_running(const struct tern *tern);
 
 /* ---- tern_check.c */
 /* Everything that can be wrong with the configuration, a line each on standard error.

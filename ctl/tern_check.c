@@ -39,6 +39,18 @@ static bool check_row(const struct tern *tern, const struct master_cf_row *row, 
     return good;
 }
 
+/* Overrides that change nothing: of Postfix's parameters that tern has not, or does not heed yet. */
+static void warn_overrides(const struct master_cf_row *row) {
+    for (size_t i = 0; i < row->override_count; i++) {
+        struct str name = row->overrides[i].name;
+        bool foreign = parameter_is_foreign(name);
+        if (foreign || parameter_is_idle(name, row->overrides[i].value))
+            tern_complain("warning: master.cf, line %zu: %.*s %s", row->line, STR_ARGS(name),
+                          foreign ? "is a parameter of Postfix that tern does not use"
+                                  : "has no effect: tern does not do this yet");
+    }
+}
+
 bool check_configuration(const struct tern *tern) {
     struct buf errors = buf_make(CONFIG_FILE_MAX);
     struct buf warnings = buf_make(CONFIG_FILE_MAX);
@@ -49,9 +61,11 @@ bool check_configuration(const struct tern *tern) {
     print_lines("", &errors);
     good = master_cf_load_all(tern->config_directory, &services, &service_errors) && good;
     print_lines("", &service_errors);
-    for (size_t i = 0; services != NULL && i < services->count; i++)
+    for (size_t i = 0; services != NULL && i < services->count; i++) {
+        warn_overrides(&services->rows[i]);
         if (services->rows[i].override_count > 0)
             good = check_row(tern, &services->rows[i], &errors) && good;
+    }
     master_cf_free(&services);
     buf_free(&service_errors);
     buf_free(&warnings);

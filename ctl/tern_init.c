@@ -349,7 +349,7 @@ static bool read_option(struct plan *plan, const char *option, const char *value
     if (strcmp(option, "--domain") == 0)
         plan->domain = value;
     else if (strcmp(option, "--port-base") == 0)
-        return str_to_u64(str_from(value), 65535 - PORT_IMAPS, &plan->port_base) && plan->port_base > 0;
+        return str_to_u64(str_from(value), 65535 - PORT_IMAPS, &plan->port_base);
     else if (strcmp(option, "--set") == 0 && plan->setting_count < SETTING_LIMIT && strchr(value, '=') != NULL &&
              strchr(value, '\n') == NULL)
         plan->settings[plan->setting_count++] = value;

@@ -121,6 +121,8 @@ static pid_t find_master(const struct tern *tern) {
     return pid;
 }
 
+bool tern_is_running(const struct tern *tern) { return enter_queue_directory(tern) && running_master() != 0; }
+
 /* ---- stop, reload, status, pids */
 
 static void pause_ms(long milliseconds) {

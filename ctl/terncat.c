@@ -55,12 +55,12 @@ static bool is_wanted(const struct content *content) {
 static void show_piece(struct content *content, struct str piece) {
     bool ends = piece.length && piece.data[piece.length - 1] == '\n';
     bool separator = content->line_begins && !content->in_body && piece.length == 1 && ends;
-    bool both = (content->cat->parts & (PART_HEADER | PART_BODY)) == (PART_HEADER | PART_BODY);
-    if (separator ? both : is_wanted(content)) {
+    /* The empty line is the body's, so that -h and -b one after the other are the message. */
+    if (separator) content->in_body = true;
+    if (is_wanted(content)) {
         if (content->cat->offsets && content->line_begins) printf("%9llu ", (unsigned long long)content->offset);
         fwrite(piece.data, 1, piece.length, stdout);
     }
-    if (separator) content->in_body = true;
     content->line_begins = ends;
     content->offset += piece.length;
 }
@@ -229,12 +229,12 @@ static int show_ids(struct cat *cat, int count, char **ids) {
 static int usage(const struct cat *cat) {
     return queue_tool_fatal(
         &cat->tool, EX_USAGE,
-        "usage: %1$s [-behjov] [-c directory] file... | %1$s -q [-behjov] [-c directory] queueid...",
+        "usage: %1$s [-behjorv] [-c directory] file... | %1$s -q [-behjorv] [-c directory] queueid...",
         cat->tool.program);
 }
 
 static int read_options(struct cat *cat, int count, char **words) {
-    for (int letter; (letter = getopt(count, words, "bc:dehjoqv")) != -1;) {
+    for (int letter; (letter = getopt(count, words, "bc:dehjoqrv")) != -1;) {
         switch (letter) {
         case 'b':
             cat->parts |= PART_BODY;
@@ -243,6 +243,7 @@ static int read_options(struct cat *cat, int count, char **words) {
             cat->tool.config_directory = optarg;
             break;
         case 'd':
+        case 'r':
             break;
         case 'e':
             cat->parts |= PART_ENVELOPE;

@@ -21,7 +21,8 @@ static NO_RETURN void usage(void) {
             "usage: ternconf [-dehfHjnpqvxX#] [-c directory] [-C class,...] [-o name=value] [name...]\n"
             "       ternconf -e | -X | -# [-c directory] name=value... | name...\n"
             "       ternconf -M | -F | -P [-efHhjxX#] [-c directory] [service[/type[/name]][=value]...]\n"
-            "       ternconf -l | -m | -b [file] | -t [file]\n");
+            "       ternconf -a | -A | -l | -m | -b [file] | -t [file]\n"
+            "       ternconf -T compile-version | run-version | public-key-algorithms\n");
     exit(EXIT_FAILURE);
 }
 
@@ -60,7 +61,9 @@ enum other_work {
     WORK_TABLES,
     WORK_TEMPLATES,
     WORK_TEMPLATES_EXPANDED,
-    WORK_NOTHING_TO_LIST,
+    WORK_SERVER_SASL,
+    WORK_CLIENT_SASL,
+    WORK_TLS,
 };
 
 static enum other_work read_options(struct ternconf *run, int count, char **arguments) {
@@ -68,7 +71,8 @@ static enum other_work read_options(struct ternconf *run, int count, char **argu
     int option;
     while ((option = getopt(count, arguments, "aAbc:C:deEfFhHjlmMno:pPqtT:vxX#")) != -1)
         switch (option) {
-        case 'a': case 'A': work = WORK_NOTHING_TO_LIST; break;
+        case 'a': work = WORK_SERVER_SASL; break;
+        case 'A': work = WORK_CLIENT_SASL; break;
         case 'b': work = WORK_TEMPLATES_EXPANDED; break;
         case 'c': run->directory = optarg; break;
         case 'C': read_classes(run, optarg); break;
@@ -88,6 +92,7 @@ static enum other_work read_options(struct ternconf *run, int count, char **argu
         case 'P': run->service_parameters++; break;
         case 'q': run->quiet = true; break;
         case 't': work = WORK_TEMPLATES; break;
+        case 'T': work = WORK_TLS; run->tls_mode = optarg; break;
         case 'v': break;
         case 'x': run->expand = true; break;
         case 'X': run->remove = true; break;
@@ -110,6 +115,8 @@ static void check_options(const struct ternconf *run) {
         ternconf_fatal("specify one of -h -H");
     if (run->services && (run->no_names || run->no_values))
         ternconf_fatal("with -M, do not specify -%c", run->no_names ? 'h' : 'H');
+    if (run->expand && (run->edit || run->remove || run->comment_out))
+        ternconf_fatal("specify one of -x -%c", run->edit ? 'e' : run->remove ? 'X' : '#');
     if (run->fields && (run->remove || run->comment_out))
         ternconf_fatal("with -F, do not specify -%c", run->remove ? 'X' : '#');
     if (run->service_parameters && run->comment_out)
@@ -141,8 +148,16 @@ static void do_other(const struct ternconf *run, enum other_work work) {
     case WORK_TEMPLATES_EXPANDED:
         ternconf_bounce_templates(run, file, work == WORK_TEMPLATES_EXPANDED);
         break;
+    case WORK_SERVER_SASL: /* of smtpd_sasl_type, and of smtp_sasl_type */
+        printf("dovecot\ntern\n");
+        break;
+    case WORK_CLIENT_SASL:
+        printf("cyrus\n");
+        break;
+    case WORK_TLS:
+        ternconf_tls(run->tls_mode);
+        break;
     case WORK_NONE:
-    case WORK_NOTHING_TO_LIST:
         break;
     }
 }

@@ -24,6 +24,7 @@ struct ternconf {
     bool edit, comment_out, remove;                /* -e -# -X */
     bool main_cf, services, fields;                /* -p -M -F */
     unsigned service_parameters;                   /* how many -P */
+    const char *tls_mode;                          /* -T */
     unsigned classes;
     struct config_override overrides[OVERRIDES_MAX]; /* -o */
     size_t override_count;
@@ -63,6 +64,9 @@ void ternconf_edit_fields(struct ternconf *run);
 void ternconf_edit_service_parameters(struct ternconf *run);
 void ternconf_table_types(void);
 void ternconf_bounce_templates(const struct ternconf *run, const char *file, bool expand);
+
+/* Prints what -T asks for. */
+void ternconf_tls(const char *mode);
 
 /* ---- ternconf_pattern.c */
 

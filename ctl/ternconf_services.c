@@ -63,9 +63,20 @@ static void print_part(const struct ternconf *run, const struct master_cf_row *r
     buf_free(&name);
 }
 
+static void check_field_name(struct str name) {
+    if (name.length == 0 || str_equal(name, STR("*")))
+        return;
+    for (int i = 0; i < MASTER_CF_FIELDS; i++)
+        if (str_equal(master_cf_field_name((enum master_cf_field)i), name))
+            return;
+    ternconf_fatal("invalid service attribute name: \"%.*s\"", STR_ARGS(name));
+}
+
 void ternconf_show_fields(struct ternconf *run) {
     struct master_cf *services = ternconf_services(run);
     struct patterns patterns = make_patterns(run, 3);
+    for (size_t i = 0; i < patterns.count; i++)
+        check_field_name(patterns.list[i].third);
     for (size_t i = 0; i < services->count; i++)
         for (int j = 0; j < MASTER_CF_FIELDS; j++) {
             struct str field = master_cf_field_name((enum master_cf_field)j);
@@ -133,6 +144,9 @@ static void warn_overrides(const struct ternconf *run, const struct master_cf *s
     for (size_t i = 0; !run->quiet && i < services->count; i++)
         for (size_t j = 0; j < services->rows[i].override_count; j++) {
             const struct config_override *override = &services->rows[i].overrides[j];
+            if (parameter_is_idle(override->name, override->value))
+                ternconf_warn("%s, line %zu: %.*s has no effect: tern does not do this yet",
+                              buf_string(&run->master_path), services->rows[i].line, STR_ARGS(override->name));
             if (parameter_find(override->name) || transport_parameter_find(override->name))
                 continue;
             if (parameter_is_foreign(override->name))

@@ -1,13 +1,15 @@
 /* ternconf: what it says of trouble. */
 #include "ternconf.h"
 
+#include <errno.h>
 #include <stdarg.h>
 
 static void say(const char *kind, const char *format, va_list arguments) {
     struct buf text = buf_make(0);
     buf_vprintf(&text, format, arguments);
     fflush(stdout);
-    fprintf(stderr, "ternconf: %s: %s\n", kind, buf_string(&text));
+    /* ternconf, or postconf where it is called so */
+    fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, kind, buf_string(&text));
     buf_free(&text);
 }
 

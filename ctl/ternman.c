@@ -95,8 +95,8 @@ static void put_row(const struct parameter *row) {
     printf("\n.br\nType: ");
     put(parameter_type_words(row->type));
     put_bounds(row);
-    printf(".%s\n", row->scope & PARAMETER_OWN ? "\nNot in Postfix." : "");
-    if (parameter_is_unread(row->name)) printf("Without effect: nothing in tern reads it yet.\n");
+    printf(".%s%s\n", row->scope & PARAMETER_OWN ? "\nNot in Postfix." : "",
+           row->scope & PARAMETER_LATER ? "\nWithout effect so far." : "");
 }
 
 static void write_manual(void) {
@@ -119,7 +119,6 @@ static void write_manual(void) {
         printf(".It Ar name Ns _%.*s Pq default: $%.*s\n", STR_ARGS(transport_parameter_table[i].suffix),
                STR_ARGS(transport_parameter_table[i].fallback));
         printf("As that parameter, for this transport.\n");
-        if (parameter_is_unread(transport_parameter_table[i].fallback)) printf("Without effect yet.\n");
     }
     fputs(manual_end, stdout);
 }

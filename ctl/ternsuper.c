@@ -101,6 +101,11 @@ static void log_change(const char *queue_id, enum queue_change change, void *con
 
 /* ---- one wish */
 
+/* As postsuper does for each message that was named. */
+static void say_change(const struct super *super, enum queue_change change, struct str id) {
+    queue_tool_say(&super->tool, "%.*s: %s", STR_ARGS(id), row_of(change)->logged);
+}
+
 static void change_by_server(struct super *super, enum queue_change change, struct str id, struct str queues,
                              bool loud) {
     struct failure failure = {0};
@@ -113,6 +118,7 @@ static void change_by_server(struct super *super, enum queue_change change, stru
     if (result == IPC_OK) {
         uint64_t met = ((const struct ipc_qmgr_changed *)reply.message)->count;
         count(super, change, met);
+        if (met > 0 && loud) say_change(super, change, id);
         if (met == 0 && loud)
             queue_tool_warn(&super->tool, "%.*s: nothing changed: no such message, or not possible for it now",
                             STR_ARGS(id));
@@ -128,6 +134,7 @@ static void change_by_hand(struct super *super, enum queue_change change, const 
     switch (queue_change_one(&super->folders, id, change, &failure)) {
     case QUEUE_CHANGE_DONE:
         count(super, change, 1);
+        if (loud) say_change(super, change, str_from(id));
         log_change(id, change, super);
         break;
     case QUEUE_CHANGE_NONE:
@@ -410,17 +417,27 @@ static int read_options(struct super *super, int number, char **words) {
 
 /* ---- */
 
-/* -e and -f are counted as one, as postsuper does. */
+static bool is_wished(const struct super *super, enum queue_change change) {
+    for (size_t i = 0; i < super->wish_count; i++)
+        if (super->wishes[i].change == change) return true;
+    return false;
+}
+
+/* A count for each wish, of none too: scripts read it. -e and -f are counted as one, as postsuper does. */
 static void say_counts(struct super *super) {
+    bool wished = false;
     for (size_t i = 0; i < ARRAY_LENGTH(change_rows); i++) {
         uint64_t messages = super->counts[i];
+        wished = wished || is_wished(super, change_rows[i].change);
         bool same_as_next =
             i + 1 < ARRAY_LENGTH(change_rows) && strcmp(change_rows[i].counted, change_rows[i + 1].counted) == 0;
         if (same_as_next) {
             super->counts[i + 1] += messages;
             continue;
         }
-        if (messages == 0) continue;
+        bool said = wished;
+        wished = false;
+        if (!said) continue;
         queue_tool_say(&super->tool, "%s: %llu message%s", change_rows[i].counted, (unsigned long long)messages,
                        messages == 1 ? "" : "s");
         log_line(super, "%s: %llu message%s", change_rows[i].counted, (unsigned long long)messages,

@@ -27,7 +27,7 @@ COVERAGE_LEAST = 90
 PARSERS = lib/base/str.c \
 	lib/net/dns_packet.c lib/net/endpoint.c lib/net/proxy_protocol.c lib/net/resolv_conf.c lib/net/stream.c lib/net/tls_chain.c lib/net/tls_signed.c lib/net/tls_client_hello.c lib/net/tls_protocols.c \
 	lib/net/url.c \
-	lib/mail/address.c lib/mail/address_list.c lib/mail/base64.c lib/mail/date.c lib/mail/domain.c lib/mail/dsn.c \
+	lib/mail/address.c lib/mail/address_complete.c lib/mail/address_list.c lib/mail/base64.c lib/mail/date.c lib/mail/domain.c lib/mail/dsn.c \
 	lib/mail/header.c lib/mail/log_text.c lib/mail/mime.c lib/mail/mime_value.c lib/mail/notice_template.c \
 	lib/mail/envelope_wish.c lib/mail/received.c lib/mail/sasl_client.c lib/mail/smtp_command.c lib/mail/smtp_reply.c lib/mail/status_code.c lib/mail/utf8.c \
 	lib/mail/xtext.c lib/mail/crlf_view.c \

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fetch_item.h"
+#include "kept_fields.h"
 #include "message_file.h"
 #include "pipeline.h"
 
@@ -78,7 +78,7 @@ static bool parse(struct run *run, struct ahead_message *message, struct str byt
     }
     begin = run->results.length;
     if (want(run, AHEAD_FIELDS)) {
-        fetch_append_kept_fields(&run->results, bytes);
+        kept_fields_append(&run->results, bytes);
         message->fields = put(run, begin);
     }
     if (want(run, AHEAD_ROW)) {

@@ -60,7 +60,7 @@ static void say_unasked(const struct fetching *fetching, const struct fetch_mess
 static void say_message(struct fetching *fetching, struct fetch_message *message) {
     struct imap_session *session = fetching->session;
     const struct imap_fetch *fetch = fetching->fetch;
-    if (!fetch_message_can(message, fetch)) {
+    if (!fetch_items_can(message, fetch)) {
         fetching->missing = true;
         return;
     }

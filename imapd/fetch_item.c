@@ -1,218 +1,18 @@
 /* See fetch_item.h. */
 #include "fetch_item.h"
 
-#include <openssl/evp.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "crlf_view.h"
-#include "header.h"
 #include "internal_date.h"
-#include "message_file.h"
+#include "kept_fields.h"
 #include "preview.h"
 #include "transfer_reader.h"
-
-#define FIELDS_USUAL 2048          /* octets: so much is allocated at once */
-#define READ_MAX ((size_t)262144) /* octets of a file from which on it is mapped */
-
-/* ---- what a message is shown from */
-
-void fetch_message_begin(struct fetch_message *message, struct imap_session *session, uint32_t sequence) {
-    *message = (struct fetch_message){.session = session, .sequence = sequence};
-    folder_message(session->folder, sequence, &message->facts);
-}
-
-void fetch_message_begin_known(struct fetch_message *message, struct imap_session *session, uint32_t sequence) {
-    *message = (struct fetch_message){.session = session, .sequence = sequence};
-    folder_message_known(session->folder, sequence, &message->facts);
-}
-
-void fetch_message_end(struct fetch_message *message) {
-    if (message->mapped) munmap((void *)(uintptr_t)message->bytes.data, message->bytes.length);
-    buf_free(&message->record);
-    buf_free(&message->fields);
-    MEMORY_FREE(message->parts);
-    if (cache_is_heavy(message->session->store)) cache_flush(message->session->store);
-}
-
-/* Reading is cheaper than mapping as long as messages are small: no page faults, no other processors to be told of an
- * unmapping. False: it is larger than its record says, or cannot be read. */
-static bool read_small(struct fetch_message *message, int file) {
-    struct buf *bytes = &message->session->file;
-    if (!message_file_read(file, message->facts.size, READ_MAX, bytes)) return false;
-    message->bytes = buf_str(bytes);
-    return true;
-}
-
-static void map_file(struct fetch_message *message, int file) {
-    struct stat status;
-    if (fstat(file, &status) < 0) return;
-    size_t size = (size_t)status.st_size;
-    void *map = size ? mmap(NULL, size, PROT_READ, MAP_PRIVATE | (size < READ_MAX ? MAP_POPULATE : 0), file, 0) : NULL;
-    if (size == 0) {
-        message->bytes = STR_EMPTY;
-    } else if (map != MAP_FAILED) {
-        message->bytes = str_make(map, size);
-        message->mapped = true;
-    }
-}
-
-/* What was not known of the file, and is now. */
-static void note_look(struct fetch_message *message, int64_t date, uint64_t size) {
-    struct folder_message *facts = &message->facts;
-    if (facts->internal_date == FOLDER_DATE_UNKNOWN) facts->internal_date = date;
-    facts->size = size;
-    folder_note_look(message->session->folder, facts->uid, facts->internal_date, facts->size);
-}
-
-/* What is not known of the file yet, while it is open. */
-static void look_at_file(struct fetch_message *message, int file) {
-    const struct folder_message *facts = &message->facts;
-    struct stat status;
-    if (facts->internal_date != FOLDER_DATE_UNKNOWN && facts->size != FOLDER_SIZE_UNKNOWN) return;
-    if (fstat(file, &status) == 0) note_look(message, status.st_mtim.tv_sec, (uint64_t)status.st_size);
-}
-
-bool fetch_message_bytes(struct fetch_message *message) {
-    enum store_result result;
-    struct failure failure = {0};
-    if (message->file_tried) return message->bytes.data != NULL;
-    message->file_tried = true;
-    int file = folder_message_file(message->session->folder, message->sequence, &result, &failure);
-    if (file < 0) return false;
-    look_at_file(message, file);
-    if (!read_small(message, file)) map_file(message, file);
-    close(file);
-    return message->bytes.data != NULL;
-}
-
-static bool open_record(struct fetch_message *message, struct str record) {
-    message->has_structure = imap_structure_open(record, &message->structure) &&
-                             (message->facts.size == 0 || message->facts.size == FOLDER_SIZE_UNKNOWN ||
-                              message->structure.file_length == message->facts.size);
-    return message->has_structure;
-}
-
-/* What a thread has read ahead; NULL: nothing, or the file is there already. */
-static const struct ahead_message *read_ahead(struct fetch_message *message, unsigned want) {
-    struct folder_message *facts = &message->facts;
-    if (message->file_tried) return NULL;
-    message->ahead = ahead_get(message->session, message->sequence, facts->uid, want);
-    bool unknown = facts->internal_date == FOLDER_DATE_UNKNOWN || facts->size == FOLDER_SIZE_UNKNOWN;
-    if (message->ahead && message->ahead->looked && unknown) note_look(message, message->ahead->date, message->ahead->size);
-    return message->ahead;
-}
-
-/* The record as it was read ahead, or made of the file. */
-static bool make_record(struct fetch_message *message, struct str *record) {
-    const struct ahead_message *ahead = read_ahead(message, AHEAD_STRUCTURE);
-    if (ahead) {
-        *record = ahead->record;
-        return true;
-    }
-    if (!fetch_message_bytes(message)) return false;
-    imap_structure_build(message->bytes, &message->record);
-    *record = buf_str(&message->record);
-    return true;
-}
-
-bool fetch_message_structure(struct fetch_message *message) {
-    struct imap_session *session = message->session;
-    struct str cached, record;
-    if (message->structure_tried) return message->has_structure;
-    message->structure_tried = true;
-    const uint8_t *id = folder_id(session->folder);
-    if (cache_get(session->store, id, message->facts.uid, CACHE_STRUCTURE, &cached) && open_record(message, cached)) return true;
-    if (!make_record(message, &record)) return false;
-    message->has_structure = imap_structure_open(record, &message->structure);
-    if (message->has_structure) cache_put(session->store, id, message->facts.uid, CACHE_STRUCTURE, record);
-    return message->has_structure;
-}
-
-/* The fields that ENVELOPE, SEARCH, SORT, THREAD and most clients' lists are made of. */
-static const struct str kept_fields[] = {
-    STR_INIT("Date"),       STR_INIT("From"),        STR_INIT("Sender"),     STR_INIT("Reply-To"),   STR_INIT("To"),
-    STR_INIT("Cc"),         STR_INIT("Bcc"),         STR_INIT("Subject"),    STR_INIT("Message-ID"), STR_INIT("In-Reply-To"),
-    STR_INIT("References"), STR_INIT("List-Id"),     STR_INIT("List-Post"),  STR_INIT("X-Priority"), STR_INIT("Importance"),
-    STR_INIT("Priority"),   STR_INIT("Content-Type"), STR_INIT("Newsgroups"), STR_INIT("Disposition-Notification-To"),
-};
-
-bool fetch_field_is_kept(struct str name) {
-    for (size_t i = 0; i < ARRAY_LENGTH(kept_fields); i++)
-        if (str_equal_nocase(name, kept_fields[i])) return true;
-    return false;
-}
-
-static bool read_beginning(struct fetch_message *message, struct str *header) {
-    enum store_result result;
-    struct failure failure = {0};
-    struct buf *bytes = &message->session->file;
-    bool whole;
-    int file = folder_message_file(message->session->folder, message->sequence, &result, &failure);
-    if (file < 0) return false;
-    bool good = message_file_read_header(file, bytes, header, &whole);
-    close(file);
-    if (good && whole) {
-        message->bytes = buf_str(bytes);
-        message->file_tried = true;
-    }
-    return good;
-}
-
-/* The header, perhaps with more behind it. */
-static bool find_header(struct fetch_message *message, struct str *header) {
-    if (!message->file_tried && read_beginning(message, header)) return true;
-    if (!fetch_message_bytes(message)) return false;
-    *header = message->bytes;
-    return true;
-}
-
-void fetch_append_kept_fields(struct buf *fields, struct str header) {
-    imap_section_append_fields(fields, header, kept_fields, ARRAY_LENGTH(kept_fields), false);
-}
-
-/* The fields as they were read ahead, or out of the file. */
-static bool make_fields(struct fetch_message *message) {
-    const struct ahead_message *ahead = read_ahead(message, AHEAD_FIELDS);
-    struct str header;
-    if (!ahead && !find_header(message, &header)) return false;
-    (void)!buf_reserve(&message->fields, FIELDS_USUAL);
-    if (ahead)
-        buf_append(&message->fields, ahead->fields);
-    else
-        fetch_append_kept_fields(&message->fields, header);
-    return true;
-}
-
-void fetch_message_keep_fields(struct imap_session *session, uint32_t uid, struct str fields) {
-    cache_put(session->store, folder_id(session->folder), uid, CACHE_HEADER, fields);
-}
-
-bool fetch_message_fields(struct fetch_message *message, struct str *fields) {
-    struct imap_session *session = message->session;
-    const uint8_t *id = folder_id(session->folder);
-    if (message->fields.length == 0) {
-        if (cache_get(session->store, id, message->facts.uid, CACHE_HEADER, fields)) return true;
-        if (!make_fields(message)) return false;
-        if (!message->fields_held) fetch_message_keep_fields(session, message->facts.uid, buf_str(&message->fields));
-    }
-    *fields = buf_str(&message->fields);
-    return true;
-}
-
-static bool find_parts(struct fetch_message *message) {
-    if (!fetch_message_structure(message)) return false;
-    if (!message->parts) message->parts = imap_structure_parts(&message->structure);
-    return message->parts != NULL;
-}
 
 /* A list of fields that the cache can answer alone. */
 static bool is_in_fields(const struct imap_fetch_item *item) {
     const struct imap_fetch_section *section = &item->section;
     if (item->kind != FETCH_SECTION || section->section.kind != IMAP_SECTION_FIELDS || section->section.depth > 0) return false;
     for (size_t i = 0; i < section->field_count; i++)
-        if (!fetch_field_is_kept(section->fields[i])) return false;
+        if (!kept_fields_have(section->fields[i])) return false;
     return true;
 }
 
@@ -242,7 +42,7 @@ static bool can_item(struct fetch_message *message, const struct imap_fetch_item
         return fetch_message_structure(message);
     case FETCH_SECTION:
         if (is_in_fields(item)) return fetch_message_fields(message, &fields);
-        return fetch_message_bytes(message) && find_parts(message);
+        return fetch_message_bytes(message) && fetch_message_parts(message);
     case FETCH_BINARY:
     case FETCH_BINARY_SIZE:
     case FETCH_RFC822:
@@ -250,7 +50,7 @@ static bool can_item(struct fetch_message *message, const struct imap_fetch_item
     case FETCH_RFC822_TEXT:
     case FETCH_EMAILID:
     case FETCH_PREVIEW:
-        return fetch_message_bytes(message) && find_parts(message);
+        return fetch_message_bytes(message) && fetch_message_parts(message);
     }
     return false;
 }
@@ -311,7 +111,7 @@ static void learn_size(struct fetch_message *message) {
     folder_note_virtual_size(message->session->folder, message->facts.uid, message->structure.size);
 }
 
-bool fetch_message_can(struct fetch_message *message, const struct imap_fetch *fetch) {
+bool fetch_items_can(struct fetch_message *message, const struct imap_fetch *fetch) {
     if (asks_structure(fetch)) learn_size(message);
     for (size_t i = 0; i < fetch->count; i++)
         if (!can_item(message, &fetch->items[i])) return false;
@@ -395,7 +195,7 @@ static void say_section(struct fetch_message *message, const struct imap_fetch_i
     say_section_name(session, "BODY", section);
     if (is_in_fields(item) && fetch_message_fields(message, &fields)) {
         say_fields(message, section, fields);
-    } else if (!find_parts(message) || !imap_section_find(&section->section, message->parts, &place)) {
+    } else if (!fetch_message_parts(message) || !imap_section_find(&section->section, message->parts, &place)) {
         imap_say(session, "NIL");
     } else if (section->section.kind == IMAP_SECTION_FIELDS || section->section.kind == IMAP_SECTION_FIELDS_NOT) {
         say_fields(message, section, span_of(message, &place));
@@ -428,7 +228,7 @@ static void say_binary(struct fetch_message *message, const struct imap_fetch_it
     struct imap_section_place place;
     uint64_t offset, length;
     say_section_name(session, item->kind == FETCH_BINARY ? "BINARY" : "BINARY.SIZE", section);
-    if (!find_parts(message) || !imap_section_find(&section->section, message->parts, &place)) {
+    if (!fetch_message_parts(message) || !imap_section_find(&section->section, message->parts, &place)) {
         imap_say(session, item->kind == FETCH_BINARY ? "NIL" : "0");
         return;
     }
@@ -461,7 +261,7 @@ static void say_rfc822(struct fetch_message *message, enum imap_fetch_kind kind)
                                                                          : IMAP_SECTION_TEXT};
     struct imap_section_place place;
     imap_say(message->session, kind == FETCH_RFC822 ? "RFC822 " : kind == FETCH_RFC822_HEADER ? "RFC822.HEADER " : "RFC822.TEXT ");
-    if (!find_parts(message) || !imap_section_find(&section, message->parts, &place)) {
+    if (!fetch_message_parts(message) || !imap_section_find(&section, message->parts, &place)) {
         imap_say(message->session, "NIL");
         return;
     }
@@ -472,25 +272,10 @@ static void say_rfc822(struct fetch_message *message, enum imap_fetch_kind kind)
 /* ---- the others */
 
 /* The same for copies: what the message is, not where it lies (RFC 8474 section 5.1). */
-static void format_email_id(const struct fetch_message *message, char text[34]) {
-    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
-    EVP_Digest(message->bytes.data, message->bytes.length, digest, NULL, EVP_sha256(), NULL);
-    text[0] = 'M';
-    for (int i = 0; i < 16; i++)
-        snprintf(text + 1 + 2 * i, 3, "%02x", digest[i]);
-}
-
 static void say_email_id(const struct fetch_message *message) {
     char text[34];
-    format_email_id(message, text);
+    fetch_message_email_id(message, text);
     imap_say(message->session, "EMAILID (%s)", text);
-}
-
-bool fetch_email_id_is(struct fetch_message *message, struct str id) {
-    char text[34];
-    if (!fetch_message_bytes(message)) return false;
-    format_email_id(message, text);
-    return str_equal(id, str_from(text));
 }
 
 static void say_date(struct imap_session *session, struct str name, int64_t seconds) {
@@ -537,7 +322,7 @@ static void say_flags(struct fetch_message *message) {
 }
 
 static void say_size(struct fetch_message *message) {
-    const struct folder_message *facts = &message->facts; /* fetch_message_can has counted */
+    const struct folder_message *facts = &message->facts; /* fetch_items_can has counted */
     imap_say_bytes(message->session, STR("RFC822.SIZE "));
     imap_say_number(message->session, facts->virtual_size ? facts->virtual_size : facts->size);
 }

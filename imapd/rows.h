@@ -7,7 +7,7 @@
 #ifndef TERN_IMAP_ROWS_H
 #define TERN_IMAP_ROWS_H
 
-#include "fetch_item.h"
+#include "fetch_message.h"
 #include "message_rows.h"
 
 struct rows_reader {

@@ -11,6 +11,7 @@
 #include "encoded_word.h"
 #include "header.h"
 #include "internal_date.h"
+#include "kept_fields.h"
 
 struct str search_field(struct str header, struct str name) {
     struct str line, found = {NULL, 0};
@@ -98,7 +99,7 @@ static unsigned cost_of(enum imap_key_kind kind, struct str field) {
     case KEY_EMAIL_ID:
         return 3;
     case KEY_HEADER:
-        return fetch_field_is_kept(field) ? 1 : 2;
+        return kept_fields_have(field) ? 1 : 2;
     case KEY_SENT_BEFORE:
     case KEY_SENT_ON:
     case KEY_SENT_SINCE:
@@ -236,7 +237,7 @@ static bool match_header(struct search_run *run, struct ready_key *ready, uint32
     bool found;
     if (match_in_row(run, ready, uid, &found)) return found;
     open_message(run, sequence);
-    if (!fetch_field_is_kept(ready->key->field))
+    if (!kept_fields_have(ready->key->field))
         fields = whole_header(run);
     else if (ready->column != ROW_COLUMNS ? !rows_fields(&run->rows, &run->message, &fields) : !fetch_message_fields(&run->message, &fields))
         return false;
@@ -410,7 +411,7 @@ static bool match(struct search_run *run, struct ready_key *ready, uint32_t sequ
         return facts->modseq >= key->number;
     case KEY_EMAIL_ID:
     case KEY_THREAD_ID:
-        return key->kind == KEY_EMAIL_ID && (open_message(run, sequence), fetch_email_id_is(&run->message, key->text));
+        return key->kind == KEY_EMAIL_ID && (open_message(run, sequence), fetch_message_email_id_is(&run->message, key->text));
     }
     return false;
 }

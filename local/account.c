@@ -129,8 +129,6 @@ static bool deliver_into(struct account *account, int file, struct worked *worke
     if (good && directory.length > 1)
         worked_set(worked, DELIVERY_DELIVERED, "2.0.0", "delivered to mailbox %.*s",
                    STR_ARGS(str_slice(account->work->extension, 0, 250)));
-    else if (good)
-        worked_set(worked, DELIVERY_DELIVERED, "2.0.0", "delivered to mailbox");
     buf_free(&directory);
     return good;
 }

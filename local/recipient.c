@@ -533,6 +533,8 @@ static void deliver_unknown(struct walk *walk, struct str address, const struct 
         buf_free(&target);
         return;
     }
+    /* A list's dead members are its owner's business: the message comes here again, from him. */
+    if (owned && !str_equal(address, walk->recipient->address)) return forward_to(walk, address, sender, true);
     struct buf text = buf_make(700);
     bool whole = str_equal(service_name(walk->local->service), STR("virtual"));
     buf_printf(&text, "unknown user: \"%.*s\"", STR_ARGS(whole ? address : local_part));

@@ -92,6 +92,8 @@ static bool check_known(struct lookup *lookup, const struct subject *subject, st
         return false;
     if (class != CLASS_VIRTUAL_ALIAS && !has_accounts && !maps_are_set(tables.maps)) return true;
     enum table_result result = is_rewritten(lookup, subject, failure);
+    /* Known, to be told where to. */
+    if (result == TABLE_ABSENT) result = subject_is_in(lookup, lookup->relocated_maps, subject, KEY_ALL, failure);
     if (result == TABLE_ABSENT && has_accounts && !check_account(lookup, subject, arena, answer, failure)) return false;
     if (answer->account || (class == CLASS_LOCAL && !maps_are_set(tables.maps))) return result != TABLE_RETRY;
     if (result == TABLE_ABSENT && tables.maps) result = subject_is_in(lookup, tables.maps, subject, KEY_ALL, failure);
@@ -109,6 +111,17 @@ static bool check_known(struct lookup *lookup, const struct subject *subject, st
 }
 
 /* ---- the answer */
+
+/* What goes to error or retry can be refused at once, instead of being returned later; not an address that aliases turn
+ * into another one. */
+static bool check_refused(struct lookup *lookup, const struct subject *subject, struct ipc_lookup_resolved *answer,
+                          struct failure *failure) {
+    if (answer->address_class == CLASS_VIRTUAL_ALIAS || !answer->known) return true;
+    if (!str_equal(answer->transport, STR("error")) && !str_equal(answer->transport, STR("retry"))) return true;
+    enum table_result result = is_rewritten(lookup, subject, failure);
+    answer->refused = result == TABLE_ABSENT;
+    return result != TABLE_RETRY;
+}
 
 static bool answer_syntax(struct lookup *lookup, struct str address, struct ipc_lookup_resolved *answer) {
     *answer = (struct ipc_lookup_resolved){.address_class = CLASS_DEFAULT,
@@ -138,6 +151,7 @@ bool lookup_resolve(struct lookup *lookup, struct str address, struct str sender
         return failure_set(failure, "the address is too long");
     if (!check_known(lookup, &subject, arena, &result, failure)) return false;
     if (!lookup_route(lookup, &subject, sender, arena, &result, failure)) return false;
+    if (!check_refused(lookup, &subject, &result, failure)) return false;
     *answer = result;
     return true;
 }

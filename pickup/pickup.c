@@ -3,7 +3,8 @@
  *   PICKUP_SUBMIT    over the public socket; the kernel says who calls
  *   drop_folder.c    files that set-gid drop left while the server was down
  *   callers.c        how many connections an account may have
- *   submission.c     trace, missing headers, commit
+ *   submission.c     envelope, content, commit
+ *   letterhead.c     trace, missing fields, domains for addresses without one
  *
  * It runs as tern-pickup, may touch the drop folder alone, and talks to cleanup. */
 #include "pickup.h"
@@ -60,14 +61,23 @@ static void wake(struct service *service) {
     drop_folder_scan(service_context(service));
 }
 
-static void tick(struct service *service) { drop_folder_tick(service_context(service)); }
+static void tick(struct service *service) {
+    drop_folder_tick(service_context(service));
+}
 
-static bool start(struct service *service, struct failure *failure) {
-    (void)failure;
+/* Names of accounts are looked up while there is a list of them. */
+static bool prepare(struct service *service, struct failure *failure) {
     struct pickup *pickup = MEMORY_NEW(struct pickup);
     service_set_context(service, pickup);
     pickup->service = service;
     pickup->config = service_config(service);
+    return permission_read(STR("authorized_submit_users"), pickup->config->authorized_submit_users, &pickup->may_submit,
+                           failure);
+}
+
+static bool start(struct service *service, struct failure *failure) {
+    struct pickup *pickup = service_context(service);
+    (void)failure;
     pickup->intake = intake_source_create(service_client(service, "cleanup", NULL, NULL), pickup->config);
     pickup->folder = service_directory(service);
     pickup->callers = map_create();
@@ -77,6 +87,7 @@ static bool start(struct service *service, struct failure *failure) {
 
 static const struct service_declaration declaration = {
     .program = "pickup",
+    .prepare = prepare,
     .start = start,
     .session = session,
     .wake = wake,

@@ -5,12 +5,14 @@
 #include "hash.h"
 #include "intake.h"
 #include "ipc.h"
+#include "permission.h"
 #include "service.h"
 
 struct pickup {
     struct service *service;
     const struct config *config;
     struct intake_source *intake;
+    struct permission may_submit; /* authorized_submit_users */
     int folder; /* the drop folder; -1 if there is none */
     struct map *callers; /* callers.c: uid to struct caller */
     bool scanning;
@@ -28,9 +30,28 @@ struct submission {
 };
 
 /* submission.c: adds trace and missing headers and commits. True: safe, queue_id has its
- * ID. False: failure has the reply. */
+ * ID. False: failure has the reply; 5.7.0 for an account that may not. */
 MUST_USE bool submission_take(struct pickup *pickup, const struct submission *submission, struct arena *arena,
                               char queue_id[24], struct intake_failure *failure);
+
+/* letterhead.c: what a message's header has, and what it is given. */
+struct letterhead {
+    bool resent; /* it has fields of somebody who sent it again: the next three are of his (RFC 5322 section 3.6.6) */
+    bool from, date, message_id;
+    bool tls_not_required;
+    size_t hops;
+};
+/* Of the message's first bytes; the Message-ID's value is appended. */
+void letterhead_look(struct str begin, struct letterhead *present, struct buf *message_id);
+/* Appends Received. */
+void letterhead_trace(const struct pickup *pickup, uint32_t uid, struct str queue_id, int64_t now, struct buf *out);
+/* Appends what is missing of From, Date and Message-ID. */
+void letterhead_missing(const struct pickup *pickup, const struct submission *submission,
+                        const struct letterhead *present, struct str sender, struct str queue_id, int64_t now,
+                        struct buf *out, struct buf *message_id);
+/* Appends the fields of the header, without those of message_drop_headers, addresses completed. Returns how many of
+ * the bytes have been seen to. */
+MUST_USE size_t letterhead_copy(const struct config *config, struct str begin, struct buf *out);
 
 /* callers.c: counts a connection of that account; false, once with a warning, if it has too many. */
 MUST_USE bool callers_enter(struct pickup *pickup, uint32_t uid);

@@ -1,15 +1,11 @@
 /* A message from this machine, taken in: the envelope is checked and completed with
- * the origin, Received and what is missing of From, Date and Message-ID stand before
- * its header (RFC 5321 section 4.4, RFC 6409 section 8), and cleanup makes it durable. */
+ * the origin, letterhead.c does the same with its header, and cleanup makes it durable. */
 #include "pickup.h"
 #include "address.h"
-#include "date.h"
 #include "header.h"
 #include "log.h"
 #include "log_text.h"
-#include "received.h"
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PATIENCE    60000                /* ms for cleanup */
@@ -75,61 +71,6 @@ static bool fill_envelope(const struct pickup *pickup, const struct submission *
     return true;
 }
 
-/* ---- header */
-
-struct present {
-    bool from, date, message_id, tls_not_required;
-    size_t hops;
-};
-
-static void look_at_header(struct str begin, struct present *present, struct buf *message_id) {
-    struct header_reader reader;
-    struct header_field field;
-    header_begin(&reader, begin, begin.length ? begin.length : 1);
-    while (header_next(&reader, &field) == HEADER_FIELD) {
-        if (str_equal_nocase(field.name, STR("From")))
-            present->from = true;
-        else if (str_equal_nocase(field.name, STR("Date")))
-            present->date = true;
-        else if (str_equal_nocase(field.name, STR("Received")))
-            present->hops++;
-        else if (str_equal_nocase(field.name, STR("TLS-Required")))
-            present->tls_not_required = str_equal_nocase(str_trim(field.value), STR("No"));
-        else if (str_equal_nocase(field.name, STR("Message-ID")) && !present->message_id) {
-            present->message_id = true;
-            header_append_unfolded(message_id, field.value);
-        }
-    }
-}
-
-static int local_offset_minutes(int64_t seconds) {
-    time_t when = (time_t)seconds;
-    struct tm fields;
-    return localtime_r(&when, &fields) ? (int)(fields.tm_gmtoff / 60) : 0;
-}
-
-static void write_trace(const struct pickup *pickup, uint32_t uid, struct str queue_id, int64_t now, struct buf *out) {
-    buf_printf(out, "Received: by %.*s (%.*s, from userid %u)\n\tid %.*s; ", STR_ARGS(pickup->config->myhostname),
-               STR_ARGS(pickup->config->mail_name), (unsigned)uid, STR_ARGS(queue_id));
-    date_append_rfc5322(out, now, local_offset_minutes(now));
-    buf_append_char(out, '\n');
-}
-
-static void write_missing(const struct pickup *pickup, const struct submission *submission,
-                          const struct present *present, const struct intake_envelope *envelope, struct str queue_id,
-                          int64_t now, struct buf *out, struct buf *message_id) {
-    struct mail_address sender;
-    if (!present->date) date_field_append(out, now, local_offset_minutes(now));
-    if (!present->message_id) {
-        message_id_append(message_id, now, queue_id, pickup->config->myhostname);
-        message_id_field_append(out, now, queue_id, pickup->config->myhostname);
-    }
-    if (!present->from &&
-        mail_address_from_internal(envelope->sender, MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG | MAIL_ADDRESS_LOCAL_ONLY,
-                                   &sender) == MAIL_ADDRESS_OK)
-        from_field_append(out, submission->request->full_name, &sender);
-}
-
 /* ---- content */
 
 /* The first bytes, at most HEADER_READ. */
@@ -172,25 +113,26 @@ static bool write_content(const struct pickup *pickup, const struct submission *
                           struct intake_envelope *envelope, struct intake *intake, struct buf *message_id,
                           struct intake_failure *failure) {
     struct buf begin = buf_make(0), out = buf_make(0);
-    struct present present = {0};
+    struct letterhead present = {0};
     int64_t now = clock_date() / CLOCK_SECOND;
     bool good =
         read_begin(submission, &begin) || refuse(failure, 451, "4.3.0", "the content cannot be read", STR_EMPTY);
     struct str text = buf_str(&begin);
     /* An mbox separator line that some callers send first is no header field. */
-    if (str_starts(text, STR("From "))) {
+    while (header_line_kind(str_slice(text, 0, str_find(text, '\n'))) == HEADER_LINE_MBOX) {
         size_t end = str_find(text, '\n');
         text = end == STR_NONE ? STR_EMPTY : str_from_offset(text, end + 1);
     }
-    look_at_header(text, &present, message_id);
+    letterhead_look(text, &present, message_id);
     if (present.tls_not_required && envelope->wish.tls == 0 && pickup->config->tls_required_enable)
         envelope->wish.tls = TLS_WISH_NOT_REQUIRED;
     if (good && present.hops > (size_t)pickup->config->hopcount_limit)
         good = refuse(failure, 554, "5.4.6", "too many hops", STR_EMPTY);
-    write_trace(pickup, submission->uid, intake_queue_id(intake), now, &out);
-    write_missing(pickup, submission, &present, envelope, intake_queue_id(intake), now, &out, message_id);
+    letterhead_trace(pickup, submission->uid, intake_queue_id(intake), now, &out);
+    letterhead_missing(pickup, submission, &present, envelope->sender, intake_queue_id(intake), now, &out, message_id);
     if (needs_empty_line(text)) buf_append_char(&out, '\n');
     char last = text.length ? text.data[text.length - 1] : '\n';
+    text = str_from_offset(text, letterhead_copy(pickup->config, text, &out));
     intake_write(intake, buf_str(&out));
     intake_write(intake, text);
     if (good && !copy_rest(submission, begin.length, intake, &last))
@@ -208,6 +150,10 @@ bool submission_take(struct pickup *pickup, const struct submission *submission,
     struct intake_envelope envelope = {.sender = STR_EMPTY};
     struct intake *intake;
     int64_t limit = pickup->config->message_size_limit;
+    if (submission->uid != 0 && !permission_has(&pickup->may_submit, submission->uid)) {
+        log_warning("uid %u is not allowed to submit mail (authorized_submit_users)", (unsigned)submission->uid);
+        return refuse(failure, 550, "5.7.0", "not allowed to submit mail (authorized_submit_users)", STR_EMPTY);
+    }
     if (limit > 0 && submission->request->content_length > (uint64_t)limit)
         return refuse(failure, 552, "5.3.4", "message size exceeds message_size_limit", STR_EMPTY);
     snprintf(user, sizeof user, "%u", (unsigned)submission->uid); /* an empty root has no account file */

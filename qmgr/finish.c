@@ -95,20 +95,21 @@ static bool pack_bounced(const struct message *message, unsigned state, unsigned
     return true;
 }
 
-static const char *notice_words(enum notice_kind kind, bool to_postmaster) {
+static const char *notice_name(enum notice_kind kind) {
     switch (kind) {
     case NOTICE_FAILED:
-        return to_postmaster ? "postmaster non-delivery notification" : "sender non-delivery notification";
+        return "non-delivery notification";
     case NOTICE_DELAYED:
-        return "sender delay notification";
+        return "delay notification";
     case NOTICE_SUCCESS:
     case NOTICE_REPORT:
     case NOTICE_PROBE:
-        return "sender delivery status notification";
+        return "delivery status notification";
     }
     return "notification";
 }
 
+/* That one was written is told by bounce, in the log too. */
 static bool ask_bounce(struct message *message, enum notice_kind kind, struct ipc_list rows, int64_t now) {
     const struct queue_envelope *envelope = &message->envelope;
     struct str queue_id = str_from(message->queue_id);
@@ -131,16 +132,11 @@ static bool ask_bounce(struct message *message, enum notice_kind kind, struct ip
     struct failure failure = {0};
     enum ipc_result result = ipc_ask(message->qmgr->bounce, IPC_BOUNCE_SEND, &request, message->shared, IPC_BOUNCE_SENT,
                                      deadline_in(BOUNCE_PATIENCE), arena, &reply, &failure);
-    if (result == IPC_OK) {
-        const struct ipc_bounce_sent *sent = reply.message;
-        if (sent->queue_id.length)
-            log_message(queue_id, "%s: %.*s", notice_words(kind, envelope->sender.length == 0),
-                        STR_ARGS(sent->queue_id));
-    } else {
+    if (result != IPC_OK) {
         const struct ipc_failed *failed = result == IPC_REFUSED ? reply.message : NULL;
         struct str why = failed ? failed->text : str_from(failure.text);
-        log_message_warning(queue_id, "%s cannot be written: %.*s; tried again later",
-                            notice_words(kind, envelope->sender.length == 0), STR_ARGS(why));
+        log_message_warning(queue_id, "%s cannot be written: %.*s; tried again later", notice_name(kind),
+                            STR_ARGS(why));
     }
     arena_destroy(&arena);
     return result == IPC_OK;

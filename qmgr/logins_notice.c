@@ -36,7 +36,7 @@ static void append_header(const struct letter *letter, struct str queue_id, stru
     date_append_rfc5322(out, now, offset_minutes(now));
     buf_append_char(out, '\n');
     date_field_append(out, now, offset_minutes(now));
-    buf_printf(out, "From: MAILER-DAEMON@%.*s (Mail Delivery System)\nTo: %.*s\n", STR_ARGS(config->myorigin),
+    buf_printf(out, "From: Mail Delivery System <MAILER-DAEMON@%.*s>\nTo: %.*s\n", STR_ARGS(config->myorigin),
                STR_ARGS(to));
     buf_append(out, STR("Subject: Mail of an account was stopped\n"));
     message_id_field_append(out, now, queue_id, config->myhostname);

@@ -9,7 +9,6 @@
  *   finish.c       the end of a pass: notices, removal, deferral
  *   deferred.c     how the next attempt is chosen, and the schedule index
  *   list.c         mailq
- *   permission.c   who may ask for listing and flush
  *   change.c       flush, hold, release, delete, expire; requeue.c
  *   move.c         from one folder of the queue to another
  *   remove.c       queue files removed in batches

@@ -85,6 +85,15 @@ static enum verdict note(struct policy *policy, const char *verb, struct policy_
     return VERDICT_DUNNO;
 }
 
+/* WARN and INFO: the table's own words alone. */
+static enum verdict remark(struct policy *policy, const char *verb, struct str text) {
+    struct refusal empty = {0};
+    snprintf(empty.text, sizeof empty.text, "%.*s", STR_ARGS(text));
+    reply_log(policy->session, verb, policy->where, &empty, policy->sender,
+              policy->recipient ? policy->recipient->text : NULL);
+    return VERDICT_DUNNO;
+}
+
 static enum verdict hold(struct policy *policy, struct policy_subject subject, struct str text) {
     struct transaction *transaction = policy->session->transaction;
     if (!transaction || policy->warn_only) return VERDICT_DUNNO;
@@ -112,6 +121,24 @@ static enum verdict prepend(struct policy *policy, struct policy_subject subject
         buf_append_char(&transaction->prepended, '\n');
     }
     return note(policy, "prepend", subject, text);
+}
+
+/* REDIRECT and BCC, which need a whole address. */
+static enum verdict send_to(struct policy *policy, struct policy_subject subject, enum access_kind kind,
+                            struct str text) {
+    struct transaction *transaction = policy->session->transaction;
+    struct mail_address address;
+    const char *verb = kind == ACCESS_BCC ? "BCC" : "REDIRECT";
+    char words[400];
+    if (!transaction || policy->warn_only) return VERDICT_DUNNO;
+    if (mail_address_parse(text, MAIL_ADDRESS_LONG | MAIL_ADDRESS_UTF8, &address) != MAIL_ADDRESS_OK)
+        return policy_misconfigured(policy, "%s needs user@domain: %.*s", verb, STR_ARGS(str_slice(text, 0, 100)));
+    bool good = kind == ACCESS_BCC
+                    ? transaction_add_bcc(transaction, mail_address_text(&address))
+                    : arena_copy(transaction->arena, mail_address_text(&address), &transaction->redirect);
+    if (!good) return policy_misconfigured(policy, "more than %d different addresses of BCC", SMTPD_BCC_MAX);
+    snprintf(words, sizeof words, "triggers %s %.*s", verb, STR_ARGS(text));
+    return note(policy, kind == ACCESS_BCC ? "bcc" : "redirect", subject, str_from(words));
 }
 
 static enum verdict refuse(struct policy *policy, struct policy_subject subject, int64_t code, const char *status,
@@ -148,9 +175,12 @@ static enum verdict act(struct policy *policy, struct policy_subject subject, st
     case ACCESS_DISCARD:
         return discard(policy, subject, text);
     case ACCESS_WARN:
-        return note(policy, "warn", subject, text);
+        return remark(policy, "warn", text);
     case ACCESS_INFO:
-        return note(policy, "info", subject, text);
+        return remark(policy, "info", text);
+    case ACCESS_REDIRECT:
+    case ACCESS_BCC:
+        return send_to(policy, subject, action.kind, text);
     case ACCESS_PREPEND:
         return prepend(policy, subject, action.text);
     case ACCESS_UNSUPPORTED:
@@ -212,5 +242,7 @@ enum verdict access_check_recipient(struct policy *policy, struct str table) {
     bool found = false;
     struct str value = STR_EMPTY;
     if (!policy->recipient) return VERDICT_DUNNO;
-    return decide(policy, ask_mailbox(policy, table, policy->recipient, &found, &value), found, value, STAGE_RECIPIENT);
+    /* A statement of its own: found is read after it is set. */
+    bool asked = ask_mailbox(policy, table, policy->recipient, &found, &value);
+    return decide(policy, asked, found, value, STAGE_RECIPIENT);
 }

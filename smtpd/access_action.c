@@ -19,8 +19,8 @@ static const struct {
     {STR_INIT("INFO"), ACCESS_INFO},
     {STR_INIT("PREPEND"), ACCESS_PREPEND},
     {STR_INIT("FILTER"), ACCESS_UNSUPPORTED},
-    {STR_INIT("REDIRECT"), ACCESS_UNSUPPORTED},
-    {STR_INIT("BCC"), ACCESS_UNSUPPORTED},
+    {STR_INIT("REDIRECT"), ACCESS_REDIRECT},
+    {STR_INIT("BCC"), ACCESS_BCC},
 };
 
 static bool is_number(struct str word) {

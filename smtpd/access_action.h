@@ -19,6 +19,8 @@ enum access_kind {
     ACCESS_WARN,
     ACCESS_INFO,
     ACCESS_PREPEND,
+    ACCESS_REDIRECT,
+    ACCESS_BCC,
     ACCESS_CODE,         /* a reply of one's own: 4xx or 5xx, perhaps with an enhanced code */
     ACCESS_UNSUPPORTED,  /* an action of Postfix that tern does not have (yet) */
     ACCESS_RESTRICTIONS, /* none of these: a list of restrictions */

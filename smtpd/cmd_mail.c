@@ -11,8 +11,11 @@ static unsigned address_flags(const struct session *session) {
 /* A size that can never fit is refused before it is sent (RFC 1870 6.1). */
 static bool fits(struct session *session, const struct smtp_mail *mail) {
     int64_t limit = session->smtpd->config->message_size_limit;
+    struct refusal refusal;
     if (limit == 0 || !mail->has_size || mail->size <= (uint64_t)limit) return true;
-    return reply(session, 552, "5.3.4", "Message size exceeds fixed limit");
+    refusal_set(&refusal, 552, "5.3.4", "Message size exceeds fixed limit");
+    reply_log(session, "reject", "MAIL", &refusal, &mail->sender, NULL);
+    return reply_refusal(session, &refusal);
 }
 
 static bool below_rate(struct session *session) {

@@ -313,6 +313,31 @@ static bool may_be_accepted(struct session *session, struct content *content, st
     return false;
 }
 
+static bool goes_elsewhere(const struct transaction *transaction) {
+    return transaction->redirect.length > 0 || transaction->bcc_count > 0;
+}
+
+/* The recipients as REDIRECT and BCC of access tables make them; to be freed. */
+static struct ipc_recipient *final_recipients(const struct transaction *transaction, size_t *count) {
+    struct ipc_recipient *rows =
+        memory_allocate(transaction->recipient_count + SMTPD_BCC_MAX + 1, sizeof(struct ipc_recipient));
+    *count = 0;
+    if (transaction->redirect.length > 0) {
+        rows[(*count)++] = (struct ipc_recipient){
+            .address = transaction->redirect, .original = STR_EMPTY, .orcpt = STR_EMPTY, .notify = NOTIFY_NONE};
+        return rows;
+    }
+    memcpy(rows, transaction->recipients, transaction->recipient_count * sizeof *rows);
+    *count = transaction->recipient_count;
+    for (size_t i = 0; i < transaction->bcc_count; i++, (*count)++)
+        rows[*count] = (struct ipc_recipient){.address = transaction->bcc[i],
+                                              .original = STR_EMPTY,
+                                              .orcpt = STR_EMPTY,
+                                              .notify = NOTIFY_NEVER,
+                                              .index = *count};
+    return rows;
+}
+
 static bool commit(struct session *session, struct content *content, struct intake_refusal *refusals, struct refusal *refusal) {
     const struct transaction *transaction = session->transaction;
     const struct forwarded *forwarded = session->forwarded;
@@ -324,6 +349,9 @@ static bool commit(struct session *session, struct content *content, struct inta
     if (wish.tls == 0 && session->smtpd->config->tls_required_enable &&
         content_header_tls_not_required(&content->header))
         wish.tls = TLS_WISH_NOT_REQUIRED;
+    size_t recipient_count = transaction->recipient_count;
+    struct ipc_recipient *elsewhere =
+        goes_elsewhere(transaction) ? final_recipients(transaction, &recipient_count) : NULL;
     const struct intake_envelope envelope = {
         .sender = mail_address_text(&transaction->sender),
         .envelope_id = transaction->envelope_id,
@@ -341,11 +369,13 @@ static bool commit(struct session *session, struct content *content, struct inta
         .message_id = content_header_message_id(&content->header),
         .hold_reason = transaction->hold_reason,
         .wish = wish,
-        .recipients = transaction->recipients,
-        .recipient_count = transaction->recipient_count,
+        .recipients = elsewhere ? elsewhere : transaction->recipients,
+        .recipient_count = recipient_count,
         .refusals = refusals,
     };
-    if (intake_commit(&content->intake, &envelope, deadline_in(SMTPD_COMMIT_TIME), &failure)) return true;
+    bool good = intake_commit(&content->intake, &envelope, deadline_in(SMTPD_COMMIT_TIME), &failure);
+    MEMORY_FREE(elsewhere);
+    if (good) return true;
     refusal_set(refusal, failure.reply_code, failure.status, "%s", failure.text);
     reply_log(session, "reject", "END-OF-MESSAGE", refusal, &transaction->sender, NULL);
     return false;
@@ -391,8 +421,10 @@ static bool answer(struct session *session, bool accepted, const struct intake_r
 bool content_finish(struct session *session) {
     struct content *content = session->transaction->content;
     struct refusal refusal = {0};
+    /* What is sent elsewhere is not told of by recipient. */
+    bool each = session->smtpd->lmtp && !goes_elsewhere(session->transaction);
     struct intake_refusal *refusals =
-        session->smtpd->lmtp ? memory_allocate(session->transaction->recipient_count + 1, sizeof *refusals) : NULL;
+        each ? memory_allocate(session->transaction->recipient_count + 1, sizeof *refusals) : NULL;
     session->where = "END-OF-MESSAGE";
     if (!end_lines(session, content)) {
         content_refuse_newline(session, true);

@@ -3,14 +3,26 @@
 #include "log_text.h"
 #include "smtpd.h"
 
+/* The line ends of what came early are part of what is to be seen, as \r and \n. */
+static void log_early(const struct session *session, struct str early) {
+    char shown[250];
+    struct buf text = buf_make(200);
+    for (size_t i = 0; i < early.length && i < 100; i++) {
+        char c = early.data[i];
+        if (c == '\r' || c == '\n')
+            buf_append(&text, c == '\r' ? STR("\\r") : STR("\\n"));
+        else
+            buf_append_char(&text, c);
+    }
+    log_info("improper command pipelining after %s from %.*s: %s", session->where, STR_ARGS(session->client.label),
+             log_text(shown, sizeof shown, buf_str(&text)));
+    buf_free(&text);
+}
+
 bool session_refuse_pipelining(struct session *session) {
     struct str early = stream_peek(session->stream);
     if (early.length == 0) return false; /* the end of the connection, not bytes */
-    if (!session->pipelined) {
-        char shown[120];
-        log_info("improper command pipelining after %s from %.*s: %s", session->where, STR_ARGS(session->client.label),
-                 log_text(shown, sizeof shown, str_slice(early, 0, 100)));
-    }
+    if (!session->pipelined) log_early(session, early);
     session->pipelined = true;
     if (!session->smtpd->config->smtpd_forbid_unauth_pipelining) return false;
     session->closing = true;

@@ -65,6 +65,9 @@ bool reply_refusal(struct session *session, const struct refusal *refusal) {
 bool reply_command_error(struct session *session, const struct smtp_command_error *error) {
     struct buf status = buf_make(0);
     status_code_append(&status, error->status);
+    if (error->status.subject == 1) /* of the address, not of the parameters */
+        log_warning("Illegal address syntax from %.*s in %s command: %s", STR_ARGS(session->client.label),
+                    session->where, LOG_TEXT(str_trim(error->what)));
     if (error->what.length == 0)
         reply(session, error->reply_code, buf_string(&status), "%s", error->text);
     else

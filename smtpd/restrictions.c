@@ -6,6 +6,7 @@
 #include "domain.h"
 #include "log.h"
 #include "policy.h"
+#include "status_code.h"
 
 /* ---- the plain words */
 
@@ -284,6 +285,25 @@ static enum verdict defer_unauth_destination(struct policy *policy, struct str a
 
 /* ---- addresses that do not exist */
 
+/* By transport_maps or relocated_maps: the next hop of error and retry is "5.2.1 text", or a text. */
+static enum verdict refuse_by_transport(struct policy *policy, const struct ipc_lookup_resolved *route,
+                                        struct policy_subject subject, const char *status) {
+    bool later = str_equal(route->transport, STR("retry"));
+    struct str text = route->nexthop;
+    struct status_code code;
+    struct buf given = buf_make(0);
+    if (status_code_take(&text, &code)) {
+        status_code_append(&given, code);
+        later = later || code.class == 4;
+        status = buf_string(&given);
+    }
+    text = str_trim(text);
+    enum verdict verdict = policy_refuse_subject(policy, subject, later ? 450 : 550, status, "%.*s",
+                                                 STR_ARGS(text.length ? text : STR("mail is not delivered here")));
+    buf_free(&given);
+    return verdict;
+}
+
 static enum verdict judge_listed(struct policy *policy, const struct ipc_lookup_resolved *route,
                                  struct policy_subject subject, const char *status) {
     static const char *const tables[] = {
@@ -302,6 +322,7 @@ static enum verdict judge_listed(struct policy *policy, const struct ipc_lookup_
         [CLASS_DEFAULT] = 550,
     };
     if (!route) return VERDICT_REJECT;
+    if (route->refused) return refuse_by_transport(policy, route, subject, status);
     if (route->known) return VERDICT_DUNNO;
     size_t class = route->address_class < ARRAY_LENGTH(tables) ? (size_t)route->address_class : CLASS_DEFAULT;
     if (class == CLASS_DEFAULT && route->reject_text.length)

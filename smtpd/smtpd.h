@@ -110,6 +110,7 @@ struct forwarded {
 };
 
 #define SMTPD_COMMANDS_MAX 24
+#define SMTPD_BCC_MAX      10 /* addresses that BCC may add to a message */
 
 struct transaction;
 
@@ -202,6 +203,9 @@ struct transaction {
     bool priority_changed; /* the client asked for a higher one */
     struct str submitter;  /* MAIL's AUTH parameter (RFC 4954 5), as Postfix logs it: sasl_sender; empty: none */
     struct buf prepended;  /* header lines of PREPEND */
+    struct str redirect;   /* REDIRECT: it goes there instead; empty: it does not */
+    struct str bcc[SMTPD_BCC_MAX]; /* BCC: and there too */
+    size_t bcc_count;
     struct ipc_recipient *recipients;
     size_t recipient_count, recipient_room, overshoot;
     size_t foreseen; /* RCPTs to come whose addresses were looked up together */
@@ -210,6 +214,8 @@ struct transaction {
 
 struct transaction *transaction_begin(struct session *session);
 void transaction_free(struct transaction **transaction);
+/* Once, however often; false: too many. */
+MUST_USE bool transaction_add_bcc(struct transaction *transaction, struct str address);
 /* False: out of the room that a transaction may take. */
 MUST_USE bool transaction_add_recipient(struct transaction *transaction, struct str address, struct str orcpt,
                                         unsigned notify);

@@ -7,7 +7,7 @@ struct transaction *transaction_begin(struct session *session) {
     struct transaction *transaction = MEMORY_NEW(struct transaction);
     uint64_t recipients = (uint64_t)session->smtpd->config->smtpd_recipient_limit;
     transaction->arena = arena_create((size_t)(65536 + recipients * 1500));
-    transaction->envelope_id = transaction->hold_reason = transaction->submitter = STR_EMPTY;
+    transaction->envelope_id = transaction->hold_reason = transaction->submitter = transaction->redirect = STR_EMPTY;
     session->transaction = transaction;
     return transaction;
 }
@@ -20,6 +20,14 @@ void transaction_free(struct transaction **transaction) {
     MEMORY_FREE(gone->recipients);
     arena_destroy(&gone->arena);
     MEMORY_FREE(*transaction);
+}
+
+bool transaction_add_bcc(struct transaction *transaction, struct str address) {
+    for (size_t i = 0; i < transaction->bcc_count; i++)
+        if (str_equal_nocase(transaction->bcc[i], address)) return true;
+    return transaction->bcc_count < SMTPD_BCC_MAX &&
+           arena_copy(transaction->arena, address, &transaction->bcc[transaction->bcc_count]) &&
+           ++transaction->bcc_count > 0;
 }
 
 bool transaction_add_recipient(struct transaction *transaction, struct str address, struct str orcpt, unsigned notify) {

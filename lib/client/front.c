@@ -238,7 +238,7 @@ static struct auth_subject subject_of(const struct front_client *client, struct 
         .client_name = STR("unknown"),
         .local_name = client->front->config->myhostname,
         .realm = STR_EMPTY,
-        .encrypted = client->encrypted || client->local,
+        .encrypted = !front_needs_tls(client), /* where TLS is only offered, passwords may come in clear */
         .exporter = str_make((const char *)bindings->exporter, bindings->exporter_length),
         .end_point = str_make((const char *)bindings->end_point, bindings->end_point_length),
         .certificate = STR_EMPTY,

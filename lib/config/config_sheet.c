@@ -347,14 +347,6 @@ static void warn_unused(const struct config_sheet *sheet, const struct entry *en
     buf_append_char(warnings, '\n');
 }
 
-/* What is set to its default says only what is so. */
-static void warn_unread(const struct config_sheet *sheet, const struct entry *entry, struct buf *warnings) {
-    const struct parameter *row = parameter_find(entry->name);
-    if (!parameter_is_unread(entry->name) || (row && str_equal(row->value, entry->value))) return;
-    buf_printf(warnings, "%.*s, line %zu: %.*s has no effect: nothing in tern reads it yet\n", STR_ARGS(sheet->file), entry->line,
-               STR_ARGS(entry->name));
-}
-
 void config_sheet_warnings(struct config_sheet *sheet, struct buf *warnings) {
     for (size_t i = 0; i < sheet->main_cf->count; i++) {
         const struct main_cf_setting *setting = &sheet->main_cf->settings[i];
@@ -365,8 +357,9 @@ void config_sheet_warnings(struct config_sheet *sheet, struct buf *warnings) {
     for (size_t i = 0; i < sheet->count; i++)
         if (sheet->entries[i].line > 0 && !config_sheet_is_used(sheet, sheet->entries[i].name))
             warn_unused(sheet, &sheet->entries[i], warnings);
-        else if (sheet->entries[i].line > 0)
-            warn_unread(sheet, &sheet->entries[i], warnings);
+        else if (sheet->entries[i].line > 0 && parameter_is_idle(sheet->entries[i].name, sheet->entries[i].value))
+            buf_printf(warnings, "%.*s, line %zu: %.*s has no effect: tern does not do this yet\n",
+                       STR_ARGS(sheet->file), sheet->entries[i].line, STR_ARGS(sheet->entries[i].name));
     size_t cursor = 0;
     struct str name;
     void *value;

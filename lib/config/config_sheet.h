@@ -46,7 +46,7 @@ void config_sheet_use_services(struct config_sheet *sheet, const struct master_c
 /* Marks what all values refer to. Needed once before the next two. */
 void config_sheet_use_all(struct config_sheet *sheet);
 bool config_sheet_is_used(const struct config_sheet *sheet, struct str name);
-/* One line a warning: names overridden, unused, foreign, unread, undefined ones. */
+/* One line a warning: names overridden, unused, foreign, undefined ones. */
 void config_sheet_warnings(struct config_sheet *sheet, struct buf *warnings);
 
 /* Makes a struct config of what scope may see. */

@@ -2,7 +2,7 @@ noinst_LIBRARIES += lib/config/libconfig.a
 lib_config_libconfig_a_CPPFLAGS = $(AM_CPPFLAGS) $(CONFIG_INCLUDE) $(PATHS_CPPFLAGS)
 lib_config_libconfig_a_SOURCES = \
 	lib/config/config.h lib/config/config_load.h \
-	lib/config/parameter.h lib/config/parameter_table.c lib/config/parameters.def lib/config/foreign.def lib/config/unread.def \
+	lib/config/parameter.h lib/config/parameter_table.c lib/config/parameters.def lib/config/foreign.def \
 	lib/config/config_lines.c lib/config/config_lines.h \
 	lib/config/main_cf.c lib/config/main_cf_expand.c lib/config/main_cf.h \
 	lib/config/config_value.c lib/config/config_value.h \

@@ -49,6 +49,8 @@ enum parameter_scope {
     SCOPE_AGENTS = SCOPE_SMTP | SCOPE_LOCAL,
     /* No scopes but marks: what its tables hold is told by no message of lookup but those made for it ... */
     PARAMETER_SECRET = 1 << 29,
+    /* ... it is understood and nothing heeds it yet: whoever sets it is warned ... */
+    PARAMETER_LATER = 1 << 28,
     /* ... and: tern's own parameter, not Postfix's. */
     PARAMETER_OWN = 1 << 30,
 };
@@ -98,8 +100,9 @@ const struct parameter *transport_parameter_fallback(const struct transport_para
 
 /* True for a parameter of Postfix that tern does not have (foreign.def). */
 bool parameter_is_foreign(struct str name);
-/* True for one that tern knows and nothing reads (unread.def), or a transport's setting in place of such a one. */
-bool parameter_is_unread(struct str name);
+/* True if setting it to that value changes nothing so far (PARAMETER_LATER), though more is asked for than holds without
+ * it; NAME_suffix of a transport is looked at too. */
+bool parameter_is_idle(struct str name, struct str value);
 /* The parameter whose name is nearest to a misspelt one; NULL if none is near. */
 const struct parameter *parameter_nearest(struct str name);
 

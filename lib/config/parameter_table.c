@@ -1,4 +1,4 @@
-/* The table itself: parameters.def, foreign.def and unread.def as arrays, and finding a row
+/* The table itself: parameters.def and foreign.def as arrays, and finding a row
  * by its name. */
 #include <stddef.h>
 
@@ -48,11 +48,6 @@ static const struct str foreign_names[] = {
 #include "foreign.def"
 };
 
-#define UNREAD(name) STR_INIT(name),
-static const struct str unread_names[] = {
-#include "unread.def"
-};
-
 const struct parameter *parameter_find(struct str name) {
     for (size_t i = 0; i < parameter_count; i++)
         if (str_equal(parameter_table[i].name, name))
@@ -78,18 +73,18 @@ const struct parameter *transport_parameter_fallback(const struct transport_para
     return parameter_find(row->fallback);
 }
 
+bool parameter_is_idle(struct str name, struct str value) {
+    const struct transport_parameter *transport = transport_parameter_find(name);
+    const struct parameter *row = parameter_find(name);
+    if (!row && transport)
+        row = transport_parameter_fallback(transport);
+    return row && row->scope & PARAMETER_LATER && value.length > 0 && !str_equal(value, row->value);
+}
+
 bool parameter_is_foreign(struct str name) {
     for (size_t i = 0; i < ARRAY_LENGTH(foreign_names); i++)
         if (str_equal(foreign_names[i], name))
             return true;
-    return false;
-}
-
-bool parameter_is_unread(struct str name) {
-    const struct transport_parameter *of_transport = parameter_find(name) ? NULL : transport_parameter_find(name);
-    struct str wanted = of_transport ? of_transport->fallback : name;
-    for (size_t i = 0; i < ARRAY_LENGTH(unread_names); i++)
-        if (str_equal(unread_names[i], wanted)) return true;
     return false;
 }
 

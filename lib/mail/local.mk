@@ -13,7 +13,7 @@ lib_mail_libmail_a_SOURCES += \
 	lib/mail/address.c lib/mail/address.h \
 	lib/mail/header.c lib/mail/header.h
 lib_mail_libmail_a_SOURCES += \
-	lib/mail/address_list.c lib/mail/address_list.h \
+	lib/mail/address_list.c lib/mail/address_list.h lib/mail/address_complete.c lib/mail/address_complete.h \
 	lib/mail/smtp_command.c lib/mail/smtp_command.h \
 	lib/mail/envelope_wish.c lib/mail/envelope_wish.h \
 	lib/mail/sasl_client.c lib/mail/sasl_client.h \

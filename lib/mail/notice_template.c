@@ -5,7 +5,7 @@ static const struct bounce_templates built_in = {
     .failure =
         {
             .charset = STR_INIT("us-ascii"),
-            .from = STR_INIT("MAILER-DAEMON (Mail Delivery System)"),
+            .from = STR_INIT("Mail Delivery System <MAILER-DAEMON>"),
             .subject = STR_INIT("Undelivered Mail Returned to Sender"),
             .postmaster_subject = STR_INIT("Postmaster Copy: Undelivered Mail"),
             .body = STR_INIT("This is the mail system at host $myhostname.\n\n"
@@ -18,7 +18,7 @@ static const struct bounce_templates built_in = {
     .delay =
         {
             .charset = STR_INIT("us-ascii"),
-            .from = STR_INIT("MAILER-DAEMON (Mail Delivery System)"),
+            .from = STR_INIT("Mail Delivery System <MAILER-DAEMON>"),
             .subject = STR_INIT("Delayed Mail (still being retried)"),
             .postmaster_subject = STR_INIT("Postmaster Warning: Delayed Mail"),
             .body = STR_INIT("This is the mail system at host $myhostname.\n\n"
@@ -31,7 +31,7 @@ static const struct bounce_templates built_in = {
     .success =
         {
             .charset = STR_INIT("us-ascii"),
-            .from = STR_INIT("MAILER-DAEMON (Mail Delivery System)"),
+            .from = STR_INIT("Mail Delivery System <MAILER-DAEMON>"),
             .subject = STR_INIT("Successful Mail Delivery Report"),
             .postmaster_subject = STR_INIT(""),
             .body = STR_INIT("This is the mail system at host $myhostname.\n\n"
@@ -43,7 +43,7 @@ static const struct bounce_templates built_in = {
     .verify =
         {
             .charset = STR_INIT("us-ascii"),
-            .from = STR_INIT("MAILER-DAEMON (Mail Delivery System)"),
+            .from = STR_INIT("Mail Delivery System <MAILER-DAEMON>"),
             .subject = STR_INIT("Mail Delivery Status Report"),
             .postmaster_subject = STR_INIT(""),
             .body = STR_INIT("This is the mail system at host $myhostname.\n\n"

@@ -2,7 +2,7 @@
  *
  *   failure_template = <<END
  *   Charset: us-ascii
- *   From: MAILER-DAEMON (Mail Delivery System)
+ *   From: Mail Delivery System <MAILER-DAEMON>
  *   Subject: Undelivered Mail Returned to Sender
  *   Postmaster-Subject: Postmaster Copy: Undelivered Mail
  *

@@ -78,6 +78,7 @@ with t.Instance(settings=["defer_transports=smtp"]) as tern:
           r"virtual_alias_maps: table lmdb:.*/nowhere does not open: .*No such file",
           r"transport_maps: table nosuchtype:.* does not open: ",
           r"mine: table texthash:.*/nofile does not open: ",
+          r"warning: master\.cf, line \d+: smtp_generic_maps has no effect",
           r"service relay: smtp_generic_maps: table texthash:.*/notthere does not open: ")
     (tern.etc / "main.cf").write_text(main)
     (tern.etc / "master.cf").write_text(master)
@@ -144,5 +145,15 @@ with t.Instance(settings=["defer_transports=smtp"]) as tern:
     clean(tern, "then all is well")
     tern.start()
     t.is_(tern.run("status").returncode, 0, "and it starts")
+
+    tern.set(f"127.0.0.1:{tern.port_base + 30} inet n - - - - smtpd\n  -o content_filter=scan:\n  -o smtpd_milters=inet:x:1\n"
+             "  -o receive_override_options=", "master.cf")
+    tern.set("always_bcc = archive@example.test")
+    checked = tern.run("check")
+    t.ok(checked.returncode == 0 and len(checked.stderr.splitlines()) == 3 and
+         re.search(r"warning: master\.cf, line \d+: content_filter has no effect: tern does not do this yet", checked.stderr) and
+         re.search(r"warning: master\.cf, line \d+: smtpd_milters is a parameter of Postfix that tern does not use", checked.stderr) and
+         "main.cf, line " in checked.stderr and "always_bcc has no effect" in checked.stderr,
+         "what is asked for in vain is told, in main.cf and in overrides", checked.stderr)
 
 t.done()

@@ -10,7 +10,8 @@ t.need("tern", "master", "smtpd", "cleanup", "qmgr", "local", "lookup", "bounce"
 
 HOST = "mail.forward.test"
 MESSAGE = b"From: eve@client.example\nSubject: %s\nMessage-ID:\n <%s@client.example>\n\nx\n"
-ALIASES = "inline:{ { ada = ada@example.test }, { round = again@example.test } }"
+ALIASES = ("inline:{ { ada = ada@example.test }, { round = again@example.test },"
+           " { list = gone, ada@example.test }, { owner-list = keeper@example.test } }")
 SETTINGS = [f"myhostname={HOST}", "mydestination=$myhostname", "mydomain=example.test", "hopcount_limit=5",
             "virtual_alias_maps=inline:{ { again@example.test = round@$myhostname } }", f"alias_maps={ALIASES}"]
 
@@ -47,6 +48,16 @@ def copy_is_traced(tern):
           "the size in the log is the copy's")
 
 
+def owner_hears(tern):
+    """Of a list's member that is not there any more, its owner is told, and not who wrote to the list."""
+    tern.send("eve@example.test", [f"list@{HOST}"], message("three"))
+    found = tern.wait_stored("keeper")
+    t.ok(found and f"Final-Recipient: rfc822; gone@{HOST}".encode() in found[0] and b"To: owner-list@" in found[0], "the owner has the notice", found)
+    t.ok(tern.wait_log(f"from=<owner-list@{HOST}>"), "the members' copy is from him")
+    t.ok(t.wait_for(lambda: any(b"three@client" in x for x in tern.stored("ada"))), "the other members have the message")
+    t.is_(tern.stored("eve"), [], "who wrote it hears nothing")
+
+
 def loops_end(tern):
     """Without Delivered-To in copies, the Received lines are what is left."""
     (tern.etc / "main.cf").write_text((tern.etc / "main.cf").read_text() + "prepend_delivered_header =\n")
@@ -57,8 +68,10 @@ def loops_end(tern):
 
 
 with t.Instance(settings=SETTINGS) as tern:
-    tern.add_user("ada")
+    for user in ("ada", "eve", "keeper"):
+        tern.add_user(user)
     tern.start()
     copy_is_traced(tern)
+    owner_hears(tern)
     loops_end(tern)
 t.done()

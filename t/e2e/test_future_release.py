@@ -71,7 +71,7 @@ with t.Instance(settings=["smtpd_authorized_xclient_hosts=127.0.0.1", "smtpd_fut
     listing = tern.command("ternqueue", "-p").stdout
     t.ok(re.search(r"\(to be released \w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d\)", listing), "ternqueue -p too", listing)
     shown = tern.command("terncat", "-q", queue_id).stdout
-    t.ok("release_time: " in shown and "sasl_username: ann" in shown, "terncat too", shown)
+    t.ok("release_time: " in shown and "named_attribute: sasl_username=ann\n" in shown, "terncat too", shown)
 
     tern.command("ternqueue", "-f", check=True)
     tern.command("ternqueue", "-i", queue_id, check=True)

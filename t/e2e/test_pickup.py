@@ -130,4 +130,17 @@ with t.Instance(settings=[f"pickup_uid_connection_limit={LIMIT}", "pickup_timeou
     idle.end()
     t.is_(sendmail(tern, FLOOD, "last").returncode, 0, "and give their places back")
 
+    # authorized_submit_users
+    tern.set(f"authorized_submit_users = !{FLOOD}, static:all")
+    t.is_(tern.run("reload").returncode, 0, "a reload forbids the account to send")
+    no = sendmail(tern, FLOOD, "forbidden")
+    t.ok(no.returncode == 77 and "not allowed to submit mail" in no.stderr, "which is told so", (no.returncode, no.stderr))
+    t.ok(tern.wait_log(f"uid {pwd.getpwnam(FLOOD).pw_uid} is not allowed to submit mail"), "the log has it")
+    t.is_([sendmail(tern, account, "allowed").returncode for account in ("daemon", "root")], [0, 0], "others may")
+    tern.stop()
+    t.is_(sendmail(tern, FLOOD, "by the drop folder").returncode, 0, "what it drops while the server is down")
+    tern.start()
+    t.ok(tern.wait_log("is refused: not allowed to submit mail") and not tern.queued("new", "cur"), "is not delivered either")
+    t.ok(not any(b"forbidden" in message or b"by the drop" in message for message in tern.stored("ada")), "nothing of it came")
+
 t.done()

@@ -215,7 +215,7 @@ def postfix_to_tern(tern, postfix):
     client.mail("ada@postfix.test", ["lina@example.test"], b"Subject: over LMTP\r\n\r\n.dot\r\nx\r\n", "", "NOTIFY=SUCCESS")
     client.quit()
     send_utf8(postfix.port, "u5@example.test")
-    wanted = [("nobody@example.test", "failed"), ("u1@example.test", "delivered"), ("boom@example.test", "failed"),
+    wanted = [("nobody@example.test", "failed"), ("u1@example.test", "delivered"), ("boom@late.test", "failed"),
               ("no-such@example.test", "failed"), ("lina@example.test", "delivered")]
     found = wait_notices(lambda: postfix.mailbox("ada"), wanted)
     check_notice(found, wanted[0], "tern refuses: Postfix's notice", Status=r"^5\.1\.1", Original_Envelope_Id="^third$",
@@ -289,7 +289,8 @@ def main():
     with t.Instance(settings=settings, tls=True) as tern:
         postfix = Peer(tern, tern.top / "postfix")
         tern.set(f"transport_maps = inline:{{ {{postfix.test=smtp:[127.0.0.1]:{postfix.port}}} "
-                 "{boom@example.test=error:5.7.1 it will not do} }")
+                 "{late.test=error:5.7.1 it will not do} }")
+        tern.set("virtual_alias_maps = inline:{ {boom@example.test=boom@late.test} }")
         for user in ["ada", "boom", "lina", *[f"u{i}" for i in range(USERS)]]:
             tern.add_user(user)
         try:

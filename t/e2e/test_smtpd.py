@@ -342,6 +342,34 @@ def pipelined_recipients_test(tern, port):
     t.ok({"250", "501", "550"} <= {code for code, _ in answers["slow"]}, "of all kinds", {code for code, _ in answers["slow"]})
 
 
+def elsewhere_test(tern, port):
+    """REDIRECT and BCC of access tables: who gets the message."""
+    def send(sender, recipients):
+        client = Client(port)
+        client.reply()
+        client.say("EHLO client.example")
+        client.say(f"MAIL FROM:<{sender}>")
+        codes = [client.say(f"RCPT TO:<{recipient}>")[0] for recipient in recipients]
+        client.say("DATA")
+        client.send(f"Subject: {sender.split('@')[0]}\r\n\r\nx\r\n.\r\n".encode())
+        code = client.reply()[0]
+        client.say("QUIT")
+        client.close()
+        return codes, code
+
+    t.is_(send("redirected@where.example", ["anna@example.test", "postmaster@example.test"]), (["250", "250"], "250"), "REDIRECT: accepted")
+    t.ok(delivered(tern, "berta", b"redirected"), "and there", tern.log()[-2000:])
+    t.is_(send("copied@where.example", ["anna@example.test", "anna@example.test"]), (["250", "250"], "250"), "BCC: accepted")
+    t.ok(delivered(tern, "anna", b"copied") and delivered(tern, "berta", b"copied"), "and at both places")
+    t.is_(sum(b"Subject: copied" in path.read_bytes() for path in tern.mailbox("berta")), 1, "once, however often the table says so")
+    t.ok(not any(b"Subject: redirected" in path.read_bytes() for user in ("anna", "postmaster") for path in tern.mailbox(user)),
+         "REDIRECT: nowhere else")
+    t.is_(send("nowhere@where.example", ["anna@example.test"])[0], ["451"], "a REDIRECT without an address is a mistake of ours")
+    t.ok(tern.wait_log("NOQUEUE: redirect: RCPT from unknown[127.0.0.1]: <redirected@where.example>: Sender address triggers REDIRECT "
+                       "berta@example.test; from=<redirected@where.example> to=<anna@example.test> proto=ESMTP helo=<client.example>") and
+         tern.wait_log("<copied@where.example>: Sender address triggers BCC berta@example.test;"), "the log has both")
+
+
 def reload_test(tern, port):
     client = Client(port)
     client.reply()
@@ -365,11 +393,17 @@ def main():
     wanted = sys.argv[1:]
     dialogues = [Dialogue(path) for path in sorted(DIALOGUES.glob("*.txt")) if not wanted or path.stem in wanted]
     with t.Instance(settings=["smtpd_peername_lookup=no", "mynetworks=127.0.0.1/32", "smtpd_error_sleep_time=0",
-                              "alias_maps=inline:{ { postmaster = anna@example.test } }"]) as tern:
+                              "alias_maps=inline:{ { postmaster = anna@example.test } }", "recipient_delimiter=+",
+                              "transport_maps=inline:{ { anna+gone@example.test = error:5.2.1 mailbox gone },"
+                              " { never.example = error:no such place }, { later.example = retry:4.2.1 come back } }",
+                              "virtual_alias_maps=inline:{ { alias@later.example = anna@example.test } }",
+                              "relocated_maps=inline:{ { moved@example.test = new@else.example } }"]) as tern:
         table = tern.etc / "access"
         table.write_text("bad@access.example  REJECT no bad ones\naccess.example  DEFER\n"
                          "code.example  550 5.9.9 own words\n.code.example  550 5.9.9 own words\n"
-                         "<>  REJECT\nhold.example  HOLD look at it\n")
+                         "<>  REJECT\nhold.example  HOLD look at it\n"
+                         "redirected@where.example  REDIRECT berta@example.test\ncopied@where.example  BCC berta@example.test\n"
+                         "nowhere@where.example  REDIRECT berta\n")
         # lookup serves only tables that main.cf names
         tern.set(f"smtpd_etrn_restrictions = check_sender_access texthash:{table}")
         tern.set("smtpd_restriction_classes = inline_rules\n"
@@ -389,6 +423,7 @@ def main():
         busy = ports.of("service_session_limit=50", "smtpd_stress_threshold_percent=100", processes=1)
         more = ports.of("service_session_limit=50", "smtpd_stress_threshold_percent=100",
                         "smtpd_client_connection_count_limit=0")
+        elsewhere = ports.of(f"{{ smtpd_sender_restrictions = check_sender_access texthash:{table} }}")
         for user in ("anna", "berta", "postmaster"):
             tern.add_user(user)
         tern.start()
@@ -403,6 +438,7 @@ def main():
             busy_test(busy, more)
             idle_test(tern, tern.smtp_port)
             pipelined_recipients_test(tern, tern.smtp_port)
+            elsewhere_test(tern, elsewhere)
             reload_test(tern, tern.smtp_port)
         words = re.compile(r"panic:|fatal:|AddressSanitizer|runtime error|killed by signal")
         bad = [line for line in tern.log().splitlines() if words.search(line)]

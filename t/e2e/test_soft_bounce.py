@@ -10,6 +10,8 @@ t.need("tern", "master", "smtpd", "cleanup", "qmgr", "smtp", "local", "lookup", 
 
 sink = t.Sink(lambda stage, text: "550 5.7.1 not here" if stage == "rcpt" else None)
 SETTINGS = ["soft_bounce=yes", "myhostname=mail.soft.test", "mydestination=$myhostname", "local_recipient_maps=", "alias_maps=",
+            "smtpd_reject_unlisted_recipient=no",  # or error.test is refused at RCPT
+           
             "relay_domains=refused.test, error.test", "smtp_host_lookup=native", "disable_dns_lookups=yes",
             f"transport_maps=inline:{{ {{ refused.test = smtp:[127.0.0.1]:{sink.port} }}, "
             "{ error.test = error:5.3.9 closed today } }"]

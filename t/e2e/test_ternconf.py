@@ -88,6 +88,12 @@ def test_listings(files):
     ok([json.loads(line) for line in files.run("-j", "myhostname", "part").splitlines()] ==
        [{"myhostname": "mail.example.com"}, {"part": "y"}], "-j gives JSON lines")
     shows(files, "-C user", ["-C", "user"], "part = y\n")
+    ok(files.run("-a").split() == ["dovecot", "tern"] and files.run("-A").split() == ["cyrus"], "-a and -A list kinds of SASL")
+    ok(files.run("-T", "run-version").startswith("OpenSSL 3") and files.run("-T", "compile-version").startswith("OpenSSL 3"),
+       "-T names the TLS library")
+    ok("rsa" in files.run("-T", "public-key-algorithms").split(), "-T lists algorithms of keys")
+    files.run("-T", "weather")
+    ok(files.status == 1 and "weather" in files.errors, "-T has no other mode", files.errors)
     files.run("-l")
     ok("lmdb" in files.run("-m").split(), "-m lists table types")
     ok("expanded_failure_text = <<EOF\nThis is the mail system at host mail.example.com.\n" in files.run("-b"),
@@ -104,6 +110,8 @@ def test_services(files):
           "    -o smtpd_banner=hi\n    -o {syslog_name=a b}\n")
     shows(files, "-F", ["-F", "pickup/unix/wakeup", "*/*/chroot"],
           "smtp/inet/chroot = n\npickup/unix/chroot = y\npickup/unix/wakeup = 60\n")
+    files.run("-F", "pickup/unix/nosuch")
+    ok(files.status == 1 and 'invalid service attribute name: "nosuch"' in files.errors, "-F knows its columns", files.errors)
     shows(files, "-P", ["-P"], "smtp/inet/smtpd_banner = hi\nsmtp/inet/syslog_name = a b\n")
     shows(files, "-PP", ["-PP", "pickup/unix/mail_owner"], "pickup/unix/mail_owner = tern\n")
 
@@ -116,6 +124,13 @@ def test_warnings(files):
     ok("postscreen_greet_wait is a parameter of Postfix that tern does not use" in files.errors, "a foreign name")
     ok("line 11: overriding earlier entry: part=y" in files.errors, "a repeated name")
     ok(all(line.startswith("ternconf: warning: ") for line in files.errors.splitlines()), "all are warnings")
+    files.main.write_text(MAIN + "header_checks = pcre:/x\nslow_destination_rate_delay = 1s\nalways_bcc =\nheader_from_format = standard\n")
+    files.master.write_text(MASTER + "slow unix - - n - - smtp\n")
+    files.run("-n")
+    ok("line 9: header_checks has no effect: tern does not do this yet" in files.errors and
+       "line 10: slow_destination_rate_delay has no effect" in files.errors, "what is understood and not done", files.errors)
+    ok("always_bcc" not in files.errors and "header_from_format" not in files.errors, "but not where nothing is asked for", files.errors)
+    files.main.write_text(MAIN + "smtpd_baner = x\npostscreen_greet_wait = 3s\npart = z\n")
     files.run("-nq")
     ok(files.errors == "", "-q keeps quiet")
     files.run("nosuch")
@@ -125,6 +140,13 @@ def test_warnings(files):
     ok(files.status == 1 and "main.cf, line 2: \"nonsense\" has no =" in files.errors, "a malformed file", files.errors)
     files.run("-n", "-d")
     ok(files.status == 1 and "specify one of -d -n" in files.errors, "options that do not go together")
+    files.main.write_text(MAIN)
+    files.run("-x", "-e", "a=b")
+    ok(files.status == 1 and files.main.read_text() == MAIN, "-x shows, it does not edit", files.errors)
+    called = os.path.join(files.directory, "postconf")
+    os.symlink(TERNCONF, called)
+    done = subprocess.run([called, "-c", files.directory, "nosuch"], capture_output=True, text=True, timeout=30)
+    ok(done.stderr.startswith("postconf: warning: "), "it says the name that it is called by", done.stderr)
 
 
 def test_edits(files):

@@ -5,14 +5,15 @@ set -u
 : "${TERN_PREFIX:?where tern is installed}"
 verb=${1:?start|reload|stop}; DIR=${2:?directory}; shift 2
 B=${PORT_BASE:-27000}
-HOST=127.0.0.1; DOMAIN=${DOMAIN:-kit.test}; MYHOSTNAME=${MYHOSTNAME:-mx.$DOMAIN}
+HOST=${SUT_HOST:-127.0.0.1}; DOMAIN=${DOMAIN:-kit.test}; MYHOSTNAME=${MYHOSTNAME:-mx.$DOMAIN}
 T=$DIR/tern E=$DIR/tern/etc S=$TERN_PREFIX/sbin
 
 settings() { for word in "$@"; do echo "${word%%=*} = ${word#*=}"; done >> "$E/main.cf"; }
 
-# A private authority and a certificate, which tern takes with its key in one file.
+# A private authority and a certificate, unless the runner has made them; tern takes it with its key in one file.
 certificate() {
   mkdir -p "$DIR/tls" && cd "$DIR/tls" || return 1
+  if [ -f cert.pem ]; then (umask 077; cat key.pem cert.pem > "$E/tls/chain.pem"); cd - >/dev/null; return; fi
   openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 30 -subj "/CN=kit test CA" \
     -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign 2>/dev/null
   openssl req -newkey rsa:2048 -nodes -keyout key.pem -out c.csr -subj "/CN=$MYHOSTNAME" 2>/dev/null
@@ -20,6 +21,25 @@ certificate() {
     -extfile <(printf 'subjectAltName=DNS:%s,DNS:localhost,DNS:mta-sts.%s,IP:127.0.0.1' "$MYHOSTNAME" "$DOMAIN") 2>/dev/null
   (umask 077; cat key.pem c.pem ca.pem > "$E/tls/chain.pem")
   cd - >/dev/null || return 1
+}
+
+# The store of accounts that a runner has filled (AUTH_KIND), in place of the instance's own.
+accounts() {
+  local source
+  case ${AUTH_KIND:-} in
+  "") return;;
+  pam) source="pam:$AUTH_ARGS";;
+  ldap) source="ldap:$E/accounts.cf"
+    printf '%s\n' "server_host = $AUTH_ARGS" "search_base = dc=kit,dc=test" "bind = no" "query_filter = (mail=%u)" "result_attribute = mail=login";;
+  pgsql) source="pgsql:$E/accounts.cf"
+    for word in $AUTH_ARGS; do case $word in user=*|dbname=*) echo "${word%%=*} = ${word#*=}";; host=*) echo "hosts = ${word#*=}";; esac; done
+    echo "query = SELECT u AS login, p AS password FROM users WHERE u = %u";;
+  sqlite) source="sqlite:$E/accounts.cf"
+    printf '%s\n' "dbpath = $AUTH_ARGS" "query = SELECT u AS login, p AS password FROM users WHERE u = %u";;
+  *) echo "tern has no account source $AUTH_KIND" >&2; return 1;;
+  esac > "$E/accounts.cf"
+  chmod 644 "$E/accounts.cf"
+  settings "auth_sources=$source"
 }
 
 start() {
@@ -33,6 +53,12 @@ start() {
     # In clear, so that SCRAM and CRAM-MD5 can work for all.
     for i in 1 2 3 4 5 6 7 8 9; do echo "user$i@$DOMAIN:{PLAIN}secret$i"; done > "$E/users.passwd"
     certificate || return 1
+    # As the reference system of the kit: some names that are aliases, and the address that the runner's world knows.
+    printf 'postmaster@%s user1@%s\nabuse@%s user1@%s\nlist@%s user1@%s, user2@%s, user3@%s\n' \
+      "$DOMAIN" "$DOMAIN" "$DOMAIN" "$DOMAIN" "$DOMAIN" "$DOMAIN" "$DOMAIN" "$DOMAIN" > "$E/valias"
+    settings "virtual_alias_maps=texthash:$E/valias" "smtp_tls_CAfile=$DIR/tls/ca.pem" "mynetworks=127.0.0.0/8 ${SUT_MYNETWORKS:-}"
+    [ "$HOST" = 127.0.0.1 ] || settings "inet_interfaces=$HOST" inet_protocols=ipv4
+    accounts || return 1
   fi
   settings "$@"
   "$S/tern" -c "$E" start > "$DIR/start.log" 2>&1 || { cat "$DIR/start.log"; return 1; }

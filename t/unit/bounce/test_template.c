@@ -13,21 +13,21 @@ static void test_good_files(void **state) {
     static const struct {
         const char *file, *from, *subject, *body;
     } rows[] = {
-        {"", "MAILER-DAEMON (Mail Delivery System)", "Undelivered Mail Returned to Sender",
+        {"", "Mail Delivery System <MAILER-DAEMON>", "Undelivered Mail Returned to Sender",
          NULL}, /* NULL: the built-in one */
-        {"# nothing but this\n\n  \n", "MAILER-DAEMON (Mail Delivery System)", "Undelivered Mail Returned to Sender",
+        {"# nothing but this\n\n  \n", "Mail Delivery System <MAILER-DAEMON>", "Undelivered Mail Returned to Sender",
          NULL},
-        {HEAD "Subject: Sorry\n\nIt failed.\nEND\n", "MAILER-DAEMON (Mail Delivery System)", "Sorry", "It failed.\n"},
+        {HEAD "Subject: Sorry\n\nIt failed.\nEND\n", "Mail Delivery System <MAILER-DAEMON>", "Sorry", "It failed.\n"},
         {HEAD "subject:  Sorry \nFROM: a@b\n\nEND\n", "a@b", "Sorry", ""},
-        {"failure_template=<<XX\nSubject: a: b\n\n\n one\n\n two\nXX\n", "MAILER-DAEMON (Mail Delivery System)", "a: b",
+        {"failure_template=<<XX\nSubject: a: b\n\n\n one\n\n two\nXX\n", "Mail Delivery System <MAILER-DAEMON>", "a: b",
          "\n one\n\n two\n"},
-        {HEAD "Subject: s\n\nend\n ENDE\n  END  \n# after\n", "MAILER-DAEMON (Mail Delivery System)", "s",
+        {HEAD "Subject: s\n\nend\n ENDE\n  END  \n# after\n", "Mail Delivery System <MAILER-DAEMON>", "s",
          "end\n ENDE\n"},
-        {HEAD "Subject: s\n\nbody\nEND", "MAILER-DAEMON (Mail Delivery System)", "s",
+        {HEAD "Subject: s\n\nbody\nEND", "Mail Delivery System <MAILER-DAEMON>", "s",
          "body\n"}, /* no newline at the end */
         {"other_template = <<E\nSubject: other\n\nx\nE\n" HEAD "Subject: s\n\nb\nEND\n",
-         "MAILER-DAEMON (Mail Delivery System)", "s", "b\n"},
-        {HEAD "Subject: first\n\n1\nEND\n" HEAD "Subject: second\n\n2\nEND\n", "MAILER-DAEMON (Mail Delivery System)",
+         "Mail Delivery System <MAILER-DAEMON>", "s", "b\n"},
+        {HEAD "Subject: first\n\n1\nEND\n" HEAD "Subject: second\n\n2\nEND\n", "Mail Delivery System <MAILER-DAEMON>",
          "second", "2\n"},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {

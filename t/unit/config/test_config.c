@@ -197,9 +197,9 @@ static const struct warning_row warning_rows[] = {
     {"a = 1\nb = $a\nmyorigin = $b\n", ""},
     {"c = reject\nsmtpd_restriction_classes = c\n", ""},
     {"slow_destination_concurrency_limit = 1\n", ""},
-    {"slow_destination_rate_delay = 1\n", "main.cf, line 1: slow_destination_rate_delay has no effect: nothing in tern reads it yet"},
-    {"always_bcc = root\n", "main.cf, line 1: always_bcc has no effect: nothing in tern reads it yet"},
-    {"append_dot_mydomain = no\n", ""}, /* as it is in any case */
+    {"slow_destination_rate_delay = 1\n", "main.cf, line 1: slow_destination_rate_delay has no effect"},
+    {"header_checks = regexp:/x\n", "main.cf, line 1: header_checks has no effect: tern does not do this yet\n"},
+    {"always_bcc =\nheader_from_format = standard\n", ""},
     {"foo = bar\n", "main.cf: unused parameter: foo=bar\n"},
     {"smtpd_recipient_restriction = reject\n",
      "unused parameter: smtpd_recipient_restriction=reject (line 1; did you mean smtpd_recipient_restrictions?)"},

@@ -45,7 +45,7 @@ check cat-end 0 '^\*\*\* MESSAGE FILE END cur/BBBBBB2 \*\*\*$' ctl/terncat -q BB
 check cat-json 0 '"sender": "s4@example.com"' ctl/terncat -jq DDDDDD4
 check cat-missing 66 'no such message' ctl/terncat -q ZZZZZZ9
 [ "$(ctl/terncat -bhq AAAAAA1)" = "$(printf 'Subject: one\n\nbody one')" ] || { echo FAILED cat-bh; failed=1; }
-[ "$(ctl/terncat -bq AAAAAA1)" = "body one" ] || { echo FAILED cat-b; failed=1; }
+[ "$(ctl/terncat -bq AAAAAA1)" = "$(printf '\nbody one')" ] || { echo FAILED cat-b; failed=1; }
 [ "$(ctl/terncat -hq AAAAAA1)" = "Subject: one" ] || { echo FAILED cat-h; failed=1; }
 
 check hold 0 'Placed on hold: 1 message$' ctl/ternsuper -h AAAAAA1

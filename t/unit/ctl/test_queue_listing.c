@@ -149,7 +149,7 @@ static void test_json(void **state) {
         buf_string(&out),
         "{\"queue_name\": \"deferred\", \"queue_id\": \"4Xb2c1dFghz2Klm\", \"arrival_time\": 1380834695, "
         "\"message_size\": 317, "
-        "\"forced_expire\": true, \"sender\": \"s\\\"@example.com\", \"recipients\": [{\"address\": \"c@example.net\", "
+        "\"forced_expire\": true, \"sender\": \"\\\"s\\\\\\\"\\\"@example.com\", \"recipients\": [{\"address\": \"c@example.net\", "
         "\"orig_address\": \"list@example.com\", \"delay_reason\": \"host not found\"}, {\"address\": "
         "\"d@example.net\"}]}\n");
     buf_clear(&out);

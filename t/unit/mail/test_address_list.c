@@ -1,5 +1,6 @@
 /* Unit table of lib/mail/address_list. */
 #include "expect.h"
+#include "address_complete.h"
 #include "address_list.h"
 
 /* Writes the list as "display|local|domain[|g];" with "!" for invalid members. */
@@ -151,8 +152,38 @@ static void test_append(void **state) {
     }
 }
 
+static void test_complete(void **state) {
+    (void)state;
+    static const char *const rows[][2] = {
+        {"", ""},
+        {" root", " root@o.example"},
+        {" root (Cron Daemon)", " root@o.example (Cron Daemon)"},
+        {" Ada Lovelace <ada>", " Ada Lovelace <ada@o.example>"},
+        {" Ada < ada (x) > (y)", " Ada < ada@o.example (x) > (y)"},
+        {" \"ada b\"", " \"ada b\"@o.example"},
+        {" a@b.example, root,\n\tC <c>", " a@b.example, root@o.example,\n\tC <c@o.example>"},
+        {" (\\) >) a", " (\\) >) a@o.example"},
+        {" <>", " <>"},
+        {" @x:y", " @x:y"},
+        {" <@a.example:c>", " <@a.example:c>"},
+        {" John Smith, root", " John Smith, root@o.example"},
+        {" staff: a, b;, c", " staff: a@o.example, b@o.example;, c@o.example"},
+        {" undisclosed-recipients:;", " undisclosed-recipients:;"},
+        {" \"open", " \"open"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct buf out = {0};
+        assert_true(address_complete(&out, str_from(rows[i][0]), STR("o.example")));
+        expect_str(buf_str(&out), rows[i][1], rows[i][0]);
+        buf_free(&out);
+    }
+    assert_true(address_field_is_known(STR("resent-cc")));
+    assert_false(address_field_is_known(STR("Subject")));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_list), cmocka_unit_test(test_groups),
-                                       cmocka_unit_test(test_limits), cmocka_unit_test(test_append)};
+                                       cmocka_unit_test(test_limits), cmocka_unit_test(test_append),
+                                       cmocka_unit_test(test_complete)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

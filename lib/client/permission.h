@@ -1,6 +1,7 @@
-/* permission: which accounts may ask for the queue (authorized_mailq_users, authorized_flush_users). */
-#ifndef TERN_QMGR_PERMISSION_H
-#define TERN_QMGR_PERMISSION_H
+/* permission: which accounts may ask for the queue (authorized_mailq_users, authorized_flush_users), and hand in mail
+ * (authorized_submit_users, by pickup). */
+#ifndef TERN_PERMISSION_H
+#define TERN_PERMISSION_H
 
 #include "failure.h"
 #include "str.h"
