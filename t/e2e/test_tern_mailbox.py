@@ -76,6 +76,11 @@ def users(tern):
     t.is_(json.loads(run("--json", "add", carl).stdout), {"user": carl, "done": "add"}, "user --json add")
     t.is_(json.loads(run("--json", "app", carl, "add", "tv").stdout)["label"], "tv", "app add")
     t.is_(json.loads(run("--json", "app", carl).stdout), ["tv"], "app")
+    more = [run("--scheme", "SSHA256", "app", carl, "add", f"n{number}").returncode for number in range(16)]
+    t.is_(more, [0] * 15 + [1], "the 17th app password, which no login would look at, is not made")
+    t.is_(run("--scheme", "SSHA256", "app", carl, "add", "n3").returncode, 0, "but one can be made anew")
+    for number in range(15):
+        run("app", carl, "del", f"n{number}")
     t.is_(json.loads(run("--scheme", "SSHA256", "--json", "passwd", carl, password="other").stdout)["done"], "passwd", "passwd")
     t.ok(f"\n{carl}:{{SSHA256}}" in path.read_text(), "by the scheme that was asked for")
     t.ok(t.wait_for(lambda: tern.run("auth", "test", carl, input="other\n").returncode == 0), "it counts")
