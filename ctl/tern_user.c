@@ -366,8 +366,8 @@ static bool has_room(const struct user_files *files, struct str address, struct 
     while (password_file_next_app(line, &offset, &label))
         if (!str_equal(label, wanted)) others++;
     return others < PASSWORD_APPS_MAX ||
-           failure_set(failure, "%.*s has %d app passwords, and more do not count: one has to go first", STR_ARGS(address),
-                       PASSWORD_APPS_MAX);
+           failure_set(failure, "%.*s has %d app passwords, and more do not count: one has to go first",
+                       STR_ARGS(address), PASSWORD_APPS_MAX);
 }
 
 static bool app_add(struct user_files *files, struct str address, struct str label, const char *scheme, json_t *answer,
