@@ -7,7 +7,6 @@
 #include "sasl_prepare.h"
 #include <stdarg.h>
 
-#define APP_SECRETS_MAX 16
 #define BUSY_WAITING    4 /* passwords */
 
 /* ---- ends */
@@ -128,7 +127,7 @@ static void compare(void *argument) {
     struct comparison *comparison = argument;
     struct str word, rest = comparison->app_secrets;
     if (comparison->secret.length && is_right(comparison, comparison->secret)) comparison->right = true;
-    for (unsigned i = 0; i < APP_SECRETS_MAX && !comparison->right && str_next_word(&rest, " ", &word); i++) {
+    for (unsigned i = 0; i < PASSWORD_APPS_MAX && !comparison->right && str_next_word(&rest, " ", &word); i++) {
         struct str name, secret;
         if (!str_cut(word, '=', &name, &secret) || !is_right(comparison, secret)) continue;
         comparison->right = true;
@@ -140,7 +139,7 @@ static bool was_right_before(struct exchange *exchange, struct comparison *compa
     struct auth *auth = exchange->auth;
     struct str word, rest = comparison->app_secrets;
     if (password_cache_has(auth->cache, exchange->user, comparison->secret, comparison->as_sent)) return true;
-    for (unsigned i = 0; i < APP_SECRETS_MAX && str_next_word(&rest, " ", &word); i++) {
+    for (unsigned i = 0; i < PASSWORD_APPS_MAX && str_next_word(&rest, " ", &word); i++) {
         if (!password_cache_has(auth->cache, exchange->user, word, comparison->as_sent)) continue;
         (void)str_cut(word, '=', &comparison->app, &word);
         return true;

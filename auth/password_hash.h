@@ -18,6 +18,7 @@
 #include "failure.h"
 
 #define PASSWORD_LENGTH_MAX ((size_t)1024) /* octets of a password; longer ones are wrong */
+#define PASSWORD_APPS_MAX   16             /* further passwords of an account; those behind them do not count */
 
 enum password_match {
     PASSWORD_RIGHT,

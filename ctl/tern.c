@@ -30,15 +30,22 @@ static const struct subcommand subcommands[] = {
     {"flush", tern_flush, "", "try all deferred mail now, as ternqueue -f"},
     {"logrotate", tern_logrotate, "", "set maillog_file aside, and compress it"},
     {"check", tern_check, "", "look over configuration and directories"},
-    {"init", tern_init, "DIR [--domain NAME] [--port-base N] [--set name=value]...", "make a private instance below DIR"},
-    {"user", tern_user, "[--scheme NAME] add|del|passwd NAME@DOMAIN | list | app NAME@DOMAIN [add|del LABEL] | [--json] quota NAME@DOMAIN",
+    {"init", tern_init, "DIR [--domain NAME] [--port-base N] [--tls] [--set name=value]...",
+     "make a private instance below DIR"},
+    {"user", tern_user,
+     "[--json] [--scheme NAME] add|del|passwd NAME@DOMAIN | list | app NAME@DOMAIN [add|del LABEL] | quota NAME@DOMAIN "
+     "[storage=OCTETS|none] [messages=NUMBER|none]",
      "mailbox users; passwords come by standard input"},
-    {"mailbox", tern_mailbox, "[--json] list|status|create|delete|rename|rebuild USER [MAILBOX [NEW]]", "the mailboxes of an account"},
+    {"mailbox", tern_mailbox, "[--json] list|status|create|delete|rename|rebuild USER [MAILBOX [NEW]]",
+     "the mailboxes of an account"},
     {"who", tern_who, "[--json] [USER]", "sessions of IMAP and POP3"},
     {"kick", tern_kick, "[--json] USER|SESSION", "end them"},
-    {"auth", tern_auth, "[--json] bans | ban|unban account|address NAME [TIME [REASON]] | test USER | hash [SCHEME]",
+    {"auth", tern_auth,
+     "[--json] bans | ban account|address NAME [TIME [REASON]] | unban account|address NAME | unban all | test USER | "
+     "hash [SCHEME]",
      "failed logins and passwords"},
-    {"tls", tern_tls, "SUBCOMMAND ...", "keys and certificates of the SMTP server, as postfix tls; without more: its usage"},
+    {"tls", tern_tls, "SUBCOMMAND ...",
+     "keys and certificates of the SMTP server, as postfix tls; without more: its usage"},
     {"submission", tern_submission, "[list] | hold LOGIN [REASON] | lift|release|delete LOGIN",
      "what accounts have sent, and those whose mail is on hold"},
     {"tlsrpt", tern_tlsrpt, "[send [DOMAIN]]", "what is gathered for reports on TLS; make and send them now"},
@@ -67,6 +74,13 @@ static int tern_help(const struct tern *tern) {
     return EXIT_SUCCESS;
 }
 
+/* Who asks "tern stop --help" wants to read, not to stop: a subcommand without arguments takes none. */
+static int run(const struct subcommand *subcommand, const struct tern *tern) {
+    if (subcommand->arguments[0] != '\0' || tern->argument_count == 0) return subcommand->function(tern);
+    tern_complain("usage: tern %s (%s)", subcommand->name, subcommand->what);
+    return EXIT_USAGE;
+}
+
 int main(int count, char **arguments) {
     struct tern tern = {.config_directory = config_default_directory()};
     int option;
@@ -84,13 +98,12 @@ int main(int count, char **arguments) {
         return EXIT_USAGE;
     }
     char *directory = realpath(tern.config_directory, NULL); /* it goes to master, which lives elsewhere */
-    if (directory != NULL)
-        tern.config_directory = directory;
+    if (directory != NULL) tern.config_directory = directory;
     tern.argument_count = count - optind - 1;
     tern.arguments = arguments + optind + 1;
     for (size_t i = 0; i < ARRAY_LENGTH(subcommands); i++)
         if (strcmp(subcommands[i].name, arguments[optind]) == 0) {
-            int status = subcommands[i].function(&tern);
+            int status = run(&subcommands[i], &tern);
             free(directory);
             return status;
         }

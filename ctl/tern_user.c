@@ -357,10 +357,24 @@ static bool make_app_password(struct buf *password, struct failure *failure) {
     return true;
 }
 
+/* Those that the login would not look at are not made. */
+static bool has_room(const struct user_files *files, struct str address, struct str wanted, struct failure *failure) {
+    struct str line, label;
+    size_t offset = 0;
+    unsigned others = 0;
+    if (!password_file_find(buf_str(&files->passwords), address, &line)) return no_user(address, failure);
+    while (password_file_next_app(line, &offset, &label))
+        if (!str_equal(label, wanted)) others++;
+    return others < PASSWORD_APPS_MAX ||
+           failure_set(failure, "%.*s has %d app passwords, and more do not count: one has to go first",
+                       STR_ARGS(address), PASSWORD_APPS_MAX);
+}
+
 static bool app_add(struct user_files *files, struct str address, struct str label, const char *scheme, json_t *answer,
                     struct failure *failure) {
     struct buf password = buf_make(0), secret = buf_make(0);
-    bool good = make_app_password(&password, failure) && hash_password(scheme, buf_str(&password), &secret, failure);
+    bool good = has_room(files, address, label, failure) && make_app_password(&password, failure) &&
+                hash_password(scheme, buf_str(&password), &secret, failure);
     if (good && !password_file_set_app(&files->passwords, address, label, buf_str(&secret)))
         good = no_user(address, failure);
     good = good && write_passwords(files, failure);

@@ -104,7 +104,7 @@ int tern_who(const struct tern *tern) {
     int count = tern->argument_count;
     bool json = take_json(&words, &count);
     struct failure failure = {0};
-    if (count > 1) {
+    if (count > 1 || (count == 1 && words[0][0] == '-')) {
         tern_complain("usage: tern who [--json] [USER]");
         return 64;
     }
@@ -128,7 +128,7 @@ int tern_kick(const struct tern *tern) {
     int count = tern->argument_count;
     bool json = take_json(&words, &count);
     struct failure failure = {0};
-    if (count != 1 || words[0][0] == '\0') {
+    if (count != 1 || words[0][0] == '\0' || words[0][0] == '-') {
         tern_complain("usage: tern kick [--json] USER|SESSION");
         return 64;
     }

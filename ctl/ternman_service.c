@@ -131,14 +131,18 @@ static const char services_head[] =
     "Every program that\n.Xr tern-master 8\n"
     "starts has a row in one table, which no configuration changes.\n"
     "The process applies its row before it reads the first byte from outside: account, root directory, limits,\n"
-    "capabilities (none, but for local those of becoming others), no new privileges, rules of Landlock where the\n"
-    "kernel has them, and a system call filter.\n"
+    "capabilities (none, but for local and mailbox those of becoming others), no new privileges, rules of Landlock\n"
+    "where the kernel has them, and a system call filter.\n"
     "A system call that the row does not allow fails; the worst of them kill the process.\n"
     ".Pp\n"
     "Accounts are named after\n.Va mail_owner ;\n"
     "the names here are those of its default.\n"
     "In an instance that was not started by root nobody changes account or root directory, and what is left is\n"
-    "Landlock, the limits and the filter.\n";
+    "Landlock, the limits and the filter.\n"
+    ".Pp\n"
+    "Besides there are processes that these make before they lock themselves in, and which their pages describe:\n"
+    "keys-reader\n.Pq Xr tern-keys 8 ,\npam-checker\n.Pq Xr tern-pam 8 ,\n"
+    "local-worker and local-commands\n.Pq Xr tern-local 8 ,\nand a session for each user\n.Pq Xr tern-mailbox 8 .\n";
 
 static const char services_end[] =
     ".Sh SEE ALSO\n.Xr tern-master.cf 5 ,\n.Xr tern-ipc 7 ,\n.Xr tern 8 ,\n.Xr tern-master 8\n";
@@ -150,14 +154,14 @@ static const struct {
     {RIGHT_ACCEPT, "accept", "take connections from the sockets it was given"},
     {RIGHT_NETWORK, "network", "make connections by IPv4 and IPv6"},
     {RIGHT_FILES, "files",
-     "open, make, name and remove files beneath its root directory; where that is /, only local may write"},
+     "open, make, name and remove files beneath its root directory; where that is /, only local and mailbox may write"},
     {RIGHT_THREADS, "threads", "helper threads"},
     {RIGHT_MAP_FILES, "map files", "map files into memory (LMDB)"},
     {RIGHT_FORK, "fork", "make processes, execute programs, signal its children"},
     {RIGHT_BECOME, "become", "change user and groups, give files away"},
     {RIGHT_SYSLOG, "syslog", "a datagram socket to the system's log"},
     {RIGHT_LOCAL_SOCKETS, "local sockets",
-     "connect to UNIX sockets: socketmap servers, the system's account services"},
+     "connect to UNIX sockets: of databases, directories, Dovecot, the system's account services"},
     {RIGHT_NAMED_SOCKETS, "named sockets", "be connected, by master, to the UNIX sockets that the configuration names"},
     {RIGHT_PAIRS, "socket pairs", "make pairs of sockets, one side of which is lent"},
 };

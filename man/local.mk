@@ -2,7 +2,8 @@
 # ternmap, ternalias, table types
 dist_man_MANS += man/ternmap.1 man/tern-tables.5
 # tern, master, log
-dist_man_MANS += man/tern.8 man/tern-master.8 man/tern-log.8 man/tern-tls-probe.1 man/tern-dovecot.7
+dist_man_MANS += man/tern.8 man/tern-master.8 man/tern-log.8 man/tern-tls-probe.1 man/tern-dovecot.7 \
+	man/tern-operation.7
 # ternconf; the manual of parameters and the default file come from the table
 dist_man_MANS += man/ternconf.1 man/tern-master.cf.5
 # the queue

@@ -169,6 +169,10 @@ def dead_master(tern):
 
 def stop(tern):
     pids = tern.pids()
+    for words in (("stop", "--help"), ("restart", "now"), ("reload", "-x"), ("pids", "all")):
+        asked = tern.run(*words)
+        t.ok(asked.returncode == 64 and f"usage: tern {words[0]}" in asked.stderr, f"tern {' '.join(words)}: usage", asked.stderr)
+    t.ok(tern.pids() == pids, "and does nothing", (tern.pids(), pids))
     begin = time.monotonic()
     t.is_(tern.stop().returncode, 0, "stop")
     t.ok(not any(t.alive(pid) for _, pid in pids), "all processes are gone when stop returns")

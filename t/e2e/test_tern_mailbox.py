@@ -42,6 +42,7 @@ def mailboxes(tern):
     t.ok(run("delete", "ada@example.test", "INBOX").returncode != 0, "delete: INBOX stays")
     t.ok("no account" in tern.run("mailbox", "list", "who@example.test").stderr, "no such account")
     t.is_(tern.run("mailbox", "list").returncode, 64, "usage")
+    t.is_([tern.run(word, "--help").returncode for word in ("who", "kick")], [64, 64], "usage of who and kick")
 
     before = shown(tern, "mailbox", "status", "ada@example.test", "INBOX")[0]
     t.is_((before["messages"], before["unseen"], before["uid_next"]), (2, 1, 3), "status")
@@ -75,6 +76,11 @@ def users(tern):
     t.is_(json.loads(run("--json", "add", carl).stdout), {"user": carl, "done": "add"}, "user --json add")
     t.is_(json.loads(run("--json", "app", carl, "add", "tv").stdout)["label"], "tv", "app add")
     t.is_(json.loads(run("--json", "app", carl).stdout), ["tv"], "app")
+    more = [run("--scheme", "SSHA256", "app", carl, "add", f"n{number}").returncode for number in range(16)]
+    t.is_(more, [0] * 15 + [1], "the 17th app password, which no login would look at, is not made")
+    t.is_(run("--scheme", "SSHA256", "app", carl, "add", "n3").returncode, 0, "but one can be made anew")
+    for number in range(15):
+        run("app", carl, "del", f"n{number}")
     t.is_(json.loads(run("--scheme", "SSHA256", "--json", "passwd", carl, password="other").stdout)["done"], "passwd", "passwd")
     t.ok(f"\n{carl}:{{SSHA256}}" in path.read_text(), "by the scheme that was asked for")
     t.ok(t.wait_for(lambda: tern.run("auth", "test", carl, input="other\n").returncode == 0), "it counts")

@@ -13,3 +13,6 @@ t_unit_config_test_master_cf_LDADD = $(CONFIG_LINK) $(CMOCKA_LIBS)
 t_unit_config_test_config_edit_SOURCES = t/unit/config/test_config_edit.c
 t_unit_config_test_config_edit_CPPFLAGS = $(AM_CPPFLAGS) $(CONFIG_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_config_test_config_edit_LDADD = $(CONFIG_LINK) $(CMOCKA_LIBS)
+# PARAMETER_LATER holds against the sources
+TESTS += t/unit/config/unread
+EXTRA_DIST += t/unit/config/unread

@@ -21,6 +21,9 @@ t_unit_ctl_make_queue_CPPFLAGS = $(CTL_TEST_CPPFLAGS)
 t_unit_ctl_make_queue_LDADD = $(SERVICE_LINK)
 TESTS += t/unit/ctl/test_commands.sh
 EXTRA_DIST += t/unit/ctl/test_commands.sh
+# The manual pages name what there is
+TESTS += t/unit/ctl/pages
+EXTRA_DIST += t/unit/ctl/pages
 UNIT_TESTS += t/unit/ctl/test_password_file
 t_unit_ctl_test_password_file_SOURCES = t/unit/ctl/test_password_file.c ctl/password_file.c ctl/password_file.h
 t_unit_ctl_test_password_file_CPPFLAGS = $(AM_CPPFLAGS) $(BASE_INCLUDE) -iquote $(top_srcdir)/ctl $(CMOCKA_CFLAGS)
