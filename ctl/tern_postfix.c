@@ -72,7 +72,7 @@ static bool format_suffix(const char *format, char *suffix, size_t size) {
 }
 #pragma GCC diagnostic pop
 
-/* path with maillog_file_rotate_suffix, for now; false if that makes no name, or one that is taken. */
+/* path with maillog_file_rotate_suffix as it is at this moment; false if that makes no name, or one that is taken. */
 static bool name_aside(const struct config *config, const char *path, char aside[PATH_MAX]) {
     char format[200], suffix[200];
     struct stat status;
