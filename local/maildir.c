@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "folder_sync.h"
+#include "maildir_host.h"
 #include "worker.h"
 
 #define NAME_ROOM  300
@@ -38,16 +39,7 @@ void maildir_name(const struct ipc_local_work *work, struct str host, struct buf
     buf_printf(name, "%llu.M%06lluQ%.*sR%llu.", (unsigned long long)(work->arrival / (uint64_t)CLOCK_SECOND),
                (unsigned long long)(work->arrival % (uint64_t)CLOCK_SECOND), STR_ARGS(work->queue_id),
                (unsigned long long)work->index);
-    for (size_t i = 0; i < host.length && i < 100; i++) {
-        char c = host.data[i];
-        if (c == '/')
-            buf_append(name, STR("\\057"));
-        else if (c == ':')
-            buf_append(name, STR("\\072"));
-        else
-            buf_append_char(name, (unsigned char)c <= ' ' ? '_' : c);
-    }
-    if (host.length == 0) buf_append(name, STR("localhost"));
+    maildir_append_host(name, host);
 }
 
 /* Room for quotas: whether the owner may store that much more. */

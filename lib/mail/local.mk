@@ -6,6 +6,7 @@ lib_mail_libmail_a_SOURCES = \
 	lib/mail/log_text.c lib/mail/log_text.h \
 	lib/mail/base64.c lib/mail/base64.h \
 	lib/mail/xtext.c lib/mail/xtext.h \
+	lib/mail/maildir_host.c lib/mail/maildir_host.h \
 	lib/mail/date.c lib/mail/date.h \
 	lib/mail/status_code.c lib/mail/status_code.h \
 	lib/mail/domain.c lib/mail/domain.h lib/mail/idn.c lib/mail/idn.h

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "maildir_host.h"
 #include "store_name.h"
 
 #define SMALL_FILE_MAX ((size_t)4 << 20)
@@ -151,15 +152,5 @@ void store_unique_name(struct store *store, struct buf *name) {
     int64_t now = clock_date();
     buf_printf(name, "%lld.M%06lldP%d_%llu.", (long long)(now / CLOCK_SECOND), (long long)(now % CLOCK_SECOND),
                (int)getpid(), (unsigned long long)++store->unique);
-    struct str host = str_slice(store->options.host, 0, 100);
-    for (size_t i = 0; i < host.length; i++) {
-        char c = host.data[i];
-        if (c == '/')
-            buf_append(name, STR("\\057"));
-        else if (c == ':')
-            buf_append(name, STR("\\072"));
-        else
-            buf_append_char(name, (unsigned char)c <= ' ' || c == ',' ? '_' : c);
-    }
-    if (host.length == 0) buf_append(name, STR("localhost"));
+    maildir_append_host(name, store->options.host);
 }

@@ -206,22 +206,6 @@ def test_parameters():
             client.close()
 
 
-def test_parameters():
-    with Stand() as stand:
-        append(stand.client(), b"Content-Type: application/pdf; name*=utf-8''%c3%a4.pdf\r\nContent-Disposition: attachment; filename*0*=utf-8'en'%c3%a4; filename*1=.pdf\r\n\r\nx\r\n")
-        raw = (b'"application" "pdf" ("name*" "utf-8\'\'%C3%A4.pdf") NIL NIL "7bit" 3', b' NIL ("attachment" ("filename*" "utf-8\'en\'%C3%A4.pdf")) NIL NIL')
-        text = (b'"application" "pdf" ("name*" {6}\r\n\xc3\xa4.pdf) NIL NIL "7bit" 3', b' NIL ("attachment" ("filename*" {6}\r\n\xc3\xa4.pdf)) NIL NIL')
-        for rev, (body, more) in ((1, raw), (2, text), (1, raw)):
-            client = stand.client()
-            if rev == 2:
-                client.command("ENABLE IMAP4rev2")
-            client.command("SELECT INBOX")
-            for item, answer in (("BODY", body), ("BODYSTRUCTURE", body + more)):
-                t.ok(b"* 1 FETCH (%s (%s))" % (item.encode(), answer) in [re.sub(rb"UID 1 ", b"", line) for line in client.command(f"FETCH 1 {item}")[1]],
-                     f"parameters of RFC 2231: {item}, IMAP4rev{rev}", client.command(f"FETCH 1 {item}"))
-            client.close()
-
-
 def test_keywords():
     with Stand() as stand:
         client = filled(stand, 2)

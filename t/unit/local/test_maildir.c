@@ -137,8 +137,8 @@ static void test_folders_lost(void **state) {
 static void test_name(void **state) {
     (void)state;
     struct buf name = buf_make(0);
-    maildir_name(&setup.work, STR("a/b:c d"), &name);
-    assert_string_equal(buf_string(&name), "1700000000.M000123QQ1R2.a\\057b\\072c_d");
+    maildir_name(&setup.work, STR("a/b:c d,e"), &name);
+    assert_string_equal(buf_string(&name), "1700000000.M000123QQ1R2.a\\057b\\072c_d_e");
     buf_free(&name);
 }
 
