@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 static bool append_expiry(int folder, const char *name) {
-    int file = openat(folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    int file = openat(folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (file < 0) return false;
     struct arena *arena = arena_create(0);
     struct buf bytes = buf_make(0);
@@ -83,7 +83,7 @@ bool change_at_rest(struct qmgr *qmgr, const char *name, enum queue_change chang
     incoming_let_go(qmgr, str_from(name));
     const int folders[] = {qmgr->new, qmgr->cur, qmgr->hold};
     for (size_t i = 0; i < ARRAY_LENGTH(folders); i++) {
-        int file = openat(folders[i], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        int file = openat(folders[i], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         if (file < 0) continue;
         bool changed = change_locked(qmgr, folders[i], name, file, change);
         close(file);

@@ -152,7 +152,7 @@ static void drain(struct service *service) {
     qmgr->draining = true;
     task_queue_wake_all(&qmgr->incoming_wait);
     task_queue_wake_all(&qmgr->deferred_wait);
-    task_queue_wake_all(&qmgr->active_wait);
+    incoming_let_go_all(qmgr);
     messages_cut_short(qmgr);
     logins_close(qmgr);
     deferred_close(qmgr);

@@ -15,17 +15,12 @@ void incoming_task(void *argument) {
     incoming_scan(qmgr);
     while (!qmgr->draining && !task_is_cancelled(task_current())) {
         incoming_look(qmgr);
-        if (!qmgr->incoming_first) {
-            enum wait_result ignored = task_queue_wait(&qmgr->incoming_wait, deadline_in(LOOK_PAUSE));
-            (void)ignored;
-            continue;
-        }
-        if (!qmgr_has_room(qmgr, false)) {
-            enum wait_result ignored = task_queue_wait(&qmgr->active_wait, deadline_in(1000));
-            (void)ignored;
-            continue;
-        }
         struct incoming *incoming = incoming_take(qmgr);
+        if (!incoming) {
+            enum wait_result ignored = task_queue_wait(&qmgr->incoming_wait, deadline_in(LOOK_PAUSE));
+            (void)ignored; /* told of something, or there is room: look again */
+            continue;
+        }
         message_activate(qmgr, str_from(incoming->queue_id), incoming->file, false, incoming->recovered, false);
         MEMORY_FREE(incoming);
     }

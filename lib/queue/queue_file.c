@@ -314,6 +314,7 @@ bool queue_file_read(int file, struct arena *arena, struct queue_header *header,
                      uint64_t *events_end, struct failure *failure) {
     struct stat status;
     if (fstat(file, &status) < 0) return failure_set_errno(failure, errno, "cannot look at the queue file");
+    if (!S_ISREG(status.st_mode)) return failure_set(failure, "not a plain file");
     char header_bytes[QUEUE_HEADER_SIZE];
     struct queue_header parsed = {0};
     if (!read_exactly(file, header_bytes, sizeof header_bytes, 0, failure) ||

@@ -80,6 +80,11 @@ void incoming_again(struct qmgr *qmgr, int64_t milliseconds) {
 void incoming_note(struct qmgr *qmgr, struct str queue_id, int file, bool recovered) {
     (void)qmgr, (void)queue_id, (void)file, (void)recovered;
 }
+void incoming_put_by(struct qmgr *qmgr, struct str queue_id, int file, bool recovered) {
+    (void)qmgr, (void)queue_id, (void)recovered;
+    if (file >= 0) close(file);
+}
+
 void incoming_let_go(struct qmgr *qmgr, struct str queue_id) {
     (void)qmgr, (void)queue_id;
 }
