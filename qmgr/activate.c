@@ -271,8 +271,10 @@ static bool is_meant_by_flush(const struct message *message) {
     const struct qmgr *qmgr = message->qmgr;
     int64_t flushed = qmgr->flush_started / CLOCK_SECOND, now = clock_date() / CLOCK_SECOND;
     if (message->deferred || qmgr->flush_site[0] || flushed == 0 || now > flushed + FLUSH_MEMORY) return false;
-    for (size_t i = 0; i < message->envelope.recipient_count; i++)
-        if (message->envelope.recipients[i].last_attempt > flushed) return false;
+    for (size_t i = 0; i < message->envelope.recipient_count; i++) {
+        int64_t last = message->envelope.recipients[i].last_attempt;
+        if (last > flushed && last <= now) return false;
+    }
     return true;
 }
 

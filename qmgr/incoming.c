@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #define INCOMING_LIMIT ((size_t)5000)
-#define FIRST_SECONDS  20   /* after the start new/ is scanned again and again */
 #define SCAN_PAUSE     1000 /* ms from one scan to the next, at least */
 
 static bool is_welcome(struct qmgr *qmgr, struct str queue_id) {
@@ -127,7 +126,7 @@ void incoming_let_go_all(struct qmgr *qmgr) {
 
 void incoming_look(struct qmgr *qmgr) {
     /* What cleanup told a predecessor in its last moment, and what that one still has locked. */
-    if (clock_date() / CLOCK_SECOND < qmgr->started + FIRST_SECONDS) qmgr->incoming_overflow = true;
+    if (deadline_left(qmgr->starting) > 0) qmgr->incoming_overflow = true;
     /* By the clock and not when nothing else comes, for on a busy day something always does. */
     if (qmgr->incoming_overflow && qmgr->incoming.count < INCOMING_LIMIT / 2 && deadline_left(qmgr->next_scan) == 0)
         incoming_scan(qmgr);

@@ -110,7 +110,6 @@ static bool start(struct service *service, struct failure *failure) {
     qmgr->config = service_config(service);
     qmgr->queue = service_directory(service);
     qmgr->index_lock = -1;
-    qmgr->started = clock_date() / CLOCK_SECOND;
     qmgr->active = map_create();
     qmgr->leaving = map_create();
     qmgr->incoming_ids = map_create();
@@ -162,6 +161,11 @@ static void drain(struct service *service) {
     }
 }
 
+static void stop(struct service *service) {
+    struct qmgr *qmgr = service_context(service);
+    qmgr->stopping = true;
+}
+
 static const struct service_declaration declaration = {
     .program = "qmgr",
     .prepare = prepare,
@@ -170,6 +174,7 @@ static const struct service_declaration declaration = {
     .wake = wake,
     .tick = tick,
     .drain = drain,
+    .stop = stop,
     .session_limit = 1000,
     .blocking_threads = 8,
 };

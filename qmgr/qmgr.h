@@ -61,7 +61,7 @@ struct destination {
     double window;                 /* deliveries at once, with feedback */
     double success, failure_count; /* feedback gathered since the window last moved */
     unsigned failed_cohorts;
-    int64_t dead_until; /* seconds; 0: alive */
+    deadline dead_until; /* 0: alive */
     char *dead_reason;
     bool ready; /* in the transport's ring */
     struct destination *next, *previous;
@@ -149,7 +149,7 @@ struct qmgr {
     bool incoming_overflow;                         /* more stand in new/ than were noted: scan again */
     deadline next_scan;                             /* not before */
     struct task_queue incoming_wait, deferred_wait; /* for something to arrive, or room; to be due, or room */
-    int64_t started;                                /* seconds */
+    deadline starting;                              /* until then new/ is scanned again and again */
     /* what is due: where the walk stands that ran out of room, and when to look next */
     int64_t due_position, due_at; /* seconds */
     char due_id[24];
@@ -177,6 +177,7 @@ struct qmgr {
     bool rebuilding;
     int index_lock; /* on the folder of the index: one qmgr at a time has it */
     bool draining;  /* the successor has the queue; only what is in flight is ended here */
+    bool stopping;  /* and that has to be soon */
     char boot_identity[64];
 };
 

@@ -290,6 +290,10 @@ bool queue_envelope_parse(struct str envelope_bytes, struct str event_bytes, str
     rest = event_bytes;
     while (record_next(&rest, &type, &fields))
         if (!apply_event(type, fields, arena, &parsed)) return failure_set(failure, "an event record is damaged");
+    /* A torn one is the last: behind one that was altered stands what has been delivered since. */
+    struct str behind = rest;
+    if (record_skip(&behind) && record_next(&behind, &type, &fields))
+        return failure_set(failure, "an event record does not match its check sum");
     *used = event_bytes.length - rest.length;
     *envelope = parsed;
     return true;
