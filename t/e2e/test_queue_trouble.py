@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """The queue in trouble: one message with very many recipients beside everybody's mail, one recipient a delivery,
-strange files in the queue's folders, poison in the drop folder. TAP."""
+strange files in the queue's folders, poison in the drop folder, a hostile account of this machine. TAP."""
 
 import os
+import pwd
+import resource
+import socket
 import subprocess
 import threading
 
@@ -134,6 +137,51 @@ def poison():
         t.is_(len(tern.stored("anna")), 1, "and not delivered")
 
 
-for part in (many_recipients, one_recipient_a_delivery, strange_files, poison):
+class Flood:
+    """A process of another account that opens connections and keeps them until end()."""
+
+    def __init__(self, path, count):
+        connected, told = os.pipe()
+        until, self.stop = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self.stop)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+            os.setgroups([])
+            os.setgid(pwd.getpwnam("nobody").pw_gid)
+            os.setuid(pwd.getpwnam("nobody").pw_uid)
+            held = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(count)]
+            for connection in held:
+                connection.connect(str(path))
+            os.write(told, b"c")
+            os.read(until, 1)
+            os._exit(0)
+        os.close(told)
+        os.close(until)
+        self.connected = os.read(connected, 1) == b"c"
+        os.close(connected)
+
+    def end(self):
+        os.close(self.stop)
+        os.waitpid(self.pid, 0)
+
+
+def hostile_account():
+    """A user of this machine who takes as many connections to the public sockets as they give."""
+    if not t.is_root():
+        return
+    with instance() as tern:
+        tern.start()
+        flood = Flood(tern.spool / "public" / "qmgr", 1100)
+        t.ok(flood.connected, "an account opens more connections to qmgr than it serves")
+        tern.send(SENDER, [SENDER], SMALL)
+        t.ok(tern.wait_stored("anna", seconds=5), "mail is delivered beside them")
+        t.is_(tern.queue_tool("ternqueue", "-p").returncode, 0, "root lists the queue")
+        flood.end()
+        words = "connections to this service: it gets no more"
+        t.ok(tern.wait_log(words) and tern.log().count(words) == 1, "the log says so once")
+
+
+for part in (many_recipients, one_recipient_a_delivery, strange_files, poison, hostile_account):
     part()
 t.done()
