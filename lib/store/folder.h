@@ -74,6 +74,10 @@ uint32_t folder_first_unseen(const struct folder *folder); /* sequence number, 0
 void folder_message(const struct folder *folder, uint32_t sequence, struct folder_message *message);
 void folder_message_known(const struct folder *folder, uint32_t sequence, struct folder_message *message);
 uint32_t folder_uid(const struct folder *folder, uint32_t sequence);
+/* How many messages from a sequence number on have UIDs that follow one another. */
+uint32_t folder_uid_run(const struct folder *folder, uint32_t sequence);
+/* The UIDs of `count` messages from a sequence number on. */
+void folder_uids(const struct folder *folder, uint32_t sequence, uint32_t count, uint32_t *uids);
 /* The sequence number of a UID; 0 if there is no such message in the view. */
 uint32_t folder_sequence(const struct folder *folder, uint32_t uid);
 /* The first sequence number whose UID is at least uid; count + 1 if there is none. */
