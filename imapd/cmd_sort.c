@@ -57,6 +57,8 @@ static void sent_keys(struct criterion *criterion) {
 }
 
 static void number_keys(struct criterion *criterion, enum imap_sort_key kind) {
+    struct failure ignored = {0};
+    if (kind == SORT_SIZE && criterion->found->all) (void)!folder_count_all(criterion->session->folder, &ignored);
     for (size_t i = 0; i < criterion->found->count; i++) {
         uint32_t sequence = criterion->found->sequences[i];
         criterion->keys[i] = sort_order_key(kind == SORT_ARRIVAL ? arrival_of(criterion->session, sequence)

@@ -101,6 +101,8 @@ void folder_file_path(const struct folder *folder, uint32_t sequence, struct buf
 int folder_descriptor(const struct folder *folder);
 /* Counts the CR LF size if it is not known, and remembers it. */
 MUST_USE bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *size, struct failure *failure);
+/* Counts all of them that are not known, with the store's threads, and remembers them. */
+MUST_USE enum store_result folder_count_all(struct folder *folder, struct failure *failure);
 /* The same size, where the caller has counted it for other reasons: it is remembered. */
 void folder_note_virtual_size(struct folder *folder, uint32_t uid, uint64_t size);
 /* The date and the size of a file, where the caller has looked at it for other reasons; the date may be unknown. */
@@ -111,7 +113,8 @@ struct folder_status { /* STATUS, without opening a view where the files can say
     uint64_t highest_modseq, size, deleted_size;
     uint8_t id[16];
 };
-MUST_USE enum store_result folder_status(struct store *store, struct str name, struct folder_status *status,
+/* sizes: size and deleted_size are wanted, for which files may have to be looked at, or read. */
+MUST_USE enum store_result folder_status(struct store *store, struct str name, bool sizes, struct folder_status *status,
                                          struct failure *failure);
 
 /* ---- synchronising */

@@ -429,9 +429,9 @@ static void run(uint64_t seed, unsigned steps) {
     }
     assert_int_equal(count_files("mail/cur") + count_files("mail/new"), alive);
     struct folder_status status;
-    assert_ok(folder_status(setup.store, STR("Other"), &status, &setup.failure));
+    assert_ok(folder_status(setup.store, STR("Other"), true, &status, &setup.failure));
     assert_int_equal(status.messages, model->moved);
-    assert_ok(folder_status(setup.store, INBOX, &status, &setup.failure));
+    assert_ok(folder_status(setup.store, INBOX, true, &status, &setup.failure));
     assert_int_equal(status.messages, alive);
     MEMORY_FREE(model);
 }
