@@ -40,9 +40,10 @@ static const struct exit_meaning meanings[] = {
 
 /* "5.7.1 text": a command may say the status code itself. */
 static bool output_says_code(struct str output, char code[12], struct str *rest) {
-    size_t space = str_find(output, ' ');
-    size_t length = space == STR_NONE ? output.length : space;
+    size_t length = 0;
     unsigned dots = 0;
+    while (length < output.length && !ascii_is_space(output.data[length]))
+        length++;
     if (length < 5 || length > 9 || (output.data[0] != '4' && output.data[0] != '5') || output.data[1] != '.')
         return false;
     for (size_t i = 0; i < length; i++) {
@@ -84,13 +85,13 @@ void command_judge(struct str command, int wait_status, struct str output, struc
         if (meaning) {
             snprintf(code, sizeof code, "%s", meaning->code);
             buf_append(&text, str_from(meaning->text));
-            output_says_code(output, code, &output);
         } else if (status < 0) {
             snprintf(code, sizeof code, "4.3.0");
             buf_printf(&text, "Command died with signal %d: \"%.*s\"", WTERMSIG(wait_status), STR_ARGS(command));
         } else {
             buf_printf(&text, "Command died with status %d: \"%.*s\"", status, STR_ARGS(command));
         }
+        if (status > 0) output_says_code(output, code, &output);
         append_output(&text, output);
         worked_set(worked, code[0] == '4' ? DELIVERY_DEFERRED : DELIVERY_FAILED, code, "%s", buf_string(&text));
     }

@@ -120,24 +120,23 @@ enum content_result content_write(const struct content *content, int to) {
  * a line's beginning of which that is not decided yet. */
 struct quoting {
     struct buf out;
-    size_t line; /* bytes of the line's beginning that may still become ">>>From " */
+    size_t line;   /* bytes of the line's beginning that may still become ">>>From " */
+    size_t arrows; /* of them, '>' */
     bool deciding;
 };
 
 static void quote_byte(struct quoting *quoting, char c) {
     static const char word[] = "From ";
     if (quoting->deciding) {
-        const char *begun = buf_string(&quoting->out) + quoting->out.length - quoting->line;
-        size_t arrows = 0;
-        while (arrows < quoting->line && begun[arrows] == '>')
-            arrows++;
-        size_t letters = quoting->line - arrows;
+        size_t letters = quoting->line - quoting->arrows;
         if (c == word[letters]) {
             if (letters == 4) {
                 buf_insert(&quoting->out, quoting->out.length - quoting->line, STR(">"));
                 quoting->deciding = false;
             }
-        } else if (!(letters == 0 && c == '>')) {
+        } else if (letters == 0 && c == '>') {
+            quoting->arrows++;
+        } else {
             quoting->deciding = false;
         }
         quoting->line++;
@@ -145,7 +144,7 @@ static void quote_byte(struct quoting *quoting, char c) {
     buf_append_char(&quoting->out, c);
     if (c == '\n') {
         quoting->deciding = true;
-        quoting->line = 0;
+        quoting->line = quoting->arrows = 0;
     }
 }
 

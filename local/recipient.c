@@ -125,8 +125,19 @@ static bool first_time(struct walk *walk, const char *kind, struct str name) {
     return first;
 }
 
+/* The same for what has a path or is a command line: octet by octet, and for each user, as whose delivery it is. */
+static bool first_target(struct walk *walk, const char *kind, const struct owner *owner, struct str target) {
+    struct buf key = buf_make(0);
+    buf_printf(&key, "%s %u ", kind, owner->uid);
+    buf_append(&key, target);
+    bool first = map_put(walk->seen, buf_str(&key), walk) == NULL;
+    buf_free(&key);
+    return first;
+}
+
 static bool is_way(const struct way *way, enum way_kind kind, struct str name) {
-    return way && way->kind == kind && str_equal_nocase(way->name, name);
+    if (!way || way->kind != kind) return false;
+    return kind == WAY_INCLUDE ? str_equal(way->name, name) : str_equal_nocase(way->name, name);
 }
 
 static bool is_on_way(const struct way *way, enum way_kind kind, struct str name) {
@@ -280,27 +291,36 @@ struct expansion {
     const struct way *way;
 };
 
-/* "alice" and "alice@here" are delivered to at once; others go through the queue. */
+/* A member as an envelope has it: without quotes, with a domain. What cannot be taken apart stays as it is, and
+ * is an address that is no good to whoever looks it up. */
+static struct str complete_address(struct walk *walk, struct str value) {
+    unsigned flags = MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG | MAIL_ADDRESS_LOCAL_ONLY;
+    struct mail_address address;
+    bool good = mail_address_parse(value, flags, &address) == MAIL_ADDRESS_OK;
+    bool whole = good ? address.domain_length > 0 : str_find(value, '@') != STR_NONE;
+    struct buf text = buf_make(600);
+    buf_append(&text, good ? mail_address_text(&address) : value);
+    if (!whole) buf_printf(&text, "@%.*s", STR_ARGS(walk->local->config->myorigin));
+    struct str kept = keep(walk, buf_str(&text));
+    buf_free(&text);
+    return kept;
+}
+
+/* Names that this service delivers to are delivered to at once; others go through the queue, to where
+ * transport_maps sends them if they are of this machine. */
 static void member_address(struct walk *walk, const struct expansion *expansion, struct str value) {
-    const struct config *config = walk->local->config;
     bool mailbox_only = value.length > 0 && value.data[0] == '\\';
     struct failure failure = {0};
     if (mailbox_only) value = str_from_offset(value, 1);
-    struct buf whole = buf_make(600);
-    buf_append(&whole, value);
-    if (str_find_last(value, '@') == STR_NONE) {
-        buf_append_char(&whole, '@');
-        buf_append(&whole, config->myorigin);
-    }
-    struct str address = keep(walk, buf_str(&whole));
-    buf_free(&whole);
+    struct str address = complete_address(walk, value);
     if (address.length > 512)
         return defer(walk, expansion->address, "4.3.5", "an address in its alias or .forward is too long", NULL);
     struct ipc_lookup_resolved resolved;
     if (resolve_recipient(walk->local->resolve, address, STR_EMPTY, deadline_in(LOOKUP_PATIENCE), walk->arena,
                           &resolved, &failure) != RESOLVE_OK) {
         defer(walk, address, "4.3.0", "address lookup failed: %", failure.text);
-    } else if (resolved.address_class == CLASS_LOCAL) {
+    } else if (resolved.address_class == CLASS_LOCAL &&
+               str_equal(resolved.transport, service_name(walk->local->service))) {
         deliver_address(walk, address, mailbox_only, expansion->way, expansion->sender, expansion->owned);
     } else {
         forward_to(walk, address, expansion->sender, expansion->owned);
@@ -330,7 +350,7 @@ static void member_command(struct walk *walk, const struct expansion *expansion,
         return say(walk, expansion->address, DELIVERY_FAILED, STR("5.7.1"), STR("mail to command is restricted"));
     struct ipc_local_work work =
         make_work(walk, STEP_COMMAND, expansion->address, expansion->extension, &expansion->owner, command);
-    if (first_time(walk, "command", command)) run_end(walk, expansion->address, &work);
+    if (first_target(walk, "command", &expansion->owner, command)) run_end(walk, expansion->address, &work);
 }
 
 static void member_file(struct walk *walk, const struct expansion *expansion, struct str file) {
@@ -338,7 +358,7 @@ static void member_file(struct walk *walk, const struct expansion *expansion, st
         return say(walk, expansion->address, DELIVERY_FAILED, STR("5.7.1"), STR("mail to file is restricted"));
     struct ipc_local_work work =
         make_work(walk, STEP_FILE, expansion->address, expansion->extension, &expansion->owner, file);
-    if (first_time(walk, "file", file)) run_end(walk, expansion->address, &work);
+    if (first_target(walk, "file", &expansion->owner, file)) run_end(walk, expansion->address, &work);
 }
 
 static void expand_members(struct walk *walk, const struct expansion *expansion, struct ipc_list members) {
@@ -547,7 +567,7 @@ static void deliver_virtual(struct walk *walk, struct str address, const struct 
     if (found->mailbox.length == 0) return defer(walk, address, "4.3.5", "its mailbox has no name", NULL);
     if (walk->request->probe) return probe_end(walk, address, STR("delivers to mailbox"));
     struct ipc_local_work work = make_work(walk, STEP_VIRTUAL, address, found->extension, &owner, found->mailbox);
-    if (first_time(walk, "virtual", found->mailbox)) run_end(walk, address, &work);
+    if (first_target(walk, "virtual", &owner, found->mailbox)) run_end(walk, address, &work);
 }
 
 static void deliver_account(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found) {
@@ -556,7 +576,7 @@ static void deliver_account(struct walk *walk, struct str address, const struct 
     struct ipc_local_work work = make_work(walk, STEP_ACCOUNT, address, found->extension, &owner, found->mailbox);
     work.quota_storage = found->quota_storage;
     work.quota_messages = found->quota_messages;
-    if (first_time(walk, "account", found->mailbox)) run_end(walk, address, &work);
+    if (first_target(walk, "account", &owner, found->mailbox)) run_end(walk, address, &work);
 }
 
 static void deliver_address(struct walk *walk, struct str address, bool mailbox_only, const struct way *way,

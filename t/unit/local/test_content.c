@@ -127,9 +127,28 @@ static void test_quoting_pieces(void **state) {
     buf_free(&message);
 }
 
+/* Lines of '>' alone, as long as a piece: no work that grows with the square of a line. */
+static void test_quoting_time(void **state) {
+    (void)state;
+    struct content content = {.work = &setup.work};
+    struct buf message = buf_make(0);
+    while (message.length < (size_t)1 << 20)
+        buf_append_char(&message, message.length % 65000 == 64999 ? '\n' : '>');
+    setup_content(message.data, message.length);
+    content.file = setup.file;
+    int to = openat(setup.directory, "out", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    clock_t begun = clock();
+    assert_int_equal(content_write_quoted(&content, to), CONTENT_WRITTEN);
+    assert_true(clock() - begun < 4 * CLOCKS_PER_SEC);
+    assert_int_equal(lseek(to, 0, SEEK_END), message.length + 2);
+    close(to);
+    buf_free(&message);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {TEST(test_loops),   TEST(test_loop_far_down),
                                               TEST(test_prefix),  TEST(test_from_line),
-                                              TEST(test_quoting), TEST(test_quoting_pieces)};
+                                              TEST(test_quoting), TEST(test_quoting_pieces),
+                                              TEST(test_quoting_time)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Rules of local delivery that a message must not be lost by, nor sent to the wrong place: who is one target and
+who are two, which addresses an alias may have, where a mailbox file begins its next message, what a command's words
+count for, which notices a list's mail brings and to whom. TAP."""
+
+import os
+import pwd
+import re
+
+import tern_test as t
+
+t.need("tern", "master", "smtpd", "cleanup", "qmgr", "local", "lookup", "bounce", "log", "smtp")
+if not t.is_root():
+    t.skip_all("delivery to users of the system needs root")
+
+HOST = "mail.example.test"
+USERS = [user.pw_name for user in pwd.getpwall() if 0 < user.pw_uid < 100 and re.fullmatch("[a-z]+", user.pw_name)][:6]
+if len(USERS) < 6:
+    t.skip_all("this system has too few users")
+ANN, BOB, CID, DAN, EVA, FAY = USERS
+SETTINGS = [f"myhostname={HOST}", "mydestination=$myhostname", "myorigin=$myhostname", "local_recipient_maps=",
+            "minimal_backoff_time=300s", "maximal_backoff_time=300s", "queue_run_delay=300s", "notify_classes="]
+
+
+def message(name, body=b"x\n", head=b""):
+    return (b"From: eve@client.test\nSubject: %s\nMessage-ID: <%s@client.test>\n" % (name.encode(), name.encode())) + head + b"\n" + body
+
+
+def lines_of(tern, name):
+    """What the log says of the deliveries of a message."""
+    found = re.search(rf": (\w+): message-id=<{name}@client.test>", tern.log())
+    return [line for line in tern.log().splitlines() if found and f" {found.group(1)}: to=<" in line]
+
+
+def send(tern, name, *, count=1, recipient=None, sender="eve@example.test", options=(), **parts):
+    """Sends it, and waits until the log tells of so many ends; these lines."""
+    with tern.smtp() as session:
+        session.sendmail(sender, [recipient or f"{name}@{HOST}"], t.wire(message(name, **parts)), rcpt_options=list(options))
+    t.wait_for(lambda: len(lines_of(tern, name)) >= count)
+    return lines_of(tern, name)
+
+
+def relayed(sink, name):
+    """The recipients whom the next hop got a message for."""
+    def got():
+        return [m for m in sink.messages if f"Subject: {name}\n".encode() in m[2]]
+    return sorted(recipient for m in (t.wait_for(got) or []) for recipient in m[1])
+
+
+class World:
+    """An instance's directories outside of it."""
+
+    def __init__(self, tern):
+        self.forward, self.out, self.boxes, self.lists = (tern.top / name for name in ("forward", "out", "boxes", "lists"))
+        for path in (self.forward, self.out, self.boxes, self.lists):
+            path.mkdir()
+        for path in (self.out, self.boxes):
+            path.chmod(0o1777)
+
+    def box(self, user, content):
+        path = self.boxes / user
+        path.write_bytes(content)
+        os.chown(path, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
+        path.chmod(0o600)
+
+
+def one_target_or_two(tern, world, sink):
+    """The same command of two users is run for each, and names that differ in case are two files."""
+    said = send(tern, "team", count=2)
+    t.ok((world.out / ANN).exists() and (world.out / BOB).exists(), "two users with the same command both have it", said)
+    said = send(tern, "files", count=2)
+    t.is_(sorted(path.name for path in world.out.glob("[Aa]box")), ["Abox", "abox"], "/dir/Abox and /dir/abox are two files")
+    said = send(tern, "twice")
+    t.ok(t.wait_for(lambda: (world.out / "one").exists()) and (world.out / "one").read_bytes().count(b"Subject: twice") == 1,
+         "a command that is named twice runs once", said)
+    said = send(tern, "upper")
+    t.ok(len(said) == 1 and " status=sent" in said[0], "a list may include one whose name differs in case", said)
+
+
+def addresses_of_members(tern, world, sink):
+    send(tern, "quoted")
+    t.is_(relayed(sink, "quoted"), ['"a@b"@sink.test', '"john doe"@sink.test'], "quoted local parts are sent on as they are")
+    send(tern, "routed", count=2)
+    t.is_(relayed(sink, "routed"), [f"{CID}@{HOST}"], "a member whom transport_maps sends elsewhere goes there")
+    t.ok(not (world.boxes / CID).exists(), "and gets nothing here")
+    t.ok(b"Subject: routed" in (world.boxes / DAN).read_bytes(), "another is delivered to at once")
+
+
+def ends_of_mailboxes(tern, world):
+    """A crash, or another program, leaves the last line without its end."""
+    for user, old in ((EVA, b"From x  Sat Nov 28 17:43:17 2026\nSubject: old\n\ncut sh"), (FAY, b"From x  Sat Nov 28 17:43:17 2026\n\nold\n")):
+        world.box(user, old)
+        send(tern, f"box{user}", recipient=f"{user}@{HOST}")
+        t.ok((world.boxes / user).read_bytes().startswith(old.rstrip(b"\n") + b"\n\nFrom eve@example.test "),
+             f"the next message begins a line after {old[-6:]!r}", (world.boxes / user).read_bytes()[:200])
+
+
+def words_of_commands(tern):
+    """Output that begins with a status code counts, whatever the exit status."""
+    for name, status, word in (("later", "4.2.1", "deferred"), ("never", "5.7.1", "bounced"), ("plain", "5.3.0", "bounced")):
+        said = send(tern, name)
+        t.ok(said and f"dsn={status}, status={word}" in said[0], f"exit status 1 of {name}: {status}", said)
+
+
+ALIASES = f"""team {ANN}, {BOB}
+files {{out}}/Abox, {{out}}/abox
+twice "|cat >> {{out}}/one", again
+again "|cat >> {{out}}/one"
+upper :include:{{lists}}/upper
+quoted "john doe"@sink.test, "a@b"@sink.test
+routed {CID}, {DAN}
+later "|echo 4.2.1 the disk is full; exit 1"
+never "|echo 5.7.1 not for you; exit 1"
+plain "|echo no; exit 1"
+"""
+
+
+def serve():
+    sink = t.Sink()
+    with t.Instance(settings=SETTINGS) as tern:
+        world = World(tern)
+        tern.file("aliases", ALIASES.format(out=world.out, lists=world.lists))
+        (world.lists / "upper").write_text(f":include:{world.lists}/Upper\n")
+        (world.lists / "Upper").write_text("list@sink.test\n")
+        for user in (ANN, BOB):
+            (world.forward / user).write_text(f'"|cat >> {world.out}/$LOGNAME"\n')
+        for line in (f"alias_maps = texthash:{tern.etc}/aliases", f"forward_path = {world.forward}/$user", f"mail_spool_directory = {world.boxes}",
+                     f"transport_maps = inline:{{ sink.test=smtp:[127.0.0.1]:{sink.port}, {CID}@{HOST}=smtp:[127.0.0.1]:{sink.port} }}"):
+            tern.set(line)
+        tern.add_user("eve")
+        tern.start()
+        one_target_or_two(tern, world, sink)
+        addresses_of_members(tern, world, sink)
+        ends_of_mailboxes(tern, world)
+        words_of_commands(tern)
+    sink.close()
+
+
+serve()
+t.done()
