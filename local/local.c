@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
@@ -142,11 +143,19 @@ static bool find_default_user(struct local *local, struct failure *failure) {
     return true;
 }
 
+/* A spool directory in which a group's members make files, and not everybody. */
+static uint32_t find_spool_group(const struct config *config) {
+    struct stat status;
+    if (config->mail_spool_directory.length == 0 || stat(config->mail_spool_directory.data, &status) < 0) return 0;
+    return (status.st_mode & S_IWGRP) && !(status.st_mode & S_IWOTH) ? status.st_gid : 0;
+}
+
 static bool prepare(struct service *service, struct failure *failure) {
     struct local *local = MEMORY_NEW(struct local);
     service_set_context(service, local);
     local->service = service;
     local->config = service_config(service);
+    local->spool_gid = find_spool_group(local->config);
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL); /* workers make digests, and open no files of it */
     local->nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (local->nothing < 0) return failure_set_errno(failure, errno, "cannot open /dev/null");

@@ -148,7 +148,10 @@ static bool open_and_append(struct mbox *mbox, struct str locks, struct content 
     struct stat before;
     bool fresh = fstatat(mbox->directory, mbox->name, &before, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
     mbox->mailbox = beneath_open(mbox->directory, mbox->name, O_RDWR | O_CREAT | O_NONBLOCK, 0600);
-    if (mbox->mailbox < 0) return fails(mbox, errno, "open");
+    if (mbox->mailbox < 0) {
+        mbox->worked->unmade = fresh && (errno == EACCES || errno == EPERM);
+        return fails(mbox, errno, "open");
+    }
     if (!is_fit(mbox, &status) || !take_locks(mbox, locks) || !is_fit(mbox, &status)) return false;
     if (!is_still_there(mbox, &status)) return fails(mbox, EAGAIN, "replaced meanwhile");
     if (!append(mbox, content, status.st_size)) return false;
@@ -181,4 +184,15 @@ bool mbox_deliver(const struct config *config, const struct ipc_local_work *work
     buf_free(&content.prefix);
     if (good) worked_set(worked, DELIVERY_DELIVERED, "2.0.0", "%s", what);
     return good;
+}
+
+bool mbox_make(int directory, struct str name, struct worked *worked) {
+    char *path = memory_copy_string(name);
+    int made = beneath_open(directory, path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    bool good = made >= 0 || errno == EEXIST;
+    int reason = errno;
+    MEMORY_FREE(path);
+    if (made >= 0) close(made);
+    return good ? worked_set(worked, DELIVERY_DELIVERED, "2.0.0", "mailbox made")
+                : worked_errno(worked, reason, "cannot make mailbox %.*s", STR_ARGS(name));
 }

@@ -53,7 +53,9 @@ struct walk {
     struct map *seen; /* what was delivered to or expanded, by key */
     struct forwarded *forwards;
     size_t members; /* all that were met */
+    size_t ends;    /* that were here */
     bool expanded, checked;
+    bool list; /* the recipient is an alias with an owner: RFC 3461 calls that a mailing list */
     struct ipc_outcome *outcome;
     bool said; /* outcome is set */
 };
@@ -95,6 +97,7 @@ static void say(struct walk *walk, struct str address, unsigned action, struct s
     delivery_log(config, walk->request->queue_id, &times, address, original, &outcome, probe);
     /* Here, not only in qmgr: nothing is sent on while a recipient is to be tried again. */
     if (!probe && delivery_soften(config, &outcome, soft_status)) outcome.status = keep(walk, outcome.status);
+    walk->ends++;
     if (walk->said && badness(walk->outcome->action) >= badness(outcome.action)) return;
     *walk->outcome = outcome;
     walk->said = true;
@@ -202,6 +205,23 @@ static void run_step(struct walk *walk, const struct ipc_local_work *work, struc
         forker_step(local->forker, work, walk->file, walk->arena, answer);
 }
 
+/* The same into a user's mailbox. One that is missing is made first where only a group's members may do that: never
+ * by a process that reads what its user names. */
+static void run_mailbox_step(struct walk *walk, const struct ipc_local_work *work, struct step_answer *answer) {
+    struct local *local = walk->local;
+    struct ipc_local_work make = *work;
+    struct step_answer made;
+    run_step(walk, work, answer);
+    if (!answer->unmade || local->spool_gid == 0 || local->config->home_mailbox.length > 0) return;
+    make.step = STEP_MAKE;
+    make.gid = local->spool_gid;
+    run_step(walk, &make, &made);
+    if (made.action != DELIVERY_DELIVERED) return;
+    make.step = STEP_MAILBOX;
+    make.gid = work->gid;
+    run_step(walk, &make, answer);
+}
+
 /* A step that ends in an outcome. */
 static void run_end(struct walk *walk, struct str address, const struct ipc_local_work *work) {
     struct step_answer answer;
@@ -269,6 +289,15 @@ static void send_forwards(struct walk *walk) {
     }
 }
 
+/* What became of a mailbox. A list's members who take no mail are its owner's business: the message comes here again,
+ * from him. */
+static void say_of_member(struct walk *walk, struct str address, const struct step_answer *answer, struct str sender,
+                          bool owned) {
+    if (owned && answer->action == DELIVERY_FAILED && !str_equal(address, walk->recipient->address))
+        return forward_to(walk, address, sender, true);
+    say(walk, address, answer->action, answer->status, answer->text);
+}
+
 /* ---- members */
 
 static bool list_has(struct str list, enum origin origin) {
@@ -329,20 +358,25 @@ static void member_address(struct walk *walk, const struct expansion *expansion,
 
 static void expand_members(struct walk *walk, const struct expansion *expansion, struct ipc_list members);
 
+/* A long list comes in portions. */
 static void member_include(struct walk *walk, const struct expansion *expansion, struct str file) {
+    const struct config *config = walk->local->config;
     struct step_answer answer;
     struct ipc_local_work work =
         make_work(walk, STEP_INCLUDE, expansion->address, expansion->extension, &expansion->owner, file);
-    run_step(walk, &work, &answer);
-    if (!answer.expanded) return say(walk, expansion->address, answer.action, answer.status, answer.text);
     struct expansion inner = *expansion;
-    inner.origin = ORIGIN_INCLUDE;
     struct way way = {expansion->way, WAY_INCLUDE, file};
-    if (is_on_way(expansion->way, WAY_INCLUDE, file) ||
-        way_length(&way) > (size_t)walk->local->config->local_recursion_limit)
-        return defer(walk, expansion->address, "4.3.5", "a list includes itself: %", keep(walk, file).data);
+    inner.origin = ORIGIN_INCLUDE;
     inner.way = &way;
-    expand_members(walk, &inner, answer.members);
+    if (is_on_way(expansion->way, WAY_INCLUDE, file) || way_length(&way) > (size_t)config->local_recursion_limit)
+        return defer(walk, expansion->address, "4.3.5", "a list includes itself: %", keep(walk, file).data);
+    do {
+        run_step(walk, &work, &answer);
+        if (!answer.expanded) return say(walk, expansion->address, answer.action, answer.status, answer.text);
+        expand_members(walk, &inner, answer.members);
+        work.members_before += answer.members.count;
+        work.list_version = answer.list_version;
+    } while (answer.more && walk->members <= (size_t)config->local_expansion_limit);
 }
 
 static void member_command(struct walk *walk, const struct expansion *expansion, struct str command) {
@@ -464,6 +498,7 @@ static void deliver_alias(struct walk *walk, struct str address, const struct ip
     if (found->owner.length && walk->request->sender.length && (!owned || local->config->reset_owner_alias)) {
         expansion.sender = found->owner;
         expansion.owned = true;
+        walk->list |= str_equal(address, walk->recipient->address);
     }
     expansion.way = &here;
     expand_members(walk, &expansion, found->members);
@@ -500,7 +535,7 @@ static void deliver_user(struct walk *walk, struct str address, const struct ipc
     enum local_step step = own ? STEP_MAILBOX : command.length ? STEP_FORWARD : STEP_USER;
     if (step == STEP_MAILBOX && !first_time(walk, "mailbox", found->user)) return;
     struct ipc_local_work work = make_work(walk, step, address, found->extension, &owner, STR_EMPTY);
-    if (step != STEP_MAILBOX || !command.length) run_step(walk, &work, &answer);
+    if (step != STEP_MAILBOX || !command.length) run_mailbox_step(walk, &work, &answer);
     if (answer.expanded) {
         struct way here = {way, WAY_USER, found->user};
         struct expansion expansion = {.origin = ORIGIN_FORWARD,
@@ -517,11 +552,13 @@ static void deliver_user(struct walk *walk, struct str address, const struct ipc
         bool again = !first_time(walk, "mailbox", found->user);
         if (again && step == STEP_FORWARD && answer.action == DELIVERY_DELIVERED) return;
     }
-    if (!command.length || answer.action != DELIVERY_DELIVERED)
-        return say(walk, address, answer.action, answer.status, answer.text);
-    work.step = STEP_COMMAND;
-    work.target = command;
-    run_end(walk, address, &work);
+    if (command.length && answer.action == DELIVERY_DELIVERED) {
+        work.step = STEP_COMMAND;
+        work.target = command;
+        run_step(walk, &work, &answer);
+    }
+    /* By their own .forward others may have the message: it does not come again. */
+    say_of_member(walk, address, &answer, sender, owned && !own);
 }
 
 static void deliver_unknown(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found,
@@ -570,13 +607,17 @@ static void deliver_virtual(struct walk *walk, struct str address, const struct 
     if (first_target(walk, "virtual", &owner, found->mailbox)) run_end(walk, address, &work);
 }
 
-static void deliver_account(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found) {
+static void deliver_account(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found,
+                            struct str sender, bool owned) {
+    struct step_answer answer;
     struct owner owner = {(uint32_t)found->uid, (uint32_t)found->gid, STR_EMPTY, STR_EMPTY};
     if (walk->request->probe) return probe_end(walk, address, STR("delivers to mailbox"));
     struct ipc_local_work work = make_work(walk, STEP_ACCOUNT, address, found->extension, &owner, found->mailbox);
     work.quota_storage = found->quota_storage;
     work.quota_messages = found->quota_messages;
-    if (first_target(walk, "account", &owner, found->mailbox)) run_end(walk, address, &work);
+    if (!first_target(walk, "account", &owner, found->mailbox)) return;
+    run_step(walk, &work, &answer);
+    say_of_member(walk, address, &answer, sender, owned);
 }
 
 static void deliver_address(struct walk *walk, struct str address, bool mailbox_only, const struct way *way,
@@ -601,9 +642,16 @@ static void deliver_address(struct walk *walk, struct str address, bool mailbox_
     case LOCAL_VIRTUAL:
         return deliver_virtual(walk, address, &found);
     case LOCAL_ACCOUNT:
-        return deliver_account(walk, address, &found);
+        return deliver_account(walk, address, &found, sender, owned);
     }
     defer(walk, address, "4.3.0", "lookup says what local does not know", NULL);
+}
+
+/* RFC 3464 section 2.3.3: "expanded" is for an alias of several recipients, not for a list; one that leads to one
+ * mailbox here is delivered. */
+static unsigned action_of_expansion(const struct walk *walk, size_t ends_here) {
+    bool one = ends_here == 1 && !walk->forwards;
+    return walk->list || one ? DELIVERY_DELIVERED : DELIVERY_EXPANDED;
 }
 
 void deliver_recipient(struct local *local, const struct ipc_deliver *request, int file,
@@ -618,8 +666,9 @@ void deliver_recipient(struct local *local, const struct ipc_deliver *request, i
                         .seen = map_create(),
                         .outcome = outcome};
     deliver_address(&walk, recipient->address, false, NULL, request->sender, false);
+    size_t ends_here = walk.ends;
     send_forwards(&walk);
     if (!walk.said) say(&walk, recipient->address, DELIVERY_DEFERRED, STR("4.3.5"), STR("its alias stands for nobody"));
-    if (walk.expanded && badness(outcome->action) == 0) outcome->action = DELIVERY_EXPANDED;
+    if (walk.expanded && badness(outcome->action) == 0) outcome->action = action_of_expansion(&walk, ends_here);
     map_destroy(&walk.seen);
 }

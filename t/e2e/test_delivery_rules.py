@@ -14,12 +14,12 @@ if not t.is_root():
     t.skip_all("delivery to users of the system needs root")
 
 HOST = "mail.example.test"
-USERS = [user.pw_name for user in pwd.getpwall() if 0 < user.pw_uid < 100 and re.fullmatch("[a-z]+", user.pw_name)][:6]
-if len(USERS) < 6:
+USERS = [user.pw_name for user in pwd.getpwall() if 0 < user.pw_uid < 100 and re.fullmatch("[a-z]+", user.pw_name)][:7]
+if len(USERS) < 7:
     t.skip_all("this system has too few users")
-ANN, BOB, CID, DAN, EVA, FAY = USERS
+ANN, BOB, CID, DAN, EVA, FAY, GIL = USERS
 SETTINGS = [f"myhostname={HOST}", "mydestination=$myhostname", "myorigin=$myhostname", "local_recipient_maps=",
-            "minimal_backoff_time=300s", "maximal_backoff_time=300s", "queue_run_delay=300s", "notify_classes="]
+            "minimal_backoff_time=300s", "maximal_backoff_time=300s", "queue_run_delay=300s", "notify_classes=", "mailbox_size_limit=50000"]
 
 
 def message(name, body=b"x\n", head=b""):
@@ -54,8 +54,10 @@ class World:
         self.forward, self.out, self.boxes, self.lists = (tern.top / name for name in ("forward", "out", "boxes", "lists"))
         for path in (self.forward, self.out, self.boxes, self.lists):
             path.mkdir()
-        for path in (self.out, self.boxes):
-            path.chmod(0o1777)
+        self.out.chmod(0o1777)
+        # As /var/mail is: nobody makes a mailbox but root and the group.
+        os.chown(self.boxes, 0, pwd.getpwnam(ANN).pw_gid)
+        self.boxes.chmod(0o2775)
 
     def box(self, user, content):
         path = self.boxes / user
@@ -102,7 +104,51 @@ def words_of_commands(tern):
         t.ok(said and f"dsn={status}, status={word}" in said[0], f"exit status 1 of {name}: {status}", said)
 
 
-ALIASES = f"""team {ANN}, {BOB}
+def new_mailboxes(tern, world):
+    """Who has none gets one where only root and a group may make files."""
+    send(tern, "first", recipient=f"{GIL}@{HOST}")
+    box = world.boxes / GIL
+    t.ok(t.wait_for(box.exists) and b"Subject: first" in box.read_bytes(), "a user's first message makes the mailbox")
+    status = box.stat()
+    t.is_((status.st_uid, status.st_mode & 0o777), (pwd.getpwnam(GIL).pw_uid, 0o600), "which is the user's alone")
+
+
+def notices(tern, user, name):
+    """The notices of a message that a user got, as text."""
+    return [n.decode() for n in tern.stored(user) if b"Subject: " + name.encode() + b"\n" in n and b"report-type=delivery-status" in n]
+
+
+def lists_and_aliases(tern, world, sink):
+    """RFC 3461 section 5.2.7, RFC 3464 section 2.3.3."""
+    wishes = {"options": ["NOTIFY=SUCCESS,FAILURE"]}
+    world.box(FAY, b"From x  Sat Nov 28 17:43:17 2026\n\n" + b"x" * 60000 + b"\n")
+    send(tern, "list", **wishes)
+    t.is_(relayed(sink, "list"), ["far@sink.test"], "a list's member elsewhere has the message")
+    found = t.wait_for(lambda: notices(tern, "keeper", "list"))
+    t.ok(found and f"Final-Recipient: rfc822; {FAY}@{HOST}\nAction: failed\nStatus: 5.2.2" in found[0],
+         "that a member's mailbox is full the owner is told", found)
+    for name, action in (("list", "delivered"), ("two", "expanded"), ("solo", "delivered")):
+        if name != "list":
+            send(tern, name, **wishes)
+        found = t.wait_for(lambda name=name: notices(tern, "eve", name))
+        t.is_([re.findall("^Action: (.*)$", n, re.M) for n in found], [[action]], f"{name}: who sends hears that it is {action}")
+
+
+def long_lists(tern, world, sink):
+    """More members than one answer holds."""
+    send(tern, "many")
+    t.ok(t.wait_for(lambda: sum(len(m[1]) for m in sink.messages if b"Subject: many" in m[2]) >= MANY, 30), "a list of many members is sent on")
+    t.is_(len(set(relayed(sink, "many"))), len(relayed(sink, "many")), "to each once")
+    t.is_(len(relayed(sink, "many")), MANY, "and to all")
+
+
+MANY = 5000
+ALIASES = f"""list {FAY}, far@sink.test
+owner-list keeper@example.test
+two far@sink.test, near@sink.test
+solo {DAN}
+many :include:{{lists}}/many
+team {ANN}, {BOB}
 files {{out}}/Abox, {{out}}/abox
 twice "|cat >> {{out}}/one", again
 again "|cat >> {{out}}/one"
@@ -127,10 +173,15 @@ def serve():
         for line in (f"alias_maps = texthash:{tern.etc}/aliases", f"forward_path = {world.forward}/$user", f"mail_spool_directory = {world.boxes}",
                      f"transport_maps = inline:{{ sink.test=smtp:[127.0.0.1]:{sink.port}, {CID}@{HOST}=smtp:[127.0.0.1]:{sink.port} }}"):
             tern.set(line)
-        tern.add_user("eve")
+        (world.lists / "many").write_text("".join(f"member{i:05}@sink.test\n" for i in range(MANY)))
+        for user in ("eve", "keeper"):
+            tern.add_user(user)
         tern.start()
         one_target_or_two(tern, world, sink)
         addresses_of_members(tern, world, sink)
+        new_mailboxes(tern, world)
+        lists_and_aliases(tern, world, sink)
+        long_lists(tern, world, sink)
         ends_of_mailboxes(tern, world)
         words_of_commands(tern)
     sink.close()
