@@ -105,13 +105,21 @@ struct environment {
     size_t count;
 };
 
+/* One of a name: another takes its place. */
 static void environment_add(struct environment *environment, const char *name, struct str value, struct str filter) {
     struct buf entry = buf_make(0);
-    if (environment->count + 1 >= ARRAY_LENGTH(environment->entries)) return;
+    size_t place = 0;
     buf_printf(&entry, "%s=", name);
+    while (place < environment->count && !str_starts(str_from(environment->entries[place]), buf_str(&entry)))
+        place++;
     for (size_t i = 0; i < value.length; i++)
         buf_append_char(&entry, filter.length && str_find(filter, value.data[i]) == STR_NONE ? '_' : value.data[i]);
-    environment->entries[environment->count++] = memory_copy_string(buf_str(&entry));
+    if (place < environment->count) {
+        MEMORY_FREE(environment->entries[place]);
+        environment->entries[place] = memory_copy_string(buf_str(&entry));
+    } else if (place + 1 < ARRAY_LENGTH(environment->entries)) {
+        environment->entries[environment->count++] = memory_copy_string(buf_str(&entry));
+    }
     buf_free(&entry);
 }
 
@@ -179,11 +187,11 @@ NO_RETURN static void run_child(const struct config *config, const struct ipc_lo
     sigset_t none;
     size_t count = 0;
     setsid();
+    /* What is ignored here a shell could not trap, nor anybody end what it starts by SIGTERM. */
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
-    signal(SIGXFSZ, SIG_DFL);
-    signal(SIGCHLD, SIG_DFL);
     if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
         _exit(EX_TEMPFAIL);
     close_range(3, ~0U, 0);

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "date.h"
 #include "header.h"
 #include "worker.h"
@@ -18,12 +19,16 @@ static void append_safe(struct buf *out, struct str text) {
     }
 }
 
+/* A line with an address, as headers have them: a local part in quotes where it needs them. */
 static void append_line(struct buf *out, const char *name, const char *open, struct str value, const char *close_with) {
+    struct buf text = buf_make(0);
+    mail_address_append_text(&text, value);
     buf_append(out, str_from(name));
     buf_append(out, str_from(open));
-    append_safe(out, value);
+    append_safe(out, buf_str(&text));
     buf_append(out, str_from(close_with));
     buf_append_char(out, '\n');
+    buf_free(&text);
 }
 
 /* A virtual mailbox, and an account's, always has it, as with Postfix. */
@@ -193,14 +198,18 @@ enum content_result content_write_quoted(const struct content *content, int to) 
 enum content_loop header_look_for_loop(struct str bytes, struct str recipient, uint64_t hop_limit) {
     struct header_reader reader;
     struct header_field field;
+    struct buf name = buf_make(0);
+    bool here = false;
     uint64_t hops = 0;
+    mail_address_append_text(&name, recipient);
     header_begin(&reader, bytes, 0);
-    while (header_next(&reader, &field) == HEADER_FIELD) {
-        if (str_equal_nocase(field.name, STR("Delivered-To")) && str_equal_nocase(str_trim(field.value), recipient))
-            return LOOP_DELIVERED;
+    while (!here && header_next(&reader, &field) == HEADER_FIELD) {
+        here = str_equal_nocase(field.name, STR("Delivered-To")) &&
+               str_equal_nocase(str_trim(field.value), buf_str(&name));
         if (str_equal_nocase(field.name, STR("Received"))) hops++;
     }
-    return hops > hop_limit ? LOOP_HOPS : LOOP_NONE;
+    buf_free(&name);
+    return here ? LOOP_DELIVERED : hops > hop_limit ? LOOP_HOPS : LOOP_NONE;
 }
 
 enum content_loop content_look_for_loop(int file, uint64_t offset, uint64_t length, struct str recipient,

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "local.h"
 #include "received.h"
 
@@ -32,7 +33,10 @@ static void make_prefix(const struct local *local, const struct resend *resend, 
                                 .offset_minutes = localtime_r(&seconds, &fields) ? (int)(fields.tm_gmtoff / 60) : 0,
                                 .user_id = -1};
     received_append(prefix, &received);
-    if (resend->prepend_delivered_to) buf_printf(prefix, "Delivered-To: %.*s\n", STR_ARGS(resend->delivered_to));
+    if (!resend->prepend_delivered_to) return;
+    buf_append(prefix, STR("Delivered-To: "));
+    mail_address_append_text(prefix, resend->delivered_to);
+    buf_append_char(prefix, '\n');
 }
 
 static uint64_t count_lines(struct str text) {

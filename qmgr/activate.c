@@ -162,8 +162,8 @@ static void resolve_one(struct message *message, size_t index, deadline until, s
                           str_from(failure.text[0] ? failure.text : "address resolution does not answer"));
         return;
     }
-    if (!answer.known) {
-        settle_unresolved(message, index, "5.1.1", DELIVERY_FAILED,
+    if (!answer.known) { /* of all other domains nobody knows who is there: it is no address */
+        settle_unresolved(message, index, answer.address_class == CLASS_DEFAULT ? "5.1.3" : "5.1.1", DELIVERY_FAILED,
                           answer.reject_text.length ? answer.reject_text : STR("unknown user"));
         return;
     }

@@ -19,7 +19,7 @@ if len(USERS) < 7:
     t.skip_all("this system has too few users")
 ANN, BOB, CID, DAN, EVA, FAY, GIL = USERS
 SETTINGS = [f"myhostname={HOST}", "mydestination=$myhostname", "myorigin=$myhostname", "local_recipient_maps=",
-            "minimal_backoff_time=300s", "maximal_backoff_time=300s", "queue_run_delay=300s", "notify_classes=", "mailbox_size_limit=50000"]
+            "minimal_backoff_time=300s", "maximal_backoff_time=300s", "queue_run_delay=300s", "notify_classes=", "mailbox_size_limit=50000", "export_environment=TZ PATH=/bin LANG=C"]
 
 
 def message(name, body=b"x\n", head=b""):
@@ -134,6 +134,37 @@ def lists_and_aliases(tern, world, sink):
         t.is_([re.findall("^Action: (.*)$", n, re.M) for n in found], [[action]], f"{name}: who sends hears that it is {action}")
 
 
+def quotes_in_headers(tern, world, sink):
+    send(tern, "quotes", sender='"a b"@client.test', recipient=f"{DAN}@{HOST}")
+    t.ok(b'\nReturn-Path: <"a b"@client.test>\n' in (world.boxes / DAN).read_bytes(), "Return-Path has a path of RFC 5321")
+    send(tern, "away", sender='"a b"@sink.test', recipient="refuse@sink.test")
+    found = t.wait_for(lambda: [m for m in sink.messages if m[1] == ['"a b"@sink.test']])
+    t.ok(found and b'\nTo: "a b"@sink.test\n' in found[0][2], "To of a notice has quotes too", found)
+
+
+def who_is_named(tern):
+    """What an alias says need not be an address, and is told in the notice all the same."""
+    send(tern, "bad")
+    found = t.wait_for(lambda: notices(tern, "eve", "bad"))
+    t.ok(found and 'Final-Recipient: rfc822; "x@d..test"\nAction: failed\nStatus: 5.1.3' in found[0], "a member that is no address is returned", found)
+    with tern.smtp() as session:
+        session.docmd("MAIL", "FROM:<eve@example.test> SMTPUTF8")
+        session.sock.sendall(f"RCPT TO:<gr\u00fcn@{HOST}>\r\n".encode())
+        session.getreply()
+        session.data(t.wire(message("green")))
+    found = t.wait_for(lambda: notices(tern, "eve", "green"))
+    t.ok(found and "text/plain; charset=utf-8\n" in found[0] and f"Final-Recipient: utf-8; gr\u00fcn@{HOST}\n" in found[0],
+         "a name that is not ASCII is in a text of UTF-8", found)
+
+
+def where_commands_run(tern, world):
+    send(tern, "look", count=2)
+    names = [entry.split(b"=")[0] for entry in (world.out / "environ").read_bytes().split(b"\0") if entry]
+    t.is_(sorted(names), sorted(set(names)), "a command's environment has a name once")
+    ignored = int(re.search("SigIgn:\t(.*)", (world.out / "status").read_text()).group(1), 16)
+    t.is_(ignored, 0, "and no signal is ignored")
+
+
 def long_lists(tern, world, sink):
     """More members than one answer holds."""
     send(tern, "many")
@@ -145,6 +176,8 @@ def long_lists(tern, world, sink):
 MANY = 5000
 ALIASES = f"""list {FAY}, far@sink.test
 owner-list keeper@example.test
+bad x@d..test
+look "|/bin/cp /proc/self/environ {{out}}/environ", "|/bin/cp /proc/self/status {{out}}/status"
 two far@sink.test, near@sink.test
 solo {DAN}
 many :include:{{lists}}/many
@@ -162,7 +195,7 @@ plain "|echo no; exit 1"
 
 
 def serve():
-    sink = t.Sink()
+    sink = t.Sink(lambda stage, text: "550 5.1.1 no such one" if stage == "rcpt" and text.startswith("refuse@") else None)
     with t.Instance(settings=SETTINGS) as tern:
         world = World(tern)
         tern.file("aliases", ALIASES.format(out=world.out, lists=world.lists))
@@ -181,6 +214,9 @@ def serve():
         addresses_of_members(tern, world, sink)
         new_mailboxes(tern, world)
         lists_and_aliases(tern, world, sink)
+        quotes_in_headers(tern, world, sink)
+        who_is_named(tern)
+        where_commands_run(tern, world)
         long_lists(tern, world, sink)
         ends_of_mailboxes(tern, world)
         words_of_commands(tern)

@@ -22,10 +22,25 @@ static void test_loops(void **state) {
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         setup_message(rows[i].message);
-        assert_int_equal(
-            content_look_for_loop(setup.file, HEADER, setup.work.content_length, setup.work.recipient, 2),
-            rows[i].found);
+        assert_int_equal(content_look_for_loop(setup.file, HEADER, setup.work.content_length, setup.work.recipient, 2),
+                         rows[i].found);
     }
+}
+
+/* Headers have quotes where the envelope has none (RFC 5321 section 4.1.2). */
+static void test_quoted_names(void **state) {
+    (void)state;
+    struct content content = {.work = &setup.work};
+    setup.work.sender = STR("a b@example.org");
+    setup.work.recipient = setup.work.original = STR("x \"y@example.test");
+    content_make_prefix(&content, &setup.config);
+    assert_string_equal(buf_string(&content.prefix), "Return-Path: <\"a b\"@example.org>\n"
+                                                     "X-Original-To: \"x \\\"y\"@example.test\n"
+                                                     "Delivered-To: \"x \\\"y\"@example.test\n");
+    setup_content(content.prefix.data, content.prefix.length);
+    assert_int_equal(content_look_for_loop(setup.file, HEADER, content.prefix.length, setup.work.recipient, 2),
+                     LOOP_DELIVERED);
+    buf_free(&content.prefix);
 }
 
 /* A header longer than the first piece that is read. */
@@ -146,9 +161,8 @@ static void test_quoting_time(void **state) {
 }
 
 int main(void) {
-    static const struct CMUnitTest tests[] = {TEST(test_loops),   TEST(test_loop_far_down),
-                                              TEST(test_prefix),  TEST(test_from_line),
-                                              TEST(test_quoting), TEST(test_quoting_pieces),
-                                              TEST(test_quoting_time)};
+    static const struct CMUnitTest tests[] = {
+        TEST(test_loops),     TEST(test_loop_far_down), TEST(test_quoted_names),   TEST(test_prefix),
+        TEST(test_from_line), TEST(test_quoting),       TEST(test_quoting_pieces), TEST(test_quoting_time)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
