@@ -19,7 +19,8 @@ if len(USERS) < 7:
     t.skip_all("this system has too few users")
 ANN, BOB, CID, DAN, EVA, FAY, GIL = USERS
 SETTINGS = [f"myhostname={HOST}", "mydestination=$myhostname", "myorigin=$myhostname", "local_recipient_maps=",
-            "minimal_backoff_time=300s", "maximal_backoff_time=300s", "queue_run_delay=300s", "notify_classes=", "mailbox_size_limit=50000", "export_environment=TZ PATH=/bin LANG=C"]
+            "minimal_backoff_time=300s", "maximal_backoff_time=300s", "queue_run_delay=300s", "notify_classes=", "mailbox_size_limit=50000", "export_environment=TZ PATH=/bin LANG=C", "recipient_delimiter=+",
+            "local_recursion_limit=10000"]
 
 
 def message(name, body=b"x\n", head=b""):
@@ -173,10 +174,28 @@ def long_lists(tern, world, sink):
     t.is_(len(relayed(sink, "many")), MANY, "and to all")
 
 
+def nested(tern, world):
+    """Lists within lists, by anybody who has a .forward file: as deep as the stack goes, and no deeper."""
+    local = tern.pid_of("local")
+    send(tern, "deep", recipient=f"{DAN}+deep@{HOST}")
+    t.ok("forwarded as" in lines_of(tern, "deep")[0], "90 lists in a row are read", lines_of(tern, "deep"))
+    said = send(tern, "deeper", recipient=f"{DAN}+deeper@{HOST}")
+    t.ok(said and "dsn=4.3.5, status=deferred (lists are nested too deeply" in said[0], "1,500 are not", said)
+    t.is_(tern.pid_of("local"), local, "and the process lives on")
+
+
+def extensions(tern, world):
+    """user+one and user+two may have a .forward file each, and the mailbox is one."""
+    said = send(tern, "exts", count=3)
+    t.ok((world.out / "ext-one").exists() and (world.out / "ext-two").exists(), "each extension's file is heeded", said)
+    t.is_((world.boxes / EVA).read_bytes().count(b"Subject: exts\n"), 1, "and the mailbox has the message once")
+
+
 MANY = 5000
 ALIASES = f"""list {FAY}, far@sink.test
 owner-list keeper@example.test
 bad x@d..test
+exts {EVA}+one, {EVA}+two, {EVA}, {EVA}+three
 look "|/bin/cp /proc/self/environ {{out}}/environ", "|/bin/cp /proc/self/status {{out}}/status"
 two far@sink.test, near@sink.test
 solo {DAN}
@@ -201,9 +220,16 @@ def serve():
         tern.file("aliases", ALIASES.format(out=world.out, lists=world.lists))
         (world.lists / "upper").write_text(f":include:{world.lists}/Upper\n")
         (world.lists / "Upper").write_text("list@sink.test\n")
+        for name in ("one", "two"):
+            (world.forward / f"{EVA}+{name}").write_text(f'"|cat >> {world.out}/ext-{name}"\n')
+        for i in range(1500):
+            (world.lists / f"nest{i}").write_text(f":include:{world.lists}/nest{i + 1}\n")
+        (world.lists / "nest1500").write_text("eve@example.test\n")
+        (world.forward / f"{DAN}+deep").write_text(f":include:{world.lists}/nest1410\n")
+        (world.forward / f"{DAN}+deeper").write_text(f":include:{world.lists}/nest0\n")
         for user in (ANN, BOB):
             (world.forward / user).write_text(f'"|cat >> {world.out}/$LOGNAME"\n')
-        for line in (f"alias_maps = texthash:{tern.etc}/aliases", f"forward_path = {world.forward}/$user", f"mail_spool_directory = {world.boxes}",
+        for line in (f"alias_maps = texthash:{tern.etc}/aliases", f"forward_path = {world.forward}/$user$recipient_delimiter$extension, {world.forward}/$user", f"mail_spool_directory = {world.boxes}",
                      f"transport_maps = inline:{{ sink.test=smtp:[127.0.0.1]:{sink.port}, {CID}@{HOST}=smtp:[127.0.0.1]:{sink.port} }}"):
             tern.set(line)
         (world.lists / "many").write_text("".join(f"member{i:05}@sink.test\n" for i in range(MANY)))
@@ -218,6 +244,8 @@ def serve():
         who_is_named(tern)
         where_commands_run(tern, world)
         long_lists(tern, world, sink)
+        nested(tern, world)
+        extensions(tern, world)
         ends_of_mailboxes(tern, world)
         words_of_commands(tern)
     sink.close()
