@@ -37,15 +37,16 @@ struct transport *transport_find(struct qmgr *qmgr, struct str name) {
     return transport;
 }
 
-struct destination *destination_find(struct transport *transport, struct str nexthop) {
-    struct destination *destination = map_get(transport->destinations, nexthop);
+struct destination *destination_find(struct transport *transport, struct str name, struct str nexthop) {
+    struct destination *destination = map_get(transport->destinations, name);
     if (destination) return destination;
     destination = MEMORY_NEW(struct destination);
     destination->transport = transport;
+    destination->name = memory_copy_string(name);
     destination->nexthop = memory_copy_string(nexthop);
     destination->senders = map_create();
     destination->pace = transport->pace;
-    map_put(transport->destinations, nexthop, destination);
+    map_put(transport->destinations, name, destination);
     return destination;
 }
 
@@ -54,8 +55,9 @@ static void destination_free_if_idle(struct destination *destination) {
     if (destination->jobs || destination->in_flight || destination->holds || destination->ready ||
         destination_is_dead(destination))
         return;
-    map_remove(destination->transport->destinations, str_from(destination->nexthop));
+    map_remove(destination->transport->destinations, str_from(destination->name));
     map_destroy(&destination->senders);
+    MEMORY_FREE(destination->name);
     MEMORY_FREE(destination->nexthop);
     MEMORY_FREE(destination->dead_reason);
     MEMORY_FREE(destination);

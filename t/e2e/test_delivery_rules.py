@@ -20,7 +20,7 @@ if len(USERS) < 7:
 ANN, BOB, CID, DAN, EVA, FAY, GIL = USERS
 SETTINGS = [f"myhostname={HOST}", "mydestination=$myhostname", "myorigin=$myhostname", "local_recipient_maps=",
             "minimal_backoff_time=300s", "maximal_backoff_time=300s", "queue_run_delay=300s", "notify_classes=", "mailbox_size_limit=50000", "export_environment=TZ PATH=/bin LANG=C", "recipient_delimiter=+",
-            "local_recursion_limit=10000"]
+            "local_recursion_limit=10000", "lmtp_destination_recipient_limit=1"]
 
 
 def message(name, body=b"x\n", head=b""):
@@ -184,6 +184,18 @@ def nested(tern, world):
     t.is_(tern.pid_of("local"), local, "and the process lives on")
 
 
+def one_at_a_time(tern, world, sink):
+    """With one recipient a delivery each recipient is a destination, of which the next hop stays what it is; and a user is
+    one, whatever the extension and the letters."""
+    send(tern, "apart", recipient="apart@lm.test")
+    t.is_(relayed(sink, "apart"), ["apart@lm.test"], "lmtp_destination_recipient_limit = 1 leaves the next hop as it is")
+    with tern.smtp() as session:
+        session.sendmail("eve@example.test", [f"{DAN if i % 2 else DAN.upper()}+slow{i}@{HOST}" for i in range(6)], t.wire(message("slow")))
+    steps = t.wait_for(lambda: (world.out / "slow").exists() and (text := (world.out / "slow").read_text()).count("-") == 6 and text) or ""
+    running = [steps[:i + 1].count("+") - steps[:i + 1].count("-") for i in range(len(steps))]
+    t.ok(0 < max(running, default=0) <= 2, "local_destination_concurrency_limit is a user's, with all extensions", steps)
+
+
 def extensions(tern, world):
     """user+one and user+two may have a .forward file each, and the mailbox is one."""
     said = send(tern, "exts", count=3)
@@ -222,6 +234,8 @@ def serve():
         (world.lists / "Upper").write_text("list@sink.test\n")
         for name in ("one", "two"):
             (world.forward / f"{EVA}+{name}").write_text(f'"|cat >> {world.out}/ext-{name}"\n')
+        for i in range(6):
+            (world.forward / f"{DAN}+slow{i}").write_text(f'"|echo + >> {world.out}/slow; sleep 0.2; echo - >> {world.out}/slow"\n')
         for i in range(1500):
             (world.lists / f"nest{i}").write_text(f":include:{world.lists}/nest{i + 1}\n")
         (world.lists / "nest1500").write_text("eve@example.test\n")
@@ -230,7 +244,7 @@ def serve():
         for user in (ANN, BOB):
             (world.forward / user).write_text(f'"|cat >> {world.out}/$LOGNAME"\n')
         for line in (f"alias_maps = texthash:{tern.etc}/aliases", f"forward_path = {world.forward}/$user$recipient_delimiter$extension, {world.forward}/$user", f"mail_spool_directory = {world.boxes}",
-                     f"transport_maps = inline:{{ sink.test=smtp:[127.0.0.1]:{sink.port}, {CID}@{HOST}=smtp:[127.0.0.1]:{sink.port} }}"):
+                     f"transport_maps = inline:{{ sink.test=smtp:[127.0.0.1]:{sink.port}, lm.test=lmtp:inet:127.0.0.1:{sink.port}, {CID}@{HOST}=smtp:[127.0.0.1]:{sink.port} }}"):
             tern.set(line)
         (world.lists / "many").write_text("".join(f"member{i:05}@sink.test\n" for i in range(MANY)))
         for user in ("eve", "keeper"):
@@ -246,6 +260,7 @@ def serve():
         long_lists(tern, world, sink)
         nested(tern, world)
         extensions(tern, world)
+        one_at_a_time(tern, world, sink)
         ends_of_mailboxes(tern, world)
         words_of_commands(tern)
     sink.close()

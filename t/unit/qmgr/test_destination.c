@@ -69,7 +69,8 @@ static int setup(void **state) {
 }
 
 static struct destination *destination(const char *transport, const char *nexthop) {
-    return destination_find(transport_find(&fixture.qmgr, str_from(transport)), str_from(nexthop));
+    return destination_find(transport_find(&fixture.qmgr, str_from(transport)), str_from(nexthop),
+                            str_from(nexthop));
 }
 
 /* A message of one job with this many recipients, put in line. */
