@@ -59,7 +59,7 @@ struct resend {
     int file;
     struct str sender, delivered_to;
     bool prepend_delivered_to;
-    bool drop_dsn; /* a list with an owner: the sender's DSN wishes end here */
+    bool drop_dsn; /* a list with an owner: what the sender wished for DSN and DELIVERBY ends here */
     const struct ipc_recipient *recipients;
     size_t recipient_count;
 };

@@ -6,8 +6,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "address.h"
 #include "local.h"
+#include "address.h"
+#include "envelope_wish.h"
 #include "received.h"
 
 #define PATIENCE ((int64_t)300 * 1000)
@@ -121,6 +122,10 @@ static bool commit(struct local *local, const struct resend *resend, struct str 
         .protocol = request->protocol,
         .login = request->login,
         .message_id = request->message_id,
+        .deliver_by = resend->drop_dsn ? 0 : request->deliver_by,
+        .by_mode = resend->drop_dsn ? DELIVER_BY_NOT : request->by_mode,
+        .by_trace = !resend->drop_dsn && request->by_trace,
+        .priority = request->priority,
         .recipients = {buf_str(&rows), count},
     };
     struct ipc_reply reply = {.descriptor = -1};

@@ -166,6 +166,14 @@ def where_commands_run(tern, world):
     t.is_(ignored, 0, "and no signal is ignored")
 
 
+def wishes_go_on(tern, sink):
+    """DELIVERBY holds for what an alias stands for: by-mode R does not go to who does not know it."""
+    with tern.smtp() as session:
+        session.sendmail("eve@example.test", [f"away@{HOST}"], t.wire(message("intime")), mail_options=["BY=1000;R"])
+    found = t.wait_for(lambda: notices(tern, "eve", "intime"))
+    t.ok(found and "Final-Recipient: rfc822; far@sink.test\nAction: failed\n" in found[0], "BY=1000;R by an alias is returned where DELIVERBY is not offered", found)
+
+
 def long_lists(tern, world, sink):
     """More members than one answer holds."""
     send(tern, "many")
@@ -207,6 +215,7 @@ MANY = 5000
 ALIASES = f"""list {FAY}, far@sink.test
 owner-list keeper@example.test
 bad x@d..test
+away far@sink.test
 exts {EVA}+one, {EVA}+two, {EVA}, {EVA}+three
 look "|/bin/cp /proc/self/environ {{out}}/environ", "|/bin/cp /proc/self/status {{out}}/status"
 two far@sink.test, near@sink.test
@@ -257,6 +266,7 @@ def serve():
         quotes_in_headers(tern, world, sink)
         who_is_named(tern)
         where_commands_run(tern, world)
+        wishes_go_on(tern, sink)
         long_lists(tern, world, sink)
         nested(tern, world)
         extensions(tern, world)
