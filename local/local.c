@@ -144,10 +144,15 @@ static bool find_default_user(struct local *local, struct failure *failure) {
 }
 
 /* A spool directory in which a group's members make files, and not everybody. */
-static uint32_t find_spool_group(const struct config *config) {
+static bool find_spool_group(const struct config *config, uint32_t *gid, struct failure *failure) {
     struct stat status;
-    if (config->mail_spool_directory.length == 0 || stat(config->mail_spool_directory.data, &status) < 0) return 0;
-    return (status.st_mode & S_IWGRP) && !(status.st_mode & S_IWOTH) ? status.st_gid : 0;
+    *gid = 0;
+    if (config->mail_spool_directory.length == 0) return true;
+    if (stat(config->mail_spool_directory.data, &status) < 0)
+        return !failure_is_local(errno) ||
+               failure_set_errno(failure, errno, "cannot look at %s", config->mail_spool_directory.data);
+    if ((status.st_mode & S_IWGRP) && !(status.st_mode & S_IWOTH)) *gid = status.st_gid;
+    return true;
 }
 
 static bool prepare(struct service *service, struct failure *failure) {
@@ -155,11 +160,11 @@ static bool prepare(struct service *service, struct failure *failure) {
     service_set_context(service, local);
     local->service = service;
     local->config = service_config(service);
-    local->spool_gid = find_spool_group(local->config);
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL); /* workers make digests, and open no files of it */
     local->nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (local->nothing < 0) return failure_set_errno(failure, errno, "cannot open /dev/null");
-    return find_default_user(local, failure) && commands_prepare(local->config, &local->commands, failure);
+    return find_spool_group(local->config, &local->spool_gid, failure) && find_default_user(local, failure) &&
+           commands_prepare(local->config, &local->commands, failure);
 }
 
 static bool start(struct service *service, struct failure *failure) {

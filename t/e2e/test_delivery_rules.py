@@ -6,6 +6,7 @@ count for, which notices a list's mail brings and to whom. TAP."""
 import os
 import pwd
 import re
+import time
 
 import tern_test as t
 
@@ -204,6 +205,20 @@ def one_at_a_time(tern, world, sink):
     t.ok(0 < max(running, default=0) <= 2, "local_destination_concurrency_limit is a user's, with all extensions", steps)
 
 
+def leftovers(tern, world):
+    """What a crash has left in tmp/ goes after 36 hours, and not before."""
+    nobody = pwd.getpwnam("nobody")
+    for name in ("Md", "Md/tmp", "Md/new", "Md/cur", "Md/tmp/old", "Md/tmp/fresh"):
+        path = world.out / name
+        path.mkdir() if name.count("/") < 2 else path.write_text("half a mess")
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    for name, hours in (("old", 37), ("fresh", 35)):
+        os.utime(world.out / "Md/tmp" / name, times=(time.time() - hours * 3600,) * 2)
+    send(tern, "maildir")
+    t.is_(len(list((world.out / "Md/new").iterdir())), 1, "a Maildir gets a message")
+    t.is_([path.name for path in (world.out / "Md/tmp").iterdir()], ["fresh"], "and loses what lies in tmp/ from long ago")
+
+
 def extensions(tern, world):
     """user+one and user+two may have a .forward file each, and the mailbox is one."""
     said = send(tern, "exts", count=3)
@@ -215,6 +230,7 @@ MANY = 5000
 ALIASES = f"""list {FAY}, far@sink.test
 owner-list keeper@example.test
 bad x@d..test
+maildir {{out}}/Md/
 away far@sink.test
 exts {EVA}+one, {EVA}+two, {EVA}, {EVA}+three
 look "|/bin/cp /proc/self/environ {{out}}/environ", "|/bin/cp /proc/self/status {{out}}/status"
@@ -269,6 +285,7 @@ def serve():
         wishes_go_on(tern, sink)
         long_lists(tern, world, sink)
         nested(tern, world)
+        leftovers(tern, world)
         extensions(tern, world)
         one_at_a_time(tern, world, sink)
         ends_of_mailboxes(tern, world)
