@@ -313,9 +313,20 @@ static enum smtp_stage step_stage(enum step kind) {
     return STAGE_END;
 }
 
+/* RFC 5321 4.5.3.1.10: who has had some recipients and says 552 of another has no room for more in this message, where
+ * it should say 452. That a mailbox is full, or the message too large, has a code of its own. */
+static bool means_too_many(const struct transaction *transaction, enum smtp_stage stage) {
+    const struct smtp_reply *reply = &transaction->connection->reply;
+    bool other = status_code_is_set(reply->status) && (reply->status.subject != 5 || reply->status.detail != 3);
+    return stage == STAGE_RCPT && reply->code == 552 && transaction->accepted > 0 && !other;
+}
+
 static struct reply_judgement judge(struct transaction *transaction, enum smtp_stage stage) {
     const struct connection *connection = transaction->connection;
-    struct reply_judgement judgement = reply_judge(stage, connection->reply.code, connection->reply.status, true);
+    struct reply_judgement judgement =
+        means_too_many(transaction, stage)
+            ? reply_judge(stage, 452, status_code_make(4, STATUS_TOO_MANY_RECIPIENTS), true)
+            : reply_judge(stage, connection->reply.code, connection->reply.status, true);
     if (judgement.verdict != REPLY_GOOD)
         trouble_from_reply(&transaction->trouble, transaction->delivery->arena, connection, stage, &judgement);
     return judgement;

@@ -55,7 +55,8 @@ static bool out_of_sequence(struct session *session, const struct command *comma
         return reply(session, 503, "5.5.1", "Error: send %s first", session->smtpd->lmtp ? "LHLO" : "HELO/EHLO");
     bool all_refused =
         session->transaction && session->transaction->refused_recipients && command->states == SESSION_RCPT;
-    if (all_refused) return reply(session, 554, "5.5.1", "Error: no valid recipients");
+    if (all_refused) /* 503 in LMTP: RFC 2033 4.2 */
+        return reply(session, session->smtpd->lmtp ? 503 : 554, "5.5.1", "Error: no valid recipients");
     return reply(session, 503, "5.5.1", "%s", command->sequence_error);
 }
 

@@ -36,8 +36,8 @@ bool reply(struct session *session, unsigned code, const char *status, const cha
     buf_vprintf(&text, format, arguments);
     va_end(arguments);
     bool soft = code >= 500 && session->smtpd->config->soft_bounce;
-    if (counts_as_error(code)) session->errors++;
-    slow_down(session);
+    if (counts_as_error(code) && !session->telling_each) session->errors++;
+    if (!session->telling_each) slow_down(session);
     buf_printf(&line, "%u ", soft ? code - 100 : code);
     if (*status) buf_printf(&line, "%c%s ", soft ? '4' : *status, status + 1);
     log_text_append(&line, buf_str(&text), SMTPD_TEXT_MAX);

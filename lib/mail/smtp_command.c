@@ -73,9 +73,14 @@ static bool next_parameter(struct str *rest, struct str *name, struct str *value
     return valid;
 }
 
+/* RFC 1870 5: 20 digits at most. A size that no number has room for is more than any limit. */
 static bool read_size(struct target *target, struct str value) {
     target->mail->has_size = true;
-    return value.length <= 20 && str_to_u64(value, UINT64_MAX, &target->mail->size);
+    if (value.length > 20) return false;
+    for (size_t i = 0; i < value.length; i++)
+        if (!ascii_is_digit(value.data[i])) return false;
+    if (!str_to_u64(value, UINT64_MAX, &target->mail->size)) target->mail->size = UINT64_MAX;
+    return true;
 }
 
 static bool read_body(struct target *target, struct str value) {
