@@ -9,6 +9,9 @@ static bool greet(struct session *session, struct str argument, const char *wher
     session->helo = buf_make(0);
     log_text_append(&session->helo, str_slice(argument, 0, 240), 0);
     buf_truncate(&session->helo, 250);
+    /* RFC 6531 3.7.1, 3.7.3: a name here is ASCII, and so is what a trace field says of it. */
+    for (size_t i = 0; i < session->helo.length; i++)
+        if ((unsigned char)session->helo.data[i] >= 0x80) session->helo.data[i] = '?';
     session->extended = extended;
     if (!policy_helo(session, where)) { /* RFC 5321 4.1.4: all is as it was */
         buf_free(&session->helo);

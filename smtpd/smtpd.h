@@ -136,6 +136,7 @@ struct session {
     bool extended;        /* EHLO or LHLO */
     bool closing;         /* after this reply */
     bool connection_lost; /* nothing can be said any more */
+    bool utf8_reply;      /* to this command, whatever the message is */
     bool telling_each;    /* what became of each recipient: no errors of the client's */
     bool pipelined;       /* sent ahead where it must not (logged once) */
     bool tls_possible;    /* STARTTLS can be offered: looked at before EHLO's answer */
