@@ -71,6 +71,9 @@ bool cmd_bdat(struct session *session, struct str argument) {
     struct smtp_command_error error;
     uint64_t size = 0;
     bool last = false;
+    /* Not told of, not taken; and its bytes are not to be read as commands. */
+    if (smtpd_extension_is_discarded(session, "CHUNKING"))
+        return reply(session, 521, "5.5.1", "Error: command not implemented");
     if (!smtp_parse_bdat(argument, INT64_MAX, &size, &last, &error)) {
         /* Nobody knows where the next command begins. */
         session->closing = true;

@@ -41,6 +41,8 @@ class Client:
                 line = self.file.readline()
             except ConnectionResetError:
                 line = b""
+            except OSError as error: # a reply that does not come
+                return f"({error})"
             if not line:
                 return CLOSED
             lines.append(line.decode("utf-8", "replace").rstrip("\r\n"))
@@ -113,6 +115,13 @@ def chunks(port, limited):
          [(HELLO, "250"), (b"MAIL FROM:<>\r\n" + RCPT.encode() + b"\r\n" + chunk(b"Subject: a\r\n") + chunk(b"\r\nx\r\n", True) +
                            b"MAIL FROM:<>\r\nRCPT TO:<nobody@example.test>\r\n" + chunk(b"QUIT\r\n", True) + b"RSET\r\nQUIT\r\n",
                            ["250", "250", "250", "250 2.0.0 Ok: queued", "250", "550", "554", "250", "221"])])
+
+
+def discarded(port):
+    talk("without CHUNKING there is no BDAT, and its octets are no commands", port,
+         [*BEGIN, (chunk(b"RSET\r\nNOOP\r\n", True), "521 5.5.1"), (None, CLOSED)])
+    talk("nor BINARYMIME; and without 8BITMIME no SMTPUTF8", port,
+         [(HELLO, "250"), ("MAIL FROM:<> BODY=BINARYMIME", "555"), ("MAIL FROM:<> SMTPUTF8", "555"), ("MAIL FROM:<> BODY=8BITMIME", "555"), ("MAIL FROM:<>", "250")])
 
 
 # ---- smtpd as LMTP server (RFC 2033)
@@ -284,6 +293,7 @@ def server():
         patient = ["smtpd_soft_error_limit=1000", "smtpd_hard_error_limit=1000"]
         services = {"smtp": patient, "lmtp": ["smtpd_protocol=lmtp", *patient], "limited": ["message_size_limit=2000", *patient],
                     "limited_lmtp": ["message_size_limit=2000", "smtpd_protocol=lmtp"], "forgiving": ["smtpd_forbid_bare_newline=normalize", *patient],
+                    "discarding": ["smtpd_discard_ehlo_keywords=chunking,8bitmime"],
                     "refusing": ["smtpd_delay_reject=no", "smtpd_helo_restrictions=reject_invalid_helo_hostname", *patient]}
         ports = {}
         for number, (name, options) in enumerate(services.items()):
@@ -291,6 +301,7 @@ def server():
             tern.set("\n".join([f"127.0.0.1:{ports[name]} inet n - - - - smtpd", *[f"  -o {option}" for option in options]]), "master.cf")
         tern.start()
         chunks(ports["smtp"], ports["limited"])
+        discarded(ports["discarding"])
         lmtp(ports["lmtp"], ports["limited_lmtp"])
         greetings(ports["smtp"], ports["refusing"])
         parameters(ports["smtp"])
