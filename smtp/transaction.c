@@ -204,9 +204,11 @@ static bool mail_line(const struct transaction *transaction, struct buf *line) {
     return buf_append(line, STR("\r\n"));
 }
 
-/* The kept form is type;address, decoded (RFC 3461 4.2, RFC 6533 3). */
+/* The kept form is type;address, decoded (RFC 3461 4.2, RFC 6533 3). What gets too long when it is encoded for this
+ * server stays behind: it would have the recipient refused. */
 static void append_orcpt(const struct transaction *transaction, struct str orcpt, struct buf *line) {
     struct str type, address;
+    size_t before = line->length;
     if (!str_cut(orcpt, ';', &type, &address)) return;
     bool plain = str_is_ascii(address);
     buf_printf(line, " ORCPT=%.*s;", STR_ARGS(plain || str_equal_nocase(type, STR("utf-8")) ? type : STR("utf-8")));
@@ -215,6 +217,7 @@ static void append_orcpt(const struct transaction *transaction, struct str orcpt
     else if (!(transaction->smtputf8 ? utf8_address_unitext_encode(line, address)
                                      : utf8_address_xtext_encode(line, address)))
         xtext_encode(line, address);
+    if (line->length - before > strlen(" ORCPT=") + SMTP_ORCPT_MAX) buf_truncate(line, before);
 }
 
 static bool rcpt_line(const struct transaction *transaction, const struct ipc_recipient *row, struct buf *line) {
@@ -375,6 +378,8 @@ static bool take_reply(struct transaction *transaction) {
         if (!transaction->stale_possible || connection->loss != LOSS_CLOSED) lost(transaction, step_stage(kind));
         return false;
     }
+    /* 503 to a first MAIL is about the messages before this one. */
+    if (transaction->stale_possible && kind == STEP_MAIL && connection->reply.code == 503) connection->closing = true;
     if (connection->closing && transaction->stale_possible) return false;
     transaction->stale_possible = false;
     size_t number = transaction->answered++;

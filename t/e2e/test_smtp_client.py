@@ -332,7 +332,7 @@ def reuse():
         outcomes, _ = probe.deliver(hop(server), ["b@x.test"])
         check("after a refused recipient", outcomes[0], RELAYED, "2.0.0", "^250")
         t.ok("RSET" in server.connections[0], "RSET comes first", server.connections)
-    for name, last in (("closed", DROP), ("421", "421 4.4.2 idle too long"), ("reset", RESET)):
+    for name, last in (("closed", DROP), ("421", "421 4.4.2 idle too long"), ("reset", RESET), ("out of step", "503 5.5.1 nested MAIL")):
         with Server({"MAIL": ["250 2.1.0 Ok", last]}) as server, Probe() as probe:
             probe.deliver(hop(server), ["a@x.test"])
             outcomes, dead = probe.deliver(hop(server), ["b@x.test"])

@@ -342,6 +342,12 @@ def client():
         t.is_([(one["action"], one["status"]) for one in outcomes], [(RELAYED, "2.0.0"), (action, status), (RELAYED, "2.0.0")], name)
     outcomes, _ = outcome({"RCPT": "552 no room"}, 2)
     t.is_([(one["action"], one["status"]) for one in outcomes], [(FAILED, "5.0.0")] * 2, "552 of the first recipient is not of their number")
+    with Server({}, ["DSN"]) as server, Probe() as probe:
+        for original in ("ö" * 60, "ö" * 120, "+" * 164, "+" * 165):
+            probe.deliver(hop(server), [f"a@x.test,1,rfc822;{original}"])
+        commands = [command for command in server.commands if command.startswith("RCPT")]
+        t.is_([len(command.partition(" ORCPT=")[2]) for command in commands], [len("utf-8;") + 60 * len("\\x{F6}"), 0, len("rfc822;") + 164 * len("+2B"), 0],
+              "an ORCPT that gets too long for the next server stays behind")
     outcomes, server = outcome({"RCPT": "550 5.1.1 no", "DATA": "503 5.5.1 no valid recipients"}, 2, lmtp=True)
     t.is_([one["status"] for one in outcomes], ["5.1.1"] * 2, "LMTP: 503 to DATA that was sent ahead")
 
