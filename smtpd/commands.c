@@ -80,9 +80,12 @@ static bool run(struct session *session, const struct command *command, struct s
         return reply(session, 503, "5.7.0", "Error: access denied for %.*s", STR_ARGS(session->client.label));
     if (session_needs_tls(session) && !(command->flags & COMMAND_CLEAR)) return refuse_plaintext(session);
     enum session_state state = effective_state(session);
-    if (!(command->states & (unsigned)state)) return out_of_sequence(session, command, state);
-    if ((command->flags & COMMAND_LAST) && stream_pending(session->stream) > 0 && session_refuse_pipelining(session))
-        return false;
+    bool in_order = command->states & (unsigned)state;
+    /* What comes unasked behind a DATA that is refused are no commands, either. */
+    bool early = (command->flags & COMMAND_LAST) &&
+                 (in_order ? stream_pending(session->stream) > 0 : stream_readable_now(session->stream));
+    if (early && session_refuse_pipelining(session)) return false;
+    if (!in_order) return out_of_sequence(session, command, state);
     return command->handle(session, argument);
 }
 

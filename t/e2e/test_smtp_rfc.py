@@ -155,6 +155,10 @@ def greetings(port, refusing):
     talk("after HELO there are no parameters", port, [("HELO x", "250"), ("MAIL FROM:<> SIZE=1", "555"), (MAIL, "250"), (RCPT + " NOTIFY=NEVER", "555"), (RCPT, "250")])
     talk("what may come before EHLO", port, [("NOOP", "250"), ("RSET", "250"), ("HELP", "214"), ("VRFY anna@example.test", "252"), ("EXPN x", "502"), ("QUIT", "221")])
     talk("a message ends at its dot", port, [*BEGIN, ("DATA", "354"), (b".\r\n", "250"), (RCPT, "503"), ("DATA", "503"), (MAIL, "250")])
+    talk("content behind a DATA that is refused is not read as commands", port,
+         [(HELLO, "250"), (b"MAIL FROM:<a@remote.example>\r\nRCPT TO:<nobody@example.test>\r\nDATA\r\nRSET\r\nMAIL FROM:<smuggled@bad.example>\r\n" +
+                           RCPT.encode() + b"\r\n", ["250", "550", "554 5.5.0 Error: SMTP protocol synchronization", CLOSED])])
+    talk("nor behind one without a message", port, [(HELLO, "250"), (b"DATA\r\nNOOP\r\n", ["554 5.5.0", CLOSED])])
     talk("lines of 2048 octets, and longer ones", port,
          [(HELLO, "250"), ("NOOP " + "x" * 2041, "250"), ("NOOP " + "x" * 2042, "500 5.5.2 Error: line too long"), ("NOOP " + "x" * 9000, "500"), ("NOOP", "250")])
 
