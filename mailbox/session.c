@@ -245,6 +245,7 @@ NO_RETURN void session_process(const struct mailbox *mailbox, const struct accou
     struct ipc_packet packet = {.descriptor = -1};
     memory_wipe(shared.seal, sizeof shared.seal);
     if (forker >= 0) ipc_socket_open(&socket, FORKER);
+    memory_keep_freed(SESSION_MEMORY_KEPT);
     for (;;) {
         good = serve_one(account, &one);
         end_one(&one);
