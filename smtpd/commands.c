@@ -34,7 +34,7 @@ const struct command smtpd_commands[] = {
     {"VRFY", ANY_STATE, COMMAND_JUNK | COMMAND_LAST, cmd_vrfy, "", "VRFY address: would mail be taken for it"},
     {"EXPN", ANY_STATE, COMMAND_JUNK | COMMAND_LAST, cmd_expn, "", "EXPN list: not implemented"},
     {"ETRN", NO_MAIL, COMMAND_JUNK, cmd_etrn, NESTED, "ETRN domain: not served"},
-    {"HELP", ANY_STATE, COMMAND_JUNK | COMMAND_CLEAR, cmd_help, "", "HELP [command]: this text"},
+    {"HELP", ANY_STATE, COMMAND_JUNK, cmd_help, "", "HELP [command]: this text"},
     {"QUIT", ANY_STATE, COMMAND_CLEAR, cmd_quit, "", "QUIT: end the session"},
 };
 const size_t smtpd_command_count = ARRAY_LENGTH(smtpd_commands);

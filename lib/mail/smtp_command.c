@@ -286,7 +286,8 @@ static bool refuse_address(struct smtp_command_error *error, enum mail_address_r
                            enum status_code_name syntax, struct str what) {
     bool utf8 = result == MAIL_ADDRESS_NEEDS_UTF8;
     struct status_code status = status_code_make(5, utf8 ? STATUS_UTF8_ADDRESS : syntax);
-    return refuse(error, utf8 ? 553 : 501, status, mail_address_result_text(result), what);
+    unsigned utf8_code = syntax == STATUS_SENDER_SYNTAX ? 550 : 553; /* RFC 6531 3.5 */
+    return refuse(error, utf8 ? utf8_code : 501, status, mail_address_result_text(result), what);
 }
 
 /* What follows "FROM:" or "TO:". */

@@ -205,7 +205,7 @@ def addresses(port):
 
 def utf8(port):
     talk("UTF-8 in a reply is for who asked for it", port,
-         [(HELLO, "250"), ("MAIL FROM:<jörg@remote.example>", "553 5.6.7 non-ASCII address needs SMTPUTF8: <j??rg@remote.example>"),
+         [(HELLO, "250"), ("MAIL FROM:<jörg@remote.example>", "550 5.6.7 non-ASCII address needs SMTPUTF8: <j??rg@remote.example>"),
           ("MAIL FROM:<jörg@remote.example> SMTPUTF8", "250"), ("RCPT TO:<nöbody@example.test>", "550 5.1.1 <nöbody@example.test>"), ("RSET", "250"),
           (MAIL, "250"), ("RCPT TO:<nöbody@example.test>", "553 5.6.7 non-ASCII address needs SMTPUTF8: <n??body@example.test>")])
     talk("VRFY too", port,
