@@ -62,7 +62,7 @@ static json_t *json_date(uint64_t seconds) {
 static json_t *json_printable(struct str text) {
     struct buf printable = buf_make(0);
     queue_tool_printable(&printable, text);
-    json_t *string = json_stringn(printable.data, printable.length);
+    json_t *string = json_stringn(buf_string(&printable), printable.length);
     buf_free(&printable);
     return string;
 }
