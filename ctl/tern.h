@@ -73,6 +73,10 @@ bool check_configuration_files(const char *directory);
 /* The directories of the log and of virtual mailboxes. */
 bool check_places(const struct config *config);
 
+/* ---- check_disk.c */
+/* Warns of disks that are full, or nearly. */
+void check_disks(const struct config *config);
+
 /* ---- tern_user.c */
 /* A line of standard input, without echo if that is a terminal; wipe it after use. */
 MUST_USE bool user_read_password(char *password, size_t size, struct failure *failure);

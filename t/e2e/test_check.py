@@ -5,6 +5,7 @@ uses it, and exits 0 only when nothing is wrong. tern status. TAP."""
 import os
 import re
 import smtplib
+import subprocess
 import time
 
 import tern_test as t
@@ -99,6 +100,34 @@ with t.Instance(settings=["defer_transports=smtp"]) as tern:
     t.ok(checked.returncode == 1 and "smtpd_recipient_limit" in checked.stderr and "default_process_limit" in checked.stderr,
          "errors of main.cf are said, all of them", checked.stderr)
     (tern.etc / "main.cf").write_text(main)
+    clean(tern, "all is set right")
+
+    # ---- room on the disks
+    room = os.statvfs(tern.spool)
+    free = room.f_bavail * room.f_frsize
+    for wanted, says in ((1 << 50, "the disk is full: mail is put off"), (free // 2, "the disk is nearly full")):
+        (tern.etc / "main.cf").write_text(f"{main}queue_minfree = {wanted}\n")
+        checked = tern.run("check")
+        t.ok(checked.returncode == 0 and re.search(rf"^tern: warning: queue_directory {tern.spool}: {says}: [\d.]+ MB are free, {wanted * 4 / 1e6:.1f} "
+                                                   r"\(queue_minfree, message_size_limit\) would be right$", checked.stderr, re.M) and
+             len(checked.stderr.splitlines()) == 1, f"queue_minfree {wanted}: {says}, said once for the disk", checked.stderr)
+    (tern.etc / "main.cf").write_text(f"{main}queue_minfree = {free // 8}\n")
+    clean(tern, "room enough")
+    if room.f_files:
+        tern.set(f"queue_minfree_files = {min(room.f_favail, 2147483647)}")
+        checked = tern.run("check")
+        t.ok(checked.returncode == 0 and re.search(r"^tern: warning: queue_directory .*: the disk is (nearly )?full.*: \d+ inodes are free, \d+ "
+                                                   r"\(queue_minfree_files\) would be right$", checked.stderr, re.M), "inodes too", checked.stderr)
+    (tern.etc / "main.cf").write_text(main)
+    main_disk = tern.directory / "data"
+    if t.is_root() and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tern-test", main_disk]).returncode == 0:
+        try:
+            os.chown(main_disk, owner.st_uid, owner.st_gid)
+            checked = tern.run("check")
+            t.ok(re.search(r"^tern: warning: data_directory .*/data: the disk is full: mail is put off: [01]\.\d MB are free, ", checked.stderr, re.M) and
+                 "queue_directory" not in checked.stderr, "another disk", checked.stderr)
+        finally:
+            subprocess.run(["umount", "-l", main_disk])
     clean(tern, "all is set right")
 
     # ---- restrictions that smtpd could only answer 451 to
