@@ -45,6 +45,7 @@ static void enter(struct mailbox *mailbox, struct idle_session *session) {
 static void leave(struct mailbox *mailbox, struct idle_session *session) {
     *session->link = session->next;
     if (session->next) session->next->link = session->link;
+    crowd_leave(mailbox, &session->crowd);
     if (session->front) return;
     if (!session->next) mailbox->expected_end = session->link;
     mailbox->expected_count--;
@@ -162,6 +163,7 @@ void idle_begin(struct ipc_request *request, struct mailbox *mailbox, const stru
     }
     struct idle_session *session = add(mailbox, nonce, account->turn, request->peer, slot);
     keep_texts(session, account);
+    crowd_enter(mailbox, account->login, account->client_address, &session->crowd);
     session->begun = account->begun;
     watch_front(request, mailbox);
 }

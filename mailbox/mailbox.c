@@ -65,8 +65,10 @@ static void expire_tickets(struct mailbox *mailbox) {
 
 /* ---- sessions */
 
-static size_t sessions_of(const struct mailbox *mailbox, const struct account *account) {
+/* 0 stands for any number below the limit. */
+static size_t sessions_of(const struct mailbox *mailbox, const struct account *account, size_t limit) {
     size_t count = 0;
+    if (crowd_is_below(mailbox, account, limit)) return 0;
     for (const struct live_session *session = mailbox->sessions; session; session = session->next)
         count += !session->leaving && str_equal(session->account.login, account->login) && str_equal(session->account.client_address, account->client_address);
     for (const struct idle_session *session = mailbox->idle; session; session = session->next)
@@ -80,7 +82,7 @@ static void start(struct ipc_request *request, struct mailbox *mailbox, struct a
     struct ipc_mailbox_opened opened = {.owner = account->uid};
     struct failure failure = {0};
     /* Who is in already is not kept out for being woken. */
-    bool too_many = is_login && config->mail_max_userip_connections > 0 && sessions_of(mailbox, account) >= (size_t)config->mail_max_userip_connections;
+    bool too_many = is_login && config->mail_max_userip_connections > 0 && sessions_of(mailbox, account, (size_t)config->mail_max_userip_connections) >= (size_t)config->mail_max_userip_connections;
     if (too_many)
         log_warning("%.*s from %.*s: too many sessions (mail_max_userip_connections)", STR_ARGS(account->login), STR_ARGS(account->client_address));
     if (too_many || mailbox->session_count >= (size_t)config->mailbox_session_limit) {

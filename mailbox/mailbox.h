@@ -3,6 +3,7 @@
  *   mailbox.c   the requests: auth admits, fronts open, operators look
  *   account.c   whose a session is
  *   idle.c      the clients that idle, and which of the saved states are good
+ *   crowd.c     how many sessions an account may have by now
  *   idle_file.c those states, written down for a successor
  *   at_work.c   the sessions at work, written down for a successor
  *   handover.c  sessions at work outlive their forker, and the next one knows them
@@ -55,6 +56,7 @@ struct live_session {
     deadline waits_until;
     uint32_t ticks; /* when its process began; 0: nobody has looked yet (at_work.c) */
     long slot;      /* where it stands among those at work; -1: nowhere */
+    uint32_t crowd; /* crowd.c's */
 };
 
 /* A client that idles in a front, and whose state is good: what operators and limits need. Or, without a front, a state
@@ -65,6 +67,7 @@ struct idle_session {
     deadline until;         /* without a front */
     uint32_t turn;          /* that of the session which has sealed the state */
     uint32_t slot;          /* in the file; IDLE_NO_SLOT: none */
+    uint32_t crowd;         /* crowd.c's */
     bool or_before;         /* that session may not have had the client: the state before is good, too */
     struct str login, protocol, client_address; /* in texts */
     char *texts;
@@ -88,6 +91,7 @@ struct mailbox {
     size_t expected_count;
     struct map *idle_by_nonce; /* both */
     struct idle_file *idle_file;
+    uint32_t *crowd;
     uint8_t seal_master[32];
     struct sock_fprog filter; /* of sessions */
     char boot[64];            /* the boot's identity */
@@ -153,6 +157,12 @@ void idle_expire(struct mailbox *mailbox);
 uint64_t idle_kick(struct mailbox *mailbox, struct str login, struct str session);
 /* The session's number as operators see it. */
 void session_number(const uint8_t nonce[16], char text[40]);
+
+/* crowd.c: place is 0 as long as a session is not counted */
+void crowd_enter(struct mailbox *mailbox, struct str login, struct str client_address, uint32_t *place);
+void crowd_leave(struct mailbox *mailbox, uint32_t *place);
+/* True: the account has fewer sessions from its address. False: perhaps not. */
+bool crowd_is_below(const struct mailbox *mailbox, const struct account *account, size_t limit);
 
 /* idle_file.c: a row for each state that is good, in the data directory. Whoever has the lock of AT_WORK_FILE writes it. */
 #define IDLE_NO_SLOT UINT32_MAX

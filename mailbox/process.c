@@ -32,12 +32,14 @@ struct live_session *process_find(const struct mailbox *mailbox, const uint8_t n
 
 static void session_begins(struct live_session *session) {
     map_put(session->mailbox->live_by_nonce, key_of(session->nonce), session);
+    crowd_enter(session->mailbox, session->account.login, session->account.client_address, &session->crowd);
     idle_used(session->mailbox, session->nonce);
 }
 
 /* Perhaps its client idles now, and its front has not said so yet. */
 static void session_is_over(struct live_session *session) {
     struct mailbox *mailbox = session->mailbox;
+    crowd_leave(mailbox, &session->crowd);
     if (process_find(mailbox, session->nonce) != session) return; /* the next one has the client already */
     map_remove(mailbox->live_by_nonce, key_of(session->nonce));
     if (!session->leaving && !session->kicked && str_equal(session->account.protocol, STR("imap")))

@@ -376,6 +376,11 @@ static void tell_gone(struct front_client *client) {
     (void)ignored;
 }
 
+/* A client that has closed its connection and said nothing needs no session for that. */
+static bool has_gone(struct front_client *client) {
+    return client->input && stream_readable_now(client->stream) && stream_pending(client->stream) == 0;
+}
+
 /* Waits for the client, the mailbox or the time. False: it is over (the client is gone, everything stops). */
 static bool wait_idle(struct front_client *client, bool unwatched, enum session_wake *reason) {
     deadline ends = deadline_in(client->front->config->mail_idle_timeout * 1000);
@@ -399,7 +404,7 @@ static bool wait_idle(struct front_client *client, bool unwatched, enum session_
     }
     stop_waiting(client);
     if (input) loop_watch_stop(&input);
-    if (client->kicked) going = false;
+    if (client->kicked || has_gone(client)) going = false;
     if (!going) tell_gone(client);
     *reason = client->input ? WAKE_INPUT : WAKE_EVENT;
     return going;
