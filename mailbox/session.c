@@ -248,7 +248,7 @@ NO_RETURN void session_process(const struct mailbox *mailbox, const struct accou
     memory_wipe((void *)(uintptr_t)mailbox->seal_master, sizeof mailbox->seal_master);
     if (!good) {
         log_warning("no session for %.*s: %s", STR_ARGS(account->login), failure.text);
-        _exit(1);
+        _exit(EXIT_UNSERVED);
     }
     struct session_settings shared = one.settings; /* what is the same for all sessions of the account */
     struct ipc_socket socket = {.descriptor = -1};
@@ -259,7 +259,7 @@ NO_RETURN void session_process(const struct mailbox *mailbox, const struct accou
     for (;;) {
         good = serve_one(account, &one);
         end_one(&one);
-        if (!good) _exit(1);
+        if (!good) _exit(EXIT_UNSERVED);
         if (forker < 0 || !wait_for_next(&socket, account, &beginning, &packet) || !take_next(&packet, shared, &one)) _exit(0);
     }
 }
