@@ -1,5 +1,6 @@
 /* A message taken up: opened, read, checked, its recipients resolved and put in line. */
 #include "qmgr.h"
+#include "address.h"
 #include "delivery_log.h"
 #include "log.h"
 #include "logins.h"
@@ -156,6 +157,24 @@ static void settle_unresolved(struct message *message, size_t index, const char 
     message_outcome(message, &outcome);
 }
 
+/* With one recipient a delivery the recipient is the destination, as in Postfix: a slow mailbox holds up nobody else's.
+ * It is the same with an extension, in other letters or another of our domains: local_destination_concurrency_limit is
+ * a user's. */
+static void append_destination_name(const struct config *config, const struct transport *transport,
+                                    struct str recipient, struct str nexthop, struct buf *name) {
+    size_t at = str_find_last(recipient, '@');
+    struct str base = at == STR_NONE ? recipient : str_slice(recipient, 0, at), extension;
+    if (transport->recipient_limit == 1 && transport->client) {
+        if (config->recipient_delimiter.length > 0)
+            (void)mail_address_split_extension(base, config->recipient_delimiter, config->owner_request_special, &base,
+                                               &extension);
+        for (size_t i = 0; i < base.length; i++)
+            buf_append_char(name, ascii_lower(base.data[i]));
+        buf_append_char(name, '@');
+    }
+    buf_append(name, nexthop);
+}
+
 static void resolve_one(struct message *message, struct map *jobs, size_t index, deadline until, struct arena *arena) {
     struct queue_recipient *recipient = &message->envelope.recipients[index];
     struct ipc_lookup_resolved answer;
@@ -166,8 +185,8 @@ static void resolve_one(struct message *message, struct map *jobs, size_t index,
                           str_from(failure.text[0] ? failure.text : "address resolution does not answer"));
         return;
     }
-    if (!answer.known) {
-        settle_unresolved(message, index, "5.1.1", DELIVERY_FAILED,
+    if (!answer.known) { /* of all other domains nobody knows who is there: it is no address */
+        settle_unresolved(message, index, answer.address_class == CLASS_DEFAULT ? "5.1.3" : "5.1.1", DELIVERY_FAILED,
                           answer.reject_text.length ? answer.reject_text : STR("unknown user"));
         return;
     }
@@ -176,11 +195,10 @@ static void resolve_one(struct message *message, struct map *jobs, size_t index,
         settle_unresolved(message, index, "4.3.2", DELIVERY_DEFERRED, STR("deferred transport"));
         return;
     }
-    /* With one recipient a delivery the recipient is the destination, as in Postfix: a slow
-     * mailbox holds up nobody else's. */
-    bool by_recipient = transport->recipient_limit == 1 && transport->client;
-    struct destination *destination =
-        destination_find(transport, answer.nexthop, by_recipient ? recipient->address : STR_EMPTY);
+    struct buf name = buf_make(1100);
+    append_destination_name(message->qmgr->config, transport, recipient->address, answer.nexthop, &name);
+    struct destination *destination = destination_find(transport, buf_str(&name), answer.nexthop);
+    buf_free(&name);
     if (destination_is_dead(destination)) {
         struct buf text = buf_make(900);
         buf_printf(&text, "delivery temporarily suspended: %s", destination->dead_reason);

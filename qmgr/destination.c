@@ -37,24 +37,16 @@ struct transport *transport_find(struct qmgr *qmgr, struct str name) {
     return transport;
 }
 
-static struct destination *destination_create(struct transport *transport, struct str nexthop, struct str name) {
-    struct destination *destination = MEMORY_NEW(struct destination);
+struct destination *destination_find(struct transport *transport, struct str name, struct str nexthop) {
+    struct destination *destination = map_get(transport->destinations, name);
+    if (destination) return destination;
+    destination = MEMORY_NEW(struct destination);
     destination->transport = transport;
     destination->name = memory_copy_string(name);
     destination->nexthop = memory_copy_string(nexthop);
     destination->senders = map_create();
     destination->pace = transport->pace;
     map_put(transport->destinations, name, destination);
-    return destination;
-}
-
-struct destination *destination_find(struct transport *transport, struct str nexthop, struct str recipient) {
-    struct buf name = buf_make(0);
-    buf_append(&name, nexthop);
-    if (recipient.length) buf_printf(&name, "\n%.*s", STR_ARGS(recipient));
-    struct destination *destination = map_get(transport->destinations, buf_str(&name));
-    if (!destination) destination = destination_create(transport, nexthop, buf_str(&name));
-    buf_free(&name);
     return destination;
 }
 

@@ -52,8 +52,8 @@ struct band {
 
 struct destination {
     struct transport *transport;
-    char *name;                        /* in the transport's map */
-    char *nexthop;                     /* what the agent is told */
+    char *name;    /* among the transport's; the next hop, or a recipient there */
+    char *nexthop; /* as the agent gets it */
     struct band bands[PRIORITY_COUNT]; /* by priority from -9 */
     uint64_t pass;                     /* of the last turn: where a band begins that gets work anew */
     struct map *senders;               /* priority and sender to sender_line */
@@ -261,8 +261,8 @@ struct delivery {
     bool from_memory; /* began before the message had a queue file */
 };
 struct transport *transport_find(struct qmgr *qmgr, struct str name);
-/* recipient: empty but where it is the destination. */
-struct destination *destination_find(struct transport *transport, struct str nexthop, struct str recipient);
+/* By its name; made with that next hop if it is not there. */
+struct destination *destination_find(struct transport *transport, struct str name, struct str nexthop);
 void destination_add_job(struct destination *destination, struct job *job);
 void destination_remove_job(struct destination *destination, struct job *job);
 void destination_succeeded(struct destination *destination);

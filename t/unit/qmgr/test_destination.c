@@ -78,7 +78,8 @@ static int setup(void **state) {
 }
 
 static struct destination *destination(const char *transport, const char *nexthop) {
-    return destination_find(transport_find(&fixture.qmgr, str_from(transport)), str_from(nexthop), STR_EMPTY);
+    return destination_find(transport_find(&fixture.qmgr, str_from(transport)), str_from(nexthop),
+                            str_from(nexthop));
 }
 
 /* A message of one job with this many recipients, put in line. */
@@ -311,11 +312,11 @@ static void test_by_recipient(void **state) {
     (void)state;
     qmgr_fixture_make(&fixture, "");
     struct transport *transport = transport_find(&fixture.qmgr, STR("smtp"));
-    struct destination *one = destination_find(transport, STR("a.test"), STR("r1@a.test"));
-    struct destination *other = destination_find(transport, STR("a.test"), STR("r2@a.test"));
+    struct destination *one = destination_find(transport, STR("r1@a.test"), STR("a.test"));
+    struct destination *other = destination_find(transport, STR("r2@a.test"), STR("a.test"));
     assert_ptr_not_equal(one, other);
-    assert_ptr_equal(one, destination_find(transport, STR("a.test"), STR("r1@a.test")));
-    assert_ptr_not_equal(one, destination_find(transport, STR("b.test"), STR("r1@a.test")));
+    assert_ptr_equal(one, destination_find(transport, STR("r1@a.test"), STR("a.test")));
+    assert_ptr_not_equal(one, destination_find(transport, STR("r1@b.test"), STR("b.test")));
     expect_text("next hop", other->nexthop, "a.test");
     end_all();
 }
