@@ -110,7 +110,9 @@ def strange_files():
 
 def poison():
     """A message that cleanup never takes must not stay in the drop folder before everybody's mail."""
-    with instance() as tern:
+    with instance("virtual_alias_expansion_limit=2") as tern:
+        table = tern.file("virtual", "/^trap@example\\.test$/ a@a.test, b@a.test, c@a.test\n")
+        tern.set(f"virtual_alias_maps = regexp:{table}")
         drop = tern.spool / "maildrop"
         mail = dict(input="Subject: dropped\n\nx\n", text=True, capture_output=True, timeout=60,
                     env={**os.environ, "MAIL_CONFIG": str(tern.etc)})
@@ -128,12 +130,18 @@ def poison():
         for i in range(100):
             put(f"1{i:03}", whole.replace(b"ENVELOPE-IDENTITY", b"ENVELOPE\r\nSUBJECT"))
         template.unlink()
+        subprocess.run([*sendmail, "trap@example.test"], check=True, **mail)
+        trap = next(path for path in drop.iterdir() if not path.name.startswith("1")  or len(path.name) > 4)
+        for i in range(300):
+            put(f"2{i:03}", trap.read_bytes())
+        trap.unlink()
         subprocess.run([*sendmail, "x" * 505], **mail)
         subprocess.run([*sendmail, SENDER], check=True, **mail)
         tern.start()
-        t.ok(tern.wait_stored("anna"), "mail in the drop folder is taken beside 100 messages that nobody can take")
-        t.ok(t.wait_for(lambda: not [name for name in os.listdir(drop) if name[0] != "."]),
+        t.ok(tern.wait_stored("anna"), "mail in the drop folder is taken beside 100 messages that nobody takes")
+        t.ok(t.wait_for(lambda: not [name for name in os.listdir(drop) if name[0] == "1"]),
              "which are set aside", os.listdir(drop)[:3])
+        t.is_(len([name for name in os.listdir(drop) if name[0] == "2"]), 300, "and 300 that an alias holds up, which stay")
         t.is_(len(tern.stored("anna")), 1, "and not delivered")
 
 
