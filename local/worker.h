@@ -128,10 +128,12 @@ struct quota_claim {
     uint64_t octets; /* that were claimed */
     uint64_t octets_before, messages_before;
     bool made;
+    int lock; /* near a limit: nobody else saves until quota_end */
 };
 /* Claims room for a message (messages 0: only asks). False: worked says why. */
 bool quota_claim(const struct config *config, const struct ipc_local_work *work, struct store *store, uint64_t octets,
                  unsigned messages, struct quota_claim *claim, struct worked *worked);
+void quota_end(struct quota_claim *claim);
 /* The message did not come to lie there. */
 void quota_release(const struct ipc_local_work *work, const struct quota_claim *claim);
 /* It did: says it where that crosses one of mail_quota_warnings. */

@@ -203,7 +203,7 @@ void destination_remove_job(struct destination *destination, struct job *job) {
  * the window, so a window's worth of successes opens it by one) */
 
 bool destination_is_dead(const struct destination *destination) {
-    return destination->dead_until > clock_date() / CLOCK_SECOND;
+    return deadline_left(destination->dead_until) > 0;
 }
 
 void destination_succeeded(struct destination *destination) {
@@ -228,7 +228,7 @@ static struct band *next_band(struct destination *destination) {
 }
 
 static void declare_dead(struct destination *destination, struct qmgr *qmgr, struct str reason) {
-    destination->dead_until = clock_date() / CLOCK_SECOND + qmgr->config->minimal_backoff_time;
+    destination->dead_until = deadline_in(qmgr->config->minimal_backoff_time * 1000);
     MEMORY_FREE(destination->dead_reason);
     destination->dead_reason = memory_copy_string(reason);
 }
