@@ -294,7 +294,10 @@ NO_INLINE static void serve_user(struct walk *walk, struct str address, const st
         walk_run_step(walk, &work, answer);
     }
     /* By their own .forward others may have the message: it does not come again. */
-    walk_say_of_member(walk, address, answer, sender, owned && !own);
+    if (own)
+        walk_say(walk, address, answer->action, answer->status, answer->text);
+    else
+        walk_say_of_member(walk, address, answer, sender, owned);
 }
 
 static void deliver_user(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found,

@@ -252,7 +252,7 @@ void walk_send_forwards(struct walk *walk) {
 
 void walk_say_of_member(struct walk *walk, struct str address, const struct step_answer *answer, struct str sender,
                         bool owned) {
-    if (owned && answer->action == DELIVERY_FAILED && !str_equal(address, walk->recipient->address))
-        return walk_forward_to(walk, address, sender, true);
+    bool alone = answer->action == DELIVERY_DEFERRED || (owned && answer->action == DELIVERY_FAILED);
+    if (alone && !str_equal(address, walk->recipient->address)) return walk_forward_to(walk, address, sender, owned);
     walk_say(walk, address, answer->action, answer->status, answer->text);
 }

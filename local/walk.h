@@ -86,8 +86,8 @@ void walk_run_end(struct walk *walk, struct str address, const struct ipc_local_
 void walk_forward_to(struct walk *walk, struct str address, struct str sender, bool owned);
 /* Unless something before was deferred. */
 void walk_send_forwards(struct walk *walk);
-/* What became of a mailbox. A list's members who take no mail are its owner's business: the message comes here again,
- * from him. */
+/* What became of a mailbox. A member that has to wait waits alone, with a copy: the others would get the message at each
+ * attempt again. A list's members who take no mail are its owner's business: the message comes here again, from him. */
 void walk_say_of_member(struct walk *walk, struct str address, const struct step_answer *answer, struct str sender,
                         bool owned);
 

@@ -219,6 +219,18 @@ def leftovers(tern, world):
     t.is_([path.name for path in (world.out / "Md/tmp").iterdir()], ["fresh"], "and loses what lies in tmp/ from long ago")
 
 
+def who_waits(tern, world):
+    """A member that cannot be delivered to waits alone: the others do not get the message at each attempt."""
+    os.chown(world.boxes / GIL, 0, 0)
+    said = send(tern, "pair", count=2)
+    t.ok(any("status=sent (forwarded as" in line for line in said), "who has to wait gets a copy", said)
+    t.ok(tern.wait_log(f"to=<{GIL}@{HOST}>, orig_to=<pair@{HOST}>") and t.wait_for(lambda: len(tern.queued("cur")) >= 1), "which is deferred")
+    os.chown(world.boxes / GIL, pwd.getpwnam(GIL).pw_uid, -1)
+    tern.queue_tool("ternqueue", "-f")
+    t.ok(t.wait_for(lambda: b"Subject: pair\n" in (world.boxes / GIL).read_bytes()), "and delivered later")
+    t.is_((world.boxes / DAN).read_bytes().count(b"Subject: pair\n"), 1, "the other has it once")
+
+
 def extensions(tern, world):
     """user+one and user+two may have a .forward file each, and the mailbox is one."""
     said = send(tern, "exts", count=3)
@@ -230,6 +242,7 @@ MANY = 5000
 ALIASES = f"""list {FAY}, far@sink.test
 owner-list keeper@example.test
 bad x@d..test
+pair {DAN}, {GIL}
 maildir {{out}}/Md/
 away far@sink.test
 exts {EVA}+one, {EVA}+two, {EVA}, {EVA}+three
@@ -286,6 +299,7 @@ def serve():
         long_lists(tern, world, sink)
         nested(tern, world)
         leftovers(tern, world)
+        who_waits(tern, world)
         extensions(tern, world)
         one_at_a_time(tern, world, sink)
         ends_of_mailboxes(tern, world)
