@@ -133,7 +133,6 @@ struct ipc_local_work walk_make_work(struct walk *walk, enum local_step step, st
                                      const struct owner *owner, struct str target) {
     const struct ipc_deliver *request = walk->request;
     struct str local_part, domain = walk_domain_of(address, &local_part);
-    if (extension.length && local_part.length > extension.length) local_part.length -= extension.length + 1;
     return (struct ipc_local_work){
         .step = step,
         .uid = owner->uid,
