@@ -191,15 +191,15 @@ void walk_run_end(struct walk *walk, struct str address, const struct ipc_local_
 
 /* ---- forwarding */
 
-void walk_forward_to(struct walk *walk, struct str address, struct str sender, bool owned) {
+static void add_forward(struct walk *walk, struct str address, struct str sender, bool owned, bool as_is) {
     struct forwarded *group = walk->forwards;
-    while (group && !str_equal(group->sender, sender))
+    while (group && !(str_equal(group->sender, sender) && group->owned == owned && group->as_is == as_is))
         group = group->next;
     if (!walk_first_time(walk, "forward", address)) return;
     if (!group) {
         group = ARENA_NEW(walk->arena, struct forwarded);
         if (!group) return walk_defer(walk, address, "4.3.0", "too many recipients", NULL);
-        *group = (struct forwarded){.sender = sender, .owned = owned, .next = walk->forwards};
+        *group = (struct forwarded){.sender = sender, .owned = owned, .as_is = as_is, .next = walk->forwards};
         walk->forwards = group;
     }
     if (group->count == group->room) {
@@ -220,6 +220,10 @@ void walk_forward_to(struct walk *walk, struct str address, struct str sender, b
         .address = address, .original = original, .orcpt = owned ? STR_EMPTY : recipient->orcpt, .notify = notify};
 }
 
+void walk_forward_to(struct walk *walk, struct str address, struct str sender, bool owned) {
+    add_forward(walk, address, sender, owned, false);
+}
+
 void walk_send_forwards(struct walk *walk) {
     const struct config *config = walk->local->config;
     struct str rest = config->prepend_delivered_header, word;
@@ -234,6 +238,7 @@ void walk_send_forwards(struct walk *walk) {
                                 .delivered_to = walk->recipient->address,
                                 .prepend_delivered_to = prepend,
                                 .drop_dsn = group->owned,
+                                .as_is = group->as_is,
                                 .recipients = group->recipients,
                                 .recipient_count = group->count};
         struct failure failure = {0};
@@ -252,6 +257,6 @@ void walk_send_forwards(struct walk *walk) {
 void walk_say_of_member(struct walk *walk, struct str address, const struct step_answer *answer, struct str sender,
                         bool owned) {
     bool alone = answer->action == DELIVERY_DEFERRED || (owned && answer->action == DELIVERY_FAILED);
-    if (alone && !str_equal(address, walk->recipient->address)) return walk_forward_to(walk, address, sender, owned);
+    if (alone && !str_equal(address, walk->recipient->address)) return add_forward(walk, address, sender, owned, true);
     walk_say(walk, address, answer->action, answer->status, answer->text);
 }

@@ -21,6 +21,7 @@ struct way {
 struct forwarded {
     struct str sender; /* as the alias's owner has it, or the message's */
     bool owned;
+    bool as_is; /* a mailbox here, which virtual_alias_maps had their say about */
     struct ipc_recipient *recipients;
     size_t count, room;
     struct forwarded *next;
@@ -86,8 +87,9 @@ void walk_run_end(struct walk *walk, struct str address, const struct ipc_local_
 void walk_forward_to(struct walk *walk, struct str address, struct str sender, bool owned);
 /* Unless something before was deferred. */
 void walk_send_forwards(struct walk *walk);
-/* What became of a mailbox. A member that has to wait waits alone, with a copy: the others would get the message at each
- * attempt again. A list's members who take no mail are its owner's business: the message comes here again, from him. */
+/* What became of a mailbox. A member that has to wait waits alone, with a copy: the others would get the message at
+ * each attempt again. A list's members who take no mail are its owner's business: the message comes here again, from
+ * him. */
 void walk_say_of_member(struct walk *walk, struct str address, const struct step_answer *answer, struct str sender,
                         bool owned);
 
