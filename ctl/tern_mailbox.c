@@ -116,7 +116,7 @@ static bool list(struct work *work) {
 static bool status_of(struct work *work, struct str name) {
     struct folder_status status;
     char text[TEXT_MAX];
-    if (folder_status(work->store, name, &status, &work->failure) != STORE_OK) return false;
+    if (folder_status(work->store, name, true, &status, &work->failure) != STORE_OK) return false;
     shown(text, name);
     if (work->json)
         json_array_append_new(work->json,

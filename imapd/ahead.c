@@ -12,7 +12,7 @@
 #include "pipeline.h"
 
 #define READ_IN_A_ROW 24                 /* messages after which those that follow are read ahead */
-#define RUN           32                 /* messages that a thread does at once */
+#define RUN           64                 /* messages that a thread does at once */
 #define RUNS          16                 /* of them at a time, done or not */
 #define RUNS_FIRST    2                  /* at first: they become more while all are used */
 #define HELD_MAX      ((size_t)16 << 20) /* octets that are held at a time, from which on no more is done ahead */
@@ -32,6 +32,12 @@ struct run {
     size_t held;
 };
 
+/* A file that the kernel fetches. */
+struct opened {
+    struct ahead_message *message;
+    int file;
+};
+
 struct ahead {
     unsigned wants;
     uint32_t last;             /* the last message that the command can want */
@@ -49,8 +55,9 @@ static bool want(const struct run *run, enum ahead_wants what) {
     return run->ahead->wants & (unsigned)what;
 }
 
-/* Reads what is wanted of the file. False: this is for the session to do. */
-static bool read_file(const struct run *run, struct ahead_message *message, int file, struct buf *bytes) {
+/* Reads what is wanted of the file. False: this is for the session to do, or to be waited for. */
+static bool read_file(const struct run *run, struct ahead_message *message, int file, enum message_reading how,
+                      struct buf *bytes) {
     struct stat status;
     struct str header;
     bool whole;
@@ -59,8 +66,8 @@ static bool read_file(const struct run *run, struct ahead_message *message, int 
         message->date = status.st_mtim.tv_sec;
         message->size = (uint64_t)status.st_size;
     }
-    if (want(run, AHEAD_STRUCTURE)) return message_file_read(file, message->size, FILE_MAX, bytes);
-    if (!message_file_read_header(file, bytes, &header, &whole)) return false;
+    if (want(run, AHEAD_STRUCTURE)) return message_file_read(file, how, message->size, FILE_MAX, bytes);
+    if (!message_file_read_header(file, how, bytes, &header, &whole)) return false;
     buf_truncate(bytes, header.length);
     return true;
 }
@@ -92,40 +99,56 @@ static bool parse(struct run *run, struct ahead_message *message, struct str byt
 
 /* What is no file, but has come into the place of one, does not hold us up. */
 static int open_file(const struct run *run, const struct ahead_message *message) {
-    int file =
-        openat(run->ahead->directory, run->paths.data + message->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (file >= 0) (void)posix_fadvise(file, 0, want(run, AHEAD_STRUCTURE) ? 0 : HEADER_USUAL, POSIX_FADV_WILLNEED);
-    return file;
-}
-
-static bool do_message(struct run *run, struct ahead_message *message, int file, struct buf *bytes) {
-    if (file < 0) return false;
-    bool good = read_file(run, message, file, bytes);
-    close(file);
-    return good && parse(run, message, buf_str(bytes));
+    return openat(run->ahead->directory, run->paths.data + message->path,
+                  O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 }
 
 static size_t octets(const struct run *run) {
     return run->results.length + (run->texts ? arena_used(run->texts) : 0);
 }
 
+/* A message of which everything was read; counts what is held. */
+static void take(struct run *run, struct ahead_message *message, struct str bytes) {
+    size_t before = octets(run);
+    message->done = parse(run, message, bytes);
+    size_t more = octets(run) - before;
+    run->held += more;
+    atomic_fetch_add(&run->ahead->held, more);
+}
+
+static void finish(struct run *run, struct ahead_message *message, int file, struct buf *bytes) {
+    if (read_file(run, message, file, READ_WAITING, bytes)) take(run, message, buf_str(bytes));
+    close(file);
+}
+
+/* What is at hand is read at once; what is not, the kernel is told to fetch while others are read. */
+static void read_messages(struct run *run, struct buf *bytes) {
+    struct opened waiting[OPENED];
+    unsigned first = 0, last = 0;
+    for (uint32_t i = 0; i < run->count && atomic_load(&run->ahead->held) < HELD_MAX; i++) {
+        struct ahead_message *message = &run->messages[i];
+        int file = open_file(run, message);
+        if (file < 0) continue;
+        if (read_file(run, message, file, READ_AT_HAND, bytes)) {
+            take(run, message, buf_str(bytes));
+            close(file);
+            continue;
+        }
+        (void)posix_fadvise(file, 0, want(run, AHEAD_STRUCTURE) ? 0 : HEADER_USUAL, POSIX_FADV_WILLNEED);
+        if (last - first == OPENED) {
+            finish(run, waiting[first % OPENED].message, waiting[first % OPENED].file, bytes);
+            first++;
+        }
+        waiting[last++ % OPENED] = (struct opened){message, file};
+    }
+    for (; first < last; first++)
+        finish(run, waiting[first % OPENED].message, waiting[first % OPENED].file, bytes);
+}
+
 static void work(void *job, void *scratch) {
     struct run *run = job;
-    struct ahead *ahead = run->ahead;
-    int files[OPENED];
-    uint32_t opened = 0, i = 0;
-    for (; i < run->count && atomic_load(&ahead->held) < HELD_MAX; i++) {
-        for (; opened < run->count && opened < i + OPENED; opened++)
-            files[opened % OPENED] = open_file(run, &run->messages[opened]);
-        size_t before = octets(run);
-        run->messages[i].done = do_message(run, &run->messages[i], files[i % OPENED], scratch);
-        size_t more = octets(run) - before;
-        run->held += more;
-        atomic_fetch_add(&ahead->held, more);
-    }
-    for (; i < opened; i++)
-        if (files[i % OPENED] >= 0) close(files[i % OPENED]);
-    for (i = 0; i < run->count; i++) {
+    read_messages(run, scratch);
+    for (uint32_t i = 0; i < run->count; i++) {
         struct ahead_message *message = &run->messages[i];
         message->record.data = run->results.data + (size_t)message->record.data;
         message->fields.data = run->results.data + (size_t)message->fields.data;

@@ -53,19 +53,14 @@ bool answers_say(struct imap_session *session, unsigned slot, struct str key) {
 
 /* False: there are too many. */
 static bool list_ranges(const struct folder *folder, struct buf *ranges) {
-    struct kept_range range = {0};
-    uint32_t count = folder_count(folder);
-    for (uint32_t sequence = 1; sequence <= count; sequence++) {
-        uint32_t uid = folder_uid(folder, sequence);
-        if (sequence > 1 && uid == range.last + 1) {
-            range.last = uid;
-            continue;
-        }
-        if (sequence > 1) buf_append_bytes(ranges, &range, sizeof range);
+    uint32_t count = folder_count(folder), run;
+    for (uint32_t sequence = 1; sequence <= count; sequence += run) {
+        run = folder_uid_run(folder, sequence);
+        uint32_t first = folder_uid(folder, sequence);
+        struct kept_range range = {first, first + run - 1};
         if (ranges->length >= KEPT_ANSWER_RANGES_MAX * sizeof range) return false;
-        range = (struct kept_range){uid, uid};
+        buf_append_bytes(ranges, &range, sizeof range);
     }
-    if (count > 0) buf_append_bytes(ranges, &range, sizeof range);
     return true;
 }
 

@@ -7,7 +7,8 @@
 enum store_result imap_say_status(struct imap_session *session, struct str mailbox, unsigned items, struct failure *failure) {
     struct folder_status status;
     struct buf text = buf_make(0);
-    enum store_result result = folder_status(session->store, mailbox, &status, failure);
+    bool sizes = items & (STATUS_SIZE | STATUS_DELETED_STORAGE);
+    enum store_result result = folder_status(session->store, mailbox, sizes, &status, failure);
     if (result != STORE_OK) return result;
     imap_append_mailbox(&text, mailbox, imap_is_utf8(session));
     buf_append(&text, STR(" ("));

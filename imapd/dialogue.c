@@ -19,12 +19,16 @@ bool imap_flush(struct imap_session *session) {
     return good;
 }
 
+static void write_out(struct imap_session *session, struct str bytes) {
+    if (session->connection_lost) return;
+    stream_set_deadline(session->stream, deadline_in(session->settings->idle_timeout));
+    if (stream_write(session->stream, bytes) != STREAM_OK) session->connection_lost = true;
+}
+
 /* What gathers goes to the stream's own buffer, and from there when that is full. */
 static void write_piece(struct imap_session *session) {
     if (session->out.length < OUT_PIECE) return;
-    stream_set_deadline(session->stream, deadline_in(session->settings->idle_timeout));
-    if (!session->connection_lost && stream_write(session->stream, buf_str(&session->out)) != STREAM_OK)
-        session->connection_lost = true;
+    write_out(session, buf_str(&session->out));
     buf_clear(&session->out);
 }
 
@@ -36,9 +40,16 @@ void imap_say(struct imap_session *session, const char *format, ...) {
     write_piece(session);
 }
 
+/* What is long goes out from where it stands. */
 void imap_say_bytes(struct imap_session *session, struct str bytes) {
-    buf_append(&session->out, bytes);
-    write_piece(session);
+    if (bytes.length < OUT_PIECE) {
+        buf_append(&session->out, bytes);
+        write_piece(session);
+    } else {
+        write_out(session, buf_str(&session->out));
+        buf_clear(&session->out);
+        write_out(session, bytes);
+    }
 }
 
 void imap_say_number(struct imap_session *session, uint64_t number) {

@@ -34,7 +34,7 @@ void fetch_message_end(struct fetch_message *message) {
  * unmapping. False: it is larger than its record says, or cannot be read. */
 static bool read_small(struct fetch_message *message, int file) {
     struct buf *bytes = &message->session->file;
-    if (!message_file_read(file, message->facts.size, READ_MAX, bytes)) return false;
+    if (!message_file_read(file, READ_WAITING, message->facts.size, READ_MAX, bytes)) return false;
     message->bytes = buf_str(bytes);
     return true;
 }
@@ -131,7 +131,7 @@ static bool read_beginning(struct fetch_message *message, struct str *header) {
     bool whole;
     int file = folder_message_file(message->session->folder, message->sequence, &result, &failure);
     if (file < 0) return false;
-    bool good = message_file_read_header(file, bytes, header, &whole);
+    bool good = message_file_read_header(file, READ_WAITING, bytes, header, &whole);
     close(file);
     if (good && whole) {
         message->bytes = buf_str(bytes);

@@ -35,6 +35,7 @@ struct imap_session {
     struct ahead *ahead;   /* what threads read for the command under way (ahead.h); NULL */
     struct buf file;       /* the message at hand, read; one at a time (fetch_item.h) */
     deadline unsettled;    /* when what was put off is to be settled; DEADLINE_NEVER: nothing is */
+    uintptr_t heap_end;    /* when memory was last given back */
     unsigned bad_commands; /* in a row */
     struct str unread;     /* ends with the head of APPEND's literal, which nobody has taken yet; empty: there is none */
     int inotify;          /* for the next IDLE, with others' watches perhaps; -1: none */

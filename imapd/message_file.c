@@ -1,20 +1,26 @@
 /* See message_file.h. */
 #include "message_file.h"
 
-#include <unistd.h>
+#include <sys/uio.h>
 
 #define BEGINNING       ((size_t)16384) /* octets in which almost all headers end */
-#define BEGINNING_FIRST 4096            /* octets in which most do */
+#define BEGINNING_FIRST 4096 /* octets in which most do: no more than a page, so that all or none is at hand */
 
-bool message_file_read(int file, uint64_t size, size_t limit, struct buf *bytes) {
+/* What follows in the file on what is in bytes. Returns how many octets that were, less than 0: none could be read. */
+static ssize_t read_more(int file, enum message_reading how, size_t wanted, struct buf *bytes) {
+    char *to = buf_reserve(bytes, wanted);
+    struct iovec into = {to, wanted};
+    ssize_t got = to ? preadv2(file, &into, 1, (off_t)bytes->length, how == READ_AT_HAND ? RWF_NOWAIT : 0) : -1;
+    if (got > 0) buf_commit(bytes, (size_t)got);
+    return got;
+}
+
+bool message_file_read(int file, enum message_reading how, uint64_t size, size_t limit, struct buf *bytes) {
     if (size == 0 || size >= limit) return false;
     size_t room = (size_t)size + 1;
     buf_clear(bytes);
-    char *to = buf_reserve(bytes, room);
-    ssize_t got = to ? read(file, to, room) : -1;
-    if (got < 0 || (size_t)got == room) return false;
-    buf_commit(bytes, (size_t)got);
-    return true;
+    ssize_t got = read_more(file, how, room, bytes);
+    return got >= 0 && (size_t)got < room && (how == READ_WAITING || (size_t)got == size);
 }
 
 /* The end of the first empty line; 0: there is none. The header ends there, or before. */
@@ -31,25 +37,25 @@ static size_t empty_line_end(struct str text) {
 }
 
 /* Reads the file up to where the header ends for sure, or BEGINNING octets. Returns where that is; 0: not within them.
- * *whole: the file ended there. */
-static size_t read_header(int file, struct buf *bytes, bool *whole) {
+ * *whole: the file ended there. Of more than a page at hand the last ones may be missing: that is no end. */
+static size_t read_header(int file, enum message_reading how, struct buf *bytes, bool *whole) {
     size_t end = 0;
     *whole = false;
     buf_clear(bytes);
     while (end == 0 && !*whole && bytes->length < BEGINNING) {
-        size_t wanted = bytes->length == 0 ? BEGINNING_FIRST : BEGINNING - bytes->length;
-        char *to = buf_reserve(bytes, wanted);
-        ssize_t got = to ? read(file, to, wanted) : -1;
+        bool first = bytes->length == 0;
+        size_t wanted = first ? BEGINNING_FIRST : BEGINNING - bytes->length;
+        ssize_t got = read_more(file, how, wanted, bytes);
         if (got < 0) return 0;
-        buf_commit(bytes, (size_t)got);
-        *whole = (size_t)got < wanted;
+        *whole = (size_t)got < wanted && (first || how == READ_WAITING);
         end = empty_line_end(buf_str(bytes));
+        if (end == 0 && !*whole && (size_t)got < wanted) return 0;
     }
     return end > 0 || !*whole ? end : bytes->length;
 }
 
-bool message_file_read_header(int file, struct buf *bytes, struct str *header, bool *whole) {
-    size_t end = read_header(file, bytes, whole);
+bool message_file_read_header(int file, enum message_reading how, struct buf *bytes, struct str *header, bool *whole) {
+    size_t end = read_header(file, how, bytes, whole);
     if (end == 0 && bytes->length > 0) return false;
     *header = str_slice(buf_str(bytes), 0, end);
     return *whole || end > 0;

@@ -158,12 +158,22 @@ static bool is_wanted(struct rows_reader *reader, uint32_t uid) {
     return true;
 }
 
-bool rows_fields(struct rows_reader *reader, struct fetch_message *message, struct str *fields) {
+bool rows_fields_and_row(struct rows_reader *reader, struct fetch_message *message, struct str *fields,
+                         const struct message_row **row) {
     bool wanted = message->fields.length == 0 && is_wanted(reader, message->facts.uid);
     message->fields_held = wanted;
+    *row = NULL;
     if (!fetch_message_fields(message, fields)) return false;
-    if (wanted) learn(reader, message, *fields, message->fields.length > 0);
+    if (!wanted) return true;
+    learn(reader, message, *fields, message->fields.length > 0);
+    uint32_t at = message->facts.uid % MESSAGE_ROWS_MAX;
+    if (!reader->learned->refused[at]) *row = &reader->learned->rows[at];
     return true;
+}
+
+bool rows_fields(struct rows_reader *reader, struct fetch_message *message, struct str *fields) {
+    const struct message_row *row;
+    return rows_fields_and_row(reader, message, fields, &row);
 }
 
 void rows_read_fields(struct rows_reader *reader, struct fetch_message *message, struct str *fields) {

@@ -29,7 +29,10 @@ bool rows_find(struct rows_reader *reader, uint32_t uid, uint32_t *place);
 /* The fields of a message for which there was no row, or a damaged one: fetch_message_fields, but what is read from the
  * file becomes a row, where rows are made, and is not kept beside that. False: they cannot be had. */
 MUST_USE bool rows_fields(struct rows_reader *reader, struct fetch_message *message, struct str *fields);
-/* The same, or empty fields. */
+/* The same; *row: the row that was made of them now, until the reader is asked for anything else. NULL: none was. */
+MUST_USE bool rows_fields_and_row(struct rows_reader *reader, struct fetch_message *message, struct str *fields,
+                                  const struct message_row **row);
+/* rows_fields, or empty fields. */
 void rows_read_fields(struct rows_reader *reader, struct fetch_message *message, struct str *fields);
 /* What was learned so far is in the cache from here on: before the same messages are asked for again. */
 void rows_flush(struct rows_reader *reader);

@@ -231,16 +231,26 @@ static bool has_address(struct search_run *run, struct ready_key *ready, struct 
     return run->text.length > 0 && casemap_contains(&ready->search, buf_str(&run->text));
 }
 
+/* The fields that one of the key's name is among. *row: what answers in their place, or NULL. */
+static bool fields_of(struct search_run *run, const struct ready_key *ready, struct str *fields, const struct message_row **row) {
+    *row = NULL;
+    if (!kept_fields_have(ready->key->field)) {
+        *fields = whole_header(run);
+        return true;
+    }
+    if (ready->column == ROW_COLUMNS) return fetch_message_fields(&run->message, fields);
+    return rows_fields_and_row(&run->rows, &run->message, fields, row);
+}
+
 /* Every field of that name; an empty text asks whether there is one. */
 static bool match_header(struct search_run *run, struct ready_key *ready, uint32_t sequence, uint32_t uid) {
+    const struct message_row *row;
     struct str fields, value;
     bool found;
     if (match_in_row(run, ready, uid, &found)) return found;
     open_message(run, sequence);
-    if (!kept_fields_have(ready->key->field))
-        fields = whole_header(run);
-    else if (ready->column != ROW_COLUMNS ? !rows_fields(&run->rows, &run->message, &fields) : !fetch_message_fields(&run->message, &fields))
-        return false;
+    if (!fields_of(run, ready, &fields, &row)) return false;
+    if (row) return message_row_has(row, ready->column, buf_str(&ready->search.key));
     while ((value = search_field(fields, ready->key->field)).data) {
         if (contains_decoded(run, &ready->search, value) || has_address(run, ready, value)) return true;
         fields = str_from_offset(fields, (size_t)(value.data + value.length - fields.data));

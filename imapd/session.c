@@ -6,9 +6,10 @@
 #include "clock.h"
 #include "log.h"
 
-#define BAD_COMMANDS_MAX  20               /* in a row, then the connection ends */
+#define BAD_COMMANDS_MAX  20                /* in a row, then the connection ends */
 #define COMMAND_SIZE_MAX  ((size_t)4 << 20) /* of a command with its literals; APPEND's message is not in it */
 #define COMMAND_ARENA_MAX ((size_t)64 << 20)
+#define HEAP_FEW          ((size_t)1 << 20) /* octets by which the heap may stay larger than it was */
 
 /* ---- reading */
 
@@ -26,14 +27,17 @@ static bool read_literal(struct imap_session *session, uint64_t size) {
     return true;
 }
 
-/* Whether a line's literal is an APPEND's message, which the command reads by itself: its mailbox may be a literal too. */
+/* Whether a line's literal is an APPEND's message, which the command reads by itself: its mailbox may be a literal too.
+ */
 static bool is_append_message(const struct imap_session *session) {
     struct str rest = buf_str(&session->command), tag, word;
-    if (!str_next_word(&rest, " ", &tag) || !str_next_word(&rest, " ", &word) || !str_equal_nocase(word, STR("APPEND"))) return false;
+    if (!str_next_word(&rest, " ", &tag) || !str_next_word(&rest, " ", &word) || !str_equal_nocase(word, STR("APPEND")))
+        return false;
     rest = str_trim(rest);
     struct imap_literal literal;
     size_t line = str_find(rest, '\r');
-    bool literal_mailbox = rest.length > 0 && rest.data[0] == '{' && imap_line_literal(line == STR_NONE ? rest : str_slice(rest, 0, line), &literal);
+    bool literal_mailbox = rest.length > 0 && rest.data[0] == '{' &&
+                           imap_line_literal(line == STR_NONE ? rest : str_slice(rest, 0, line), &literal);
     return !literal_mailbox || line != STR_NONE;
 }
 
@@ -71,8 +75,8 @@ static bool read_command(struct imap_session *session) {
     return true;
 }
 
-/* After a refused APPEND: what its lines announced comes unasked if the literal is not a synchronizing one, and must not
- * be taken for commands (RFC 7888 section 4). */
+/* After a refused APPEND: what its lines announced comes unasked if the literal is not a synchronizing one, and must
+ * not be taken for commands (RFC 7888 section 4). */
 static void throw_literals_away(struct imap_session *session) {
     struct str line = session->unread;
     struct imap_literal literal;
@@ -102,8 +106,8 @@ static void say_outcome(struct imap_session *session, const struct imap_outcome 
     static const char *const words[] = {[ANSWER_OK] = "OK", [ANSWER_NO] = "NO", [ANSWER_BAD] = "BAD"};
     const char *code = outcome->code ? outcome->code : outcome->code_text;
     if (outcome->answer == ANSWER_SAID) return;
-    imap_say(session, "%.*s %s %s%s%s%.*s\r\n", STR_ARGS(session->tag), words[outcome->answer], code[0] ? "[" : "", code,
-             code[0] ? "] " : "", STR_ARGS(outcome->text));
+    imap_say(session, "%.*s %s %s%s%s%.*s\r\n", STR_ARGS(session->tag), words[outcome->answer], code[0] ? "[" : "",
+             code, code[0] ? "] " : "", STR_ARGS(outcome->text));
 }
 
 /* After the command, before its tagged answer: what has happened meanwhile. */
@@ -141,7 +145,8 @@ static struct imap_outcome run(struct imap_session *session, struct imap_parser 
 
 static void do_command(struct imap_session *session) {
     session->arena = arena_create(COMMAND_ARENA_MAX);
-    struct imap_parser parser = {.rest = buf_str(&session->command), .arena = session->arena, .utf8 = imap_is_utf8(session)};
+    struct imap_parser parser = {
+        .rest = buf_str(&session->command), .arena = session->arena, .utf8 = imap_is_utf8(session)};
     struct imap_outcome outcome;
     session->tag = STR("*");
     struct str tag = STR_EMPTY;
@@ -161,12 +166,21 @@ static void do_command(struct imap_session *session) {
     ahead_end(session);
     cache_end(session->store); /* no reader of the cache outlives its command */
     arena_destroy(&session->arena);
+    if (memory_heap_end() > session->heap_end + HEAP_FEW) imap_note_change(session);
+}
+
+/* The client is quiet: what was put off is done, and memory that the answers took goes back. */
+static void tidy_up(struct imap_session *session) {
+    imap_settle(session);
+    memory_give_back();
+    session->heap_end = memory_heap_end();
 }
 
 void imap_session_serve(struct imap_session *session) {
     session->unsettled = DEADLINE_NEVER;
+    session->heap_end = memory_heap_end();
     while (!session->logging_out && !session->connection_lost && !session->idle_wanted) {
-        if (session->unsettled != DEADLINE_NEVER && deadline_left(session->unsettled) == 0) imap_settle(session);
+        if (session->unsettled != DEADLINE_NEVER && deadline_left(session->unsettled) == 0) tidy_up(session);
         /* Answers to commands that came together leave together. */
         if (stream_pending(session->stream) == 0 && session->out.length > 0 && !imap_flush(session)) break;
         if (read_command(session)) do_command(session);

@@ -2,6 +2,7 @@
  * few seconds, and deliveries of this process are added to it; nobody is refused by a count that is not fresh. */
 #include <pthread.h>
 
+#include "address.h"
 #include "date.h"
 #include "folder.h"
 #include "hash.h"
@@ -135,8 +136,9 @@ static bool crosses(uint64_t before, uint64_t added, uint64_t limit, uint64_t pe
 static void write_warning(const struct config *config, const struct ipc_local_work *work, uint64_t percent,
                           struct buf *text) {
     int64_t now = clock_date();
-    buf_printf(text, "From: Mail Delivery System <MAILER-DAEMON@%.*s>\nTo: %.*s\nDate: ", STR_ARGS(config->myhostname),
-               STR_ARGS(work->recipient));
+    buf_printf(text, "From: Mail Delivery System <MAILER-DAEMON@%.*s>\nTo: ", STR_ARGS(config->myhostname));
+    mail_address_append_text(text, work->recipient);
+    buf_append(text, STR("\nDate: "));
     (void)date_append_rfc5322(text, now / CLOCK_SECOND, 0);
     buf_printf(text,
                "\nMessage-ID: <quota.%llu.%.*s@%.*s>\nSubject: Your mailbox is %llu percent full\nAuto-Submitted: "

@@ -14,6 +14,7 @@ static struct store *open_store(const struct session_settings *settings, struct 
                                     .quota_storage = settings->quota_storage,
                                     .quota_messages = settings->quota_messages,
                                     .auto_folders = settings->auto_folders,
+                                    .read_threads = settings->read_threads,
                                     .create = true};
     return store_open(&options, failure);
 }

@@ -16,8 +16,11 @@ uint64_t pop3_message_size(struct pop3_session *session, uint32_t number) {
     return message.size;
 }
 
+/* All sizes are had together; what goes wrong there goes wrong again below, message by message. */
 static void measure(struct pop3_session *session) {
+    struct failure ignored = {0};
     if (session->measured) return;
+    (void)!folder_count_all(session->folder, &ignored);
     session->octets = 0;
     for (uint32_t number = 1; number <= session->count; number++)
         if (!session->deleted[number]) session->octets += pop3_message_size(session, number);

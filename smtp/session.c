@@ -44,16 +44,35 @@ bool connection_lost(struct connection *connection, enum stream_result result) {
     return false;
 }
 
+/* One line without its end, cut where it is too long: what says that a message was taken must not be lost for the
+ * words that follow, or it would be sent again. */
+static enum stream_result read_reply_line(struct stream *stream, struct buf *line) {
+    enum stream_result result = STREAM_OK;
+    buf_clear(line);
+    while (result == STREAM_OK) {
+        struct str bytes = stream_peek(stream);
+        size_t end = str_find(bytes, '\n'), room = REPLY_LINE_MAX - line->length;
+        buf_append(line, str_slice(str_slice(bytes, 0, end), 0, room));
+        stream_consume(stream, end == STR_NONE ? bytes.length : end + 1);
+        if (end != STR_NONE) break;
+        result = stream_fill(stream, 0);
+    }
+    if (line->length > 0 && line->data[line->length - 1] == '\r') buf_truncate(line, line->length - 1);
+    return result;
+}
+
 bool connection_read_reply(struct connection *connection, int64_t timeout) {
     enum smtp_reply_result more = SMTP_REPLY_MORE;
+    enum stream_result result = STREAM_OK;
+    struct buf line = buf_make(0);
     stream_set_deadline(connection->stream, deadline_in(timeout));
     smtp_reply_clear(&connection->reply);
-    while (more == SMTP_REPLY_MORE) {
-        struct str line;
-        enum stream_result result = stream_read_line(connection->stream, &line);
-        if (result != STREAM_OK && result != STREAM_BARE_CR) return connection_lost(connection, result);
-        more = smtp_reply_add(&connection->reply, line);
+    while (more == SMTP_REPLY_MORE && result == STREAM_OK) {
+        result = read_reply_line(connection->stream, &line);
+        if (result == STREAM_OK) more = smtp_reply_add(&connection->reply, buf_str(&line));
     }
+    buf_free(&line);
+    if (result != STREAM_OK) return connection_lost(connection, result);
     if (more != SMTP_REPLY_DONE) return connection_lost(connection, STREAM_NUL);
     if (connection->reply.code == 421) connection->closing = true;
     return true;
@@ -102,7 +121,6 @@ static struct connection *connection_create(struct smtp *smtp, const struct host
     buf_printf(&peer, "%.*s[%.*s]", STR_ARGS(host->name), STR_ARGS(host->address));
     connection->smtp = smtp;
     connection->stream = stream_create(descriptor, REPLY_LINE_MAX);
-    stream_accept_bare_lf(connection->stream, true);
     connection->name = memory_copy_string(host->name);
     connection->peer = memory_copy_string(buf_str(&peer));
     connection->relay = memory_copy_string(str_from(relay));

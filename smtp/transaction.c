@@ -204,9 +204,11 @@ static bool mail_line(const struct transaction *transaction, struct buf *line) {
     return buf_append(line, STR("\r\n"));
 }
 
-/* The kept form is type;address, decoded (RFC 3461 4.2, RFC 6533 3). */
+/* The kept form is type;address, decoded (RFC 3461 4.2, RFC 6533 3). What gets too long when it is encoded for this
+ * server stays behind: it would have the recipient refused. */
 static void append_orcpt(const struct transaction *transaction, struct str orcpt, struct buf *line) {
     struct str type, address;
+    size_t before = line->length;
     if (!str_cut(orcpt, ';', &type, &address)) return;
     bool plain = str_is_ascii(address);
     buf_printf(line, " ORCPT=%.*s;", STR_ARGS(plain || str_equal_nocase(type, STR("utf-8")) ? type : STR("utf-8")));
@@ -215,6 +217,7 @@ static void append_orcpt(const struct transaction *transaction, struct str orcpt
     else if (!(transaction->smtputf8 ? utf8_address_unitext_encode(line, address)
                                      : utf8_address_xtext_encode(line, address)))
         xtext_encode(line, address);
+    if (line->length - before > strlen(" ORCPT=") + SMTP_ORCPT_MAX) buf_truncate(line, before);
 }
 
 static bool rcpt_line(const struct transaction *transaction, const struct ipc_recipient *row, struct buf *line) {
@@ -313,9 +316,20 @@ static enum smtp_stage step_stage(enum step kind) {
     return STAGE_END;
 }
 
+/* RFC 5321 4.5.3.1.10: who has had some recipients and says 552 of another has no room for more in this message, where
+ * it should say 452. That a mailbox is full, or the message too large, has a code of its own. */
+static bool means_too_many(const struct transaction *transaction, enum smtp_stage stage) {
+    const struct smtp_reply *reply = &transaction->connection->reply;
+    bool other = status_code_is_set(reply->status) && (reply->status.subject != 5 || reply->status.detail != 3);
+    return stage == STAGE_RCPT && reply->code == 552 && transaction->accepted > 0 && !other;
+}
+
 static struct reply_judgement judge(struct transaction *transaction, enum smtp_stage stage) {
     const struct connection *connection = transaction->connection;
-    struct reply_judgement judgement = reply_judge(stage, connection->reply.code, connection->reply.status, true);
+    struct reply_judgement judgement =
+        means_too_many(transaction, stage)
+            ? reply_judge(stage, 452, status_code_make(4, STATUS_TOO_MANY_RECIPIENTS), true)
+            : reply_judge(stage, connection->reply.code, connection->reply.status, true);
     if (judgement.verdict != REPLY_GOOD)
         trouble_from_reply(&transaction->trouble, transaction->delivery->arena, connection, stage, &judgement);
     return judgement;
@@ -364,6 +378,8 @@ static bool take_reply(struct transaction *transaction) {
         if (!transaction->stale_possible || connection->loss != LOSS_CLOSED) lost(transaction, step_stage(kind));
         return false;
     }
+    /* 503 to a first MAIL is about the messages before this one. */
+    if (transaction->stale_possible && kind == STEP_MAIL && connection->reply.code == 503) connection->closing = true;
     if (connection->closing && transaction->stale_possible) return false;
     transaction->stale_possible = false;
     size_t number = transaction->answered++;

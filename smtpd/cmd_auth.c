@@ -163,11 +163,11 @@ static bool may_begin(struct session *session) {
 }
 
 bool cmd_auth(struct session *session, struct str argument) {
-    struct str mechanism = argument, initial = STR_EMPTY;
+    struct str mechanism = STR_EMPTY, initial = STR_EMPTY, more;
     if (!may_begin(session) || !below_rate(session)) return false;
-    bool has_initial = str_cut(argument, ' ', &mechanism, &initial);
-    initial = str_trim(initial);
-    if (mechanism.length == 0 || str_find(initial, ' ') != STR_NONE || (has_initial && initial.length == 0))
+    bool has_mechanism = str_next_word(&argument, " \t", &mechanism);
+    bool has_initial = str_next_word(&argument, " \t", &initial);
+    if (!has_mechanism || str_next_word(&argument, " \t", &more))
         return reply(session, 501, "5.5.4", "Syntax: AUTH mechanism [initial-response]");
     if (mechanism.length > 32 || !is_offered(session, mechanism)) {
         char shown[60];

@@ -29,10 +29,14 @@ static bool read_chunk(struct session *session, uint64_t size, enum chunk_kind k
     return true;
 }
 
-/* Refuses a chunk after reading it; the rest of the message will be refused too. */
-static bool skip(struct session *session, uint64_t size, const struct refusal *refusal) {
+/* Refuses a chunk whose bytes have been read; the rest of the message will be refused too. */
+static bool refuse(struct session *session, bool last, const struct refusal *refusal) {
     if (session->transaction) session->transaction->chunks_refused = true;
-    return read_chunk(session, size, CHUNK_SKIPPED) && reply_refusal(session, refusal);
+    return last ? content_refuse(session, refusal) : reply_refusal(session, refusal);
+}
+
+static bool skip(struct session *session, uint64_t size, bool last, const struct refusal *refusal) {
+    return read_chunk(session, size, CHUNK_SKIPPED) && refuse(session, last, refusal);
 }
 
 static bool may_come(const struct session *session, struct refusal *refusal) {
@@ -51,16 +55,12 @@ static bool may_come(const struct session *session, struct refusal *refusal) {
 }
 
 /* The first chunk opens the file. */
-static bool begin(struct session *session, uint64_t size) {
+static bool begin(struct session *session, uint64_t size, bool last) {
     struct refusal refusal;
-    if (!policy_data(session, "BDAT")) {
-        session->transaction->chunks_refused = true;
-        read_chunk(session, size, CHUNK_SKIPPED);
-        return false;
-    }
+    if (!policy_data(session, "BDAT", &refusal)) return skip(session, size, last, &refusal);
     if (!content_open(session, &refusal)) {
         reply_log(session, "reject", "BDAT", &refusal, &session->transaction->sender, NULL);
-        return skip(session, size, &refusal);
+        return skip(session, size, last, &refusal);
     }
     session->transaction->chunks = true;
     return true;
@@ -71,14 +71,18 @@ bool cmd_bdat(struct session *session, struct str argument) {
     struct smtp_command_error error;
     uint64_t size = 0;
     bool last = false;
+    /* Not told of, not taken; and its bytes are not to be read as commands. */
+    if (smtpd_extension_is_discarded(session, "CHUNKING"))
+        return reply(session, 521, "5.5.1", "Error: command not implemented");
     if (!smtp_parse_bdat(argument, INT64_MAX, &size, &last, &error)) {
         /* Nobody knows where the next command begins. */
         session->closing = true;
         return reply_command_error(session, &error);
     }
-    if (!may_come(session, &refusal)) return skip(session, size, &refusal);
-    if (!session->transaction->chunks && !begin(session, size)) return false;
+    if (!may_come(session, &refusal)) return skip(session, size, last, &refusal);
+    if (!session->transaction->chunks && !begin(session, size, last)) return false;
     if (!read_chunk(session, size, CHUNK_TAKEN)) return false;
+    if (!last && !content_fits(session, &refusal)) return reply_refusal(session, &refusal);
     if (!last) return reply(session, 250, "2.0.0", "Ok: %llu bytes", (unsigned long long)size);
     bool good = content_finish(session);
     session_reset(session);

@@ -32,8 +32,10 @@ bool cmd_data(struct session *session, struct str argument) {
     if (argument.length > 0) return reply(session, 501, "5.5.4", "Syntax: DATA");
     if (session->transaction->body == SMTP_BODY_BINARYMIME) /* RFC 3030 3 */
         return reply(session, 503, "5.5.1", "Error: BODY=BINARYMIME needs BDAT");
+    if (session->transaction->chunks_refused) /* RFC 3030 2 */
+        return reply(session, 503, "5.5.1", "Error: a chunk was refused, send RSET");
     if (stream_readable_now(session->stream) && session_refuse_pipelining(session)) return false;
-    if (!policy_data(session, "DATA")) return false;
+    if (!policy_data(session, "DATA", &refusal)) return reply_refusal(session, &refusal);
     if (!content_open(session, &refusal)) {
         reply_log(session, "reject", "DATA", &refusal, &session->transaction->sender, NULL);
         session_reset(session);

@@ -4,17 +4,23 @@
 
 static bool greet(struct session *session, struct str argument, const char *where, bool extended) {
     if (argument.length == 0) return reply(session, 501, "5.5.4", "Syntax: %s hostname", where);
-    /* RFC 5321 4.1.4: greeting anew is as RSET. */
-    session_reset(session);
-    buf_clear(&session->helo);
+    struct buf before = session->helo;
+    bool was_extended = session->extended;
+    session->helo = buf_make(0);
     log_text_append(&session->helo, str_slice(argument, 0, 240), 0);
     buf_truncate(&session->helo, 250);
+    /* RFC 6531 3.7.1, 3.7.3: a name here is ASCII, and so is what a trace field says of it. */
+    for (size_t i = 0; i < session->helo.length; i++)
+        if ((unsigned char)session->helo.data[i] >= 0x80) session->helo.data[i] = '?';
     session->extended = extended;
-    if (!policy_helo(session, where)) {
-        buf_clear(&session->helo);
-        session->greeting = SESSION_NEW;
+    if (!policy_helo(session, where)) { /* RFC 5321 4.1.4: all is as it was */
+        buf_free(&session->helo);
+        session->helo = before;
+        session->extended = was_extended;
         return false;
     }
+    buf_free(&before);
+    session_reset(session); /* greeting anew is as RSET */
     session->greeting = SESSION_GREETED;
     return true;
 }

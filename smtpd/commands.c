@@ -34,7 +34,7 @@ const struct command smtpd_commands[] = {
     {"VRFY", ANY_STATE, COMMAND_JUNK | COMMAND_LAST, cmd_vrfy, "", "VRFY address: would mail be taken for it"},
     {"EXPN", ANY_STATE, COMMAND_JUNK | COMMAND_LAST, cmd_expn, "", "EXPN list: not implemented"},
     {"ETRN", NO_MAIL, COMMAND_JUNK, cmd_etrn, NESTED, "ETRN domain: not served"},
-    {"HELP", ANY_STATE, COMMAND_JUNK | COMMAND_CLEAR, cmd_help, "", "HELP [command]: this text"},
+    {"HELP", ANY_STATE, COMMAND_JUNK, cmd_help, "", "HELP [command]: this text"},
     {"QUIT", ANY_STATE, COMMAND_CLEAR, cmd_quit, "", "QUIT: end the session"},
 };
 const size_t smtpd_command_count = ARRAY_LENGTH(smtpd_commands);
@@ -55,7 +55,8 @@ static bool out_of_sequence(struct session *session, const struct command *comma
         return reply(session, 503, "5.5.1", "Error: send %s first", session->smtpd->lmtp ? "LHLO" : "HELO/EHLO");
     bool all_refused =
         session->transaction && session->transaction->refused_recipients && command->states == SESSION_RCPT;
-    if (all_refused) return reply(session, 554, "5.5.1", "Error: no valid recipients");
+    if (all_refused) /* 503 in LMTP: RFC 2033 4.2 */
+        return reply(session, session->smtpd->lmtp ? 503 : 554, "5.5.1", "Error: no valid recipients");
     return reply(session, 503, "5.5.1", "%s", command->sequence_error);
 }
 
@@ -79,9 +80,12 @@ static bool run(struct session *session, const struct command *command, struct s
         return reply(session, 503, "5.7.0", "Error: access denied for %.*s", STR_ARGS(session->client.label));
     if (session_needs_tls(session) && !(command->flags & COMMAND_CLEAR)) return refuse_plaintext(session);
     enum session_state state = effective_state(session);
-    if (!(command->states & (unsigned)state)) return out_of_sequence(session, command, state);
-    if ((command->flags & COMMAND_LAST) && stream_pending(session->stream) > 0 && session_refuse_pipelining(session))
-        return false;
+    bool in_order = command->states & (unsigned)state;
+    /* What comes unasked behind a DATA that is refused are no commands, either. */
+    bool early = (command->flags & COMMAND_LAST) &&
+                 (in_order ? stream_pending(session->stream) > 0 : stream_readable_now(session->stream));
+    if (early && session_refuse_pipelining(session)) return false;
+    if (!in_order) return out_of_sequence(session, command, state);
     return command->handle(session, argument);
 }
 

@@ -300,15 +300,19 @@ static bool end_lines(struct session *session, struct content *content) {
     return true;
 }
 
+bool content_fits(struct session *session, struct refusal *refusal) {
+    if (!session->transaction->content->too_big) return true;
+    refusal_set(refusal, 552, "5.3.4", "Error: message file too big");
+    reply_log(session, "reject", session->where, refusal, &session->transaction->sender, NULL);
+    return false;
+}
+
 static bool may_be_accepted(struct session *session, struct content *content, struct refusal *refusal) {
     int64_t hops = session->smtpd->config->hopcount_limit;
-    if (content->too_big) {
-        refusal_set(refusal, 552, "5.3.4", "Error: message file too big");
-    } else if ((int64_t)content->header.hops > hops) {
-        refusal_set(refusal, 554, "5.4.6", "Error: too many hops");
-    } else {
+    if (!content_fits(session, refusal)) return false;
+    if ((int64_t)content->header.hops <= hops)
         return policy_end_of_data(session, refusal) && login_may_send(session, content->received, refusal);
-    }
+    refusal_set(refusal, 554, "5.4.6", "Error: too many hops");
     reply_log(session, "reject", "END-OF-MESSAGE", refusal, &session->transaction->sender, NULL);
     return false;
 }
@@ -401,13 +405,15 @@ static void say_refused(struct session *session, struct str address, const struc
 
 /* One reply; in LMTP one for each recipient (RFC 2033 4.2): what is known of it by now. Who is delivered to later
  * counts as accepted. */
-static bool answer(struct session *session, bool accepted, const struct intake_refusal *refusals, const struct refusal *refusal) {
+static bool answer(struct session *session, bool accepted, const struct intake_refusal *refusals,
+                   const struct refusal *refusal) {
     const struct transaction *transaction = session->transaction;
     if (!session->smtpd->lmtp) return accepted ? say_accepted(session, "") : reply_refusal(session, refusal);
-    for (size_t i = 0; i < transaction->recipient_count; i++) {
+    for (size_t i = 0; transaction && i < transaction->recipient_count; i++) {
         struct str address = transaction->recipients[i].address;
         char who[SMTPD_TEXT_MAX];
         snprintf(who, sizeof who, "<%.*s> ", STR_ARGS(str_slice(address, 0, SMTPD_TEXT_MAX - 10)));
+        session->telling_each = accepted || i > 0;
         if (accepted && refusals && refusals[i].refused)
             say_refused(session, address, &refusals[i]);
         else if (accepted)
@@ -415,7 +421,12 @@ static bool answer(struct session *session, bool accepted, const struct intake_r
         else
             reply(session, refusal->code, refusal->status, "<%.*s> %s", STR_ARGS(address), refusal->text);
     }
+    session->telling_each = false;
     return accepted;
+}
+
+bool content_refuse(struct session *session, const struct refusal *refusal) {
+    return answer(session, false, NULL, refusal);
 }
 
 bool content_finish(struct session *session) {

@@ -9,8 +9,13 @@ static bool always(const struct session *session) {
 static bool if_vrfy(const struct session *session) {
     return !session->smtpd->config->disable_vrfy_command;
 }
+/* RFC 6531 3.1: not without 8BITMIME. */
 static bool if_utf8(const struct session *session) {
-    return session->smtpd->config->smtputf8_enable;
+    return session->smtpd->config->smtputf8_enable && !smtpd_extension_is_discarded(session, "8BITMIME");
+}
+/* RFC 3030 3: content of this kind comes in chunks alone. */
+static bool if_chunking(const struct session *session) {
+    return !smtpd_extension_is_discarded(session, "CHUNKING");
 }
 static bool if_require_tls(const struct session *session) {
     return session->tls && session->smtpd->config->requiretls_enable;
@@ -88,7 +93,7 @@ const struct extension smtpd_extensions[] = {
     {"DSN", SMTP_PARAMETER_DSN, always, NULL},
     {"SMTPUTF8", SMTP_PARAMETER_SMTPUTF8, if_utf8, NULL},
     {"CHUNKING", 0, always, NULL},
-    {"BINARYMIME", SMTP_PARAMETER_BINARYMIME, always, NULL},
+    {"BINARYMIME", SMTP_PARAMETER_BINARYMIME, if_chunking, NULL},
     {"REQUIRETLS", SMTP_PARAMETER_REQUIRETLS, if_require_tls, NULL},
     {"FUTURERELEASE", SMTP_PARAMETER_FUTURERELEASE, if_future_release, future_release_argument},
     {"DELIVERBY", SMTP_PARAMETER_DELIVERBY, always, deliver_by_argument},

@@ -104,6 +104,7 @@ bool policy_connect(struct session *session, struct refusal *refusal) {
 bool policy_helo(struct session *session, const char *where) {
     if (session->smtpd->config->smtpd_delay_reject) return true;
     struct policy policy = begin(session, where);
+    policy.sender = NULL; /* of the message that a greeting ends */
     return conclude_and_say(&policy, run_stage(&policy, STAGE_HELO));
 }
 
@@ -170,22 +171,23 @@ static void single_recipient(struct policy *policy, struct mail_address *room) {
         policy->recipient = room;
 }
 
-bool policy_data(struct session *session, const char *where) {
-    if (session->smtpd->restrictions[STAGE_DATA].count == 0) return true;
+static bool run_content_stage(struct session *session, enum restriction_stage stage, const char *where,
+                              struct refusal *refusal) {
+    if (session->smtpd->restrictions[stage].count == 0) return true;
     struct mail_address room;
     struct policy policy = begin(session, where);
     single_recipient(&policy, &room);
-    return conclude_and_say(&policy, run_stage(&policy, STAGE_DATA));
+    if (conclude(&policy, run_stage(&policy, stage))) return true;
+    *refusal = policy.refusal;
+    return false;
+}
+
+bool policy_data(struct session *session, const char *where, struct refusal *refusal) {
+    return run_content_stage(session, STAGE_DATA, where, refusal);
 }
 
 bool policy_end_of_data(struct session *session, struct refusal *refusal) {
-    if (session->smtpd->restrictions[STAGE_END].count == 0) return true;
-    struct mail_address room;
-    struct policy policy = begin(session, "END-OF-MESSAGE");
-    single_recipient(&policy, &room);
-    if (conclude(&policy, run_stage(&policy, STAGE_END))) return true;
-    *refusal = policy.refusal;
-    return false;
+    return run_content_stage(session, STAGE_END, "END-OF-MESSAGE", refusal);
 }
 
 bool policy_etrn(struct session *session, struct str domain) {

@@ -29,6 +29,13 @@ static bool counts_as_error(unsigned code) {
     return code >= 400 && code != 421 && code != 451 && code != 452;
 }
 
+/* RFC 6531 3.7.4: UTF-8 is for those alone who said that they can read it. */
+static void keep_readable(const struct session *session, struct buf *line) {
+    if (session->utf8_reply || (session->transaction && session->transaction->smtputf8)) return;
+    for (size_t i = 0; i < line->length; i++)
+        if ((unsigned char)line->data[i] >= 0x80) line->data[i] = '?';
+}
+
 bool reply(struct session *session, unsigned code, const char *status, const char *format, ...) {
     struct buf text = buf_make(0), line = buf_make(0);
     va_list arguments;
@@ -36,11 +43,12 @@ bool reply(struct session *session, unsigned code, const char *status, const cha
     buf_vprintf(&text, format, arguments);
     va_end(arguments);
     bool soft = code >= 500 && session->smtpd->config->soft_bounce;
-    if (counts_as_error(code)) session->errors++;
-    slow_down(session);
+    if (counts_as_error(code) && !session->telling_each) session->errors++;
+    if (!session->telling_each) slow_down(session);
     buf_printf(&line, "%u ", soft ? code - 100 : code);
     if (*status) buf_printf(&line, "%c%s ", soft ? '4' : *status, status + 1);
     log_text_append(&line, buf_str(&text), SMTPD_TEXT_MAX);
+    keep_readable(session, &line);
     buf_append(&line, STR("\r\n"));
     say(session, buf_str(&line));
     buf_free(&text);

@@ -136,6 +136,8 @@ struct session {
     bool extended;        /* EHLO or LHLO */
     bool closing;         /* after this reply */
     bool connection_lost; /* nothing can be said any more */
+    bool utf8_reply;      /* to this command, whatever the message is */
+    bool telling_each;    /* what became of each recipient: no errors of the client's */
     bool pipelined;       /* sent ahead where it must not (logged once) */
     bool tls_possible;    /* STARTTLS can be offered: looked at before EHLO's answer */
     bool claimed;         /* XCLIENT said who the client is */
@@ -353,7 +355,7 @@ void login_rejected(struct session *session);
 bool login_may_send(struct session *session, uint64_t bytes, struct refusal *refusal);
 
 /* ---- policy.c: access policy by stage. True: go on. False: refused, the refusal is
- * logged and (but for policy_connect) said. */
+ * logged and, where there is no *refusal to fill, said. */
 
 /* Parses all restriction lists; warns of what it does not know. */
 void policy_prepare(struct smtpd *smtpd);
@@ -361,7 +363,7 @@ bool policy_connect(struct session *session, struct refusal *refusal);
 bool policy_helo(struct session *session, const char *where);
 bool policy_mail(struct session *session);
 bool policy_rcpt(struct session *session, const char *where, const struct mail_address *recipient, bool incomplete);
-bool policy_data(struct session *session, const char *where);
+bool policy_data(struct session *session, const char *where, struct refusal *refusal);
 bool policy_end_of_data(struct session *session, struct refusal *refusal);
 bool policy_etrn(struct session *session, struct str domain);
 
@@ -380,6 +382,10 @@ enum content_progress content_take(struct session *session, struct str bytes, si
 uint64_t content_received(const struct content *content);
 /* The content is complete: checks it, commits it, answers. True: it was accepted. */
 bool content_finish(struct session *session);
+/* False, with *refusal filled and logged, once there is more than a message may have. */
+MUST_USE bool content_fits(struct session *session, struct refusal *refusal);
+/* Says that the content is refused: one reply, in LMTP as many as there are recipients. Always false. */
+bool content_refuse(struct session *session, const struct refusal *refusal);
 /* Answers bare line ends and ends the session. */
 void content_refuse_newline(struct session *session, bool is_cr);
 /* The moment by which content has to go on: smtpd_timeout at first; each byte earns time

@@ -74,13 +74,18 @@ bool buf_append(struct buf *buf, struct str s) {
     return buf_append_bytes(buf, s.data, s.length);
 }
 
+/* Two digits at a time: long answers are numbers for the most part. */
 bool buf_append_u64(struct buf *buf, uint64_t number) {
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051"
+                                "525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
     char digits[20]; /* 18446744073709551615 */
     size_t first = sizeof(digits);
-    do {
-        digits[--first] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
+    for (; number >= 100; number /= 100)
+        memcpy(digits + (first -= 2), pairs + number % 100 * 2, 2);
+    if (number >= 10)
+        memcpy(digits + (first -= 2), pairs + number * 2, 2);
+    else
+        digits[--first] = (char)('0' + number);
     return buf_append_bytes(buf, digits + first, sizeof(digits) - first);
 }
 

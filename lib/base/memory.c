@@ -1,6 +1,8 @@
 /* memory: allocation that ends the process rather than fail, arenas, wiping. */
 #include "memory.h"
 #include <errno.h>
+#include <limits.h>
+#include <malloc.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -19,6 +21,21 @@
 #define CHUNK_FIRST     ((size_t)1024)
 #define CHUNK_LAST      ((size_t)65536)
 #define ARENA_ALIGNMENT (_Alignof(max_align_t))
+
+void memory_keep_freed(size_t octets) {
+    int kept = octets < INT_MAX ? (int)octets : INT_MAX;
+    mallopt(M_MMAP_THRESHOLD, kept);
+    mallopt(M_TRIM_THRESHOLD, kept);
+}
+
+/* No system call: the C library knows it. */
+uintptr_t memory_heap_end(void) {
+    return (uintptr_t)sbrk(0);
+}
+
+void memory_give_back(void) {
+    malloc_trim(0);
+}
 
 void memory_exhausted(size_t wanted) {
     /* No allocation here, and no stdio buffer: what is left may be nothing. */

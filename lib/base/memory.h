@@ -27,6 +27,15 @@ bool memory_equal_secret(const void *a, const void *b, size_t size);
  * invariant of tern's own (never because of what came from outside). */
 NO_RETURN void memory_exhausted(size_t wanted);
 
+/* From here on large pieces that are freed stay with the process, up to so many octets, for those that are allocated
+ * next: the kernel clears each page that it gives. For a process whose work comes in bursts, and that gives back
+ * between them. */
+void memory_keep_freed(size_t octets);
+/* Where the heap ends: how much it has grown is a difference of two. */
+uintptr_t memory_heap_end(void);
+/* What is free goes back to the kernel. */
+void memory_give_back(void);
+
 struct arena;
 /* An arena that will hold at most limit bytes in all (0: no limit). */
 struct arena *arena_create(size_t limit);

@@ -8,6 +8,8 @@
 #include "helper_thread.h"
 #include "memory.h"
 
+#define NOTHING UINT64_MAX
+
 struct pipeline {
     struct pipeline_kind kind;
     unsigned jobs, thread_count;
@@ -20,7 +22,8 @@ struct pipeline {
     uint64_t next, last;
     bool *finished; /* by place in the ring */
     unsigned idle, begun_threads;
-    bool owner_waits, ending;
+    uint64_t awaited; /* the job that the owner waits for; NOTHING */
+    bool ending;
 };
 
 static void *job_at(const struct pipeline *pipeline, uint64_t number) {
@@ -47,7 +50,7 @@ static void *helper(void *argument) {
         pipeline->kind.work(job_at(pipeline, number), scratch);
         pthread_mutex_lock(&pipeline->lock);
         pipeline->finished[number % pipeline->jobs] = true;
-        if (pipeline->owner_waits) pthread_cond_signal(&pipeline->done);
+        if (pipeline->awaited == number) pthread_cond_signal(&pipeline->done);
     }
     pthread_mutex_unlock(&pipeline->lock);
     return NULL;
@@ -57,6 +60,7 @@ struct pipeline *pipeline_create(const struct pipeline_kind *kind, unsigned thre
     struct pipeline *pipeline = MEMORY_NEW(struct pipeline);
     pipeline->kind = *kind;
     pipeline->jobs = jobs;
+    pipeline->awaited = NOTHING;
     pipeline->job_memory = memory_allocate(jobs, kind->job_size);
     pipeline->scratch_memory = memory_allocate((size_t)threads + 1, kind->scratch_size);
     pipeline->threads = memory_allocate((size_t)threads + 1, sizeof *pipeline->threads);
@@ -125,10 +129,10 @@ void *pipeline_take(struct pipeline *pipeline) {
     pthread_mutex_lock(&pipeline->lock);
     bool own = pipeline->next == pipeline->first;
     if (own) pipeline->next++;
-    pipeline->owner_waits = !own;
+    if (!own) pipeline->awaited = pipeline->first;
     while (!own && !pipeline->finished[place])
         pthread_cond_wait(&pipeline->done, &pipeline->lock);
-    pipeline->owner_waits = false;
+    pipeline->awaited = NOTHING;
     if (own) pipeline->finished[place] = true;
     pthread_mutex_unlock(&pipeline->lock);
     if (own) pipeline->kind.work(job, scratch_at(pipeline, pipeline->thread_count));

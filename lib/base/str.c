@@ -136,8 +136,14 @@ bool str_is_printable(struct str s) {
     return true;
 }
 
+/* Eight octets at a time. */
 bool str_is_ascii(struct str s) {
-    for (size_t i = 0; i < s.length; i++) {
+    size_t i = 0;
+    for (uint64_t word; s.length - i >= sizeof word; i += sizeof word) {
+        memcpy(&word, s.data + i, sizeof word);
+        if (word & UINT64_C(0x8080808080808080)) return false;
+    }
+    for (; i < s.length; i++) {
         if ((unsigned char)s.data[i] >= 0x80) return false;
     }
     return true;

@@ -20,6 +20,8 @@ enum session_wake { WAKE_LOGIN = 0, WAKE_INPUT = 1, WAKE_EVENT = 2, WAKE_TIME = 
 /* ---- the session's side; blocks, for a process of its own */
 
 /* Whom the session serves: made by mailbox before the fork. */
+#define SESSION_MEMORY_KEPT ((size_t)16 << 20) /* of a session's process: memory_keep_freed */
+
 struct session_settings {
     struct str protocol, login, root, cache, host, boot, client_address;
     uint64_t quota_storage, quota_messages, append_limit;

@@ -35,8 +35,7 @@ bool header_line_split(struct str line, struct str *name, struct str *value) {
     return true;
 }
 
-/* The line's kind; of a field's first line the parts too. */
-static enum header_line read_line(struct str line, struct str *name, struct str *value) {
+enum header_line header_line_read(struct str line, struct str *name, struct str *value) {
     line = without_line_end(line);
     if (line.length == 0) return HEADER_LINE_EMPTY;
     if (line.data[0] == ' ' || line.data[0] == '\t') return HEADER_LINE_CONTINUATION;
@@ -47,7 +46,7 @@ static enum header_line read_line(struct str line, struct str *name, struct str 
 
 enum header_line header_line_kind(struct str line) {
     struct str name, value;
-    return read_line(line, &name, &value);
+    return header_line_read(line, &name, &value);
 }
 
 void header_begin(struct header_reader *reader, struct str message, size_t limit) {
@@ -71,7 +70,7 @@ enum header_result header_next(struct header_reader *reader, struct header_field
     struct str line = str_slice(message, reader->offset, end);
     struct header_field got = {0};
     struct str first_value = STR_EMPTY;
-    enum header_line kind = read_line(line, &got.name, &first_value);
+    enum header_line kind = header_line_read(line, &got.name, &first_value);
     /* An mbox separator may be on top and is passed over. */
     if (kind == HEADER_LINE_MBOX && reader->offset == 0) {
         reader->offset = end;

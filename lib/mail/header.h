@@ -23,6 +23,8 @@ enum header_line {
 /* What a line (with or without its line end) is within a header. A line of
  * blanks alone is a continuation (obsolete folding). */
 enum header_line header_line_kind(struct str line);
+/* The same; of a field's first line the parts too, as header_line_split has them. */
+enum header_line header_line_read(struct str line, struct str *name, struct str *value);
 /* Parts "Name: value" at the colon; blanks between name and colon (obsolete)
  * are dropped. False if the line is no field's first line. value keeps its
  * leading blank but loses the line end. */

@@ -130,7 +130,7 @@ bool imap_section_is_unknown_encoding(const struct imap_part *part) {
 
 static bool is_listed(struct str name, const struct str *names, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        if (str_equal_nocase(name, names[i])) return true;
+        if (name.length == names[i].length && str_equal_nocase(name, names[i])) return true;
     }
     return false;
 }

@@ -75,10 +75,17 @@ static void append_searched(struct buf *out, struct str value, bool addresses) {
 
 /* ---- the fields, walked over once */
 
+#define VALUES_MAX 32 /* fields of those names; a header with more of them gets no row */
+
 struct made {
     struct str fields[FIELDS]; /* the first of each name; data NULL: there is none */
-    struct buf searched[ROW_MESSAGE_ID + 1];
-    struct buf display_from, display_to;
+    struct {
+        enum row_field field;
+        struct str value;
+    } values[VALUES_MAX]; /* all that are searched, in their order */
+    size_t values_count;
+    struct buf scratch, display;
+    size_t display_to; /* where in display that of To begins */
 };
 
 /* The next field, its value with all continuations and without the last line end. As search_field walks over them. */
@@ -86,9 +93,9 @@ static bool next_field(struct str *header, struct str *name, struct str *value) 
     while (header->length > 0) {
         struct str line = *header;
         if (!str_cut(*header, '\n', &line, header)) *header = STR_EMPTY;
-        enum header_line kind = header_line_kind(line);
+        enum header_line kind = header_line_read(line, name, value);
         if (kind == HEADER_LINE_EMPTY) return false;
-        if (kind != HEADER_LINE_FIELD || !header_line_split(line, name, value)) continue;
+        if (kind != HEADER_LINE_FIELD) continue;
         const char *end = line.data + line.length;
         while (header->length > 0 && (header->data[0] == ' ' || header->data[0] == '\t')) {
             if (!str_cut(*header, '\n', &line, header)) {
@@ -103,14 +110,18 @@ static bool next_field(struct str *header, struct str *name, struct str *value) 
     return false;
 }
 
-static void take_fields(struct made *made, struct str header) {
+static bool take_fields(struct made *made, struct str header) {
     struct str name, value;
     while (next_field(&header, &name, &value)) {
         int field = field_of(name);
         if (field == FIELDS) continue;
         if (made->fields[field].data == NULL) made->fields[field] = value;
-        if (field <= FIELD_MESSAGE_ID) append_searched(&made->searched[field], value, field <= FIELD_BCC);
+        if (field > FIELD_MESSAGE_ID) continue;
+        if (made->values_count == VALUES_MAX) return false;
+        made->values[made->values_count].field = (enum row_field)field;
+        made->values[made->values_count++].value = value;
     }
+    return true;
 }
 
 /* ---- the columns */
@@ -127,8 +138,12 @@ static void append_ids(const struct made *made, struct buf *out) {
     buf_append_bytes(out, hashes, count * sizeof hashes[0]);
 }
 
+static void append_all_searched(const struct made *made, enum row_field field, struct buf *out) {
+    for (size_t i = 0; i < made->values_count; i++)
+        if (made->values[i].field == field) append_searched(out, made->values[i].value, field <= FIELD_BCC);
+}
+
 static void append_column(struct made *made, enum message_row_column column, struct message_row *row, struct buf *out) {
-    struct buf base = {0};
     switch (column) {
     case ROW_FROM:
     case ROW_TO:
@@ -136,27 +151,27 @@ static void append_column(struct made *made, enum message_row_column column, str
     case ROW_BCC:
     case ROW_SUBJECT:
     case ROW_MESSAGE_ID:
-        buf_append(out, buf_str(&made->searched[column]));
+        append_all_searched(made, FIELD_FROM + (column - ROW_FROM), out);
         break;
     case ROW_SORT_SUBJECT:
-        row->reply = base_subject_append(&base, value_of(made, FIELD_SUBJECT));
-        casemap_append(out, buf_str(&base));
-        buf_free(&base);
+        row->reply = base_subject_append(&made->scratch, value_of(made, FIELD_SUBJECT));
+        casemap_append(out, buf_str(&made->scratch));
         break;
     case ROW_SORT_FROM:
-        sort_texts_address(out, &made->display_from, value_of(made, FIELD_FROM));
+        sort_texts_address(out, &made->display, value_of(made, FIELD_FROM));
+        made->display_to = made->display.length;
         break;
     case ROW_SORT_TO:
-        sort_texts_address(out, &made->display_to, value_of(made, FIELD_TO));
+        sort_texts_address(out, &made->display, value_of(made, FIELD_TO));
         break;
     case ROW_SORT_CC:
         sort_text_address(out, value_of(made, FIELD_CC));
         break;
     case ROW_DISPLAY_FROM:
-        buf_append(out, buf_str(&made->display_from)); /* ROW_SORT_FROM came before */
+        buf_append(out, str_slice(buf_str(&made->display), 0, made->display_to)); /* ROW_SORT_FROM came before */
         break;
     case ROW_DISPLAY_TO:
-        buf_append(out, buf_str(&made->display_to));
+        buf_append(out, str_from_offset(buf_str(&made->display), made->display_to));
         break;
     case ROW_THREAD_IDS:
         append_ids(made, out);
@@ -185,17 +200,19 @@ static bool make_texts(struct made *made, struct message_row *row, struct arena 
 bool message_row_make(struct message_row *row, struct str fields, struct arena *arena) {
     struct made made = {0};
     struct message_row got = {.dated = false};
-    take_fields(&made, fields);
+    bool good = take_fields(&made, fields);
     struct sent_date sent = sent_date_of(made.fields[FIELD_DATE], 0, 0);
     got.dated = sent.from_header;
     got.sent = sent.seconds;
     got.offset_minutes = (int16_t)sent.offset_minutes;
-    bool good = make_texts(&made, &got, arena);
-    if (sent.offset_minutes != got.offset_minutes) good = false;
-    for (size_t i = 0; i < ARRAY_LENGTH(made.searched); i++)
-        buf_free(&made.searched[i]);
-    buf_free(&made.display_from);
-    buf_free(&made.display_to);
+    good = good && sent.offset_minutes == got.offset_minutes && make_texts(&made, &got, arena);
+    buf_free(&made.scratch);
+    buf_free(&made.display);
     if (good) *row = got;
     return good;
+}
+
+bool message_row_has(const struct message_row *row, enum message_row_column column, struct str text) {
+    struct str all = row->texts[column];
+    return text.length == 0 ? all.length > 0 : str_find_str(all, text) != STR_NONE;
 }

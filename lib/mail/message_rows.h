@@ -56,6 +56,9 @@ void message_row_append_addresses(struct buf *out, struct str value);
 /* The column that answers a search of the field of that name; ROW_COLUMNS: none. */
 enum message_row_column message_row_searched_column(struct str field);
 
+/* Whether a text is in the row's text of a column, as message_rows_search finds it. */
+bool message_row_has(const struct message_row *row, enum message_row_column column, struct str text);
+
 /* A block to be written: for each UID its row; NULL with refused: a row that is too long. */
 struct message_rows_draft {
     uint32_t uid_validity;

@@ -73,9 +73,14 @@ static bool next_parameter(struct str *rest, struct str *name, struct str *value
     return valid;
 }
 
+/* RFC 1870 5: 20 digits at most. A size that no number has room for is more than any limit. */
 static bool read_size(struct target *target, struct str value) {
     target->mail->has_size = true;
-    return value.length <= 20 && str_to_u64(value, UINT64_MAX, &target->mail->size);
+    if (value.length > 20) return false;
+    for (size_t i = 0; i < value.length; i++)
+        if (!ascii_is_digit(value.data[i])) return false;
+    if (!str_to_u64(value, UINT64_MAX, &target->mail->size)) target->mail->size = UINT64_MAX;
+    return true;
 }
 
 static bool read_body(struct target *target, struct str value) {
@@ -281,7 +286,8 @@ static bool refuse_address(struct smtp_command_error *error, enum mail_address_r
                            enum status_code_name syntax, struct str what) {
     bool utf8 = result == MAIL_ADDRESS_NEEDS_UTF8;
     struct status_code status = status_code_make(5, utf8 ? STATUS_UTF8_ADDRESS : syntax);
-    return refuse(error, utf8 ? 553 : 501, status, mail_address_result_text(result), what);
+    unsigned utf8_code = syntax == STATUS_SENDER_SYNTAX ? 550 : 553; /* RFC 6531 3.5 */
+    return refuse(error, utf8 ? utf8_code : 501, status, mail_address_result_text(result), what);
 }
 
 /* What follows "FROM:" or "TO:". */

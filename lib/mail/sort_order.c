@@ -68,8 +68,65 @@ static void sort_keyed(struct keyed *keyed, size_t count) {
     MEMORY_FREE(other);
 }
 
+/* ---- numbers that are not far apart: a pair is a single number, the key above, the thing below */
+
+#define THING_BITS 32
+
+/* Bits that a number has. */
+static unsigned bits_of(uint64_t number) {
+    return number == 0 ? 0 : 64 - (unsigned)__builtin_clzll(number);
+}
+
+static void sort_packed_by_digit(const uint64_t *from, uint64_t *to, size_t count, unsigned shift, unsigned bits) {
+    uint32_t places[DIGITS] = {0}, before = 0;
+    const uint64_t mask = (UINT64_C(1) << bits) - 1;
+    for (size_t i = 0; i < count; i++)
+        places[from[i] >> shift & mask]++;
+    for (uint64_t digit = 0; digit <= mask; digit++) {
+        uint32_t here = places[digit];
+        places[digit] = before;
+        before += here;
+    }
+    for (size_t i = 0; i < count; i++)
+        to[places[from[i] >> shift & mask]++] = from[i];
+}
+
+/* Keys from lowest to highest, which are less than 32 bits apart. */
+static void sort_near(uint32_t *order, size_t count, const uint64_t *keys, uint64_t lowest, uint64_t highest,
+                      bool reverse) {
+    uint64_t *from = memory_allocate(count, sizeof *from), *to = memory_allocate(count, sizeof *to);
+    unsigned width = bits_of(highest - lowest);
+    unsigned digits = (width + DIGIT_BITS - 1) / DIGIT_BITS;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t key = keys[order[i]];
+        from[i] = (reverse ? highest - key : key - lowest) << THING_BITS | order[i];
+    }
+    for (unsigned done = 0; digits > 0; digits--) {
+        unsigned bits = (width - done + digits - 1) / digits; /* of all digits about the same */
+        sort_packed_by_digit(from, to, count, THING_BITS + done, bits);
+        uint64_t *swapped = from;
+        from = to;
+        to = swapped;
+        done += bits;
+    }
+    for (size_t i = 0; i < count; i++)
+        order[i] = (uint32_t)from[i];
+    MEMORY_FREE(from);
+    MEMORY_FREE(to);
+}
+
 void sort_order_by_numbers(uint32_t *order, size_t count, const uint64_t *keys, bool reverse) {
-    if (count < 2) return;
+    uint64_t lowest = UINT64_MAX, highest = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t key = keys[order[i]];
+        if (key < lowest) lowest = key;
+        if (key > highest) highest = key;
+    }
+    if (lowest >= highest) return; /* all the same, or none */
+    if (highest - lowest <= UINT32_MAX) {
+        sort_near(order, count, keys, lowest, highest, reverse);
+        return;
+    }
     struct keyed *keyed = memory_allocate(count, sizeof *keyed);
     for (size_t i = 0; i < count; i++)
         keyed[i] = (struct keyed){reverse ? ~keys[order[i]] : keys[order[i]], order[i]};

@@ -34,7 +34,7 @@ struct call {
 #define FILES RIGHT_FILES
 static const struct call allowed_calls[] = {
     /* bytes through what is open */
-    {SCMP_SYS(read), 0}, {SCMP_SYS(readv), 0}, {SCMP_SYS(pread64), 0}, {SCMP_SYS(preadv), 0}, {SCMP_SYS(write), 0},
+    {SCMP_SYS(read), 0}, {SCMP_SYS(readv), 0}, {SCMP_SYS(pread64), 0}, {SCMP_SYS(preadv), 0}, {SCMP_SYS(preadv2), 0}, {SCMP_SYS(write), 0},
     {SCMP_SYS(writev), 0}, {SCMP_SYS(pwrite64), 0}, {SCMP_SYS(pwritev), 0}, {SCMP_SYS(lseek), 0}, {SCMP_SYS(sendfile), 0},
     {SCMP_SYS(close), 0}, {SCMP_SYS(close_range), 0}, {SCMP_SYS(dup), 0}, {SCMP_SYS(dup2), 0}, {SCMP_SYS(dup3), 0},
     {SCMP_SYS(fstat), 0}, {SCMP_SYS(fadvise64), 0}, {SCMP_SYS(pipe2), 0}, /* fcntl is below */

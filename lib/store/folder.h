@@ -74,6 +74,10 @@ uint32_t folder_first_unseen(const struct folder *folder); /* sequence number, 0
 void folder_message(const struct folder *folder, uint32_t sequence, struct folder_message *message);
 void folder_message_known(const struct folder *folder, uint32_t sequence, struct folder_message *message);
 uint32_t folder_uid(const struct folder *folder, uint32_t sequence);
+/* How many messages from a sequence number on have UIDs that follow one another. */
+uint32_t folder_uid_run(const struct folder *folder, uint32_t sequence);
+/* The UIDs of `count` messages from a sequence number on. */
+void folder_uids(const struct folder *folder, uint32_t sequence, uint32_t count, uint32_t *uids);
 /* The sequence number of a UID; 0 if there is no such message in the view. */
 uint32_t folder_sequence(const struct folder *folder, uint32_t uid);
 /* The first sequence number whose UID is at least uid; count + 1 if there is none. */
@@ -97,6 +101,8 @@ void folder_file_path(const struct folder *folder, uint32_t sequence, struct buf
 int folder_descriptor(const struct folder *folder);
 /* Counts the CR LF size if it is not known, and remembers it. */
 MUST_USE bool folder_virtual_size(struct folder *folder, uint32_t sequence, uint64_t *size, struct failure *failure);
+/* Counts all of them that are not known, with the store's threads, and remembers them. */
+MUST_USE enum store_result folder_count_all(struct folder *folder, struct failure *failure);
 /* The same size, where the caller has counted it for other reasons: it is remembered. */
 void folder_note_virtual_size(struct folder *folder, uint32_t uid, uint64_t size);
 /* The date and the size of a file, where the caller has looked at it for other reasons; the date may be unknown. */
@@ -107,7 +113,8 @@ struct folder_status { /* STATUS, without opening a view where the files can say
     uint64_t highest_modseq, size, deleted_size;
     uint8_t id[16];
 };
-MUST_USE enum store_result folder_status(struct store *store, struct str name, struct folder_status *status,
+/* sizes: size and deleted_size are wanted, for which files may have to be looked at, or read. */
+MUST_USE enum store_result folder_status(struct store *store, struct str name, bool sizes, struct folder_status *status,
                                          struct failure *failure);
 
 /* ---- synchronising */

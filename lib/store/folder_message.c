@@ -7,12 +7,11 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "file_count.h"
 #include "folder_journal.h"
 #include "folder_name.h"
 #include "folder_state_load.h"
 #include "store_root.h"
-
-#define COUNT_PIECE 32768 /* octets of a file that are counted at once */
 
 /* ---- the file */
 
@@ -145,35 +144,6 @@ void folder_remember(struct folder *folder) {
 
 /* ---- sizes */
 
-/* Octets that CR LF line ends add. before: the octet in front of these. */
-static uint64_t bare_line_feeds(const char *bytes, size_t length, char before) {
-    uint64_t count = 0;
-    for (const char *at = bytes, *end = bytes + length; at < end; at++) {
-        at = memchr(at, '\n', (size_t)(end - at));
-        if (!at) break;
-        count += (at == bytes ? before : at[-1]) != '\r';
-    }
-    return count;
-}
-
-/* Read piece by piece: what is looked at once is not worth mapping. */
-static bool count_file(int file, uint64_t size, uint64_t *virtual_size, struct failure *failure) {
-    char piece[COUNT_PIECE], before = '\0';
-    uint64_t bare = 0;
-    for (uint64_t done = 0; done < size;) {
-        ssize_t got = read(file, piece, sizeof piece);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return failure_set_errno(failure, errno, "cannot read a message");
-        if (got == 0) break;
-        if ((uint64_t)got > size - done) got = (ssize_t)(size - done);
-        bare += bare_line_feeds(piece, (size_t)got, before);
-        before = piece[got - 1];
-        done += (uint64_t)got;
-    }
-    *virtual_size = size + bare;
-    return true;
-}
-
 /* Counts one message; an empty file counts as one octet, as 0 stands for "not counted". */
 static bool count_message(struct folder *folder, uint32_t sequence, const struct folder_message *message,
                           uint64_t *size, struct failure *failure) {
@@ -186,7 +156,8 @@ static bool count_message(struct folder *folder, uint32_t sequence, const struct
         folder_note_look(folder, message->uid,
                          message->internal_date == FOLDER_DATE_UNKNOWN ? status.st_mtim.tv_sec : message->internal_date,
                          (uint64_t)status.st_size);
-    good = good && count_file(file, (uint64_t)status.st_size, size, failure);
+    if (good && !file_count(file, (uint64_t)status.st_size, size))
+        good = failure_set_errno(failure, errno, "cannot read a message");
     close(file);
     return good;
 }
@@ -220,18 +191,4 @@ void folder_size_all(struct folder *folder) {
         if (message.size == FOLDER_SIZE_UNKNOWN) look(folder, sequence, &message);
     }
     folder_remember(folder);
-}
-
-enum store_result folder_count_all(struct folder *folder, struct failure *failure) {
-    uint32_t count = folder_count(folder);
-    for (uint32_t sequence = 1; sequence <= count; sequence++) {
-        struct folder_message message;
-        uint64_t size;
-        folder_message_known(folder, sequence, &message);
-        if (message.virtual_size > 0 || message.size == 0) continue;
-        if (!folder_virtual_size(folder, sequence, &size, failure) && failure->error_number != 0)
-            return store_trouble(failure);
-    }
-    folder_remember(folder);
-    return STORE_OK;
 }

@@ -5,8 +5,6 @@
 
 #include "folder.h"
 
-/* Counts the CR LF sizes that are not known. */
-MUST_USE enum store_result folder_count_all(struct folder *folder, struct failure *failure);
 /* Writes the sizes that folder_virtual_size has counted, and dates that were asked for. */
 void folder_remember(struct folder *folder);
 /* Looks at all files whose size is not known, for sums. */

@@ -21,14 +21,14 @@ bool folder_is_first_look(struct store *store, struct str name) {
     return is_new && is_large;
 }
 
-enum store_result folder_status(struct store *store, struct str name, struct folder_status *status,
+enum store_result folder_status(struct store *store, struct str name, bool sizes, struct folder_status *status,
                                 struct failure *failure) {
     enum store_result result;
     struct folder *folder = folder_open(store, name, FOLDER_READ_ONLY, &result, failure);
     if (!folder) return result;
     const struct folder_header *header = &folder->state.header;
-    if (header->uncounted > 0) result = folder_count_all(folder, failure);
-    if (header->unsized > 0) folder_size_all(folder);
+    if (sizes && header->uncounted > 0) result = folder_count_all(folder, failure);
+    if (sizes && header->unsized > 0) folder_size_all(folder);
     *status = (struct folder_status){.messages = header->count,
                                      .recent = folder_recent(folder),
                                      .unseen = header->unseen,

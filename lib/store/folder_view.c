@@ -24,6 +24,33 @@ uint32_t folder_uid(const struct folder *folder, uint32_t sequence) {
     return folder_state_uid(&folder->state, folder_slot(folder, sequence));
 }
 
+/* UIDs rise: where the last one is as far from the first as there are messages between them, all those between are known,
+ * and need not be looked at, each at a place of its own in memory. In steps that double, then by halves. */
+uint32_t folder_uid_run(const struct folder *folder, uint32_t sequence) {
+    uint32_t count = folder_count(folder) - sequence + 1, uid = folder_uid(folder, sequence);
+    uint32_t known = 1, beyond = 2; /* messages in the run; too many, or not known */
+    while (beyond <= count && folder_uid(folder, sequence + beyond - 1) == uid + beyond - 1) {
+        known = beyond;
+        beyond = beyond <= count / 2 ? beyond * 2 : count + (beyond == count);
+    }
+    while (beyond - known > 1) {
+        uint32_t middle = known + (beyond - known) / 2;
+        if (folder_uid(folder, sequence + middle - 1) == uid + middle - 1)
+            known = middle;
+        else
+            beyond = middle;
+    }
+    return known;
+}
+
+void folder_uids(const struct folder *folder, uint32_t sequence, uint32_t count, uint32_t *uids) {
+    for (uint32_t from = 0; from < count;) {
+        uint32_t uid = folder_uid(folder, sequence + from), run = folder_uid_run(folder, sequence + from);
+        for (; run > 0 && from < count; run--)
+            uids[from++] = uid++;
+    }
+}
+
 uint32_t folder_sequence(const struct folder *folder, uint32_t uid) {
     uint32_t slot = folder_state_find(&folder->state, uid);
     if (slot >= folder->view_slots || slot_set_has(&folder->dropped, slot)) return 0;

@@ -7,6 +7,7 @@ lib_store_libstore_a_SOURCES += \
 	lib/store/folder.h
 # formats, and a folder's state in memory
 lib_store_libstore_a_SOURCES += \
+	lib/store/file_count.c lib/store/file_count.h \
 	lib/store/uid_set.c lib/store/uid_set.h \
 	lib/store/slot_set.c lib/store/slot_set.h \
 	lib/store/slot_list.c lib/store/slot_list.h \
@@ -18,7 +19,8 @@ lib_store_libstore_a_SOURCES += \
 	lib/store/folder_state_apply.c lib/store/folder_state_apply.h \
 	lib/store/folder_state_load.c lib/store/folder_state_load.h \
 	lib/store/folder_snapshot.c lib/store/folder_snapshot.h \
-	lib/store/slot_table.c lib/store/slot_table.h
+	lib/store/slot_table.c lib/store/slot_table.h \
+	lib/store/maildir_sweep.c lib/store/maildir_sweep.h
 # the root of a user's mailboxes
 lib_store_libstore_a_SOURCES += \
 	lib/store/store_root.c lib/store/store_root.h \
@@ -38,6 +40,7 @@ lib_store_libstore_a_SOURCES += \
 # messages, and changing them
 lib_store_libstore_a_SOURCES += \
 	lib/store/folder_message.c lib/store/folder_message.h \
+	lib/store/folder_count.c \
 	lib/store/folder_flags.c lib/store/folder_flags.h \
 	lib/store/folder_expunge.c lib/store/folder_expunge.h \
 	lib/store/folder_settle.c lib/store/folder_settle.h

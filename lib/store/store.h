@@ -37,6 +37,7 @@ struct store_options {
     uint64_t quota_messages;   /* 0: none */
     unsigned folders_limit;    /* most folders; 0: 10000 */
     struct str auto_folders;   /* "Drafts:\Drafts Sent:\Sent ...": made and subscribed when the tree is first made */
+    unsigned read_threads; /* that may help to read many files; 0: none */
     bool create;      /* make the INBOX if it is not there */
 };
 

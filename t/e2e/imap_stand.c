@@ -13,6 +13,7 @@ static void serve(int connection, const struct store_options *options, unsigned 
     struct failure failure = {0};
     struct session_settings settings = {.protocol = STR("imap"), .login = STR("stand"), .append_limit = 64 << 20, .idle_timeout = 60000, .line_limit = 65536, .read_threads = threads};
     struct imap_session session = {.settings = &settings, .inotify = -1};
+    memory_keep_freed(SESSION_MEMORY_KEPT);
     session.store = store_open(options, &failure);
     session.stream = stream_create(connection, settings.line_limit);
     if (!session.store) {
@@ -43,7 +44,7 @@ int main(int count, char **arguments) {
         return 64;
     }
     struct store_options options = {.root = str_from(arguments[1]), .cache = str_from(arguments[2]), .boot = STR("stand"), .host = STR("stand.test"),
-                                    .auto_folders = STR("Drafts:\\Drafts Sent:\\Sent Trash:\\Trash"), .quota_storage = quota, .cache_limit = cache, .create = true};
+                                    .auto_folders = STR("Drafts:\\Drafts Sent:\\Sent Trash:\\Trash"), .quota_storage = quota, .cache_limit = cache, .read_threads = (unsigned)threads, .create = true};
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     signal(SIGCHLD, SIG_IGN);
     if (listener < 0 || bind(listener, (struct sockaddr *)&address, length) < 0 || listen(listener, 128) < 0 ||

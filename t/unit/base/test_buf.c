@@ -4,6 +4,8 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include "buf.h"
 #include "memory.h"
 
@@ -158,11 +160,27 @@ static void reserves(void **state) {
     buf_free_secret(&buf);
 }
 
+static void appends_numbers(void **state) {
+    (void)state;
+    struct buf buf = {0};
+    char wanted[32];
+    for (uint64_t power = 1, more = 1; more > 0; power *= 10, more = power <= UINT64_MAX / 10) {
+        const uint64_t numbers[] = {power - 1, power, power + 1, power * 7 + 3, UINT64_MAX / power};
+        for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) {
+            snprintf(wanted, sizeof wanted, "%" PRIu64, numbers[i]);
+            buf_clear(&buf);
+            assert_true(buf_append_u64(&buf, numbers[i]));
+            holds(&buf, wanted);
+        }
+    }
+    buf_free(&buf);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(appends),       cmocka_unit_test(grows),       cmocka_unit_test(keeps_limit),
         cmocka_unit_test(refuses_whole), cmocka_unit_test(prints_long), cmocka_unit_test(inserts_and_removes),
-        cmocka_unit_test(takes_itself),  cmocka_unit_test(reserves),
+        cmocka_unit_test(takes_itself),  cmocka_unit_test(reserves),          cmocka_unit_test(appends_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,3 +9,7 @@ UNIT_TESTS += t/unit/imapd/test_grammar
 t_unit_imapd_test_grammar_SOURCES = t/unit/imapd/test_grammar.c
 t_unit_imapd_test_grammar_CPPFLAGS = $(AM_CPPFLAGS) $(IMAP_INCLUDE) $(CMOCKA_CFLAGS)
 t_unit_imapd_test_grammar_LDADD = $(IMAP_LINK) $(CMOCKA_LIBS)
+UNIT_TESTS += t/unit/imapd/test_message_file
+t_unit_imapd_test_message_file_SOURCES = t/unit/imapd/test_message_file.c
+t_unit_imapd_test_message_file_CPPFLAGS = $(AM_CPPFLAGS) $(IMAP_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_imapd_test_message_file_LDADD = $(IMAP_LINK) $(CMOCKA_LIBS)

@@ -150,6 +150,11 @@ static void test_search(void **state) {
         assert_true(message_rows_search(&rows, table[i].column, table[i].text, hits));
         assert_int_equal(hits[0], table[i].hits);
         assert_int_equal(hits[1] | hits[2] | hits[3], 0);
+        for (uint32_t place = 0; place < rows.count; place++) {
+            struct message_row row;
+            assert_true(message_rows_get(&rows, place, &row));
+            assert_int_equal(message_row_has(&row, table[i].column, table[i].text), hits[0] >> place & 1);
+        }
     }
     buf_free(&bytes);
     arena_destroy(&arena);

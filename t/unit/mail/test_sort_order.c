@@ -23,7 +23,7 @@ static uint64_t next_number(void) {
 
 static void test_numbers(void **state) {
     (void)state;
-    static const unsigned bits[] = {1, 3, 11, 12, 31, 40, 64};
+    static const unsigned bits[] = {1, 3, 11, 12, 31, 32, 33, 40, 64};
     static const size_t counts[] = {0, 1, 2, 7, 32, 33, 500, THINGS};
     uint32_t order[THINGS], wanted[THINGS];
     for (size_t b = 0; b < ARRAY_LENGTH(bits); b++) {
@@ -31,7 +31,7 @@ static void test_numbers(void **state) {
             size_t count = counts[c / 2];
             reversed = c % 2;
             for (size_t i = 0; i < count; i++)
-                keys[i] = next_number() >> (64 - bits[b]);
+                keys[i] = sort_order_key((int64_t)(next_number() >> (64 - bits[b])));
             sort_order_begin(order, count);
             sort_order_begin(wanted, count);
             sort_order_by_numbers(order, count, keys, reversed);

@@ -303,7 +303,7 @@ static void test_first_unseen(void **state) {
 
 static void check_status(unsigned messages, unsigned unseen, unsigned deleted, uint64_t size) {
     struct folder_status status;
-    assert_ok(folder_status(setup.store, INBOX, &status, &setup.failure));
+    assert_ok(folder_status(setup.store, INBOX, true, &status, &setup.failure));
     assert_int_equal(status.messages, messages);
     assert_int_equal(status.unseen, unseen);
     assert_int_equal(status.deleted, deleted);
@@ -324,11 +324,11 @@ static void test_status(void **state) {
     check_status(2, 1, 0, 40);
     setup_write_file("mail/cur/1.x.y:2,", STR("a\nb\r\n")); /* one that nobody has counted */
     check_status(3, 2, 0, 46);
-    assert_ok(folder_status(setup.store, INBOX, &status, &setup.failure));
+    assert_ok(folder_status(setup.store, INBOX, true, &status, &setup.failure));
     assert_int_equal(status.uid_next, 5);
     assert_int_equal(status.uid_validity, folder_uid_validity(folder));
     assert_memory_equal(status.id, folder_id(folder), 16);
-    assert_int_equal(folder_status(setup.store, STR("None"), &status, &setup.failure), STORE_MISSING);
+    assert_int_equal(folder_status(setup.store, STR("None"), true, &status, &setup.failure), STORE_MISSING);
     folder_close(&folder);
 }
 
@@ -661,7 +661,7 @@ static void test_renewed(void **state) {
 
 static uint32_t count_of(struct str name) {
     struct folder_status status;
-    assert_ok(folder_status(setup.store, name, &status, &setup.failure));
+    assert_ok(folder_status(setup.store, name, true, &status, &setup.failure));
     return status.messages;
 }
 

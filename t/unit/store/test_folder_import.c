@@ -10,7 +10,7 @@ static void drop(const char *name) {
 
 static void assert_numbers(uint32_t validity, uint32_t next) {
     struct folder_status status;
-    assert_ok(folder_status(setup.store, INBOX, &status, &setup.failure));
+    assert_ok(folder_status(setup.store, INBOX, true, &status, &setup.failure));
     if (validity) assert_int_equal(status.uid_validity, validity);
     assert_int_equal(status.uid_next, next);
 }
@@ -30,7 +30,7 @@ static void test_dovecot(void **state) {
     drop("new/14.unlisted.host");
     assert_string_equal(fresh_view(INBOX), "7:P 20:FS+Work+NonJunk 21 100");
     assert_numbers(1234567, 101);
-    assert_ok(folder_status(setup.store, INBOX, &status, &setup.failure));
+    assert_ok(folder_status(setup.store, INBOX, true, &status, &setup.failure));
     assert_memory_equal(status.id, id, sizeof id);
     /* Later on it is tern's, whatever those files say. */
     setup_write_file("mail/dovecot-uidlist", STR("3 V9 N1000\n500 :20.c.host\n"));
@@ -174,7 +174,7 @@ static void test_never_twice(void **state) {
     expunge(folder, "8");
     folder_close(&folder);
     assert_int_equal(unlinkat(setup.directory, "mail/tern-mailbox", 0), 0);
-    assert_ok(folder_status(setup.store, INBOX, &status, &setup.failure));
+    assert_ok(folder_status(setup.store, INBOX, true, &status, &setup.failure));
     assert_int_equal(status.messages, 2);
     assert_true(status.uid_validity > 4000000000U);
 }

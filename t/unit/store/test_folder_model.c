@@ -62,7 +62,23 @@ static void fetch_set(struct client *client, const struct uid_set *uids) {
         if (uid_set_has(uids, client->shown[sequence - 1])) fetch(client, sequence);
 }
 
+/* UIDs had together are those had one by one. */
+static void check_uids(const struct client *client) {
+    uint32_t *uids = memory_allocate(client->count + 1, sizeof *uids), run;
+    folder_uids(client->folder, 1, client->count, uids);
+    if (client->count > 0) assert_memory_equal(uids, client->shown, client->count * sizeof *uids);
+    for (uint32_t sequence = 1; sequence <= client->count; sequence += run) {
+        run = folder_uid_run(client->folder, sequence);
+        assert_in_range(run, 1, client->count - sequence + 1);
+        uint32_t end = sequence + run; /* the first that is not in it */
+        assert_int_equal(client->shown[end - 2], client->shown[sequence - 1] + run - 1);
+        if (end <= client->count) assert_int_not_equal(client->shown[end - 1], client->shown[sequence - 1] + run);
+    }
+    MEMORY_FREE(uids);
+}
+
 static void check_view(const struct client *client) {
+    check_uids(client);
     if (folder_count(client->folder) != client->count)
         fail_msg("step %u: %u messages, %u told", model->step, folder_count(client->folder), client->count);
     for (uint32_t sequence = 1; sequence <= client->count; sequence++) {
@@ -413,9 +429,9 @@ static void run(uint64_t seed, unsigned steps) {
     }
     assert_int_equal(count_files("mail/cur") + count_files("mail/new"), alive);
     struct folder_status status;
-    assert_ok(folder_status(setup.store, STR("Other"), &status, &setup.failure));
+    assert_ok(folder_status(setup.store, STR("Other"), true, &status, &setup.failure));
     assert_int_equal(status.messages, model->moved);
-    assert_ok(folder_status(setup.store, INBOX, &status, &setup.failure));
+    assert_ok(folder_status(setup.store, INBOX, true, &status, &setup.failure));
     assert_int_equal(status.messages, alive);
     MEMORY_FREE(model);
 }

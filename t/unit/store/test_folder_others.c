@@ -340,7 +340,7 @@ static void test_size_learnt(void **state) {
     assert_true(known_size(folder, 1) == 5 && folder->state.header.unsized == 0 && folder->state.header.size == 20);
     drop_dated("mail/cur/104.e:2,T", 5000);
     drop_dated("mail/cur/105.f:2,T", 6000);
-    assert_ok(folder_status(setup.store, INBOX, &status, &setup.failure));
+    assert_ok(folder_status(setup.store, INBOX, true, &status, &setup.failure));
     assert_true(status.size == 30 && status.deleted_size == 20 && status.messages == 6);
     drop_dated("mail/cur/106.g:2,", 7000);
     assert_string_equal(sync_text(folder, false), "+");
@@ -458,10 +458,74 @@ static void test_first_look_new(void **state) {
     folder_close(&folder);
 }
 
+/* Text of so many octets, with line ends of both kinds. Returns its size when all are CR LF. */
+static size_t make_text(struct buf *text, uint32_t length, uint32_t kind) {
+    size_t more = 0;
+    buf_clear(text);
+    for (uint32_t i = 0; i < length; i++) {
+        bool end = i % 7 == kind % 7, after_cr = text->length > 0 && text->data[text->length - 1] == '\r';
+        buf_append_char(text, end ? '\n' : i % 7 + 1 == kind % 7 && kind % 2 ? '\r' : 'x');
+        more += end && !after_cr;
+    }
+    return length + more;
+}
+
+#define COUNTED 300
+
+/* Sizes that many files have are the same with and without threads, and where a file is called otherwise by then. */
+static void count_many(unsigned threads) {
+    struct buf text = buf_make(0);
+    size_t wanted[COUNTED], sum = 0;
+    char path[64], other[64];
+    uint64_t size;
+    struct folder_status status;
+    for (uint32_t i = 0; i < COUNTED; i++) {
+        wanted[i] = make_text(&text, i == 7 ? 100000 : i, i);
+        sum += wanted[i];
+        snprintf(path, sizeof path, "mail/cur/%u.x:2,", 1000 + i);
+        setup_write_file(path, buf_str(&text));
+    }
+    setup.options.read_threads = threads;
+    reopen_store();
+    assert_ok(folder_status(setup.store, INBOX, false, &status, &setup.failure));
+    assert_int_equal(status.messages, COUNTED);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
+    assert_int_equal(folder->state.header.uncounted, COUNTED); /* who asks for no sizes has none counted */
+    for (uint32_t i = 5; i < COUNTED; i += 50) {
+        snprintf(path, sizeof path, "mail/cur/%u.x:2,", 1000 + i);
+        snprintf(other, sizeof other, "mail/cur/%u.x:2,S", 1000 + i);
+        rename_file(path, other);
+    }
+    assert_ok(folder_count_all(folder, &setup.failure));
+    for (uint32_t i = 0; i < COUNTED; i++) {
+        struct folder_message message;
+        folder_message_known(folder, i + 1, &message);
+        assert_true(folder_virtual_size(folder, i + 1, &size, &setup.failure));
+        if (size != wanted[i]) fail_msg("message %u: %llu, not %zu", i, (unsigned long long)size, wanted[i]);
+        assert_true(i == 0 || message.virtual_size == wanted[i]);
+    }
+    folder_close(&folder);
+    assert_ok(folder_status(setup.store, INBOX, true, &status, &setup.failure));
+    assert_int_equal(status.size, sum);
+    buf_free(&text);
+}
+
+static void test_count_many(void **state) {
+    (void)state;
+    count_many(0);
+}
+
+static void test_count_with_threads(void **state) {
+    (void)state;
+    count_many(2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         FOLDER_TEST(test_date_learnt),
         FOLDER_TEST(test_size_learnt),
+        FOLDER_TEST(test_count_many),
+        FOLDER_TEST(test_count_with_threads),
         FOLDER_TEST(test_date_renamed),
         FOLDER_TEST(test_date_copied),
         FOLDER_TEST(test_first_look),

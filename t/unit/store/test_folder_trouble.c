@@ -4,7 +4,7 @@
 
 static uint32_t validity_of(struct str name) {
     struct folder_status status;
-    assert_ok(folder_status(setup.store, name, &status, &setup.failure));
+    assert_ok(folder_status(setup.store, name, true, &status, &setup.failure));
     return status.uid_validity;
 }
 

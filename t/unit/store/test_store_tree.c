@@ -54,16 +54,16 @@ static void test_create(void **state) {
     assert_int_equal(create(""), STORE_REFUSED);
     assert_true(setup_is_there("mail/.Sent/maildirfolder") && setup_is_there("mail/.a.b.c/cur") &&
                 setup_is_there("mail/.a.b.c/tmp"));
-    assert_ok(folder_status(setup.store, STR("Sent"), &status, &setup.failure));
+    assert_ok(folder_status(setup.store, STR("Sent"), true, &status, &setup.failure));
     for (int i = 0; i < 16; i++) {
         char octet[3];
         snprintf(octet, sizeof octet, "%02x", status.id[i]);
         assert_memory_equal(octet, id + 2 * (size_t)i, 2);
     }
     setup_save(STR("a/b"), 0, NULL, STR("x\n"));
-    assert_int_equal(folder_status(setup.store, STR("nothing"), &status, &setup.failure), STORE_MISSING);
-    assert_int_equal(folder_status(setup.store, STR("a"), &status, &setup.failure), STORE_MISSING);
-    assert_int_equal(folder_status(setup.store, STR("../mail"), &status, &setup.failure), STORE_MISSING);
+    assert_int_equal(folder_status(setup.store, STR("nothing"), true, &status, &setup.failure), STORE_MISSING);
+    assert_int_equal(folder_status(setup.store, STR("a"), true, &status, &setup.failure), STORE_MISSING);
+    assert_int_equal(folder_status(setup.store, STR("../mail"), true, &status, &setup.failure), STORE_MISSING);
 }
 
 static void test_delete(void **state) {
@@ -73,7 +73,7 @@ static void test_delete(void **state) {
     assert_ok(create("a/b"));
     save_some(STR("a"), 3);
     setup_write_file("mail/.a/unknown", STR("of another program\n"));
-    assert_ok(folder_status(setup.store, STR("a"), &before, &setup.failure));
+    assert_ok(folder_status(setup.store, STR("a"), true, &before, &setup.failure));
     struct folder *open = setup_open_folder(STR("a"), FOLDER_READ_WRITE);
     assert_ok(delete ("a"));
     assert_false(setup_is_there("mail/.a"));
@@ -87,7 +87,7 @@ static void test_delete(void **state) {
     folder_changes_free(&changes);
     folder_close(&open);
     assert_ok(create("a"));
-    assert_ok(folder_status(setup.store, STR("a"), &after, &setup.failure));
+    assert_ok(folder_status(setup.store, STR("a"), true, &after, &setup.failure));
     assert_int_equal(after.messages, 0);
     assert_true(after.uid_validity > before.uid_validity); /* its UIDs begin anew */
     assert_memory_not_equal(after.id, before.id, 16);
@@ -125,10 +125,10 @@ static void test_rename(void **state) {
     assert_ok(store_create(setup.store, STR("a/b/c"), SPECIAL_JUNK, NULL, &setup.failure));
     assert_ok(create("ab"));
     save_some(STR("a/b/c"), 2);
-    assert_ok(folder_status(setup.store, STR("a/b/c"), &before, &setup.failure));
+    assert_ok(folder_status(setup.store, STR("a/b/c"), true, &before, &setup.failure));
     assert_ok(rename_to("a", "x/y"));
     assert_string_equal(tree(), "INBOX ab x{nc} x/y{c4} x/y/b{nc} x/y/b/c{16}");
-    assert_ok(folder_status(setup.store, STR("x/y/b/c"), &after, &setup.failure));
+    assert_ok(folder_status(setup.store, STR("x/y/b/c"), true, &after, &setup.failure));
     assert_int_equal(after.uid_validity, before.uid_validity);
     assert_memory_equal(after.id, before.id, 16);
     assert_int_equal(after.messages, 2);
