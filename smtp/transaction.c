@@ -316,8 +316,8 @@ static enum smtp_stage step_stage(enum step kind) {
     return STAGE_END;
 }
 
-/* RFC 5321 4.5.3.1.10: who has had some recipients and says 452 of another has no room for more in this message; some say
- * 552 for it. That a mailbox is full, or the message too large, has a code of its own. */
+/* RFC 5321 4.5.3.1.10: who has had some recipients and says 452 of another has no room for more in this message; some
+ * say 552 for it. That a mailbox is full, or the message too large, has a code of its own. */
 static bool means_too_many(const struct transaction *transaction, enum smtp_stage stage) {
     const struct smtp_reply *reply = &transaction->connection->reply;
     bool other = status_code_is_set(reply->status) && (reply->status.subject != 5 || reply->status.detail != 3);
