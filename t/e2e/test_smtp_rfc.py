@@ -139,6 +139,8 @@ def lmtp(port, limited):
     talk("LMTP: the same recipient twice has two replies", port,
          [*LMTP_BEGIN, (RCPT, "250"), (chunk(b"Subject: twice\r\n"), "250"),
           (chunk(b"\r\nx\r\n", True) + b"NOOP\r\n", ["250 2.0.0 <anna@", "250 2.0.0 <anna@", "250 2.0.0 Ok"])])
+    talk("LMTP: unknown recipients do not end the session", limited,
+         [*LMTP_BEGIN, *[("RCPT TO:<nobody@example.test>", "550")] * 40, (RCPT, "250"), ("DATA", "354"), (b".\r\n", ["250"] * 2), ("NOOP", "250")])
     talk("LMTP: refusals of one message are one error, and none is waited for", limited,
          [*LMTP_BEGIN, *[(RCPT, "250")] * 39, ("DATA", "354"), (b"x" * 3000 + b"\r\n.\r\n", ["552 5.3.4 <anna@"] * 40), ("NOOP", "250"), (MAIL, "250")])
 
