@@ -81,10 +81,23 @@ static unsigned char status_class(enum notice_kind kind, uint64_t action) {
     return kind == NOTICE_DELAYED || action == DELIVERY_DEFERRED ? 4 : 2;
 }
 
-static bool fill_recipient(const struct ipc_bounce_send *request, enum notice_kind kind, const struct ipc_bounced *row,
-                           struct mail_address *final, struct dsn_recipient *recipient) {
+/* What an alias says need not be an address, and who sent has to hear of that one too: it is then shown as if all of it
+ * were a local part. */
+static void name_recipient(struct str address, struct mail_address *final) {
     unsigned flags = MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG | MAIL_ADDRESS_LOCAL_ONLY | MAIL_ADDRESS_POSTMASTER;
-    if (mail_address_from_internal(row->address, flags, final) != MAIL_ADDRESS_OK) return false;
+    if (mail_address_from_internal(address, flags, final) == MAIL_ADDRESS_OK) return;
+    address = str_slice(address, 0, MAIL_ADDRESS_TEXT_MAX);
+    bool text = str_is_utf8(address);
+    *final = (struct mail_address){.local_length = (uint16_t)address.length};
+    for (size_t i = 0; i < address.length; i++) {
+        unsigned char c = (unsigned char)address.data[i];
+        final->text[i] = c < ' ' || c == 0x7f || (c >= 0x80 && !text) ? '?' : (char)c;
+    }
+}
+
+static bool fill_recipient(const struct ipc_bounce_send *request, enum notice_kind kind, const struct ipc_bounced *row,
+                           struct arena *arena, struct mail_address *final, struct dsn_recipient *recipient) {
+    name_recipient(row->address, final);
     *recipient = (struct dsn_recipient){
         .final = final,
         .action = action_of(kind, row->action),
@@ -99,8 +112,12 @@ static bool fill_recipient(const struct ipc_bounce_send *request, enum notice_ki
         recipient->original_type = type;
         recipient->original = original;
     } else if (row->original.length) {
-        recipient->original_type = STR("rfc822");
-        recipient->original = row->original;
+        struct buf text = buf_make(0);
+        mail_address_append_text(&text, row->original);
+        bool kept = arena_copy(arena, buf_str(&text), &recipient->original);
+        buf_free(&text);
+        if (!kept) return false;
+        recipient->original_type = str_is_ascii(recipient->original) ? STR("rfc822") : STR("utf-8");
     }
     if (!status_code_parse(row->status, &recipient->status))
         recipient->status = (struct status_code){status_class(kind, row->action), 0, 0};
@@ -115,8 +132,8 @@ static bool fill_recipients(const struct ipc_bounce_send *request, enum notice_k
     size_t offset = 0, count = 0;
     struct ipc_bounced row;
     bool bad = false;
-    while (ipc_list_next(request->recipients, IPC_ROW_BOUNCED, &offset, &row, &bad))
-        if (fill_recipient(request, kind, &row, &finals[count], &recipients[count])) count++;
+    for (; ipc_list_next(request->recipients, IPC_ROW_BOUNCED, &offset, &row, &bad); count++)
+        if (!fill_recipient(request, kind, &row, arena, &finals[count], &recipients[count])) return false;
     report->recipients = recipients;
     report->recipient_count = count;
     return count > 0;
@@ -250,7 +267,7 @@ bool notice_write(struct bounce *bounce, const struct ipc_bounce_send *request, 
     if (!intake_open(bounce->intake, request->content_length, deadline_in(PATIENCE), &intake, &refused))
         return failure_set(failure, "%s", refused.text);
     snprintf(queue_id, 24, "%.*s", STR_ARGS(intake_queue_id(intake)));
-    struct buf from = buf_make(1000), message_id = buf_make(400);
+    struct buf from = buf_make(1000), to = buf_make(1000), message_id = buf_make(400);
     struct mail_address sender;
     bool has_sender =
         mail_address_from_internal(request->sender,
@@ -258,13 +275,14 @@ bool notice_write(struct bounce *bounce, const struct ipc_bounce_send *request, 
                                    &sender) == MAIL_ADDRESS_OK;
     int64_t now = clock_date() / CLOCK_SECOND;
     write_from(bounce, notice, &from);
+    mail_address_append_text(&to, notice->to);
     message_id_append(&message_id, now, str_from(queue_id), bounce->config->myhostname);
     bool to_postmaster = notice->envelope_sender.length > 0;
     struct dsn_report report = {.kind = notice->kind == NOTICE_FAILED    ? DSN_FAILED
                                         : notice->kind == NOTICE_DELAYED ? DSN_DELAYED
                                                                          : DSN_SUCCESS,
                                 .from = buf_str(&from),
-                                .to = notice->to,
+                                .to = buf_str(&to),
                                 .subject = to_postmaster && notice->template->postmaster_subject.length
                                                ? notice->template->postmaster_subject
                                                : notice->template->subject,
@@ -289,6 +307,7 @@ bool notice_write(struct bounce *bounce, const struct ipc_bounce_send *request, 
     else
         intake_cancel(&intake);
     buf_free(&from);
+    buf_free(&to);
     buf_free(&message_id);
     return good;
 }

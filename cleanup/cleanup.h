@@ -101,7 +101,7 @@ enum direct_result {
 enum direct_result commit_direct(struct committing *commit);
 /* Tells qmgr of a stored message, or that one that it waits for could not be stored. */
 void direct_tell_stored(struct committing *commit, enum direct_result begun);
-void direct_tell_forget(struct committing *commit);
+void direct_tell_forget(struct committing *commit, enum direct_result begun);
 
 /* expand.c */
 /* Virtual alias expansion and removal of duplicates. False: a table did not answer (failure). */

@@ -110,7 +110,7 @@ static bool make_safe(struct ipc_request *request, struct committing *commit) {
         return true;
     }
     if (!commit_store(commit)) {
-        if (direct == DIRECT_STORE) direct_tell_forget(commit);
+        if (direct == DIRECT_STORE || direct == DIRECT_UNKNOWN) direct_tell_forget(commit, direct);
         return false;
     }
     answer_safe(request, commit);

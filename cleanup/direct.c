@@ -64,10 +64,11 @@ void direct_tell_stored(struct committing *commit, enum direct_result begun) {
     log_message_warning(notice.queue_id, "qmgr does not answer: it will find the message when it starts");
 }
 
-/* If this is lost the connection is, too, and qmgr forgets what it was to wait for on it. */
-void direct_tell_forget(struct committing *commit) {
+/* If this is lost the connection is, too, and qmgr forgets what it was to wait for on it. One that stalled may still
+ * have it. */
+void direct_tell_forget(struct committing *commit, enum direct_result begun) {
     struct ipc_qmgr_forget notice = {.queue_id = str_from(commit->pending->queue_id)};
-    enum ipc_result ignored =
-        ipc_tell(commit->cleanup->qmgr, IPC_QMGR_FORGET, &notice, deadline_in(TELL_PATIENCE), NULL);
+    deadline until = deadline_in(begun == DIRECT_UNKNOWN ? CONNECT_PATIENCE : TELL_PATIENCE);
+    enum ipc_result ignored = ipc_tell(commit->cleanup->qmgr, IPC_QMGR_FORGET, &notice, until, NULL);
     (void)ignored;
 }

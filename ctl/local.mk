@@ -9,7 +9,8 @@ ctl_ternalias_CPPFLAGS = $(AM_CPPFLAGS) $(TABLE_INCLUDE) $(PATHS_CPPFLAGS)
 ctl_ternalias_LDADD = $(TABLE_LINK)
 # tern
 sbin_PROGRAMS += ctl/tern
-ctl_tern_SOURCES = ctl/tern.c ctl/tern.h ctl/tern_common.c ctl/tern_start.c ctl/tern_check.c ctl/check_tables.c ctl/check_queue.c \
+ctl_tern_SOURCES = ctl/tern.c ctl/tern.h ctl/tern_common.c ctl/tern_start.c ctl/tern_check.c ctl/check_restrictions.c ctl/check_tables.c \
+	ctl/check_disk.c ctl/check_queue.c \
 	ctl/check_files.c ctl/queue_check.c ctl/queue_check.h ctl/queue_tool.c ctl/queue_tool.h ctl/tern_init.c ctl/tern_user.c \
 	ctl/tern_files.c ctl/tern_accounts.c ctl/init_certificate.c ctl/init_certificate.h ctl/check_certificates.c \
 	ctl/tern_auth.c ctl/password_file.c ctl/password_file.h \

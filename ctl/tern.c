@@ -46,7 +46,7 @@ static const struct subcommand subcommands[] = {
      "failed logins and passwords"},
     {"tls", tern_tls, "SUBCOMMAND ...",
      "keys and certificates of the SMTP server, as postfix tls; without more: its usage"},
-    {"submission", tern_submission, "[list] | hold LOGIN [REASON] | lift|release|delete LOGIN",
+    {"submission", tern_submission, "[--json] [list] | hold LOGIN [REASON] | lift|release|delete LOGIN",
      "what accounts have sent, and those whose mail is on hold"},
     {"tlsrpt", tern_tlsrpt, "[send [DOMAIN]]", "what is gathered for reports on TLS; make and send them now"},
     {"tls-probe", tern_tls_probe, "[options] DOMAIN[:PORT]|[HOST][:PORT] [match]...",

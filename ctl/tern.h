@@ -56,10 +56,12 @@ bool check_configuration(const struct tern *tern);
  * from a spool that is there, or that lets too few in, is wrong too. */
 bool check_directories(const struct config *config, bool strict);
 
-/* ---- check_tables.c, check_queue.c, check_files.c, check_certificates.c, check_tls_client.c: a line for each finding; true if
- * there is none */
+/* ---- check_tables.c, check_restrictions.c, check_queue.c, check_files.c, check_certificates.c, check_tls_client.c:
+ * a line for each finding; true if there is none */
 /* Tables named in main.cf and master.cf of that directory, opened by the lookup service's user. */
 bool check_tables(const char *directory, const struct config *config);
+/* Lists of smtpd_*_restrictions: words that smtpd would answer 451 to. */
+bool check_restrictions(const char *directory, const struct config *config);
 /* Certificates and private keys, as the keys service reads them; warnings make nothing false. */
 bool check_certificates(const char *directory, const struct config *config);
 /* What main.cf asks of TLS with other servers; warnings make nothing false. */
@@ -70,6 +72,10 @@ bool check_queue(void);
 bool check_configuration_files(const char *directory);
 /* The directories of the log and of virtual mailboxes. */
 bool check_places(const struct config *config);
+
+/* ---- check_disk.c */
+/* Warns of disks that are full, or nearly. */
+void check_disks(const struct config *config);
 
 /* ---- tern_user.c */
 /* A line of standard input, without echo if that is a terminal; wipe it after use. */

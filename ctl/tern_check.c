@@ -211,6 +211,8 @@ int tern_check(const struct tern *tern) {
         return EXIT_FAILURE;
     good = check_directories(config, true) && good;
     good = check_places(config) && good;
+    check_disks(config);
+    good = check_restrictions(tern->config_directory, config) && good;
     good = check_tables(tern->config_directory, config) && good;
     good = check_certificates(tern->config_directory, config) && good;
     good = check_tls_client(config) && good;

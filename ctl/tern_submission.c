@@ -4,6 +4,7 @@
 #include "delivery.h"
 #include "ipc.h"
 #include "queue_tool.h"
+#include <jansson.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,7 +25,8 @@ static const struct {
 };
 
 static int usage(void) {
-    tern_complain("usage: tern submission [list] | hold LOGIN [REASON] | lift LOGIN | release LOGIN | delete LOGIN");
+    tern_complain(
+        "usage: tern submission [--json] [list] | hold LOGIN [REASON] | lift LOGIN | release LOGIN | delete LOGIN");
     return EXIT_USAGE;
 }
 
@@ -42,11 +44,36 @@ static int connect_to_qmgr(const struct tern *tern) {
 
 /* ---- list */
 
+/* 0: what has not happened. */
 static void append_date(struct buf *out, uint64_t seconds) {
     time_t when = (time_t)seconds;
     struct tm fields;
     char text[40];
-    if (localtime_r(&when, &fields) && strftime(text, sizeof text, "%F %T", &fields)) buf_append(out, str_from(text));
+    if (seconds == 0)
+        buf_append(out, STR("never"));
+    else if (localtime_r(&when, &fields) && strftime(text, sizeof text, "%F %T", &fields))
+        buf_append(out, str_from(text));
+}
+
+static json_t *json_date(uint64_t seconds) {
+    return seconds ? json_integer((json_int_t)seconds) : json_null();
+}
+
+static json_t *json_printable(struct str text) {
+    struct buf printable = buf_make(0);
+    queue_tool_printable(&printable, text);
+    json_t *string = json_stringn(buf_string(&printable), printable.length);
+    buf_free(&printable);
+    return string;
+}
+
+static void add(json_t *array, const struct ipc_login_state *row) {
+    json_array_append_new(array,
+                          json_pack("{s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "login", json_printable(row->login),
+                                    "messages", (json_int_t)row->messages, "recipients", (json_int_t)row->recipients,
+                                    "bytes", (json_int_t)row->bytes, "window", (json_int_t)row->window, "last",
+                                    json_date(row->used), "held", json_date(row->held), "reason",
+                                    row->held ? json_printable(row->reason) : json_null()));
 }
 
 static void show(const struct ipc_login_state *row) {
@@ -66,7 +93,8 @@ static void show(const struct ipc_login_state *row) {
     buf_free(&line);
 }
 
-static int list(int socket) {
+/* array: for --json, else NULL. */
+static int list_rows(int socket, json_t *array) {
     char after[260] = "";
     int status = EXIT_SUCCESS;
     for (bool more = true; more && status == EXIT_SUCCESS;) {
@@ -82,7 +110,7 @@ static int list(int socket) {
             const struct ipc_login_listed *listed = reply.message;
             more = listed->more;
             while (ipc_list_next(listed->logins, IPC_ROW_LOGIN_STATE, &offset, &row, &bad)) {
-                show(&row);
+                array ? add(array, &row) : show(&row);
                 snprintf(after, sizeof after, "%.*s", STR_ARGS(row.login));
             }
         } else {
@@ -91,6 +119,17 @@ static int list(int socket) {
         }
         arena_destroy(&arena);
     }
+    return status;
+}
+
+static int list(int socket, bool json) {
+    json_t *array = json ? json_array() : NULL;
+    int status = list_rows(socket, array);
+    if (array && status == EXIT_SUCCESS) {
+        json_dumpf(array, stdout, JSON_INDENT(2));
+        putchar('\n');
+    }
+    json_decref(array);
     return status;
 }
 
@@ -117,17 +156,19 @@ static int change(int socket, size_t row, const char *login, const char *reason)
 }
 
 int tern_submission(const struct tern *tern) {
-    const char *word = tern->argument_count ? tern->arguments[0] : "list";
+    bool json = tern->argument_count > 0 && strcmp(tern->arguments[0], "--json") == 0;
+    char **words = tern->arguments + json;
+    int count = tern->argument_count - json;
+    const char *word = count ? words[0] : "list";
     bool listing = strcmp(word, "list") == 0;
     size_t row = 0;
     while (row < ARRAY_LENGTH(changes) && strcmp(changes[row].word, word) != 0)
         row++;
-    if (listing ? tern->argument_count > 1 : row == ARRAY_LENGTH(changes) || tern->argument_count < 2) return usage();
-    if (!listing && tern->argument_count > (changes[row].change == LOGIN_CHANGE_HOLD ? 3 : 2)) return usage();
+    if (listing ? count > 1 : json || row == ARRAY_LENGTH(changes) || count < 2) return usage();
+    if (!listing && count > (changes[row].change == LOGIN_CHANGE_HOLD ? 3 : 2)) return usage();
     int socket = connect_to_qmgr(tern);
     if (socket < 0) return EXIT_FAILURE;
-    int status = listing ? list(socket)
-                         : change(socket, row, tern->arguments[1], tern->argument_count > 2 ? tern->arguments[2] : "");
+    int status = listing ? list(socket, json) : change(socket, row, words[1], count > 2 ? words[2] : "");
     close(socket);
     return status;
 }

@@ -4,17 +4,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct restriction words[] = {
-    {STR_INIT("permit"), false, NULL},
-    {STR_INIT("check_client_access"), true, NULL},
-};
-
-const struct restriction *restriction_find(struct str name) {
-    for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
-        if (str_equal_nocase(words[i].name, name)) return &words[i];
-    return NULL;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct str input = str_make((const char *)data, size);
     struct access_action action = access_action_parse(input);

@@ -54,7 +54,7 @@ PARSERS = lib/base/str.c \
 	lib/mail/part_text.c \
 	lib/mail/message_search.c \
 	lib/config/config_edit.c lib/config/config_lines.c lib/config/config_seal.c lib/config/config_sheet.c \
-	lib/config/config_value.c lib/config/main_cf.c lib/config/main_cf_expand.c lib/config/master_cf.c \
+	lib/config/config_value.c lib/config/main_cf.c lib/config/main_cf_expand.c lib/config/master_cf.c lib/config/restriction_list.c \
 	lib/table/alias_members.c lib/table/cidr_table.c lib/table/inline_table.c lib/table/ip_prefix.c \
 	lib/table/logical_lines.c lib/table/match_list.c lib/table/pattern_file.c lib/table/pcre_table.c \
 	lib/table/regexp_table.c lib/table/table_list.c lib/table/table_source.c lib/table/table_words.c \
@@ -65,7 +65,7 @@ PARSERS = lib/base/str.c \
 	imapd/grammar_words.c imapd/grammar_fetch.c imapd/grammar_mailbox.c imapd/grammar_search.c \
 	pop3d/pop3_line.c pop3d/uidl.c pop3d/saved_uidl.c \
 	auth/sasl_message.c auth/sasl_prepare.c auth/account_line.c auth/account_quota.c auth/failures.c \
-	smtpd/content_scan.c smtpd/content_header.c smtpd/access_action.c smtpd/restriction_list.c
+	smtpd/content_scan.c smtpd/content_header.c smtpd/access_action.c
 
 include fuzz/asked.mk
 

@@ -94,7 +94,11 @@ static struct imap_outcome finish(struct append *append) {
     struct uid_set uids = {0};
     uint32_t validity;
     if (append->refused.text.length > 0) return append->refused;
+    int lock = -1;
+    if (append->result == STORE_OK)
+        append->result = store_quota_claim(session->store, &append->usage, append->octets, append->messages, &lock, &append->failure);
     if (append->result == STORE_OK) append->result = folder_save_commit(&append->saving, &validity, &uids, &append->failure);
+    store_quota_unlock(&lock);
     if (append->result != STORE_OK) return imap_store_trouble(append->result, &append->failure);
     struct buf text = buf_make(0);
     uid_set_format(&uids, &text);

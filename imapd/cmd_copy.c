@@ -52,8 +52,10 @@ static struct imap_outcome copy(struct imap_session *session, struct imap_parser
     if (!imap_parse_copy(parser, &copy)) return imap_bad(parser);
     if (move && folder_is_read_only(session->folder)) return imap_no("NOPERM", "Mailbox is read-only");
     if (!imap_resolve_sequence(session, &copy.sequence, uid, &uids)) return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("No such message")};
-    enum store_result result = move ? STORE_OK : store_quota_allows(session->store, octets_of(session->folder, &uids), uid_set_size(&uids), &failure);
+    int lock = -1;
+    enum store_result result = move ? STORE_OK : store_quota_claim(session->store, NULL, octets_of(session->folder, &uids), uid_set_size(&uids), &lock, &failure);
     if (result == STORE_OK) result = folder_copy(session->folder, &uids, copy.mailbox, move, &validity, &from, &to, &failure);
+    store_quota_unlock(&lock);
     struct imap_outcome outcome;
     if (result == STORE_OK)
         outcome = tell_copied(session, move, validity, &from, &to);

@@ -138,12 +138,13 @@ static bool deliver_into(struct account *account, int file, struct worked *worke
 static bool deliver_once(struct account *account, int file, struct seen *seen, struct worked *worked) {
     const struct config *config = account->config;
     const struct ipc_local_work *work = account->work;
-    struct quota_claim claim = {0};
+    struct quota_claim claim = {.lock = -1};
     if (work->perhaps_delivered) return deliver_into(account, file, worked);
     if (seen_before(config, work, file, account->root, seen))
         return worked_set(worked, DELIVERY_DELIVERED, "2.0.0", "not stored: the mailbox has this message");
-    if (!quota_claim(config, work, account->store, work->content_length, 1, &claim, worked)) return false;
-    bool good = deliver_into(account, file, worked);
+    bool good = quota_claim(config, work, account->store, work->content_length, 1, &claim, worked) &&
+                deliver_into(account, file, worked);
+    quota_end(&claim);
     if (good) {
         seen_note(seen);
         quota_warn(config, work, account->store, &claim);
@@ -164,7 +165,7 @@ bool account_deliver(const struct config *config, const struct ipc_local_work *w
 
 bool account_has_room(const struct config *config, const struct ipc_local_work *work, struct worked *worked) {
     struct account account = {.config = config, .work = work, .root = -1};
-    struct quota_claim claim = {0};
+    struct quota_claim claim = {.lock = -1};
     bool found = false, seen = !has_quota(&account) || find_root(&account, &found);
     if (!seen) return worked_errno(worked, errno, "cannot look for the mailbox");
     if (found) close(account.root);

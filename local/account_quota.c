@@ -2,6 +2,7 @@
  * few seconds, and deliveries of this process are added to it; nobody is refused by a count that is not fresh. */
 #include <pthread.h>
 
+#include "address.h"
 #include "date.h"
 #include "folder.h"
 #include "hash.h"
@@ -32,6 +33,15 @@ static bool is_known(const struct usage *usage, struct str root) {
     return usage->root && str_equal(str_from(usage->root), root) && deadline_left(usage->until) > 0;
 }
 
+/* So near to a limit that only a fresh count is good, while nobody else saves. */
+static bool is_near(const struct ipc_local_work *work, const struct usage *usage, uint64_t octets) {
+    const struct store_usage all = {.octets = usage->octets,
+                                    .messages = usage->messages,
+                                    .octets_limit = work->quota_storage,
+                                    .messages_limit = work->quota_messages};
+    return store_usage_is_near(&all, octets, 1);
+}
+
 static bool fits(const struct config *config, const struct ipc_local_work *work, const struct usage *usage,
                  uint64_t octets) {
     uint64_t limit = work->quota_storage, grace = limit / 100 * (uint64_t)config->mail_quota_grace;
@@ -45,8 +55,10 @@ static bool fits(const struct config *config, const struct ipc_local_work *work,
 static bool claim_from(const struct config *config, const struct ipc_local_work *work, struct usage *usage,
                        uint64_t octets, unsigned messages, struct quota_claim *claim) {
     if (!fits(config, work, usage, octets)) return false;
-    *claim = (struct quota_claim){
-        .octets = octets, .octets_before = usage->octets, .messages_before = usage->messages, .made = messages > 0};
+    claim->octets = octets;
+    claim->octets_before = usage->octets;
+    claim->messages_before = usage->messages;
+    claim->made = messages > 0;
     if (messages > 0) {
         usage->octets += octets;
         usage->messages += messages;
@@ -79,10 +91,13 @@ bool quota_claim(const struct config *config, const struct ipc_local_work *work,
         struct store_usage counted;
         struct failure failure = {0};
         pthread_mutex_lock(&mutex);
-        bool good = is_known(usage, work->target) && claim_from(config, work, usage, octets, messages, claim);
+        bool near = messages > 0 && is_known(usage, work->target) && is_near(work, usage, octets);
+        bool good = !near && is_known(usage, work->target) && claim_from(config, work, usage, octets, messages, claim);
         uint64_t claims = usage->claims;
         pthread_mutex_unlock(&mutex);
         if (good) return true;
+        if (near && claim->lock < 0 && (claim->lock = store_quota_lock(store, &failure)) < 0)
+            return worked_errno(worked, failure.error_number, "%s", failure.text);
         if (!store_usage(store, &counted, &failure))
             return worked_errno(worked, failure.error_number, "cannot count what the mailbox has: %s", failure.text);
         pthread_mutex_lock(&mutex);
@@ -90,11 +105,17 @@ bool quota_claim(const struct config *config, const struct ipc_local_work *work,
         bool fresh = claims == usage->claims || attempt == COUNTS_MAX;
         if (fresh) {
             remember(usage, work->target, &counted);
-            good = claim_from(config, work, usage, octets, messages, claim);
+            near = messages > 0 && is_near(work, usage, octets);
+            if (near && claim->lock < 0) fresh = false; /* once more, with the lock */
         }
+        if (fresh) good = claim_from(config, work, usage, octets, messages, claim);
         pthread_mutex_unlock(&mutex);
         if (fresh) return good || refuse(config, worked);
     }
+}
+
+void quota_end(struct quota_claim *claim) {
+    store_quota_unlock(&claim->lock);
 }
 
 void quota_release(const struct ipc_local_work *work, const struct quota_claim *claim) {
@@ -115,8 +136,9 @@ static bool crosses(uint64_t before, uint64_t added, uint64_t limit, uint64_t pe
 static void write_warning(const struct config *config, const struct ipc_local_work *work, uint64_t percent,
                           struct buf *text) {
     int64_t now = clock_date();
-    buf_printf(text, "From: Mail Delivery System <MAILER-DAEMON@%.*s>\nTo: %.*s\nDate: ", STR_ARGS(config->myhostname),
-               STR_ARGS(work->recipient));
+    buf_printf(text, "From: Mail Delivery System <MAILER-DAEMON@%.*s>\nTo: ", STR_ARGS(config->myhostname));
+    mail_address_append_text(text, work->recipient);
+    buf_append(text, STR("\nDate: "));
     (void)date_append_rfc5322(text, now / CLOCK_SECOND, 0);
     buf_printf(text,
                "\nMessage-ID: <quota.%llu.%.*s@%.*s>\nSubject: Your mailbox is %llu percent full\nAuto-Submitted: "

@@ -40,9 +40,10 @@ static const struct exit_meaning meanings[] = {
 
 /* "5.7.1 text": a command may say the status code itself. */
 static bool output_says_code(struct str output, char code[12], struct str *rest) {
-    size_t space = str_find(output, ' ');
-    size_t length = space == STR_NONE ? output.length : space;
+    size_t length = 0;
     unsigned dots = 0;
+    while (length < output.length && !ascii_is_space(output.data[length]))
+        length++;
     if (length < 5 || length > 9 || (output.data[0] != '4' && output.data[0] != '5') || output.data[1] != '.')
         return false;
     for (size_t i = 0; i < length; i++) {
@@ -84,13 +85,13 @@ void command_judge(struct str command, int wait_status, struct str output, struc
         if (meaning) {
             snprintf(code, sizeof code, "%s", meaning->code);
             buf_append(&text, str_from(meaning->text));
-            output_says_code(output, code, &output);
         } else if (status < 0) {
             snprintf(code, sizeof code, "4.3.0");
             buf_printf(&text, "Command died with signal %d: \"%.*s\"", WTERMSIG(wait_status), STR_ARGS(command));
         } else {
             buf_printf(&text, "Command died with status %d: \"%.*s\"", status, STR_ARGS(command));
         }
+        if (status > 0) output_says_code(output, code, &output);
         append_output(&text, output);
         worked_set(worked, code[0] == '4' ? DELIVERY_DEFERRED : DELIVERY_FAILED, code, "%s", buf_string(&text));
     }
@@ -104,13 +105,21 @@ struct environment {
     size_t count;
 };
 
+/* One of a name: another takes its place. */
 static void environment_add(struct environment *environment, const char *name, struct str value, struct str filter) {
     struct buf entry = buf_make(0);
-    if (environment->count + 1 >= ARRAY_LENGTH(environment->entries)) return;
+    size_t place = 0;
     buf_printf(&entry, "%s=", name);
+    while (place < environment->count && !str_starts(str_from(environment->entries[place]), buf_str(&entry)))
+        place++;
     for (size_t i = 0; i < value.length; i++)
         buf_append_char(&entry, filter.length && str_find(filter, value.data[i]) == STR_NONE ? '_' : value.data[i]);
-    environment->entries[environment->count++] = memory_copy_string(buf_str(&entry));
+    if (place < environment->count) {
+        MEMORY_FREE(environment->entries[place]);
+        environment->entries[place] = memory_copy_string(buf_str(&entry));
+    } else if (place + 1 < ARRAY_LENGTH(environment->entries)) {
+        environment->entries[environment->count++] = memory_copy_string(buf_str(&entry));
+    }
     buf_free(&entry);
 }
 
@@ -178,11 +187,11 @@ NO_RETURN static void run_child(const struct config *config, const struct ipc_lo
     sigset_t none;
     size_t count = 0;
     setsid();
+    /* What is ignored here a shell could not trap, nor anybody end what it starts by SIGTERM. */
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
-    signal(SIGXFSZ, SIG_DFL);
-    signal(SIGCHLD, SIG_DFL);
     if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0)
         _exit(EX_TEMPFAIL);
     close_range(3, ~0U, 0);

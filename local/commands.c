@@ -138,5 +138,5 @@ void commands_step(struct commands *commands, const struct ipc_local_work *work,
         return;
     }
     const struct ipc_local_worked *worked = reply.message;
-    *answer = (struct step_answer){(unsigned)worked->action, worked->status, worked->text, false, worked->members};
+    *answer = (struct step_answer){.action = (unsigned)worked->action, .status = worked->status, .text = worked->text};
 }

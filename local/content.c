@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "date.h"
 #include "header.h"
 #include "worker.h"
@@ -18,12 +19,16 @@ static void append_safe(struct buf *out, struct str text) {
     }
 }
 
+/* A line with an address, as headers have them: a local part in quotes where it needs them. */
 static void append_line(struct buf *out, const char *name, const char *open, struct str value, const char *close_with) {
+    struct buf text = buf_make(0);
+    mail_address_append_text(&text, value);
     buf_append(out, str_from(name));
     buf_append(out, str_from(open));
-    append_safe(out, value);
+    append_safe(out, buf_str(&text));
     buf_append(out, str_from(close_with));
     buf_append_char(out, '\n');
+    buf_free(&text);
 }
 
 /* A virtual mailbox, and an account's, always has it, as with Postfix. */
@@ -120,24 +125,23 @@ enum content_result content_write(const struct content *content, int to) {
  * a line's beginning of which that is not decided yet. */
 struct quoting {
     struct buf out;
-    size_t line; /* bytes of the line's beginning that may still become ">>>From " */
+    size_t line;   /* bytes of the line's beginning that may still become ">>>From " */
+    size_t arrows; /* of them, '>' */
     bool deciding;
 };
 
 static void quote_byte(struct quoting *quoting, char c) {
     static const char word[] = "From ";
     if (quoting->deciding) {
-        const char *begun = buf_string(&quoting->out) + quoting->out.length - quoting->line;
-        size_t arrows = 0;
-        while (arrows < quoting->line && begun[arrows] == '>')
-            arrows++;
-        size_t letters = quoting->line - arrows;
+        size_t letters = quoting->line - quoting->arrows;
         if (c == word[letters]) {
             if (letters == 4) {
                 buf_insert(&quoting->out, quoting->out.length - quoting->line, STR(">"));
                 quoting->deciding = false;
             }
-        } else if (!(letters == 0 && c == '>')) {
+        } else if (letters == 0 && c == '>') {
+            quoting->arrows++;
+        } else {
             quoting->deciding = false;
         }
         quoting->line++;
@@ -145,7 +149,7 @@ static void quote_byte(struct quoting *quoting, char c) {
     buf_append_char(&quoting->out, c);
     if (c == '\n') {
         quoting->deciding = true;
-        quoting->line = 0;
+        quoting->line = quoting->arrows = 0;
     }
 }
 
@@ -194,14 +198,18 @@ enum content_result content_write_quoted(const struct content *content, int to) 
 enum content_loop header_look_for_loop(struct str bytes, struct str recipient, uint64_t hop_limit) {
     struct header_reader reader;
     struct header_field field;
+    struct buf name = buf_make(0);
+    bool here = false;
     uint64_t hops = 0;
+    mail_address_append_text(&name, recipient);
     header_begin(&reader, bytes, 0);
-    while (header_next(&reader, &field) == HEADER_FIELD) {
-        if (str_equal_nocase(field.name, STR("Delivered-To")) && str_equal_nocase(str_trim(field.value), recipient))
-            return LOOP_DELIVERED;
+    while (!here && header_next(&reader, &field) == HEADER_FIELD) {
+        here = str_equal_nocase(field.name, STR("Delivered-To")) &&
+               str_equal_nocase(str_trim(field.value), buf_str(&name));
         if (str_equal_nocase(field.name, STR("Received"))) hops++;
     }
-    return hops > hop_limit ? LOOP_HOPS : LOOP_NONE;
+    buf_free(&name);
+    return here ? LOOP_DELIVERED : hops > hop_limit ? LOOP_HOPS : LOOP_NONE;
 }
 
 enum content_loop content_look_for_loop(int file, uint64_t offset, uint64_t length, struct str recipient,

@@ -221,6 +221,12 @@ void forker_step(struct forker *forker, const struct ipc_local_work *work, int f
         return;
     }
     const struct ipc_local_worked *worked = reply.message;
-    *answer =
-        (struct step_answer){(unsigned)worked->action, worked->status, worked->text, worked->expanded, worked->members};
+    *answer = (struct step_answer){.action = (unsigned)worked->action,
+                                   .status = worked->status,
+                                   .text = worked->text,
+                                   .expanded = worked->expanded,
+                                   .members = worked->members,
+                                   .more = worked->more,
+                                   .list_version = worked->list_version,
+                                   .unmade = worked->unmade};
 }

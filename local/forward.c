@@ -11,20 +11,21 @@
 #include "worker.h"
 
 #define FILE_LIMIT    ((size_t)1024 * 1024)
-#define MEMBERS_BYTES 60000
+#define MEMBERS_BYTES ((size_t)60000)
+#define MEMBER_ROOM   ((size_t)1100) /* the most that one takes of them */
 
-/* True with what the file says in worked->members. */
-static bool take_members(struct str content, struct str path, struct worked *worked) {
+/* True with what the file says in worked->members: those after the first, as many as one answer holds. */
+static bool take_members(struct str content, struct str path, uint64_t first, struct worked *worked) {
     struct arena *arena = arena_create(0);
     struct alias_members members;
     struct failure failure;
     bool good = alias_members_parse_file(content, ALIAS_MEMBERS_MAX, arena, &members, &failure);
     if (!good) worked_set(worked, DELIVERY_DEFERRED, "4.3.5", "%.*s: %s", STR_ARGS(path), failure.text);
-    for (size_t i = 0; good && i < members.count; i++) {
+    for (size_t i = (size_t)first; good && !worked->more && i < members.count; i++) {
         struct ipc_address_row row = {.kind = expansion_kind_of(members.items[i].kind), .value = members.items[i].value};
-        good = ipc_list_add(IPC_ROW_ADDRESS, &row, &worked->members, &worked->member_count) &&
-               worked->members.length <= MEMBERS_BYTES;
-        if (!good) worked_set(worked, DELIVERY_DEFERRED, "4.3.5", "%.*s: the list is too long", STR_ARGS(path));
+        worked->more = worked->members.length > MEMBERS_BYTES - MEMBER_ROOM;
+        if (!worked->more) good = ipc_list_add(IPC_ROW_ADDRESS, &row, &worked->members, &worked->member_count);
+        if (!good) worked_set(worked, DELIVERY_DEFERRED, "4.3.5", "%.*s: a member is too long", STR_ARGS(path));
     }
     arena_destroy(&arena);
     if (!good) {
@@ -79,7 +80,11 @@ static enum forward_result read_forward(struct str path, struct worked *worked) 
     } else if (!read_whole(file, &content)) {
         worked_errno(worked, errno, "cannot read %.*s", STR_ARGS(path));
         result = FORWARD_FAILED;
-    } else if (!take_members(buf_str(&content), path, worked)) {
+    } else if (!take_members(buf_str(&content), path, 0, worked)) {
+        result = FORWARD_FAILED;
+    } else if (worked->more) {
+        worked_set(worked, DELIVERY_DEFERRED, "4.3.5", "%.*s: too many members: put them into an :include: file",
+                   STR_ARGS(path));
         result = FORWARD_FAILED;
     } else if (worked->member_count > 0) {
         result = FORWARD_MEMBERS;
@@ -107,6 +112,12 @@ enum forward_result forward_read(const struct config *config, const struct ipc_l
     return result;
 }
 
+/* Of two portions of a list nobody may be left out or named twice, because it was written meanwhile. */
+static uint64_t version_of(const struct stat *status) {
+    uint64_t changed = (uint64_t)status->st_ctim.tv_sec * 1000000000U + (uint64_t)status->st_ctim.tv_nsec;
+    return changed + (uint64_t)status->st_ino + (uint64_t)status->st_size;
+}
+
 bool include_read(const struct ipc_local_work *work, struct worked *worked) {
     char *name = memory_copy_string(work->target);
     int file = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -114,6 +125,7 @@ bool include_read(const struct ipc_local_work *work, struct worked *worked) {
     MEMORY_FREE(name);
     if (file < 0) return worked_errno(worked, reason, "cannot open include file %.*s", STR_ARGS(work->target));
     struct buf content = buf_make(FILE_LIMIT);
+    struct stat status = {0};
     const char *unfit = why_unfit(file, true);
     bool good = false;
     if (unfit)
@@ -121,7 +133,11 @@ bool include_read(const struct ipc_local_work *work, struct worked *worked) {
     else if (!read_whole(file, &content))
         worked_errno(worked, errno, "cannot read include file %.*s", STR_ARGS(work->target));
     else
-        good = take_members(buf_str(&content), work->target, worked);
+        good = take_members(buf_str(&content), work->target, work->members_before, worked);
+    worked->list_version = good && fstat(file, &status) == 0 ? version_of(&status) : 0;
+    if (good && work->members_before > 0 && worked->list_version != work->list_version)
+        good = worked_set(worked, DELIVERY_DEFERRED, "4.3.0", "include file %.*s was changed while it was read",
+                          STR_ARGS(work->target));
     worked->expanded = good;
     buf_free(&content);
     close(file);

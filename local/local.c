@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
@@ -142,6 +143,18 @@ static bool find_default_user(struct local *local, struct failure *failure) {
     return true;
 }
 
+/* A spool directory in which a group's members make files, and not everybody. */
+static bool find_spool_group(const struct config *config, uint32_t *gid, struct failure *failure) {
+    struct stat status;
+    *gid = 0;
+    if (config->mail_spool_directory.length == 0) return true;
+    if (stat(config->mail_spool_directory.data, &status) < 0)
+        return !failure_is_local(errno) ||
+               failure_set_errno(failure, errno, "cannot look at %s", config->mail_spool_directory.data);
+    if ((status.st_mode & S_IWGRP) && !(status.st_mode & S_IWOTH)) *gid = status.st_gid;
+    return true;
+}
+
 static bool prepare(struct service *service, struct failure *failure) {
     struct local *local = MEMORY_NEW(struct local);
     service_set_context(service, local);
@@ -150,7 +163,8 @@ static bool prepare(struct service *service, struct failure *failure) {
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL); /* workers make digests, and open no files of it */
     local->nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (local->nothing < 0) return failure_set_errno(failure, errno, "cannot open /dev/null");
-    return find_default_user(local, failure) && commands_prepare(local->config, &local->commands, failure);
+    return find_spool_group(local->config, &local->spool_gid, failure) && find_default_user(local, failure) &&
+           commands_prepare(local->config, &local->commands, failure);
 }
 
 static bool start(struct service *service, struct failure *failure) {

@@ -19,6 +19,7 @@ struct local {
     struct commands *commands;
     uint32_t default_uid, default_gid; /* of default_privs */
     char *default_user;
+    uint32_t spool_gid; /* whose members alone make mailboxes in mail_spool_directory; 0: nobody's */
     int nothing; /* /dev/null: the file of a step that needs none */
 };
 
@@ -28,6 +29,9 @@ struct step_answer {
     struct str status, text;
     bool expanded;
     struct ipc_list members;
+    bool more; /* of a list */
+    uint64_t list_version;
+    bool unmade;
 };
 
 /* ---- forker.c: worker processes, one for each user and group */
@@ -55,7 +59,7 @@ struct resend {
     int file;
     struct str sender, delivered_to;
     bool prepend_delivered_to;
-    bool drop_dsn; /* a list with an owner: the sender's DSN wishes end here */
+    bool drop_dsn; /* a list with an owner: what the sender wished for DSN and DELIVERBY ends here */
     const struct ipc_recipient *recipients;
     size_t recipient_count;
 };

@@ -18,6 +18,7 @@
 
 #include "folder_sync.h"
 #include "maildir_host.h"
+#include "maildir_sweep.h"
 #include "worker.h"
 
 #define NAME_ROOM  300
@@ -209,6 +210,7 @@ bool maildir_deliver(const struct config *config, const struct ipc_local_work *w
                               .worked = worked};
     bool good = open_folders(&maildir, base, path);
     if (good) {
+        maildir_sweep(maildir.folder);
         maildir_name(work, config->myhostname, &maildir.name);
         switch (work->perhaps_delivered ? look_for_earlier(&maildir) : LOOK_ABSENT) {
         case LOOK_THERE:

@@ -112,7 +112,19 @@ static bool is_still_there(const struct mbox *mbox, const struct stat *status) {
            now.st_ino == status->st_ino;
 }
 
-static bool append(struct mbox *mbox, const struct content *content, off_t size) {
+/* An earlier crash, or another program, may have left a last line without its end: a From line after it would not
+ * be one, and the message a part of the one before. */
+static bool part_from_last(struct mbox *mbox, struct content *content, off_t size) {
+    char last[2] = {'\n', '\n'};
+    size_t most = size < 2 ? (size_t)size : 2;
+    ssize_t got = pread(mbox->mailbox, last + 2 - most, most, size - (off_t)most);
+    if (got != (ssize_t)most) return fails(mbox, got < 0 ? errno : EIO, "read its end");
+    if (last[1] != '\n') return buf_insert(&content->prefix, 0, STR("\n\n"));
+    return last[0] == '\n' || buf_insert(&content->prefix, 0, STR("\n"));
+}
+
+static bool append(struct mbox *mbox, struct content *content, off_t size) {
+    if (!part_from_last(mbox, content, size)) return false;
     uint64_t more = content->prefix.length + mbox->work->content_length + 1;
     if (mbox->size_limit > 0 && (uint64_t)size + more > (uint64_t)mbox->size_limit)
         return worked_set(mbox->worked, DELIVERY_FAILED, "5.2.2",
@@ -131,12 +143,15 @@ static bool append(struct mbox *mbox, const struct content *content, off_t size)
     return false;
 }
 
-static bool open_and_append(struct mbox *mbox, struct str locks, const struct content *content) {
+static bool open_and_append(struct mbox *mbox, struct str locks, struct content *content) {
     struct stat status;
     struct stat before;
     bool fresh = fstatat(mbox->directory, mbox->name, &before, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
     mbox->mailbox = beneath_open(mbox->directory, mbox->name, O_RDWR | O_CREAT | O_NONBLOCK, 0600);
-    if (mbox->mailbox < 0) return fails(mbox, errno, "open");
+    if (mbox->mailbox < 0) {
+        mbox->worked->unmade = fresh && (errno == EACCES || errno == EPERM);
+        return fails(mbox, errno, "open");
+    }
     if (!is_fit(mbox, &status) || !take_locks(mbox, locks) || !is_fit(mbox, &status)) return false;
     if (!is_still_there(mbox, &status)) return fails(mbox, EAGAIN, "replaced meanwhile");
     if (!append(mbox, content, status.st_size)) return false;
@@ -169,4 +184,15 @@ bool mbox_deliver(const struct config *config, const struct ipc_local_work *work
     buf_free(&content.prefix);
     if (good) worked_set(worked, DELIVERY_DELIVERED, "2.0.0", "%s", what);
     return good;
+}
+
+bool mbox_make(int directory, struct str name, struct worked *worked) {
+    char *path = memory_copy_string(name);
+    int made = beneath_open(directory, path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    bool good = made >= 0 || errno == EEXIST;
+    int reason = errno;
+    MEMORY_FREE(path);
+    if (made >= 0) close(made);
+    return good ? worked_set(worked, DELIVERY_DELIVERED, "2.0.0", "mailbox made")
+                : worked_errno(worked, reason, "cannot make mailbox %.*s", STR_ARGS(name));
 }

@@ -16,7 +16,8 @@
 #include "log.h"
 
 #define LOOKUP_PATIENCE ((int64_t)60 * 1000)
-#define TEXT_MAX        ((size_t)1000) /* of an outcome */
+#define TEXT_MAX        ((size_t)1000)      /* of an outcome */
+#define STACK_RESERVE   ((size_t)80 * 1024) /* for all that is called on the way down from one address to its members */
 
 /* Whose rights and whose words: the alias, list or .forward that is being expanded. */
 enum origin { ORIGIN_ALIAS, ORIGIN_FORWARD, ORIGIN_INCLUDE };
@@ -53,7 +54,9 @@ struct walk {
     struct map *seen; /* what was delivered to or expanded, by key */
     struct forwarded *forwards;
     size_t members; /* all that were met */
+    size_t ends;    /* that were here */
     bool expanded, checked;
+    bool list; /* the recipient is an alias with an owner: RFC 3461 calls that a mailing list */
     struct ipc_outcome *outcome;
     bool said; /* outcome is set */
 };
@@ -73,7 +76,7 @@ static struct str keep(struct walk *walk, struct str text) {
 }
 
 /* What became of one end; logged, and remembered if it is the worst so far. */
-static void say(struct walk *walk, struct str address, unsigned action, struct str status, struct str text) {
+NO_INLINE static void say(struct walk *walk, struct str address, unsigned action, struct str status, struct str text) {
     const struct config *config = walk->local->config;
     bool top = str_equal(address, walk->recipient->address);
     struct str original = walk->recipient->original;
@@ -95,12 +98,14 @@ static void say(struct walk *walk, struct str address, unsigned action, struct s
     delivery_log(config, walk->request->queue_id, &times, address, original, &outcome, probe);
     /* Here, not only in qmgr: nothing is sent on while a recipient is to be tried again. */
     if (!probe && delivery_soften(config, &outcome, soft_status)) outcome.status = keep(walk, outcome.status);
+    walk->ends++;
     if (walk->said && badness(walk->outcome->action) >= badness(outcome.action)) return;
     *walk->outcome = outcome;
     walk->said = true;
 }
 
-static void defer(struct walk *walk, struct str address, const char *status, const char *format, const char *detail) {
+NO_INLINE static void defer(struct walk *walk, struct str address, const char *status, const char *format,
+                            const char *detail) {
     struct buf text = buf_make(900);
     struct str words = str_from(format), before, after;
     if (str_cut(words, '%', &before, &after)) {
@@ -114,19 +119,52 @@ static void defer(struct walk *walk, struct str address, const char *status, con
     buf_free(&text);
 }
 
+static void append_key(struct buf *key, const char *kind, struct str name) {
+    buf_printf(key, "%s ", kind);
+    for (size_t i = 0; i < name.length; i++)
+        buf_append_char(key, ascii_lower(name.data[i]));
+}
+
+static bool was_met(const struct walk *walk, const char *kind, struct str name) {
+    struct buf key = buf_make(0);
+    append_key(&key, kind, name);
+    bool met = map_get(walk->seen, buf_str(&key)) != NULL;
+    buf_free(&key);
+    return met;
+}
+
 /* True the first time that a thing of that kind and name is met. */
 static bool first_time(struct walk *walk, const char *kind, struct str name) {
     struct buf key = buf_make(0);
-    buf_printf(&key, "%s ", kind);
-    for (size_t i = 0; i < name.length; i++)
-        buf_append_char(&key, ascii_lower(name.data[i]));
+    append_key(&key, kind, name);
+    bool first = map_put(walk->seen, buf_str(&key), walk) == NULL;
+    buf_free(&key);
+    return first;
+}
+
+static bool first_time_of_user(struct walk *walk, const struct ipc_lookup_local_found *found) {
+    struct buf name = buf_make(0);
+    buf_printf(&name, "%.*s %.*s", STR_ARGS(found->user), STR_ARGS(found->extension));
+    bool first = first_time(walk, "user", buf_str(&name));
+    buf_free(&name);
+    return first;
+}
+
+/* The same for what has a path or is a command line: octet by octet, and for each user, as whose delivery it is. An
+ * account's mailbox is another one, a folder, with another extension. */
+static bool first_target(struct walk *walk, const char *kind, const struct owner *owner, struct str target,
+                         struct str extension) {
+    struct buf key = buf_make(0);
+    buf_printf(&key, "%s %u %.*s ", kind, owner->uid, STR_ARGS(extension));
+    buf_append(&key, target);
     bool first = map_put(walk->seen, buf_str(&key), walk) == NULL;
     buf_free(&key);
     return first;
 }
 
 static bool is_way(const struct way *way, enum way_kind kind, struct str name) {
-    return way && way->kind == kind && str_equal_nocase(way->name, name);
+    if (!way || way->kind != kind) return false;
+    return kind == WAY_INCLUDE ? str_equal(way->name, name) : str_equal_nocase(way->name, name);
 }
 
 static bool is_on_way(const struct way *way, enum way_kind kind, struct str name) {
@@ -140,6 +178,11 @@ static size_t way_length(const struct way *way) {
     for (; way; way = way->from)
         length++;
     return length;
+}
+
+/* By the administrator's limit, or because the next one might not have room on the stack. */
+static bool is_too_deep(const struct walk *walk, const struct way *way) {
+    return way_length(way) > (size_t)walk->local->config->local_recursion_limit || task_stack_left() < STACK_RESERVE;
 }
 
 /* ---- steps */
@@ -191,8 +234,26 @@ static void run_step(struct walk *walk, const struct ipc_local_work *work, struc
         forker_step(local->forker, work, walk->file, walk->arena, answer);
 }
 
+/* The same into a user's mailbox. One that is missing is made first where only a group's members may do that: never
+ * by a process that reads what its user names. */
+NO_INLINE static void run_mailbox_step(struct walk *walk, const struct ipc_local_work *work,
+                                       struct step_answer *answer) {
+    struct local *local = walk->local;
+    struct ipc_local_work make = *work;
+    struct step_answer made;
+    run_step(walk, work, answer);
+    if (!answer->unmade || local->spool_gid == 0 || local->config->home_mailbox.length > 0) return;
+    make.step = STEP_MAKE;
+    make.gid = local->spool_gid;
+    run_step(walk, &make, &made);
+    if (made.action != DELIVERY_DELIVERED) return;
+    make.step = STEP_MAILBOX;
+    make.gid = work->gid;
+    run_step(walk, &make, answer);
+}
+
 /* A step that ends in an outcome. */
-static void run_end(struct walk *walk, struct str address, const struct ipc_local_work *work) {
+NO_INLINE static void run_end(struct walk *walk, struct str address, const struct ipc_local_work *work) {
     struct step_answer answer;
     run_step(walk, work, &answer);
     say(walk, address, answer.action, answer.status, answer.text);
@@ -200,7 +261,7 @@ static void run_end(struct walk *walk, struct str address, const struct ipc_loca
 
 /* ---- forwarding */
 
-static void forward_to(struct walk *walk, struct str address, struct str sender, bool owned) {
+NO_INLINE static void forward_to(struct walk *walk, struct str address, struct str sender, bool owned) {
     struct forwarded *group = walk->forwards;
     while (group && !str_equal(group->sender, sender))
         group = group->next;
@@ -258,6 +319,15 @@ static void send_forwards(struct walk *walk) {
     }
 }
 
+/* What became of a mailbox. A list's members who take no mail are its owner's business: the message comes here again,
+ * from him. */
+static void say_of_member(struct walk *walk, struct str address, const struct step_answer *answer, struct str sender,
+                          bool owned) {
+    if (owned && answer->action == DELIVERY_FAILED && !str_equal(address, walk->recipient->address))
+        return forward_to(walk, address, sender, true);
+    say(walk, address, answer->action, answer->status, answer->text);
+}
+
 /* ---- members */
 
 static bool list_has(struct str list, enum origin origin) {
@@ -280,65 +350,96 @@ struct expansion {
     const struct way *way;
 };
 
-/* "alice" and "alice@here" are delivered to at once; others go through the queue. */
-static void member_address(struct walk *walk, const struct expansion *expansion, struct str value) {
-    const struct config *config = walk->local->config;
-    bool mailbox_only = value.length > 0 && value.data[0] == '\\';
-    struct failure failure = {0};
-    if (mailbox_only) value = str_from_offset(value, 1);
-    struct buf whole = buf_make(600);
-    buf_append(&whole, value);
-    if (str_find_last(value, '@') == STR_NONE) {
-        buf_append_char(&whole, '@');
-        buf_append(&whole, config->myorigin);
-    }
-    struct str address = keep(walk, buf_str(&whole));
-    buf_free(&whole);
-    if (address.length > 512)
-        return defer(walk, expansion->address, "4.3.5", "an address in its alias or .forward is too long", NULL);
+/* A member as an envelope has it: without quotes, with a domain. What cannot be taken apart stays as it is, and
+ * is an address that is no good to whoever looks it up. */
+NO_INLINE static struct str complete_address(struct walk *walk, struct str value) {
+    unsigned flags = MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_LONG | MAIL_ADDRESS_LOCAL_ONLY;
+    struct mail_address address;
+    bool good = mail_address_parse(value, flags, &address) == MAIL_ADDRESS_OK;
+    bool whole = good ? address.domain_length > 0 : str_find(value, '@') != STR_NONE;
+    struct buf text = buf_make(600);
+    buf_append(&text, good ? mail_address_text(&address) : value);
+    if (!whole) buf_printf(&text, "@%.*s", STR_ARGS(walk->local->config->myorigin));
+    struct str kept = keep(walk, buf_str(&text));
+    buf_free(&text);
+    return kept;
+}
+
+/* Whether this service delivers to it, or the queue, by transport_maps perhaps. False: that cannot be found out. */
+NO_INLINE static bool find_place(struct walk *walk, struct str address, bool *here) {
     struct ipc_lookup_resolved resolved;
+    struct failure failure = {0};
     if (resolve_recipient(walk->local->resolve, address, STR_EMPTY, deadline_in(LOOKUP_PATIENCE), walk->arena,
                           &resolved, &failure) != RESOLVE_OK) {
         defer(walk, address, "4.3.0", "address lookup failed: %", failure.text);
-    } else if (resolved.address_class == CLASS_LOCAL) {
-        deliver_address(walk, address, mailbox_only, expansion->way, expansion->sender, expansion->owned);
-    } else {
-        forward_to(walk, address, expansion->sender, expansion->owned);
+        return false;
     }
+    *here = resolved.address_class == CLASS_LOCAL && str_equal(resolved.transport, service_name(walk->local->service));
+    return true;
+}
+
+/* Names that this service delivers to are delivered to at once; others go through the queue. */
+static void member_address(struct walk *walk, const struct expansion *expansion, struct str value) {
+    bool mailbox_only = value.length > 0 && value.data[0] == '\\', here;
+    if (mailbox_only) value = str_from_offset(value, 1);
+    struct str address = complete_address(walk, value);
+    if (address.length > 512)
+        return defer(walk, expansion->address, "4.3.5", "an address in its alias or .forward is too long", NULL);
+    if (!find_place(walk, address, &here)) return;
+    if (here)
+        deliver_address(walk, address, mailbox_only, expansion->way, expansion->sender, expansion->owned);
+    else
+        forward_to(walk, address, expansion->sender, expansion->owned);
 }
 
 static void expand_members(struct walk *walk, const struct expansion *expansion, struct ipc_list members);
 
-static void member_include(struct walk *walk, const struct expansion *expansion, struct str file) {
-    struct step_answer answer;
+/* A portion of a list, of which some members have been met. */
+NO_INLINE static bool read_list(struct walk *walk, const struct expansion *expansion, struct str file,
+                                struct step_answer *answer, uint64_t members_before) {
     struct ipc_local_work work =
         make_work(walk, STEP_INCLUDE, expansion->address, expansion->extension, &expansion->owner, file);
-    run_step(walk, &work, &answer);
-    if (!answer.expanded) return say(walk, expansion->address, answer.action, answer.status, answer.text);
-    struct expansion inner = *expansion;
-    inner.origin = ORIGIN_INCLUDE;
-    struct way way = {expansion->way, WAY_INCLUDE, file};
-    if (is_on_way(expansion->way, WAY_INCLUDE, file) ||
-        way_length(&way) > (size_t)walk->local->config->local_recursion_limit)
-        return defer(walk, expansion->address, "4.3.5", "a list includes itself: %", keep(walk, file).data);
-    inner.way = &way;
-    expand_members(walk, &inner, answer.members);
+    work.members_before = members_before;
+    work.list_version = members_before > 0 ? answer->list_version : 0;
+    run_step(walk, &work, answer);
+    if (!answer->expanded) say(walk, expansion->address, answer->action, answer->status, answer->text);
+    return answer->expanded;
 }
 
-static void member_command(struct walk *walk, const struct expansion *expansion, struct str command) {
+/* A long list comes in portions. */
+static void member_include(struct walk *walk, const struct expansion *expansion, struct str file) {
+    const struct config *config = walk->local->config;
+    struct step_answer answer;
+    struct expansion inner = *expansion;
+    struct way way = {expansion->way, WAY_INCLUDE, file};
+    uint64_t members = 0;
+    inner.origin = ORIGIN_INCLUDE;
+    inner.way = &way;
+    if (is_on_way(expansion->way, WAY_INCLUDE, file))
+        return defer(walk, expansion->address, "4.3.5", "a list includes itself: %", keep(walk, file).data);
+    if (is_too_deep(walk, &way))
+        return defer(walk, expansion->address, "4.3.5", "lists are nested too deeply: %", keep(walk, file).data);
+    do {
+        if (!read_list(walk, expansion, file, &answer, members)) return;
+        members += answer.members.count;
+        expand_members(walk, &inner, answer.members);
+    } while (answer.more && walk->members <= (size_t)config->local_expansion_limit);
+}
+
+NO_INLINE static void member_command(struct walk *walk, const struct expansion *expansion, struct str command) {
     if (!list_has(walk->local->config->allow_mail_to_commands, expansion->origin))
         return say(walk, expansion->address, DELIVERY_FAILED, STR("5.7.1"), STR("mail to command is restricted"));
     struct ipc_local_work work =
         make_work(walk, STEP_COMMAND, expansion->address, expansion->extension, &expansion->owner, command);
-    if (first_time(walk, "command", command)) run_end(walk, expansion->address, &work);
+    if (first_target(walk, "command", &expansion->owner, command, STR_EMPTY)) run_end(walk, expansion->address, &work);
 }
 
-static void member_file(struct walk *walk, const struct expansion *expansion, struct str file) {
+NO_INLINE static void member_file(struct walk *walk, const struct expansion *expansion, struct str file) {
     if (!list_has(walk->local->config->allow_mail_to_files, expansion->origin))
         return say(walk, expansion->address, DELIVERY_FAILED, STR("5.7.1"), STR("mail to file is restricted"));
     struct ipc_local_work work =
         make_work(walk, STEP_FILE, expansion->address, expansion->extension, &expansion->owner, file);
-    if (first_time(walk, "file", file)) run_end(walk, expansion->address, &work);
+    if (first_target(walk, "file", &expansion->owner, file, STR_EMPTY)) run_end(walk, expansion->address, &work);
 }
 
 static void expand_members(struct walk *walk, const struct expansion *expansion, struct ipc_list members) {
@@ -374,7 +475,7 @@ static void probe_end(struct walk *walk, struct str address, struct str text) {
 }
 
 /* Of commands, files and lists only that they are there: their names are not for every caller of sendmail. */
-static void probe_alias(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found) {
+NO_INLINE static void probe_alias(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found) {
     static const char *const words[] = {
         [EXPANSION_COMMAND] = "a command", [EXPANSION_FILE] = "a file", [EXPANSION_INCLUDE] = "a list"};
     struct ipc_address_row row;
@@ -397,8 +498,8 @@ static void probe_alias(struct walk *walk, struct str address, const struct ipc_
     buf_free(&text);
 }
 
-static void probe_user(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found,
-                       const struct owner *owner, struct str command) {
+NO_INLINE static void probe_user(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found,
+                                 const struct owner *owner, struct str command) {
     struct step_answer answer;
     struct ipc_local_work work = make_work(walk, STEP_FORWARD, address, found->extension, owner, STR_EMPTY);
     run_step(walk, &work, &answer);
@@ -411,6 +512,18 @@ static void probe_user(struct walk *walk, struct str address, const struct ipc_l
 }
 
 /* ---- what lookup may say */
+
+/* Once, where mail is sent on. True if the delivery may go on. */
+NO_INLINE static bool check_loop(struct walk *walk, const struct expansion *expansion) {
+    struct step_answer answer;
+    if (walk->checked) return true;
+    struct ipc_local_work work =
+        make_work(walk, STEP_CHECK, expansion->address, expansion->extension, &expansion->owner, STR_EMPTY);
+    run_step(walk, &work, &answer);
+    walk->checked = answer.action == DELIVERY_DELIVERED;
+    if (!walk->checked) say(walk, expansion->address, answer.action, answer.status, answer.text);
+    return walk->checked;
+}
 
 static void deliver_alias(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found,
                           const struct way *way, struct str sender, bool owned) {
@@ -430,20 +543,14 @@ static void deliver_alias(struct walk *walk, struct str address, const struct ip
     struct way here = {way, WAY_ALIAS, name};
     if (is_on_way(way, WAY_ALIAS, name))
         return say(walk, address, DELIVERY_FAILED, STR("5.4.6"), STR("alias database loop"));
-    if (way_length(&here) > (size_t)local->config->local_recursion_limit)
+    if (is_too_deep(walk, &here))
         return say(walk, address, DELIVERY_FAILED, STR("5.4.6"), STR("aliases are nested too deeply"));
-    if (!walk->checked) {
-        struct step_answer answer;
-        struct ipc_local_work work =
-            make_work(walk, STEP_CHECK, address, found->extension, &expansion.owner, STR_EMPTY);
-        run_step(walk, &work, &answer);
-        if (answer.action != DELIVERY_DELIVERED) return say(walk, address, answer.action, answer.status, answer.text);
-        walk->checked = true;
-    }
+    if (!check_loop(walk, &expansion)) return;
     /* The null sender stays: a notice must not be answered by another. */
     if (found->owner.length && walk->request->sender.length && (!owned || local->config->reset_owner_alias)) {
         expansion.sender = found->owner;
         expansion.owned = true;
+        walk->list |= str_equal(address, walk->recipient->address);
     }
     expansion.way = &here;
     expand_members(walk, &expansion, found->members);
@@ -463,49 +570,63 @@ static bool find_mailbox_command(struct walk *walk, struct str user, struct str 
     return true;
 }
 
-static void deliver_user(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found,
-                         bool mailbox_only, const struct way *way, struct str sender, bool owned) {
-    struct owner owner = {(uint32_t)found->uid, (uint32_t)found->gid, found->user, found->home};
+/* All but the members of a .forward file, which are in the answer if it is expanded. */
+NO_INLINE static void serve_user(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found,
+                                 const struct owner *owner, bool own, struct step_answer *answer, struct str sender,
+                                 bool owned) {
     struct failure failure = {0};
     struct str command;
-    struct step_answer answer = {.action = DELIVERY_DELIVERED};
-    if (walk->local->config->mailbox_transport.length || walk->local->config->mailbox_transport_maps.length)
-        return defer(walk, address, "4.3.5", "mailbox_transport is not supported", NULL);
+    *answer = (struct step_answer){.action = DELIVERY_DELIVERED};
     if (!find_mailbox_command(walk, found->user, &command, &failure))
         return defer(walk, address, "4.3.0", "address lookup failed: %", failure.text);
-    if (walk->request->probe) return probe_user(walk, address, found, &owner, command);
-    /* Named in their own .forward: the mailbox. Met again elsewhere: they have it already. */
-    bool own = mailbox_only || is_on_way(way, WAY_USER, found->user);
-    if (!own && !first_time(walk, "user", found->user)) return;
-    enum local_step step = own ? STEP_MAILBOX : command.length ? STEP_FORWARD : STEP_USER;
+    if (walk->request->probe) return probe_user(walk, address, found, owner, command);
+    enum local_step step = own ? STEP_MAILBOX : STEP_FORWARD;
+    if (!own && !command.length && !was_met(walk, "mailbox", found->user)) step = STEP_USER;
     if (step == STEP_MAILBOX && !first_time(walk, "mailbox", found->user)) return;
-    struct ipc_local_work work = make_work(walk, step, address, found->extension, &owner, STR_EMPTY);
-    if (step != STEP_MAILBOX || !command.length) run_step(walk, &work, &answer);
-    if (answer.expanded) {
-        struct way here = {way, WAY_USER, found->user};
-        struct expansion expansion = {.origin = ORIGIN_FORWARD,
-                                      .owner = owner,
-                                      .address = address,
-                                      .extension = found->extension,
-                                      .sender = sender,
-                                      .owned = owned,
-                                      .way = &here};
-        walk->checked = true;
-        return expand_members(walk, &expansion, answer.members);
-    }
+    struct ipc_local_work work = make_work(walk, step, address, found->extension, owner, STR_EMPTY);
+    if (step != STEP_MAILBOX || !command.length) run_mailbox_step(walk, &work, answer);
+    if (answer->expanded) return;
     if (step != STEP_MAILBOX) {
         bool again = !first_time(walk, "mailbox", found->user);
-        if (again && step == STEP_FORWARD && answer.action == DELIVERY_DELIVERED) return;
+        if (again && step == STEP_FORWARD && answer->action == DELIVERY_DELIVERED) return;
     }
-    if (!command.length || answer.action != DELIVERY_DELIVERED)
-        return say(walk, address, answer.action, answer.status, answer.text);
-    work.step = STEP_COMMAND;
-    work.target = command;
-    run_end(walk, address, &work);
+    if (command.length && answer->action == DELIVERY_DELIVERED) {
+        work.step = STEP_COMMAND;
+        work.target = command;
+        run_step(walk, &work, answer);
+    }
+    /* By their own .forward others may have the message: it does not come again. */
+    say_of_member(walk, address, answer, sender, owned && !own);
 }
 
-static void deliver_unknown(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found,
-                            const struct way *way, struct str sender, bool owned) {
+static void deliver_user(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found,
+                         bool mailbox_only, const struct way *way, struct str sender, bool owned) {
+    const struct config *config = walk->local->config;
+    struct owner owner = {(uint32_t)found->uid, (uint32_t)found->gid, found->user, found->home};
+    struct step_answer answer;
+    if (config->mailbox_transport.length || config->mailbox_transport_maps.length)
+        return defer(walk, address, "4.3.5", "mailbox_transport is not supported", NULL);
+    /* Named in their own .forward: the mailbox. Met again elsewhere: they have it already, unless by an extension that
+     * may have a .forward file of its own. */
+    bool own = mailbox_only || is_on_way(way, WAY_USER, found->user);
+    if (!own && !first_time_of_user(walk, found)) return;
+    serve_user(walk, address, found, &owner, own, &answer, sender, owned);
+    if (!answer.expanded) return;
+    struct way here = {way, WAY_USER, found->user};
+    struct expansion expansion = {.origin = ORIGIN_FORWARD,
+                                  .owner = owner,
+                                  .address = address,
+                                  .extension = found->extension,
+                                  .sender = sender,
+                                  .owned = owned,
+                                  .way = &here};
+    walk->checked = true;
+    if (is_too_deep(walk, &here)) return defer(walk, address, "4.3.5", ".forward files are nested too deeply", NULL);
+    expand_members(walk, &expansion, answer.members);
+}
+
+NO_INLINE static void deliver_unknown(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found,
+                                      const struct way *way, struct str sender, bool owned) {
     const struct config *config = walk->local->config;
     struct str local_part;
     domain_of(address, &local_part);
@@ -542,34 +663,46 @@ static void deliver_unknown(struct walk *walk, struct str address, const struct 
     buf_free(&text);
 }
 
-static void deliver_virtual(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found) {
+NO_INLINE static void deliver_virtual(struct walk *walk, struct str address,
+                                      const struct ipc_lookup_local_found *found) {
     struct owner owner = {(uint32_t)found->uid, (uint32_t)found->gid, STR_EMPTY, STR_EMPTY};
     if (found->mailbox.length == 0) return defer(walk, address, "4.3.5", "its mailbox has no name", NULL);
     if (walk->request->probe) return probe_end(walk, address, STR("delivers to mailbox"));
     struct ipc_local_work work = make_work(walk, STEP_VIRTUAL, address, found->extension, &owner, found->mailbox);
-    if (first_time(walk, "virtual", found->mailbox)) run_end(walk, address, &work);
+    if (first_target(walk, "virtual", &owner, found->mailbox, STR_EMPTY)) run_end(walk, address, &work);
 }
 
-static void deliver_account(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found) {
+NO_INLINE static void deliver_account(struct walk *walk, struct str address, const struct ipc_lookup_local_found *found,
+                                      struct str sender, bool owned) {
+    struct step_answer answer;
     struct owner owner = {(uint32_t)found->uid, (uint32_t)found->gid, STR_EMPTY, STR_EMPTY};
     if (walk->request->probe) return probe_end(walk, address, STR("delivers to mailbox"));
     struct ipc_local_work work = make_work(walk, STEP_ACCOUNT, address, found->extension, &owner, found->mailbox);
     work.quota_storage = found->quota_storage;
     work.quota_messages = found->quota_messages;
-    if (first_time(walk, "account", found->mailbox)) run_end(walk, address, &work);
+    if (!first_target(walk, "account", &owner, found->mailbox, found->extension)) return;
+    run_step(walk, &work, &answer);
+    say_of_member(walk, address, &answer, sender, owned);
+}
+
+NO_INLINE static bool find_local(struct walk *walk, struct str address, bool no_alias,
+                                 struct ipc_lookup_local_found *found) {
+    struct failure failure = {0};
+    if (resolve_local(walk->local->resolve, address, no_alias, deadline_in(LOOKUP_PATIENCE), walk->arena, found,
+                      &failure) == RESOLVE_OK)
+        return true;
+    defer(walk, address, "4.3.0", "address lookup failed: %", failure.text);
+    return false;
 }
 
 static void deliver_address(struct walk *walk, struct str address, bool mailbox_only, const struct way *way,
                             struct str sender, bool owned) {
     struct ipc_lookup_local_found found;
-    struct failure failure = {0};
     struct str name;
     domain_of(address, &name);
     /* "alice: alice, bob": the account of that name. */
     bool itself = is_way(way, WAY_ALIAS, name);
-    if (resolve_local(walk->local->resolve, address, mailbox_only || itself, deadline_in(LOOKUP_PATIENCE), walk->arena,
-                      &found, &failure) != RESOLVE_OK)
-        return defer(walk, address, "4.3.0", "address lookup failed: %", failure.text);
+    if (!find_local(walk, address, mailbox_only || itself, &found)) return;
     switch ((enum local_kind)found.kind) {
     case LOCAL_UNKNOWN:
         return deliver_unknown(walk, address, &found, way, sender, owned);
@@ -581,9 +714,16 @@ static void deliver_address(struct walk *walk, struct str address, bool mailbox_
     case LOCAL_VIRTUAL:
         return deliver_virtual(walk, address, &found);
     case LOCAL_ACCOUNT:
-        return deliver_account(walk, address, &found);
+        return deliver_account(walk, address, &found, sender, owned);
     }
     defer(walk, address, "4.3.0", "lookup says what local does not know", NULL);
+}
+
+/* RFC 3464 section 2.3.3: "expanded" is for an alias of several recipients, not for a list; one that leads to one
+ * mailbox here is delivered. */
+static unsigned action_of_expansion(const struct walk *walk, size_t ends_here) {
+    bool one = ends_here == 1 && !walk->forwards;
+    return walk->list || one ? DELIVERY_DELIVERED : DELIVERY_EXPANDED;
 }
 
 void deliver_recipient(struct local *local, const struct ipc_deliver *request, int file,
@@ -598,8 +738,9 @@ void deliver_recipient(struct local *local, const struct ipc_deliver *request, i
                         .seen = map_create(),
                         .outcome = outcome};
     deliver_address(&walk, recipient->address, false, NULL, request->sender, false);
+    size_t ends_here = walk.ends;
     send_forwards(&walk);
     if (!walk.said) say(&walk, recipient->address, DELIVERY_DEFERRED, STR("4.3.5"), STR("its alias stands for nobody"));
-    if (walk.expanded && badness(outcome->action) == 0) outcome->action = DELIVERY_EXPANDED;
+    if (walk.expanded && badness(outcome->action) == 0) outcome->action = action_of_expansion(&walk, ends_here);
     map_destroy(&walk.seen);
 }

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "local.h"
+#include "address.h"
+#include "envelope_wish.h"
 #include "received.h"
 
 #define PATIENCE ((int64_t)300 * 1000)
@@ -32,7 +34,10 @@ static void make_prefix(const struct local *local, const struct resend *resend, 
                                 .offset_minutes = localtime_r(&seconds, &fields) ? (int)(fields.tm_gmtoff / 60) : 0,
                                 .user_id = -1};
     received_append(prefix, &received);
-    if (resend->prepend_delivered_to) buf_printf(prefix, "Delivered-To: %.*s\n", STR_ARGS(resend->delivered_to));
+    if (!resend->prepend_delivered_to) return;
+    buf_append(prefix, STR("Delivered-To: "));
+    mail_address_append_text(prefix, resend->delivered_to);
+    buf_append_char(prefix, '\n');
 }
 
 static uint64_t count_lines(struct str text) {
@@ -117,6 +122,10 @@ static bool commit(struct local *local, const struct resend *resend, struct str 
         .protocol = request->protocol,
         .login = request->login,
         .message_id = request->message_id,
+        .deliver_by = resend->drop_dsn ? 0 : request->deliver_by,
+        .by_mode = resend->drop_dsn ? DELIVER_BY_NOT : request->by_mode,
+        .by_trace = !resend->drop_dsn && request->by_trace,
+        .priority = request->priority,
         .recipients = {buf_str(&rows), count},
     };
     struct ipc_reply reply = {.descriptor = -1};

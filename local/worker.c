@@ -70,6 +70,19 @@ static void deliver_mailbox(const struct config *config, const struct ipc_local_
     buf_free(&path);
 }
 
+/* Where mail_spool_directory lets its group make files and nobody else, as /var/mail of Debian and others. What is
+ * made belongs to the user, whose own worker delivers into it. */
+static void make_mailbox(const struct config *config, const struct ipc_local_work *work, struct worked *worked) {
+    if (!user_name_is_file_name(work->user)) return;
+    int directory = open_base(config->mail_spool_directory);
+    if (directory < 0) {
+        worked_errno(worked, errno, "cannot open %.*s", STR_ARGS(config->mail_spool_directory));
+        return;
+    }
+    mbox_make(directory, work->user, worked);
+    close(directory);
+}
+
 /* An absolute file of an alias or .forward. */
 static void deliver_file(const struct config *config, const struct ipc_local_work *work, int file,
                          struct worked *worked) {
@@ -163,6 +176,9 @@ void worker_step(const struct config *config, const struct ipc_local_work *work,
         break;
     case STEP_QUOTA:
         account_has_room(config, work, worked);
+        break;
+    case STEP_MAKE:
+        make_mailbox(config, work, worked);
         break;
     case STEP_INCLUDE:
         include_read(work, worked);

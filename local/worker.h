@@ -29,6 +29,7 @@ enum local_step {
     STEP_CHECK = 6,   /* only look for a loop */
     STEP_ACCOUNT = 8, /* the mailbox of an account, whose Maildir is target */
     STEP_QUOTA = 9,   /* whether content_length octets more fit there */
+    STEP_MAKE = 10,   /* make the user's mailbox in mail_spool_directory, as one of its group */
     STEP_COMMAND = 7, /* the command target; by the command forker only */
 };
 
@@ -40,6 +41,9 @@ struct worked {
     bool expanded;
     struct buf members; /* packed rows of address_row */
     uint32_t member_count;
+    bool more; /* members that did not fit: the next step begins after these */
+    uint64_t list_version;
+    bool unmade; /* no mailbox, and no right to make one */
 };
 
 /* Fills it; returns true for DELIVERY_DELIVERED. */
@@ -111,6 +115,8 @@ bool maildir_deliver(const struct config *config, const struct ipc_local_work *w
 void maildir_name(const struct ipc_local_work *work, struct str host, struct buf *name);
 bool mbox_deliver(const struct config *config, const struct ipc_local_work *work, int file, int base, struct str path,
                   struct str locks, int64_t size_limit, const char *what, struct worked *worked);
+/* An empty mailbox file of that name, if there is none. */
+bool mbox_make(int directory, struct str name, struct worked *worked);
 
 /* ---- account.c: the mailbox of an account, in lib/store's terms */
 bool account_deliver(const struct config *config, const struct ipc_local_work *work, int file, struct worked *worked);
@@ -122,10 +128,12 @@ struct quota_claim {
     uint64_t octets; /* that were claimed */
     uint64_t octets_before, messages_before;
     bool made;
+    int lock; /* near a limit: nobody else saves until quota_end */
 };
 /* Claims room for a message (messages 0: only asks). False: worked says why. */
 bool quota_claim(const struct config *config, const struct ipc_local_work *work, struct store *store, uint64_t octets,
                  unsigned messages, struct quota_claim *claim, struct worked *worked);
+void quota_end(struct quota_claim *claim);
 /* The message did not come to lie there. */
 void quota_release(const struct ipc_local_work *work, const struct quota_claim *claim);
 /* It did: says it where that crosses one of mail_quota_warnings. */
@@ -151,7 +159,7 @@ enum forward_result {
     FORWARD_FAILED,  /* worked says why */
 };
 enum forward_result forward_read(const struct config *config, const struct ipc_local_work *work, struct worked *worked);
-/* Reads an :include: file. True: members. */
+/* Reads an :include: file, from members_before on. True: members. */
 bool include_read(const struct ipc_local_work *work, struct worked *worked);
 /* Puts $name and ${name} of a delivery into a template, each value filtered. Also ${name?{text}} forms are
  * reduced to ${name?text} and ${name:text}. */

@@ -76,7 +76,10 @@ bool worker_answer(int socket, uint32_t serial, const struct worked *worked) {
                                       .status = str_from(worked->status),
                                       .text = str_from(worked->text),
                                       .expanded = worked->expanded,
-                                      .members = {buf_str(&worked->members), worked->member_count}};
+                                      .members = {buf_str(&worked->members), worked->member_count},
+                                      .more = worked->more,
+                                      .list_version = worked->list_version,
+                                      .unmade = worked->unmade};
     struct buf packet = buf_make(0);
     bool good = ipc_encode(IPC_LOCAL_WORKED, serial, &answer, &packet);
     if (!good) {

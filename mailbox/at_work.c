@@ -1,5 +1,5 @@
 /* The sessions that are at work stand in a file of the data directory, a slot for each: written when one begins,
- * emptied when it is over. Whoever writes it holds it locked (handover.c). The rows are those of a listing, but for the
+ * emptied when it is over. Whoever writes it holds it locked (handover.c). The rows are the turn and that of a listing, but for the
  * session's name: the whole number, and the end of the date at which its process began, for another process may have
  * the same number by then. */
 #include "mailbox.h"
@@ -39,8 +39,11 @@ static void format_name(const uint8_t nonce[16], uint32_t ticks, char name[NAME_
 /* ---- slots */
 
 static size_t free_slot(struct mailbox *mailbox) {
-    for (size_t i = 0; i < mailbox->slot_count; i++)
-        if (!mailbox->slots[i]) return i;
+    size_t from = mailbox->slots_used_below;
+    while (from < mailbox->slot_count && mailbox->slots[from])
+        from++;
+    mailbox->slots_used_below = from;
+    if (from < mailbox->slot_count) return from;
     size_t count = mailbox->slot_count;
     mailbox->slot_count = count ? count * 2 : 64;
     mailbox->slots = memory_resize(mailbox->slots, mailbox->slot_count, 1);
@@ -52,7 +55,7 @@ static size_t free_slot(struct mailbox *mailbox) {
 static bool make_slot(const struct live_session *session, char bytes[AT_WORK_SLOT]) {
     const struct account *account = &session->account;
     char name[NAME_SIZE];
-    struct buf rows = buf_make(AT_WORK_SLOT - 2);
+    struct buf rows = buf_make(AT_WORK_SLOT - AT_WORK_HEAD);
     uint32_t count = 0;
     format_name(session->nonce, session->ticks, name);
     struct ipc_session_row row = {.login = account->login,
@@ -66,7 +69,9 @@ static bool make_slot(const struct live_session *session, char bytes[AT_WORK_SLO
     if (good) {
         bytes[0] = (char)(rows.length >> 8);
         bytes[1] = (char)rows.length;
-        memcpy(bytes + 2, rows.data, rows.length);
+        for (int i = 0; i < 4; i++)
+            bytes[2 + i] = (char)(account->turn >> (24 - 8 * i));
+        memcpy(bytes + AT_WORK_HEAD, rows.data, rows.length);
     }
     buf_free(&rows);
     return good;
@@ -101,5 +106,6 @@ void at_work_forget(struct live_session *session) {
     bool ignored = mailbox->at_work >= 0 && write_slot(mailbox, (size_t)session->slot, empty, sizeof empty);
     (void)ignored;
     mailbox->slots[session->slot] = false;
+    if ((size_t)session->slot < mailbox->slots_used_below) mailbox->slots_used_below = (size_t)session->slot;
     session->slot = -1;
 }

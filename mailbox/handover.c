@@ -36,22 +36,20 @@ static bool is_ours(int file, off_t *size) {
     return status.st_size <= FILE_LIMIT;
 }
 
-static bool is_known(const struct mailbox *mailbox, const uint8_t nonce[16]) {
-    for (const struct live_session *session = mailbox->sessions; session; session = session->next)
-        if (memcmp(session->nonce, nonce, sizeof session->nonce) == 0) return true;
-    return false;
-}
-
-static void adopt(struct mailbox *mailbox, const struct ipc_session_row *row) {
+/* One whose process is gone may have left its client idling, before there was anybody to tell. */
+static void adopt(struct mailbox *mailbox, const struct ipc_session_row *row, uint32_t turn) {
     uint8_t nonce[16];
     uint32_t ticks, now;
     pid_t process = (pid_t)row->process;
-    if (process <= 1 || !read_name(row->session, nonce, &ticks) || is_known(mailbox, nonce) ||
-        !at_work_beginning(process, &now) || now != ticks)
+    if (process <= 1 || !read_name(row->session, nonce, &ticks) || process_find(mailbox, nonce)) return;
+    if (!at_work_beginning(process, &now) || now != ticks) {
+        if (str_equal(row->protocol, STR("imap"))) idle_expect(mailbox, nonce, turn, true, IDLE_NO_SLOT);
         return;
+    }
     struct account *account = MEMORY_NEW(struct account);
     account->arena = arena_create(4096);
     account->begun = (int64_t)row->begun;
+    account->turn = turn;
     bool good = arena_copy(account->arena, row->protocol, &account->protocol) &&
                 arena_copy(account->arena, row->login, &account->login) &&
                 arena_copy(account->arena, row->client_address, &account->client_address);
@@ -66,9 +64,12 @@ static void read_slot(struct mailbox *mailbox, const char *bytes) {
     struct ipc_session_row row;
     size_t offset = 0;
     bool bad = false;
-    if (length == 0 || length > AT_WORK_SLOT - 2) return;
-    struct ipc_list list = {.packed = str_make(bytes + 2, length), .count = 1};
-    if (ipc_list_next(list, IPC_ROW_SESSION_ROW, &offset, &row, &bad)) adopt(mailbox, &row);
+    uint32_t turn = 0;
+    if (length == 0 || length > AT_WORK_SLOT - AT_WORK_HEAD) return;
+    for (int i = 2; i < 6; i++)
+        turn = turn << 8 | (unsigned char)bytes[i];
+    struct ipc_list list = {.packed = str_make(bytes + AT_WORK_HEAD, length), .count = 1};
+    if (ipc_list_next(list, IPC_ROW_SESSION_ROW, &offset, &row, &bad)) adopt(mailbox, &row, turn);
 }
 
 /* All of it is read before anything is written: that goes where it stood, or before. */
@@ -80,6 +81,7 @@ static void take_over(struct mailbox *mailbox, int file, off_t size) {
         read_slot(mailbox, slots + i * AT_WORK_SLOT);
     free(slots);
     mailbox->at_work = file;
+    idle_file_take(mailbox);
     for (struct live_session *session = mailbox->sessions; session; session = session->next)
         if (!session->leaving) at_work_note(session);
     size_t used = 0;
@@ -107,6 +109,7 @@ void handover_take(struct mailbox *mailbox) {
 void handover_give(struct mailbox *mailbox) {
     handover_take(mailbox); /* a reload right after the last one */
     mailbox->given = true;
+    idle_file_give(mailbox);
     if (mailbox->at_work >= 0) close(mailbox->at_work);
     mailbox->at_work = -1;
 }

@@ -17,6 +17,7 @@
 
 #define TICKETS_MAX 10000
 #define REQUESTS    1000
+#define FINISH_TIME 2000 /* ms */
 
 /* ---- tickets */
 
@@ -64,8 +65,10 @@ static void expire_tickets(struct mailbox *mailbox) {
 
 /* ---- sessions */
 
-static size_t sessions_of(const struct mailbox *mailbox, const struct account *account) {
+/* 0 stands for any number below the limit. */
+static size_t sessions_of(const struct mailbox *mailbox, const struct account *account, size_t limit) {
     size_t count = 0;
+    if (crowd_is_below(mailbox, account, limit)) return 0;
     for (const struct live_session *session = mailbox->sessions; session; session = session->next)
         count += !session->leaving && str_equal(session->account.login, account->login) && str_equal(session->account.client_address, account->client_address);
     for (const struct idle_session *session = mailbox->idle; session; session = session->next)
@@ -79,7 +82,7 @@ static void start(struct ipc_request *request, struct mailbox *mailbox, struct a
     struct ipc_mailbox_opened opened = {.owner = account->uid};
     struct failure failure = {0};
     /* Who is in already is not kept out for being woken. */
-    bool too_many = is_login && config->mail_max_userip_connections > 0 && sessions_of(mailbox, account) >= (size_t)config->mail_max_userip_connections;
+    bool too_many = is_login && config->mail_max_userip_connections > 0 && sessions_of(mailbox, account, (size_t)config->mail_max_userip_connections) >= (size_t)config->mail_max_userip_connections;
     if (too_many)
         log_warning("%.*s from %.*s: too many sessions (mail_max_userip_connections)", STR_ARGS(account->login), STR_ARGS(account->client_address));
     if (too_many || mailbox->session_count >= (size_t)config->mailbox_session_limit) {
@@ -107,9 +110,9 @@ static void open_session(struct ipc_request *request, struct mailbox *mailbox) {
         if (account && deadline_left(account->expires) <= 0) account_free(&account);
         if (account && getrandom(nonce, sizeof nonce, 0) != (ssize_t)sizeof nonce) account_free(&account);
     } else if (session_unseal(mailbox->seal_master, message->state, &login, nonce, &state)) {
-        struct idle_session *idle = idle_find(mailbox, nonce);
-        if (!idle || !idle->kicked) account = account_unpack(login, &state);
-        if (account && idle) idle_end(mailbox, &idle);
+        if (!mailbox->given) account = account_unpack(login, &state); /* else the front asks the successor */
+        if (account && !idle_is_good(mailbox, nonce, account->turn)) account_free(&account);
+        if (account) account->turn++;
     }
     if (account)
         start(request, mailbox, account, message->ticket.length > 0, nonce, state);
@@ -122,13 +125,14 @@ static void waits(struct ipc_request *request, struct mailbox *mailbox) {
     uint8_t nonce[16];
     struct str login, state;
     struct account *account = NULL;
+    handover_take(mailbox);
     if (session_unseal(mailbox->seal_master, message->state, &login, nonce, &state)) account = account_unpack(login, &state);
-    for (struct live_session *session = mailbox->sessions; account && session; session = session->next)
-        if (memcmp(session->nonce, nonce, sizeof nonce) == 0) {
-            session->leaving = true;
-            at_work_forget(session);
-        }
-    if (account) idle_begin(request, mailbox, account, nonce);
+    if (account && idle_is_good(mailbox, nonce, account->turn)) {
+        struct live_session *session = process_find(mailbox, nonce);
+        idle_begin(request, mailbox, account, nonce);
+        if (session) session->leaving = true;
+        if (session) at_work_forget(session);
+    }
     if (account) account_free(&account);
 }
 
@@ -266,6 +270,8 @@ static bool prepare(struct service *service, struct failure *failure) {
     mailbox->tickets = map_create();
     mailbox->at_work = -1;
     mailbox->idle_by_nonce = map_create();
+    mailbox->live_by_nonce = map_create();
+    mailbox->expected_end = &mailbox->expected;
     read_boot(mailbox);
     if (!pop3_uidl_is_valid(mailbox->config->pop3_uidl_format))
         return failure_set(failure, "pop3_uidl_format = %.*s: there must be %%u or %%f, and of other words only %%v and %%%%",
@@ -278,11 +284,21 @@ static void tick(struct service *service) {
     handover_take(service_context(service));
     expire_tickets(service_context(service));
     process_expire(service_context(service));
+    idle_expire(service_context(service));
+}
+
+/* What was in the sockets when this process was told to drain is still answered: sessions of which a successor has to
+ * know. */
+static void finish_requests(const struct service *service) {
+    for (deadline until = deadline_in(FINISH_TIME); service_sessions(service) > 0 && deadline_left(until) > 0;)
+        if (task_sleep(5) == WAIT_CANCELLED) return;
 }
 
 static void drain(struct service *service) {
     process_end_waiting(service_context(service), STR_EMPTY);
-    if (!service_is_stopping(service)) handover_give(service_context(service));
+    if (service_is_stopping(service)) return;
+    finish_requests(service);
+    handover_give(service_context(service));
 }
 
 static const struct service_declaration declaration = {

@@ -22,11 +22,36 @@
 
 /* ---- the lists that a process is in, one at a time */
 
+static struct str key_of(const uint8_t nonce[16]) {
+    return str_make((const char *)nonce, 16);
+}
+
+struct live_session *process_find(const struct mailbox *mailbox, const uint8_t nonce[16]) {
+    return map_get(mailbox->live_by_nonce, key_of(nonce));
+}
+
+static void session_begins(struct live_session *session) {
+    map_put(session->mailbox->live_by_nonce, key_of(session->nonce), session);
+    crowd_enter(session->mailbox, session->account.login, session->account.client_address, &session->crowd);
+    idle_used(session->mailbox, session->nonce);
+}
+
+/* Perhaps its client idles now, and its front has not said so yet. */
+static void session_is_over(struct live_session *session) {
+    struct mailbox *mailbox = session->mailbox;
+    crowd_leave(mailbox, &session->crowd);
+    if (process_find(mailbox, session->nonce) != session) return; /* the next one has the client already */
+    map_remove(mailbox->live_by_nonce, key_of(session->nonce));
+    if (!session->leaving && !session->kicked && str_equal(session->account.protocol, STR("imap")))
+        idle_expect(mailbox, session->nonce, session->account.turn, session->unserved, IDLE_NO_SLOT);
+}
+
 static void leave_list(struct live_session *session) {
     struct mailbox *mailbox = session->mailbox;
     *session->link = session->next;
     if (session->next) session->next->link = session->link;
     if (session->stage == STAGE_SERVES) mailbox->session_count--;
+    if (session->stage == STAGE_SERVES) session_is_over(session);
     at_work_forget(session);
     if (session->stage == STAGE_WAITS) mailbox->waiting_count--;
 }
@@ -161,6 +186,7 @@ static bool go_on(struct mailbox *mailbox, struct account **account, const uint8
             enter_list(session, STAGE_SERVES);
             take_over(session, account, nonce);
             at_work_note(session);
+            session_begins(session);
             return true;
         }
         end_process(session);
@@ -196,7 +222,9 @@ static void process_ended(int descriptor, void *argument) {
     struct live_session *session = argument;
     int status = 0;
     (void)descriptor;
-    bool killed = waitpid(session->process, &status, WNOHANG) == session->process && WIFSIGNALED(status);
+    bool reaped = waitpid(session->process, &status, WNOHANG) == session->process;
+    bool killed = reaped && WIFSIGNALED(status);
+    session->unserved = !reaped || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_UNSERVED);
     if (killed && session->stage != STAGE_ENDS)
         log_warning("session of %.*s (process %d) was killed by signal %d", STR_ARGS(session->account.login),
                     (int)session->process, WTERMSIG(status));
@@ -226,6 +254,7 @@ static void note_process(struct mailbox *mailbox, struct account **account, cons
     session->watch = session->watched >= 0 ? loop_watch_readable(session->watched, process_ended, session) : NULL;
     enter_list(session, STAGE_SERVES);
     at_work_note(session);
+    session_begins(session);
     if (pair[0] < 0) return;
     if (!session->watch) { /* nobody would notice that it is gone */
         close(pair[0]);
@@ -242,6 +271,7 @@ void process_adopt(struct mailbox *mailbox, struct account **account, const uint
     note_process(mailbox, account, nonce, process, none);
     struct live_session *session = mailbox->sessions;
     if (session->watch) return;
+    session->unserved = true;
     leave_list(session); /* it has just ended */
     if (session->watched >= 0) close(session->watched);
     arena_destroy(&session->account.arena);

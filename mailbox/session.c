@@ -19,6 +19,7 @@
 #define SESSION_FILES  200
 #define SESSION_MEMORY ((rlim_t)2 << 30)
 #define WAITING_MEMORY ((size_t)8 << 20) /* what a process may have allocated that is to serve another session */
+#define GROWN_FEW      ((size_t)1 << 20) /* octets by which its heap may be larger than before the first one */
 #define FORKER         INHERITED_CONFIGURATION /* descriptor: mailbox's pair, after the fork */
 
 void session_prepare(void) {
@@ -161,15 +162,23 @@ static bool serve_one(const struct account *account, struct one_session *one) {
 size_t __sanitizer_get_current_allocated_bytes(void); /* its header is not everywhere */
 #endif
 
-/* A process that has grown by what it served is not kept; what the allocator holds back it gives away. */
-static bool is_small(void) {
+/* What a process was before its first session. */
+struct beginning {
+    struct stat place; /* where it is locked in */
+    uintptr_t heap_end;
+};
+
+/* A process that has grown by what it served is not kept; what the allocator holds back it gives away. Most have not
+ * grown, which costs nothing to see. */
+static bool is_small(const struct beginning *beginning) {
 #ifdef TERN_SANITIZERS
+    (void)beginning;
     return __sanitizer_get_current_allocated_bytes() < WAITING_MEMORY;
 #else
+    if (memory_heap_end() <= beginning->heap_end + GROWN_FEW) return true;
+    memory_give_back();
     struct mallinfo2 memory = mallinfo2();
-    if (memory.uordblks + memory.hblkhd > WAITING_MEMORY) return false;
-    if (memory.arena > WAITING_MEMORY) malloc_trim(0);
-    return true;
+    return memory.uordblks + memory.hblkhd <= WAITING_MEMORY;
 #endif
 }
 
@@ -183,12 +192,13 @@ static bool is_in_place(const struct account *account, const struct stat *place)
 
 /* Nothing of a session is left but the log, and the pair. What cannot be served is left unread: mailbox finds it there
  * when the process has ended. */
-static bool wait_for_next(struct ipc_socket *forker, const struct account *account, const struct stat *place, struct ipc_packet *packet) {
+static bool wait_for_next(struct ipc_socket *forker, const struct account *account, const struct beginning *beginning,
+                          struct ipc_packet *packet) {
     struct ipc_session_free is_free = {.empty_ = {}};
-    if (!is_small() || close_range(INHERITED_CONTROL, INHERITED_CONTROL, 0) < 0 || close_range(FORKER + 1, ~0U, 0) < 0) return false;
+    if (!is_small(beginning) || close_range(INHERITED_CONTROL, INHERITED_CONTROL, 0) < 0 || close_range(FORKER + 1, ~0U, 0) < 0) return false;
     prctl(PR_SET_NAME, process_name(account, true), 0, 0, 0);
     if (ipc_socket_send(forker, IPC_SESSION_FREE, 0, &is_free, -1, deadline_in(0)) != IPC_TRANSFER_DONE ||
-        task_wait_readable(forker->descriptor, DEADLINE_NEVER) != WAIT_READY || !is_in_place(account, place) ||
+        task_wait_readable(forker->descriptor, DEADLINE_NEVER) != WAIT_READY || !is_in_place(account, &beginning->place) ||
         ipc_socket_receive(forker, packet) != IPC_TRANSFER_DONE || packet->type != IPC_SESSION_NEXT)
         return false;
     prctl(PR_SET_NAME, process_name(account, false), 0, 0, 0);
@@ -232,13 +242,13 @@ NO_RETURN void session_process(const struct mailbox *mailbox, const struct accou
                                int forker, struct str state) {
     struct failure failure = {0};
     struct one_session one = {.arena = NULL};
-    struct stat place;
+    struct beginning beginning = {.heap_end = memory_heap_end()};
     bool good = begin_first(mailbox, account, nonce, state, &one) && leave_forker(control, forker, account, &failure) &&
-                become_user(account->uid, account->gid, "", &failure) && lock_in(mailbox, account, &place, &failure);
+                become_user(account->uid, account->gid, "", &failure) && lock_in(mailbox, account, &beginning.place, &failure);
     memory_wipe((void *)(uintptr_t)mailbox->seal_master, sizeof mailbox->seal_master);
     if (!good) {
         log_warning("no session for %.*s: %s", STR_ARGS(account->login), failure.text);
-        _exit(1);
+        _exit(EXIT_UNSERVED);
     }
     struct session_settings shared = one.settings; /* what is the same for all sessions of the account */
     struct ipc_socket socket = {.descriptor = -1};
@@ -249,7 +259,7 @@ NO_RETURN void session_process(const struct mailbox *mailbox, const struct accou
     for (;;) {
         good = serve_one(account, &one);
         end_one(&one);
-        if (!good) _exit(1);
-        if (forker < 0 || !wait_for_next(&socket, account, &place, &packet) || !take_next(&packet, shared, &one)) _exit(0);
+        if (!good) _exit(EXIT_UNSERVED);
+        if (forker < 0 || !wait_for_next(&socket, account, &beginning, &packet) || !take_next(&packet, shared, &one)) _exit(0);
     }
 }

@@ -6,6 +6,7 @@
 #include "interfaces.h"
 #include "master_cf.h"
 #include "memory.h"
+#include "restriction_list.h"
 #include "service_table.h"
 #include "str.h"
 #include "unix_paths.h"
@@ -395,6 +396,7 @@ static bool read_and_send(const struct reader *reader) {
     struct config *config = NULL;
     struct master_cf *file = NULL;
     bool good = load(reader, NULL, 0, &config, &warnings, &failure);
+    if (good) (void)restriction_check(config, &warnings); /* smtpd defers what it cannot judge */
     send_warnings(reader, &warnings);
     good = good && send_settings(reader, config, &failure) && master_cf_load(OPENED_DIRECTORY, &file, &failure);
     if (!good)

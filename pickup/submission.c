@@ -11,6 +11,7 @@
 #define PATIENCE    60000                /* ms for cleanup */
 #define HEADER_READ ((size_t)256 * 1024) /* how far missing fields are looked for */
 #define PART        ((size_t)32768)
+#define ADDRESS_MAX ((size_t)512) /* ipc_messages.def, RECIPIENT */
 
 static bool refuse(struct intake_failure *failure, unsigned code, const char *status, const char *text,
                    struct str about) {
@@ -29,12 +30,19 @@ static bool complete(const struct pickup *pickup, struct str text, bool smtputf8
     struct mail_address parsed;
     unsigned flags = MAIL_ADDRESS_LOCAL_ONLY | MAIL_ADDRESS_LONG | (smtputf8 ? MAIL_ADDRESS_UTF8 : 0);
     if (mail_address_from_internal(text, flags, &parsed) != MAIL_ADDRESS_OK) return false;
-    struct buf whole = buf_make(600);
+    struct buf whole = buf_make(ADDRESS_MAX);
     buf_append(&whole, mail_address_text(&parsed));
     if (parsed.domain_length == 0) buf_printf(&whole, "@%.*s", STR_ARGS(pickup->config->myorigin));
     bool good = !buf_overflowed(&whole) && arena_copy(arena, buf_str(&whole), address);
     buf_free(&whole);
     return good;
+}
+
+/* cleanup takes no control characters, whoever asks it again and again. */
+static bool is_clean(struct str text) {
+    for (size_t i = 0; i < text.length; i++)
+        if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f) return false;
+    return true;
 }
 
 static bool fill_envelope(const struct pickup *pickup, const struct submission *submission, const char *user,
@@ -43,6 +51,7 @@ static bool fill_envelope(const struct pickup *pickup, const struct submission *
     struct str sender = request->sender.length ? request->sender : str_from(user);
     if (!request->null_sender && !complete(pickup, sender, request->smtputf8, arena, &envelope->sender))
         return refuse(failure, 553, "5.1.7", "bad sender address", sender);
+    if (!is_clean(request->envelope_id)) return refuse(failure, 501, "5.5.4", "bad envelope identity", STR_EMPTY);
     struct ipc_recipient *recipients = arena_allocate(arena, request->recipients.count + 1, sizeof *recipients);
     if (!recipients) return refuse(failure, 452, "4.5.3", "too many recipients", STR_EMPTY);
     size_t offset = 0, count = 0;
@@ -53,6 +62,8 @@ static bool fill_envelope(const struct pickup *pickup, const struct submission *
         recipients[count] = row;
         if (!complete(pickup, row.address, request->smtputf8, arena, &recipients[count].address))
             return refuse(failure, 553, "5.1.3", "bad recipient address", row.address);
+        if (!is_clean(row.original) || !is_clean(row.orcpt))
+            return refuse(failure, 501, "5.5.4", "bad original recipient of", row.address);
         count++;
     }
     if (bad || count == 0) return refuse(failure, 554, "5.5.1", "no recipients", STR_EMPTY);

@@ -1,5 +1,6 @@
 /* A message taken up: opened, read, checked, its recipients resolved and put in line. */
 #include "qmgr.h"
+#include "address.h"
 #include "delivery_log.h"
 #include "log.h"
 #include "logins.h"
@@ -123,11 +124,14 @@ static bool job_add(struct message *message, struct job *job, size_t index) {
     return true;
 }
 
-/* A recipient for which there is no memory stays waiting: the next pass has it. */
-static void add_to_job(struct message *message, struct destination *destination, size_t index) {
-    struct job *job = message->jobs;
-    while (job && job->destination != destination)
-        job = job->sibling;
+static struct str key_of(struct destination *const *destination) {
+    return str_make((const char *)destination, sizeof *destination);
+}
+
+/* A recipient for which there is no memory stays waiting: the next pass has it. jobs: those of the message by
+ * destination, for it may have as many as recipients. */
+static void add_to_job(struct message *message, struct map *jobs, struct destination *destination, size_t index) {
+    struct job *job = map_get(jobs, key_of(&destination));
     if (job) {
         job_add(message, job, index);
         return;
@@ -139,6 +143,7 @@ static void add_to_job(struct message *message, struct destination *destination,
     destination->holds++; /* it must not go while other recipients are still being resolved */
     job->sibling = message->jobs;
     message->jobs = job;
+    map_put(jobs, key_of(&destination), job);
 }
 
 static void settle_unresolved(struct message *message, size_t index, const char *status, unsigned action,
@@ -152,7 +157,25 @@ static void settle_unresolved(struct message *message, size_t index, const char 
     message_outcome(message, &outcome);
 }
 
-static void resolve_one(struct message *message, size_t index, deadline until, struct arena *arena) {
+/* With one recipient a delivery the recipient is the destination, as in Postfix: a slow mailbox holds up nobody else's.
+ * It is the same with an extension, in other letters or another of our domains: local_destination_concurrency_limit is
+ * a user's. */
+static void append_destination_name(const struct config *config, const struct transport *transport,
+                                    struct str recipient, struct str nexthop, struct buf *name) {
+    size_t at = str_find_last(recipient, '@');
+    struct str base = at == STR_NONE ? recipient : str_slice(recipient, 0, at), extension;
+    if (transport->recipient_limit == 1 && transport->client) {
+        if (config->recipient_delimiter.length > 0)
+            (void)mail_address_split_extension(base, config->recipient_delimiter, config->owner_request_special, &base,
+                                               &extension);
+        for (size_t i = 0; i < base.length; i++)
+            buf_append_char(name, ascii_lower(base.data[i]));
+        buf_append_char(name, '@');
+    }
+    buf_append(name, nexthop);
+}
+
+static void resolve_one(struct message *message, struct map *jobs, size_t index, deadline until, struct arena *arena) {
     struct queue_recipient *recipient = &message->envelope.recipients[index];
     struct ipc_lookup_resolved answer;
     struct failure failure = {0};
@@ -162,8 +185,8 @@ static void resolve_one(struct message *message, size_t index, deadline until, s
                           str_from(failure.text[0] ? failure.text : "address resolution does not answer"));
         return;
     }
-    if (!answer.known) {
-        settle_unresolved(message, index, "5.1.1", DELIVERY_FAILED,
+    if (!answer.known) { /* of all other domains nobody knows who is there: it is no address */
+        settle_unresolved(message, index, answer.address_class == CLASS_DEFAULT ? "5.1.3" : "5.1.1", DELIVERY_FAILED,
                           answer.reject_text.length ? answer.reject_text : STR("unknown user"));
         return;
     }
@@ -172,10 +195,10 @@ static void resolve_one(struct message *message, size_t index, deadline until, s
         settle_unresolved(message, index, "4.3.2", DELIVERY_DEFERRED, STR("deferred transport"));
         return;
     }
-    /* With one recipient a delivery the recipient is the destination, as in Postfix: a slow
-     * mailbox holds up nobody else's. */
-    struct str nexthop = transport->recipient_limit == 1 && transport->client ? recipient->address : answer.nexthop;
-    struct destination *destination = destination_find(transport, nexthop);
+    struct buf name = buf_make(1100);
+    append_destination_name(message->qmgr->config, transport, recipient->address, answer.nexthop, &name);
+    struct destination *destination = destination_find(transport, buf_str(&name), answer.nexthop);
+    buf_free(&name);
     if (destination_is_dead(destination)) {
         struct buf text = buf_make(900);
         buf_printf(&text, "delivery temporarily suspended: %s", destination->dead_reason);
@@ -183,7 +206,7 @@ static void resolve_one(struct message *message, size_t index, deadline until, s
         buf_free(&text);
         return;
     }
-    add_to_job(message, destination, index);
+    add_to_job(message, jobs, destination, index);
 }
 
 static bool has_wish(const struct message *message) {
@@ -209,14 +232,16 @@ static size_t foresee(struct message *message, size_t from, deadline until) {
 
 static void resolve_all(struct message *message) {
     deadline until = deadline_in(RESOLVE_PATIENCE);
+    struct map *jobs = map_create();
     size_t foreseen = 0;
     for (size_t i = 0; i < message->envelope.recipient_count && !is_cut_short(message); i++) {
         if (message->envelope.recipients[i].state != QUEUE_RECIPIENT_WAITING) continue;
         if (i >= foreseen) foreseen = foresee(message, i, until);
         struct arena *arena = arena_create(0);
-        resolve_one(message, i, until, arena);
+        resolve_one(message, jobs, i, until, arena);
         arena_destroy(&arena);
     }
+    map_destroy(&jobs);
 }
 
 static void queue_jobs(struct message *message) {
@@ -264,8 +289,10 @@ static bool is_meant_by_flush(const struct message *message) {
     const struct qmgr *qmgr = message->qmgr;
     int64_t flushed = qmgr->flush_started / CLOCK_SECOND, now = clock_date() / CLOCK_SECOND;
     if (message->deferred || qmgr->flush_site[0] || flushed == 0 || now > flushed + FLUSH_MEMORY) return false;
-    for (size_t i = 0; i < message->envelope.recipient_count; i++)
-        if (message->envelope.recipients[i].last_attempt > flushed) return false;
+    for (size_t i = 0; i < message->envelope.recipient_count; i++) {
+        int64_t last = message->envelope.recipients[i].last_attempt;
+        if (last > flushed && last <= now) return false;
+    }
     return true;
 }
 
@@ -277,6 +304,14 @@ static bool is_due(const struct message *message, bool flushed) {
            message->envelope.next_attempt <= clock_date() / CLOCK_SECOND + 1;
 }
 
+/* It has more recipients than there is room for now. What was opened by its name is looked for by it again. */
+static void put_by(struct message *message, bool handed_over) {
+    struct qmgr *qmgr = message->qmgr;
+    int file = handed_over ? message->file : -1;
+    if (handed_over) message->file = -1;
+    incoming_put_by(qmgr, str_from(message->queue_id), file, message->perhaps_delivered);
+}
+
 void message_activate(struct qmgr *qmgr, struct str queue_id, int file, bool deferred, bool recovered, bool flushed) {
     const struct message *active = map_get(qmgr->active, queue_id);
     if (active || map_get(qmgr->leaving, queue_id)) {
@@ -286,10 +321,12 @@ void message_activate(struct qmgr *qmgr, struct str queue_id, int file, bool def
         return;
     }
     struct message *message = message_create(qmgr, queue_id);
+    bool handed_over = file >= 0;
     message->file = file;
     message->deferred = deferred;
     message->perhaps_delivered = recovered;
     bool good = open_message(message, deferred ? qmgr->cur : qmgr->new, recovered);
+    bool room = deferred || qmgr_has_room_for(qmgr, message->envelope.recipient_count);
     qmgr->active_recipients += message->envelope.recipient_count; /* message_free takes them off */
     if (qmgr->draining) good = false;                             /* the successor's, as soon as the lock is gone */
     if (good && !is_due(message, flushed)) {
@@ -298,6 +335,10 @@ void message_activate(struct qmgr *qmgr, struct str queue_id, int file, bool def
             message_finish(message);
             return;
         }
+        good = false;
+    }
+    if (good && !room && !has_wish(message)) {
+        put_by(message, handed_over);
         good = false;
     }
     if (good && task_start("activate", activate_task, message)) return;

@@ -146,7 +146,7 @@ static void read_login(void *argument) {
     struct queue_header header;
     struct queue_envelope envelope;
     uint64_t end;
-    int file = openat(call->folder, call->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int file = openat(call->folder, call->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     call->is_its = file >= 0 && queue_file_read(file, arena, &header, &envelope, &end, NULL) &&
                    str_equal_nocase(envelope.login, call->login);
     if (file >= 0) close(file);

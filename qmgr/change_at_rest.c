@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 static bool append_expiry(int folder, const char *name) {
-    int file = openat(folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    int file = openat(folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (file < 0) return false;
     struct arena *arena = arena_create(0);
     struct buf bytes = buf_make(0);
@@ -70,9 +70,18 @@ static bool change_resting(struct qmgr *qmgr, int folder, const char *name, enum
     return false;
 }
 
+/* What a crash in the middle of a move left: alone it would be taken for the message, later. */
+static void drop_lesser_names(struct qmgr *qmgr, int folder, const char *name) {
+    if (folder == qmgr->hold) (void)queue_has_other_name(qmgr, qmgr->cur, name);
+    if (folder != qmgr->new) (void)queue_has_other_name(qmgr, qmgr->new, name);
+}
+
 /* The lock keeps off a qmgr that drains after a reload: what it is still delivering cannot be changed here. */
 static bool change_locked(struct qmgr *qmgr, int folder, const char *name, int file, enum queue_change change) {
-    if (flock(file, LOCK_EX | LOCK_NB) == 0) return change_resting(qmgr, folder, name, change);
+    if (flock(file, LOCK_EX | LOCK_NB) == 0) {
+        drop_lesser_names(qmgr, folder, name);
+        return change_resting(qmgr, folder, name, change);
+    }
     log_message_warning(str_from(name),
                         "is still being delivered by a queue manager that is being replaced: not changed");
     return false;
@@ -81,9 +90,9 @@ static bool change_locked(struct qmgr *qmgr, int folder, const char *name, int f
 bool change_at_rest(struct qmgr *qmgr, const char *name, enum queue_change change) {
     if (map_get(qmgr->leaving, str_from(name))) return false;
     incoming_let_go(qmgr, str_from(name));
-    const int folders[] = {qmgr->new, qmgr->cur, qmgr->hold};
+    const int folders[] = {qmgr->hold, qmgr->cur, qmgr->new}; /* the one that counts most first */
     for (size_t i = 0; i < ARRAY_LENGTH(folders); i++) {
-        int file = openat(folders[i], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        int file = openat(folders[i], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         if (file < 0) continue;
         bool changed = change_locked(qmgr, folders[i], name, file, change);
         close(file);

@@ -136,7 +136,7 @@ struct rebuild {
 };
 
 static void read_row(struct rebuild *rebuild, const char *name) {
-    int file = openat(rebuild->qmgr->cur, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int file = openat(rebuild->qmgr->cur, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (file < 0 && errno == ENOENT) return;
     struct arena *arena = arena_create(0);
     struct queue_header header;

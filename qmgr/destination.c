@@ -37,15 +37,16 @@ struct transport *transport_find(struct qmgr *qmgr, struct str name) {
     return transport;
 }
 
-struct destination *destination_find(struct transport *transport, struct str nexthop) {
-    struct destination *destination = map_get(transport->destinations, nexthop);
+struct destination *destination_find(struct transport *transport, struct str name, struct str nexthop) {
+    struct destination *destination = map_get(transport->destinations, name);
     if (destination) return destination;
     destination = MEMORY_NEW(struct destination);
     destination->transport = transport;
+    destination->name = memory_copy_string(name);
     destination->nexthop = memory_copy_string(nexthop);
     destination->senders = map_create();
     destination->pace = transport->pace;
-    map_put(transport->destinations, nexthop, destination);
+    map_put(transport->destinations, name, destination);
     return destination;
 }
 
@@ -54,8 +55,9 @@ static void destination_free_if_idle(struct destination *destination) {
     if (destination->jobs || destination->in_flight || destination->holds || destination->ready ||
         destination_is_dead(destination))
         return;
-    map_remove(destination->transport->destinations, str_from(destination->nexthop));
+    map_remove(destination->transport->destinations, str_from(destination->name));
     map_destroy(&destination->senders);
+    MEMORY_FREE(destination->name);
     MEMORY_FREE(destination->nexthop);
     MEMORY_FREE(destination->dead_reason);
     MEMORY_FREE(destination);
@@ -201,7 +203,7 @@ void destination_remove_job(struct destination *destination, struct job *job) {
  * the window, so a window's worth of successes opens it by one) */
 
 bool destination_is_dead(const struct destination *destination) {
-    return destination->dead_until > clock_date() / CLOCK_SECOND;
+    return deadline_left(destination->dead_until) > 0;
 }
 
 void destination_succeeded(struct destination *destination) {
@@ -226,7 +228,7 @@ static struct band *next_band(struct destination *destination) {
 }
 
 static void declare_dead(struct destination *destination, struct qmgr *qmgr, struct str reason) {
-    destination->dead_until = clock_date() / CLOCK_SECOND + qmgr->config->minimal_backoff_time;
+    destination->dead_until = deadline_in(qmgr->config->minimal_backoff_time * 1000);
     MEMORY_FREE(destination->dead_reason);
     destination->dead_reason = memory_copy_string(reason);
 }

@@ -174,12 +174,14 @@ static void watch_peer(struct ipc_request *request, struct qmgr *qmgr) {
 static struct message *take_up(struct ipc_request *request, struct qmgr *qmgr, struct failure *failure) {
     const struct ipc_qmgr_direct *asked = request->message;
     if (!queue_id_is_valid(asked->queue_id) || map_get(qmgr->active, asked->queue_id) ||
-        map_get(qmgr->leaving, asked->queue_id) || !qmgr_has_room(qmgr, false)) {
+        map_get(qmgr->leaving, asked->queue_id) || !qmgr_has_room_for_small(qmgr)) {
         failure_set(failure, "not now");
         return NULL;
     }
     struct message *message = message_create(qmgr, asked->queue_id);
-    if (!take_envelope(message, asked, failure)) {
+    bool good = take_envelope(message, asked, failure);
+    if (!good || !qmgr_has_room_for(qmgr, message->envelope.recipient_count)) {
+        if (good) failure_set(failure, "not now");
         message->envelope.recipient_count = 0;
         message_free(&message);
         return NULL;

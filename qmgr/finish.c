@@ -254,9 +254,10 @@ static void sync_events(struct message *message) {
 }
 
 /* What was delivered and could not be written down (a full disk) would be delivered again at every
- * attempt. So the message is not let go before it is. */
+ * attempt. So the message is not let go before it is; nor by a qmgr that is replaced, for its successor would deliver
+ * again at once. */
 static void note_all(struct message *message) {
-    while (message->unnoted && !message->qmgr->draining) {
+    while (message->unnoted && !message->qmgr->stopping && !message->wish_delete) {
         if (task_sleep(NOTE_PAUSE) == WAIT_CANCELLED) return;
         message->unnoted = false;
         for (size_t i = 0; i < message->envelope.recipient_count && !message->unnoted; i++)

@@ -8,16 +8,39 @@
 #include <unistd.h>
 
 #define INCOMING_LIMIT ((size_t)5000)
-#define FIRST_SECONDS  20   /* after the start new/ is scanned again and again */
 #define SCAN_PAUSE     1000 /* ms from one scan to the next, at least */
 
 static bool is_welcome(struct qmgr *qmgr, struct str queue_id) {
     if (!queue_id_is_valid(queue_id) || map_get(qmgr->active, queue_id) || map_get(qmgr->leaving, queue_id) ||
         map_get(qmgr->incoming_ids, queue_id))
         return false;
-    if (qmgr->incoming_count < INCOMING_LIMIT) return true;
+    if (qmgr->incoming.count < INCOMING_LIMIT) return true;
     qmgr->incoming_overflow = true;
     return false;
+}
+
+static void add(struct qmgr *qmgr, struct incoming_line *line, struct str queue_id, int file, bool recovered) {
+    struct incoming *incoming = MEMORY_NEW(struct incoming);
+    snprintf(incoming->queue_id, sizeof incoming->queue_id, "%.*s", STR_ARGS(queue_id));
+    incoming->file = file;
+    incoming->recovered = recovered;
+    map_put(qmgr->incoming_ids, queue_id, incoming);
+    if (line->last)
+        line->last->next = incoming;
+    else
+        line->first = incoming;
+    line->last = incoming;
+    line->count++;
+}
+
+/* The line must not be empty. */
+static struct incoming *take_first(struct qmgr *qmgr, struct incoming_line *line) {
+    struct incoming *incoming = line->first;
+    line->first = incoming->next;
+    if (!line->first) line->last = NULL;
+    line->count--;
+    map_remove(qmgr->incoming_ids, str_from(incoming->queue_id));
+    return incoming;
 }
 
 void incoming_note(struct qmgr *qmgr, struct str queue_id, int file, bool recovered) {
@@ -25,18 +48,17 @@ void incoming_note(struct qmgr *qmgr, struct str queue_id, int file, bool recove
         if (file >= 0) close(file);
         return;
     }
-    struct incoming *incoming = MEMORY_NEW(struct incoming);
-    snprintf(incoming->queue_id, sizeof incoming->queue_id, "%.*s", STR_ARGS(queue_id));
-    incoming->file = file;
-    incoming->recovered = recovered;
-    map_put(qmgr->incoming_ids, queue_id, incoming);
-    if (qmgr->incoming_last)
-        qmgr->incoming_last->next = incoming;
-    else
-        qmgr->incoming_first = incoming;
-    qmgr->incoming_last = incoming;
-    qmgr->incoming_count++;
+    add(qmgr, &qmgr->incoming, queue_id, file, recovered);
     task_queue_wake_one(&qmgr->incoming_wait);
+}
+
+void incoming_put_by(struct qmgr *qmgr, struct str queue_id, int file, bool recovered) {
+    if (qmgr->large.count < INCOMING_LIMIT && !map_get(qmgr->incoming_ids, queue_id)) {
+        add(qmgr, &qmgr->large, queue_id, file, recovered);
+        return;
+    }
+    if (file >= 0) close(file);
+    incoming_again(qmgr, FAULT_PAUSE);
 }
 
 void incoming_let_go(struct qmgr *qmgr, struct str queue_id) {
@@ -87,18 +109,25 @@ bool incoming_scan(struct qmgr *qmgr) {
 }
 
 struct incoming *incoming_take(struct qmgr *qmgr) {
-    struct incoming *incoming = qmgr->incoming_first;
-    qmgr->incoming_first = incoming->next;
-    if (!qmgr->incoming_first) qmgr->incoming_last = NULL;
-    qmgr->incoming_count--;
-    map_remove(qmgr->incoming_ids, str_from(incoming->queue_id));
-    return incoming;
+    if (qmgr->large.first && qmgr_has_room(qmgr, false)) return take_first(qmgr, &qmgr->large);
+    if (qmgr->incoming.first && qmgr_has_room_for_small(qmgr)) return take_first(qmgr, &qmgr->incoming);
+    return NULL;
+}
+
+void incoming_let_go_all(struct qmgr *qmgr) {
+    struct incoming_line *const lines[] = {&qmgr->incoming, &qmgr->large};
+    for (size_t i = 0; i < ARRAY_LENGTH(lines); i++)
+        while (lines[i]->first) {
+            struct incoming *incoming = take_first(qmgr, lines[i]);
+            if (incoming->file >= 0) close(incoming->file);
+            MEMORY_FREE(incoming);
+        }
 }
 
 void incoming_look(struct qmgr *qmgr) {
     /* What cleanup told a predecessor in its last moment, and what that one still has locked. */
-    if (clock_date() / CLOCK_SECOND < qmgr->started + FIRST_SECONDS) qmgr->incoming_overflow = true;
+    if (deadline_left(qmgr->starting) > 0) qmgr->incoming_overflow = true;
     /* By the clock and not when nothing else comes, for on a busy day something always does. */
-    if (qmgr->incoming_overflow && qmgr->incoming_count < INCOMING_LIMIT / 2 && deadline_left(qmgr->next_scan) == 0)
+    if (qmgr->incoming_overflow && qmgr->incoming.count < INCOMING_LIMIT / 2 && deadline_left(qmgr->next_scan) == 0)
         incoming_scan(qmgr);
 }

@@ -51,7 +51,7 @@ static bool add_recipients(const struct queue_envelope *envelope, struct buf *ro
 /* Reads one file and adds its row; a file that is gone or damaged is passed over. */
 static void add_message(struct listing *listing, const struct candidate *candidate) {
     const char *name = candidate->queue_id;
-    int file = openat(listing->folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int file = openat(listing->folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (file < 0) return;
     struct arena *arena = arena_create(0);
     struct queue_header header;

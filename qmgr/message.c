@@ -23,6 +23,16 @@ bool qmgr_has_room(const struct qmgr *qmgr, bool for_deferred) {
     return map_count(qmgr->active) < limit && qmgr->active_recipients < recipients;
 }
 
+bool qmgr_has_room_for_small(const struct qmgr *qmgr) {
+    return map_count(qmgr->active) < (size_t)qmgr->config->qmgr_message_active_limit;
+}
+
+/* Else one message to very many, at a destination that is slow, would hold up everybody's mail. */
+bool qmgr_has_room_for(const struct qmgr *qmgr, size_t recipient_count) {
+    return qmgr->active_recipients < (size_t)qmgr->config->qmgr_message_recipient_limit ||
+           recipient_count <= (size_t)qmgr->config->qmgr_message_recipient_minimum;
+}
+
 struct message *message_create(struct qmgr *qmgr, struct str queue_id) {
     struct message *message = MEMORY_NEW(struct message);
     message->qmgr = qmgr;
@@ -48,7 +58,7 @@ void message_free(struct message **message) {
     MEMORY_FREE(freed->direct);
     arena_destroy(&freed->arena);
     MEMORY_FREE(freed);
-    task_queue_wake_one(&qmgr->active_wait);
+    if (qmgr->incoming.first || qmgr->large.first) task_queue_wake_one(&qmgr->incoming_wait);
     if (qmgr->due_waits || qmgr->flush_all) task_queue_wake_one(&qmgr->deferred_wait);
 }
 

@@ -110,7 +110,6 @@ static bool start(struct service *service, struct failure *failure) {
     qmgr->config = service_config(service);
     qmgr->queue = service_directory(service);
     qmgr->index_lock = -1;
-    qmgr->started = clock_date() / CLOCK_SECOND;
     qmgr->active = map_create();
     qmgr->leaving = map_create();
     qmgr->incoming_ids = map_create();
@@ -152,7 +151,7 @@ static void drain(struct service *service) {
     qmgr->draining = true;
     task_queue_wake_all(&qmgr->incoming_wait);
     task_queue_wake_all(&qmgr->deferred_wait);
-    task_queue_wake_all(&qmgr->active_wait);
+    incoming_let_go_all(qmgr);
     messages_cut_short(qmgr);
     logins_close(qmgr);
     deferred_close(qmgr);
@@ -160,6 +159,11 @@ static void drain(struct service *service) {
         queue_remove_again(qmgr);
         task_sleep(20);
     }
+}
+
+static void stop(struct service *service) {
+    struct qmgr *qmgr = service_context(service);
+    qmgr->stopping = true;
 }
 
 static const struct service_declaration declaration = {
@@ -170,6 +174,7 @@ static const struct service_declaration declaration = {
     .wake = wake,
     .tick = tick,
     .drain = drain,
+    .stop = stop,
     .session_limit = 1000,
     .blocking_threads = 8,
 };

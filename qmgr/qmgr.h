@@ -30,6 +30,7 @@
 #define FAULT_PAUSE 10000 /* ms until what a local fault kept from us is looked at again */
 
 struct direct;
+struct incoming;
 struct message;
 struct job;
 struct destination;
@@ -51,7 +52,8 @@ struct band {
 
 struct destination {
     struct transport *transport;
-    char *nexthop;
+    char *name;    /* among the transport's; the next hop, or a recipient there */
+    char *nexthop; /* as the agent gets it */
     struct band bands[PRIORITY_COUNT]; /* by priority from -9 */
     uint64_t pass;                     /* of the last turn: where a band begins that gets work anew */
     struct map *senders;               /* priority and sender to sender_line */
@@ -59,7 +61,7 @@ struct destination {
     double window;                 /* deliveries at once, with feedback */
     double success, failure_count; /* feedback gathered since the window last moved */
     unsigned failed_cohorts;
-    int64_t dead_until; /* seconds; 0: alive */
+    deadline dead_until; /* 0: alive */
     char *dead_reason;
     bool ready; /* in the transport's ring */
     struct destination *next, *previous;
@@ -120,6 +122,11 @@ struct message {
     unsigned wishes; /* how many came */
 };
 
+struct incoming_line {
+    struct incoming *first, *last;
+    size_t count;
+};
+
 struct qmgr {
     struct service *service;
     const struct config *config;
@@ -136,13 +143,13 @@ struct qmgr {
     struct map *transports;
     size_t active_recipients;
     /* incoming: IDs told by cleanup or found by a scan, in order; bounded */
-    struct incoming *incoming_first, *incoming_last;
-    size_t incoming_count;
-    struct map *incoming_ids; /* the IDs that are noted */
-    bool incoming_overflow;   /* more stand in new/ than were noted: scan again */
-    deadline next_scan;       /* not before */
-    struct task_queue incoming_wait, active_wait, deferred_wait;
-    int64_t started; /* seconds */
+    struct incoming_line incoming;
+    struct incoming_line large;                     /* those with so many recipients that there was no room for them */
+    struct map *incoming_ids;                       /* the IDs that are noted in either */
+    bool incoming_overflow;                         /* more stand in new/ than were noted: scan again */
+    deadline next_scan;                             /* not before */
+    struct task_queue incoming_wait, deferred_wait; /* for something to arrive, or room; to be due, or room */
+    deadline starting;                              /* until then new/ is scanned again and again */
     /* what is due: where the walk stands that ran out of room, and when to look next */
     int64_t due_position, due_at; /* seconds */
     char due_id[24];
@@ -170,6 +177,7 @@ struct qmgr {
     bool rebuilding;
     int index_lock; /* on the folder of the index: one qmgr at a time has it */
     bool draining;  /* the successor has the queue; only what is in flight is ended here */
+    bool stopping;  /* and that has to be soon */
     char boot_identity[64];
 };
 
@@ -190,8 +198,13 @@ bool incoming_scan(struct qmgr *qmgr);
 void incoming_again(struct qmgr *qmgr, int64_t milliseconds);
 /* Scans new/ if there is a reason to, and it is time. */
 void incoming_look(struct qmgr *qmgr);
-/* The first of those that wait here; there must be one. The caller frees it. */
+/* The next of those that wait here for which there may be room; NULL: none. The caller frees it. */
 struct incoming *incoming_take(struct qmgr *qmgr);
+/* A message that was taken up, and has more recipients than there is room for, waits here on. The descriptor becomes
+ * ours. */
+void incoming_put_by(struct qmgr *qmgr, struct str queue_id, int file, bool recovered);
+/* All that wait here are the successor's: their descriptors are closed, and the locks gone. */
+void incoming_let_go_all(struct qmgr *qmgr);
 
 /* take_up.c: who is taken up next */
 void incoming_task(void *qmgr);
@@ -207,7 +220,12 @@ void message_activate(struct qmgr *qmgr, struct str queue_id, int file, bool def
 void message_begin(struct message *message);
 
 /* message.c: what is known of a message, and written down about it */
+/* For one more message, however many recipients it has. */
 bool qmgr_has_room(const struct qmgr *qmgr, bool for_deferred);
+/* For one more new message, if it has few recipients (qmgr_message_recipient_minimum). */
+bool qmgr_has_room_for_small(const struct qmgr *qmgr);
+/* For the recipients of a new message. */
+bool qmgr_has_room_for(const struct qmgr *qmgr, size_t recipient_count);
 /* Notes an operator's wish, which the end of the pass obeys, and message_cancel_jobs hastens. False: it cannot be had. */
 bool message_wish(struct message *message, enum queue_change change);
 /* A message in the making: in the map of the active ones, and nothing else. */
@@ -243,7 +261,8 @@ struct delivery {
     bool from_memory; /* began before the message had a queue file */
 };
 struct transport *transport_find(struct qmgr *qmgr, struct str name);
-struct destination *destination_find(struct transport *transport, struct str nexthop);
+/* By its name; made with that next hop if it is not there. */
+struct destination *destination_find(struct transport *transport, struct str name, struct str nexthop);
 void destination_add_job(struct destination *destination, struct job *job);
 void destination_remove_job(struct destination *destination, struct job *job);
 void destination_succeeded(struct destination *destination);

@@ -92,7 +92,7 @@ static bool requeue_open_file(struct qmgr *qmgr, int file, struct arena *arena, 
 bool queue_requeue(struct qmgr *qmgr, int folder, struct str queue_id) {
     char name[QUEUE_ID_SIZE], new_id[QUEUE_ID_SIZE];
     snprintf(name, sizeof name, "%.*s", STR_ARGS(queue_id));
-    int file = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int file = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (file < 0) return false;
     struct arena *arena = arena_create(0);
     map_put(qmgr->leaving, str_from(name), qmgr); /* others run meanwhile, and must neither deliver nor change it */

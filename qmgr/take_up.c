@@ -2,30 +2,27 @@
 #include "qmgr.h"
 #include "log.h"
 
-#define LOOK_PAUSE   1000 /* ms from one look at what has arrived to the next, if nobody tells of anything */
-#define LOOK_SECONDS 60   /* from one look at what is deferred to the next, without a reason */
-#define FLUSH_ROUNDS 30   /* walks over the index for one flush */
-#define FLUSH_PAUSE  1000 /* ms from one to the next */
-#define DATE_SLACK   3600 /* seconds beyond the longest wait that a date may stand off */
+#define FIRST_TIME   20000 /* ms after the start in which new/ is scanned again and again */
+#define LOOK_PAUSE   1000  /* ms from one look at what has arrived to the next, if nobody tells of anything */
+#define LOOK_SECONDS 60    /* from one look at what is deferred to the next, without a reason */
+#define FLUSH_ROUNDS 30    /* walks over the index for one flush */
+#define FLUSH_PAUSE  1000  /* ms from one to the next */
+#define DATE_SLACK   3600  /* seconds beyond the longest wait that a date may stand off */
 
 /* ---- what has arrived */
 
 void incoming_task(void *argument) {
     struct qmgr *qmgr = argument;
+    qmgr->starting = deadline_in(FIRST_TIME);
     incoming_scan(qmgr);
     while (!qmgr->draining && !task_is_cancelled(task_current())) {
         incoming_look(qmgr);
-        if (!qmgr->incoming_first) {
-            enum wait_result ignored = task_queue_wait(&qmgr->incoming_wait, deadline_in(LOOK_PAUSE));
-            (void)ignored;
-            continue;
-        }
-        if (!qmgr_has_room(qmgr, false)) {
-            enum wait_result ignored = task_queue_wait(&qmgr->active_wait, deadline_in(1000));
-            (void)ignored;
-            continue;
-        }
         struct incoming *incoming = incoming_take(qmgr);
+        if (!incoming) {
+            enum wait_result ignored = task_queue_wait(&qmgr->incoming_wait, deadline_in(LOOK_PAUSE));
+            (void)ignored; /* told of something, or there is room: look again */
+            continue;
+        }
         message_activate(qmgr, str_from(incoming->queue_id), incoming->file, false, incoming->recovered, false);
         MEMORY_FREE(incoming);
     }
@@ -35,6 +32,12 @@ void incoming_task(void *argument) {
 
 static bool is_meant(const struct qmgr *qmgr, struct str sites) {
     return !qmgr->flush_site[0] || deferred_is_for_site(sites, qmgr->flush_site);
+}
+
+/* A date that is still to come is of a clock that has been set back since. */
+static bool was_tried_since(const struct qmgr *qmgr, struct str sites) {
+    int64_t last = deferred_last_attempt(sites);
+    return last > qmgr->flush_started && last <= clock_date();
 }
 
 static void walk_again(struct qmgr *qmgr) {
@@ -62,8 +65,7 @@ static void run_flush(struct qmgr *qmgr) {
             end_walk(qmgr);
             return;
         }
-        if (!deferred_is_for_release(sites) && deferred_last_attempt(sites) <= qmgr->flush_started &&
-            is_meant(qmgr, sites))
+        if (!deferred_is_for_release(sites) && !was_tried_since(qmgr, sites) && is_meant(qmgr, sites))
             message_activate(qmgr, str_from(qmgr->flush_id), -1, true, true, true);
     }
 }

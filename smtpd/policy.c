@@ -11,10 +11,8 @@
 
 /* What a lone type:name means in a stage. */
 static const struct str table_words[STAGE_COUNT] = {
-    [STAGE_CLIENT] = STR_INIT("check_client_access"),       [STAGE_HELO] = STR_INIT("check_helo_access"),
-    [STAGE_SENDER] = STR_INIT("check_sender_access"),       [STAGE_RELAY] = STR_INIT("check_recipient_access"),
-    [STAGE_RECIPIENT] = STR_INIT("check_recipient_access"), [STAGE_DATA] = STR_INIT("check_client_access"),
-    [STAGE_END] = STR_INIT("check_client_access"),          [STAGE_ETRN] = STR_INIT("check_client_access"),
+#define RESTRICTION_STAGE(stage, parameter, table_word) [stage] = STR_INIT(#table_word),
+#include "restrictions.def"
 };
 
 /* ---- walking lists */
@@ -40,7 +38,7 @@ static enum verdict evaluate(struct policy *policy, const struct restriction_lis
         bool outer = policy->warn_only;
         policy->warn_only = outer || item->warn_only;
         verdict =
-            item->restriction ? item->restriction->check(policy, item->argument) : evaluate_word(policy, item->name);
+            item->restriction ? restriction_ask(policy, item) : evaluate_word(policy, item->name);
         policy->warn_only = outer;
     }
     return verdict;
@@ -214,29 +212,25 @@ static bool list_refuses_strangers(const struct restriction_list *list) {
     return false;
 }
 
-static bool is_class(const struct config *config, struct str name) {
-    struct str word, rest = config->smtpd_restriction_classes;
-    while (str_next_word(&rest, ", \t\r\n", &word))
-        if (str_equal(word, name)) return true;
-    return false;
-}
-
 static void prepare_stage(struct smtpd *smtpd, enum restriction_stage stage, struct str text) {
     struct restriction_list *list = &smtpd->restrictions[stage];
-    if (!restriction_list_parse(text, table_words[stage], smtpd->arena, list)) {
-        log_warning("%s: the list is malformed; mail is deferred until that is mended", policy_parameter(stage));
-        if (!restriction_list_parse(STR("malformed_list"), STR_EMPTY, smtpd->arena, list)) memory_exhausted(0);
-        return;
-    }
-    for (size_t i = 0; i < list->count; i++) {
-        if (list->items[i].restriction || is_class(smtpd->config, list->items[i].name)) continue;
-        log_warning("%s: tern does not have the restriction \"%.*s\"; where it is reached, mail is deferred",
-                    policy_parameter(stage), STR_ARGS(list->items[i].name));
-    }
+    if (!restriction_list_parse(text, table_words[stage], smtpd->arena, list) &&
+        !restriction_list_parse(STR("malformed_list"), STR_EMPTY, smtpd->arena, list))
+        memory_exhausted(0);
+}
+
+static void warn_of_mistakes(const struct config *config) {
+    struct buf lines = buf_make(0);
+    struct str line;
+    if (!restriction_check(config, &lines))
+        for (struct str rest = buf_str(&lines); str_next_word(&rest, "\n", &line);)
+            log_warning("%.*s; where that is reached, mail is deferred", STR_ARGS(line));
+    buf_free(&lines);
 }
 
 void policy_prepare(struct smtpd *smtpd) {
     const struct config *config = smtpd->config;
+    warn_of_mistakes(config);
     prepare_stage(smtpd, STAGE_CLIENT, config->smtpd_client_restrictions);
     prepare_stage(smtpd, STAGE_HELO, config->smtpd_helo_restrictions);
     prepare_stage(smtpd, STAGE_SENDER, config->smtpd_sender_restrictions);

@@ -7,6 +7,8 @@
 
 #include "smtpd.h"
 
+enum verdict { VERDICT_DUNNO, VERDICT_PERMIT, VERDICT_REJECT };
+
 struct policy_deferral {
     bool active;
     struct refusal refusal;
@@ -82,6 +84,8 @@ enum verdict sender_login_check_authenticated(struct policy *policy, struct str 
 enum verdict sender_login_check_unauthenticated(struct policy *policy, struct str argument);
 
 /* restrictions.c */
+/* What a word with a row says. */
+enum verdict restriction_ask(struct policy *policy, const struct restriction_item *item);
 enum verdict restriction_unlisted_recipient(struct policy *policy, struct str argument);
 enum verdict restriction_unlisted_sender(struct policy *policy, struct str argument);
 

@@ -4,10 +4,8 @@
 
 const char *policy_parameter(enum restriction_stage stage) {
     static const char *const parameters[STAGE_COUNT] = {
-        [STAGE_CLIENT] = "smtpd_client_restrictions",       [STAGE_HELO] = "smtpd_helo_restrictions",
-        [STAGE_SENDER] = "smtpd_sender_restrictions",       [STAGE_RELAY] = "smtpd_relay_restrictions",
-        [STAGE_RECIPIENT] = "smtpd_recipient_restrictions", [STAGE_DATA] = "smtpd_data_restrictions",
-        [STAGE_END] = "smtpd_end_of_data_restrictions",     [STAGE_ETRN] = "smtpd_etrn_restrictions",
+#define RESTRICTION_STAGE(stage, parameter, table_word) [stage] = #parameter,
+#include "restrictions.def"
     };
     return parameters[stage];
 }

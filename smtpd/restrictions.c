@@ -1,6 +1,6 @@
 /* restrictions: the words of the restriction language, one row and one function each.
  *
- * To add a restriction is to add a row at the end of this file and a function. A
+ * To add a restriction is to add a row to restrictions.def and a function here. A
  * function that has nothing to judge at its stage (no sender yet, no HELO) says
  * DUNNO, as Postfix does. */
 #include "domain.h"
@@ -43,8 +43,8 @@ static enum verdict defer_if_reject(struct policy *policy, struct str argument) 
 
 static enum verdict sleep_seconds(struct policy *policy, struct str argument) {
     uint64_t seconds = 0;
-    if (!str_to_u64(argument, 600, &seconds))
-        return policy_misconfigured(policy, "sleep: not a number of seconds up to 600");
+    if (!str_to_u64(argument, RESTRICTION_SLEEP_MAX, &seconds))
+        return policy_misconfigured(policy, "sleep: not a number of seconds up to %d", RESTRICTION_SLEEP_MAX);
     task_sleep((int64_t)seconds * 1000);
     return VERDICT_DUNNO;
 }
@@ -368,53 +368,10 @@ static enum verdict reject_multi_recipient_bounce(struct policy *policy, struct 
 
 /* ---- the rows */
 
-static const struct restriction rows[] = {
-    {STR_INIT("permit"), false, permit},
-    {STR_INIT("reject"), false, reject},
-    {STR_INIT("defer"), false, defer},
-    {STR_INIT("defer_if_permit"), false, defer_if_permit},
-    {STR_INIT("defer_if_reject"), false, defer_if_reject},
-    {STR_INIT("sleep"), true, sleep_seconds},
-    {STR_INIT("permit_mynetworks"), false, permit_mynetworks},
-    {STR_INIT("permit_inet_interfaces"), false, permit_inet_interfaces},
-    {STR_INIT("permit_sasl_authenticated"), false, permit_sasl_authenticated},
-    {STR_INIT("permit_tls_clientcerts"), false, permit_tls_clientcerts},
-    {STR_INIT("permit_tls_all_clientcerts"), false, permit_tls_all_clientcerts},
-    {STR_INIT("reject_plaintext_session"), false, reject_plaintext_session},
-    {STR_INIT("reject_unknown_client_hostname"), false, reject_unknown_client_hostname},
-    {STR_INIT("reject_unknown_client"), false, reject_unknown_client_hostname},
-    {STR_INIT("reject_unknown_reverse_client_hostname"), false, reject_unknown_reverse_client_hostname},
-    {STR_INIT("check_client_access"), true, access_check_client},
-    {STR_INIT("check_ccert_access"), true, access_check_certificate},
-    {STR_INIT("reject_invalid_helo_hostname"), false, reject_invalid_helo_hostname},
-    {STR_INIT("reject_invalid_hostname"), false, reject_invalid_helo_hostname},
-    {STR_INIT("reject_non_fqdn_helo_hostname"), false, reject_non_fqdn_helo_hostname},
-    {STR_INIT("reject_non_fqdn_hostname"), false, reject_non_fqdn_helo_hostname},
-    {STR_INIT("reject_unknown_helo_hostname"), false, reject_unknown_helo_hostname},
-    {STR_INIT("reject_unknown_hostname"), false, reject_unknown_helo_hostname},
-    {STR_INIT("check_helo_access"), true, access_check_helo},
-    {STR_INIT("reject_non_fqdn_sender"), false, reject_non_fqdn_sender},
-    {STR_INIT("reject_unknown_sender_domain"), false, reject_unknown_sender_domain},
-    {STR_INIT("reject_unlisted_sender"), false, restriction_unlisted_sender},
-    {STR_INIT("reject_sender_login_mismatch"), false, sender_login_check},
-    {STR_INIT("reject_known_sender_login_mismatch"), false, sender_login_check_known},
-    {STR_INIT("reject_authenticated_sender_login_mismatch"), false, sender_login_check_authenticated},
-    {STR_INIT("reject_unauthenticated_sender_login_mismatch"), false, sender_login_check_unauthenticated},
-    {STR_INIT("check_sender_access"), true, access_check_sender},
-    {STR_INIT("reject_non_fqdn_recipient"), false, reject_non_fqdn_recipient},
-    {STR_INIT("reject_unknown_recipient_domain"), false, reject_unknown_recipient_domain},
-    {STR_INIT("reject_unlisted_recipient"), false, restriction_unlisted_recipient},
-    {STR_INIT("check_recipient_maps"), false, restriction_unlisted_recipient},
-    {STR_INIT("check_recipient_access"), true, access_check_recipient},
-    {STR_INIT("permit_auth_destination"), false, permit_auth_destination},
-    {STR_INIT("reject_unauth_destination"), false, reject_unauth_destination},
-    {STR_INIT("defer_unauth_destination"), false, defer_unauth_destination},
-    {STR_INIT("reject_unauth_pipelining"), false, reject_unauth_pipelining},
-    {STR_INIT("reject_multi_recipient_bounce"), false, reject_multi_recipient_bounce},
-};
-
-const struct restriction *restriction_find(struct str name) {
-    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
-        if (str_equal_nocase(rows[i].name, name)) return &rows[i];
-    return NULL;
+enum verdict restriction_ask(struct policy *policy, const struct restriction_item *item) {
+    static enum verdict (*const functions[])(struct policy *policy, struct str argument) = {
+#define RESTRICTION(name, takes_argument, function) function,
+#include "restrictions.def"
+    };
+    return functions[item->restriction - restriction_table](policy, item->argument);
 }

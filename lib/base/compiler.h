@@ -12,6 +12,7 @@
 #define PRINTF_LIKE(position, first) __attribute__((__format__(__printf__, position, first)))
 #define NO_RETURN __attribute__((noreturn))
 #define UNUSED __attribute__((unused))
+#define NO_INLINE __attribute__((noinline)) /* keeps its locals out of the frame of who calls it */
 
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -203,6 +203,11 @@ struct task *task_current(void) {
     return loop ? loop->running : NULL;
 }
 
+size_t task_stack_left(void) {
+    const struct task *task = task_current();
+    return task ? (size_t)((const char *)__builtin_frame_address(0) - task->stack->low) : SIZE_MAX;
+}
+
 const char *task_name(const struct task *task) {
     return task->name;
 }

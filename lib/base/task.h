@@ -84,6 +84,8 @@ void task_release(struct task **task);
 /* The running task; NULL outside any. */
 struct task *task_current(void);
 const char *task_name(const struct task *task);
+/* Bytes of the running task's stack that are left; outside any, as many as can be. */
+size_t task_stack_left(void);
 /* Cancels: see above. No effect on a finished task. */
 void task_cancel(struct task *task);
 bool task_is_cancelled(const struct task *task);

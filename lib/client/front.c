@@ -17,6 +17,7 @@
 #define WAKE_TRIES     8    /* mailbox may be restarting */
 #define WAKE_PAUSE     500  /* ms between them */
 #define TELL_TIME      5000
+#define TELL_AGAIN     5000
 #define LOOK_EVERY     30000 /* ms: mailboxes that could not be watched */
 
 /* ---- the process */
@@ -375,9 +376,15 @@ static void tell_gone(struct front_client *client) {
     (void)ignored;
 }
 
+/* A client that has closed its connection and said nothing needs no session for that. */
+static bool has_gone(struct front_client *client) {
+    return client->input && stream_readable_now(client->stream) && stream_pending(client->stream) == 0;
+}
+
 /* Waits for the client, the mailbox or the time. False: it is over (the client is gone, everything stops). */
 static bool wait_idle(struct front_client *client, bool unwatched, enum session_wake *reason) {
     deadline ends = deadline_in(client->front->config->mail_idle_timeout * 1000);
+    deadline look = unwatched ? deadline_in(LOOK_EVERY) : DEADLINE_NEVER;
     struct loop_watch *input;
     bool going = true;
     client->input = stream_readable_now(client->stream);
@@ -386,17 +393,18 @@ static bool wait_idle(struct front_client *client, bool unwatched, enum session_
     client->kicked = false;
     tell_waits(client);
     while (going && !client->input && !client->event) {
-        deadline look = unwatched ? deadline_in(LOOK_EVERY) : DEADLINE_NEVER;
-        enum wait_result result = task_queue_wait(&client->idle, look < ends ? look : ends);
+        deadline again = client->untold ? deadline_in(TELL_AGAIN) : DEADLINE_NEVER;
+        deadline soonest = look < again ? look : again;
+        enum wait_result result = task_queue_wait(&client->idle, soonest < ends ? soonest : ends);
         if (result == WAIT_CANCELLED || client->kicked || deadline_left(ends) == 0) going = false;
         if (going && client->untold) tell_waits(client);
         if (going) going = say(client, client->to_hear);
         client->to_hear = STR_EMPTY;
-        if (result == WAIT_TIMEOUT && unwatched) client->event = true;
+        if (deadline_left(look) == 0) client->event = true;
     }
     stop_waiting(client);
     if (input) loop_watch_stop(&input);
-    if (client->kicked) going = false;
+    if (client->kicked || has_gone(client)) going = false;
     if (!going) tell_gone(client);
     *reason = client->input ? WAKE_INPUT : WAKE_EVENT;
     return going;

@@ -15,6 +15,10 @@
 #define PLACE_BUCKETS ((size_t)8192)
 #define OWNER_BUCKETS ((size_t)1024)
 #define ENDED_KEPT    ((size_t)1024) /* watches that were ended last */
+#define RESTING_MAX   ((size_t)4096) /* instances without a client */
+#define REST_TIME     200            /* ms */
+#define SLOW_CLOSE    2              /* ms */
+#define SLOW_CLOSES   2              /* at once */
 #define READS         16             /* of an instance, before others get their turn */
 #define READ_TIME     50             /* ms that they may take */
 
@@ -24,6 +28,8 @@ struct watch_instance {
     uint64_t owner;
     int descriptor;
     size_t clients; /* who idle, and whose sessions have a copy */
+    struct watch_instance *resting_next, **resting_link; /* while there are none */
+    uint64_t rests_since;                                /* turn of the timer */
     bool broken;    /* it is of no use: sessions make another one */
     struct loop_watch *loop_watch;
 };
@@ -32,6 +38,10 @@ struct front_watches {
     void (*changed)(struct front_watcher *watcher);
     struct watch_place *places[PLACE_BUCKETS];
     struct watch_instance *instances[OWNER_BUCKETS];
+    struct watch_instance *resting;
+    size_t resting_count;
+    struct loop_timer *rest_timer;
+    uint64_t rest_turn;
     /* A session may add a watch that is there already, and be told that it has it, while this front ends it or drops
      * an event of it: such numbers, which the kernel does not give out again, are kept until the session is back. */
     struct {
@@ -175,10 +185,6 @@ struct front_watches *front_watches_create(void (*changed)(struct front_watcher 
     return watches;
 }
 
-void front_watches_free(struct front_watches **watches) {
-    if (*watches) MEMORY_FREE(*watches);
-}
-
 /* ---- instances */
 
 static struct watch_instance **owner_bucket(struct front_watches *watches, uint64_t owner) {
@@ -200,14 +206,73 @@ static struct watch_instance *add_instance(struct front_watches *watches, uint64
     return instance;
 }
 
+static void take_from_rest(struct watch_instance *instance) {
+    *instance->resting_link = instance->resting_next;
+    if (instance->resting_next) instance->resting_next->resting_link = instance->resting_link;
+    instance->resting_next = NULL;
+    instance->resting_link = NULL;
+    instance->watches->resting_count--;
+}
+
 static void remove_instance(struct watch_instance *instance) {
     struct watch_instance **link = owner_bucket(instance->watches, instance->owner);
     while (*link != instance)
         link = &(*link)->next;
     *link = instance->next;
+    if (instance->resting_link) take_from_rest(instance);
     if (instance->loop_watch) loop_watch_stop(&instance->loop_watch);
     close(instance->descriptor);
     MEMORY_FREE(instance);
+}
+
+/* ---- rest
+ *
+ * Who closes an instance waits, inside the kernel, until all watches are gone that anybody has just ended: some 10 ms, in
+ * which a front would serve nobody, and for each of very many clients that go at once. A moment later there is nothing
+ * to wait for. */
+
+static void rest_is_over(void *argument) {
+    struct front_watches *watches = argument;
+    unsigned slow = 0;
+    watches->rest_turn++;
+    for (struct watch_instance *instance = watches->resting, *next; instance && slow < SLOW_CLOSES; instance = next) {
+        next = instance->resting_next;
+        if (instance->rests_since + 1 >= watches->rest_turn) continue;
+        deadline begun = clock_monotonic();
+        remove_instance(instance);
+        slow += clock_monotonic() - begun >= SLOW_CLOSE;
+    }
+    if (!watches->resting) loop_timer_stop(&watches->rest_timer);
+}
+
+static void let_rest(struct watch_instance *instance) {
+    struct front_watches *watches = instance->watches;
+    if (instance->broken || watches->resting_count >= RESTING_MAX) {
+        remove_instance(instance);
+        return;
+    }
+    if (instance->loop_watch) loop_watch_stop(&instance->loop_watch);
+    instance->rests_since = watches->rest_turn;
+    instance->resting_next = watches->resting;
+    instance->resting_link = &watches->resting;
+    if (watches->resting) watches->resting->resting_link = &instance->resting_next;
+    watches->resting = instance;
+    watches->resting_count++;
+    if (!watches->rest_timer) watches->rest_timer = loop_timer_start(REST_TIME, REST_TIME, rest_is_over, watches);
+}
+
+static void wake_up(struct watch_instance *instance) {
+    if (!instance->resting_link) return;
+    take_from_rest(instance);
+    instance->loop_watch = loop_watch_readable(instance->descriptor, instance_speaks, instance);
+}
+
+void front_watches_free(struct front_watches **watches) {
+    if (!*watches) return;
+    loop_timer_stop(&(*watches)->rest_timer);
+    while ((*watches)->resting)
+        remove_instance((*watches)->resting);
+    MEMORY_FREE(*watches);
 }
 
 /* ---- clients */
@@ -222,13 +287,18 @@ int front_watches_lend(struct front_watches *watches, struct front_watcher *watc
         stop_listening(watches, watcher);
     } else if ((watcher->instance = find_instance(watches, owner)) != NULL) {
         watcher->instance->clients++;
+        wake_up(watcher->instance);
     }
     watcher->lent_at = watches->ended_count;
     return watcher->instance ? watcher->instance->descriptor : -1;
 }
 
 void front_watches_lent(struct front_watches *watches, struct front_watcher *watcher) {
-    if (watcher->instance && watcher->instance->clients == 1) front_watches_leave(watches, watcher);
+    struct watch_instance *instance = watcher->instance;
+    (void)watches;
+    if (!instance || instance->clients > 1) return;
+    watcher->instance = NULL;
+    remove_instance(instance); /* the session has a copy: nobody waits for this */
 }
 
 bool front_watches_take(struct front_watches *watches, struct front_watcher *watcher, uint64_t owner, int descriptor,
@@ -252,5 +322,5 @@ void front_watches_leave(struct front_watches *watches, struct front_watcher *wa
     if (!instance) return;
     stop_listening(watches, watcher);
     watcher->instance = NULL;
-    if (--instance->clients == 0) remove_instance(instance);
+    if (--instance->clients == 0) let_rest(instance);
 }

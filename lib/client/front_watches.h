@@ -4,7 +4,8 @@
  * 128 instances by default, so all sessions that run as the same user share one, as far as the front has one of them
  * when they begin: it goes along with the client, and comes back with the numbers of the watches. One that no other
  * client needs is the session's alone while it is at work: who closes the last descriptor of an instance waits for the
- * kernel, 10 ms and more, and a front has other clients.
+ * kernel, 10 ms and more, and a front has other clients. One whose last client is gone rests for a moment, and may be
+ * lent again, until the kernel has nothing to do with it any more.
  *
  * Watches are ended before a session gets the client, or it would be woken by what it has done itself. */
 #ifndef TERN_FRONT_WATCHES_H
@@ -34,7 +35,7 @@ struct front_watcher {
 
 /* changed: called from the loop for each client whose watch has an event; must not suspend. */
 struct front_watches *front_watches_create(void (*changed)(struct front_watcher *watcher));
-/* No client has an instance any longer. */
+/* No client has an instance any longer; those that rest are closed. */
 void front_watches_free(struct front_watches **watches);
 /* A session that runs as owner gets the client, for whom nobody listens from here on. The descriptor to send along,
  * which stays the front's; -1: there is none, the session makes one if it needs it. */

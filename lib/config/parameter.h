@@ -105,6 +105,8 @@ bool parameter_is_foreign(struct str name);
 bool parameter_is_idle(struct str name, struct str value);
 /* The parameter whose name is nearest to a misspelt one; NULL if none is near. */
 const struct parameter *parameter_nearest(struct str name);
+/* How many letters of a name have to be put in, taken out or changed to make the other of it. */
+size_t parameter_edit_distance(struct str a, struct str b);
 
 /* How a value is called in messages and the manual: "a number", "yes or no", ... */
 struct str parameter_type_words(enum parameter_type type);

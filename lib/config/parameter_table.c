@@ -91,8 +91,7 @@ bool parameter_is_foreign(struct str name) {
 /* Names longer than this are compared by no more than that many characters. */
 #define NEAREST_LENGTH_MAX 64
 
-/* How many letters have to be put in, taken out or changed to make b of a. */
-static size_t edit_distance(struct str a, struct str b) {
+size_t parameter_edit_distance(struct str a, struct str b) {
     size_t row[NEAREST_LENGTH_MAX + 1];
     a = str_slice(a, 0, NEAREST_LENGTH_MAX);
     b = str_slice(b, 0, NEAREST_LENGTH_MAX);
@@ -119,7 +118,7 @@ const struct parameter *parameter_nearest(struct str name) {
         struct str other = parameter_table[i].name;
         if (other.length > name.length + 4 || name.length > other.length + 4)
             continue;
-        size_t distance = edit_distance(name, other);
+        size_t distance = parameter_edit_distance(name, other);
         if (distance < best) {
             best = distance;
             nearest = &parameter_table[i];

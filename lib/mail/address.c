@@ -308,6 +308,13 @@ bool mail_address_append_path(struct buf *out, const struct mail_address *addres
     return buf_append_char(out, '>');
 }
 
+bool mail_address_append_text(struct buf *out, struct str internal) {
+    struct mail_address address;
+    unsigned flags = MAIL_ADDRESS_LOCAL_ONLY | MAIL_ADDRESS_LONG | MAIL_ADDRESS_UTF8 | MAIL_ADDRESS_NULL;
+    if (mail_address_from_internal(internal, flags, &address) != MAIL_ADDRESS_OK) return buf_append(out, internal);
+    return mail_address_append_external(out, &address);
+}
+
 static bool append_lower(struct buf *out, struct str s) {
     for (size_t i = 0; i < s.length; i++)
         buf_append_char(out, ascii_lower(s.data[i]));

@@ -96,6 +96,8 @@ unsigned mail_address_traits(const struct mail_address *address);
 bool mail_address_append_external(struct buf *out, const struct mail_address *address);
 /* Appends the external form in angle brackets; "<>" for the null address. */
 bool mail_address_append_path(struct buf *out, const struct mail_address *address);
+/* Appends an address given in internal form in external form; what is no address goes as it is. */
+bool mail_address_append_text(struct buf *out, struct str internal);
 /* Appends a local part alone, quoted if RFC 5321 wants it. */
 bool mail_address_append_local(struct buf *out, struct str local);
 

@@ -109,7 +109,9 @@ static void put_header(struct buf *out, const struct dsn_report *report) {
 static void put_text_part(struct buf *out, const struct dsn_report *report) {
     struct str text = report->human_text, charset = report->human_charset;
     bool ascii = str_is_ascii(text);
-    if (charset.length == 0) charset = ascii ? STR("us-ascii") : STR("utf-8");
+    /* Words of a template may be ASCII, and a recipient or an answer not. */
+    if (charset.length == 0 || str_equal_nocase(charset, STR("us-ascii")))
+        charset = ascii ? STR("us-ascii") : STR("utf-8");
     buf_append(out, STR("Content-Description: Notification\nContent-Type: text/plain; charset="));
     append_one_line(out, charset, false);
     buf_append(out, ascii ? STR("\n\n") : STR("\nContent-Transfer-Encoding: 8bit\n\n"));

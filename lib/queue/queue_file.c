@@ -290,6 +290,10 @@ bool queue_envelope_parse(struct str envelope_bytes, struct str event_bytes, str
     rest = event_bytes;
     while (record_next(&rest, &type, &fields))
         if (!apply_event(type, fields, arena, &parsed)) return failure_set(failure, "an event record is damaged");
+    /* A torn one is the last: behind one that was altered stands what has been delivered since. */
+    struct str behind = rest;
+    if (record_skip(&behind) && record_next(&behind, &type, &fields))
+        return failure_set(failure, "an event record does not match its check sum");
     *used = event_bytes.length - rest.length;
     *envelope = parsed;
     return true;
@@ -314,6 +318,7 @@ bool queue_file_read(int file, struct arena *arena, struct queue_header *header,
                      uint64_t *events_end, struct failure *failure) {
     struct stat status;
     if (fstat(file, &status) < 0) return failure_set_errno(failure, errno, "cannot look at the queue file");
+    if (!S_ISREG(status.st_mode)) return failure_set(failure, "not a plain file");
     char header_bytes[QUEUE_HEADER_SIZE];
     struct queue_header parsed = {0};
     if (!read_exactly(file, header_bytes, sizeof header_bytes, 0, failure) ||

@@ -57,6 +57,14 @@ bool record_next(struct str *rest, char *type, struct str *fields) {
     return true;
 }
 
+bool record_skip(struct str *rest) {
+    if (rest->length < RECORD_FRAME_SIZE) return false;
+    size_t length = get_u32(rest->data);
+    if (length > RECORD_LIMIT || length > rest->length - RECORD_FRAME_SIZE) return false;
+    *rest = str_from_offset(*rest, RECORD_FRAME_SIZE + length);
+    return true;
+}
+
 bool record_read_number(struct str *fields, uint64_t *number) {
     uint64_t value = 0;
     for (size_t i = 0; i < fields->length && i < 10; i++) {

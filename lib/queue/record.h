@@ -20,6 +20,8 @@ bool record_end(struct buf *bytes, size_t begin);
 /* The next record of *rest: its type and fields. False at the end or where the
  * bytes are no whole record (then *rest stands before it). */
 MUST_USE bool record_next(struct str *rest, char *type, struct str *fields);
+/* Passes over what may be a record by its length alone. False: it is none, or longer than the rest. */
+MUST_USE bool record_skip(struct str *rest);
 MUST_USE bool record_read_number(struct str *fields, uint64_t *number);
 MUST_USE bool record_read_text(struct str *fields, struct str *text);
 

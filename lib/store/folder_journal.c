@@ -19,7 +19,7 @@
 #define LOCK_LONG      100 /* ms: who has waited so long asks more often, and comes before those who have just begun */
 #define LOCK_LONG_US   1000
 
-static bool wait_for_lock(int lock, struct failure *failure) {
+bool folder_wait_for_lock(int lock, struct failure *failure) {
     deadline until = deadline_in(LOCK_TIME);
     for (long pause = LOCK_PAUSE_US; flock(lock, LOCK_EX | LOCK_NB) < 0;) {
         if (errno == EINTR) continue;
@@ -38,7 +38,7 @@ bool folder_lock_alone(struct folder *folder, struct failure *failure) {
     if (folder->lock < 0)
         folder->lock = openat(folder->directory, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (folder->lock < 0) return failure_set_errno(failure, errno, "cannot open the folder's lock");
-    return wait_for_lock(folder->lock, failure);
+    return folder_wait_for_lock(folder->lock, failure);
 }
 
 /* ---- reading */

@@ -10,6 +10,8 @@ MUST_USE bool folder_lock(struct folder *folder, struct failure *failure);
 MUST_USE bool folder_read_locked(struct folder *folder, struct failure *failure);
 /* The lock without reading: there may be no file yet. */
 MUST_USE bool folder_lock_alone(struct folder *folder, struct failure *failure);
+/* flock, for at most half a minute. */
+MUST_USE bool folder_wait_for_lock(int lock, struct failure *failure);
 /* Waits until what was read without the lock is whole and on disk: whoever writes UIDs syncs them before unlocking. */
 MUST_USE bool folder_await_writer(struct folder *folder, struct failure *failure);
 void folder_unlock(struct folder *folder);

@@ -6,6 +6,7 @@
 #include "folder_open.h"
 #include "folder_settle.h"
 #include "folder_view.h"
+#include "maildir_sweep.h"
 #include "store_root.h"
 
 void folder_drop_target(struct store *store) {
@@ -26,7 +27,9 @@ struct folder *folder_take_target(struct store *store, struct str name, enum sto
         return kept;
     }
     folder_drop_target(store);
-    return folder_open_target(store, name, result, failure);
+    struct folder *target = folder_open_target(store, name, result, failure);
+    if (target) maildir_sweep(target->directory);
+    return target;
 }
 
 void folder_keep_target(struct store *store, struct folder **target) {

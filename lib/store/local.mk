@@ -19,7 +19,8 @@ lib_store_libstore_a_SOURCES += \
 	lib/store/folder_state_apply.c lib/store/folder_state_apply.h \
 	lib/store/folder_state_load.c lib/store/folder_state_load.h \
 	lib/store/folder_snapshot.c lib/store/folder_snapshot.h \
-	lib/store/slot_table.c lib/store/slot_table.h
+	lib/store/slot_table.c lib/store/slot_table.h \
+	lib/store/maildir_sweep.c lib/store/maildir_sweep.h
 # the root of a user's mailboxes
 lib_store_libstore_a_SOURCES += \
 	lib/store/store_root.c lib/store/store_root.h \

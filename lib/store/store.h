@@ -108,5 +108,15 @@ MUST_USE enum store_result store_quota_look(struct store *store, struct store_us
 MUST_USE enum store_result store_usage_allows(const struct store_usage *usage, uint64_t octets, uint64_t messages, struct failure *failure);
 /* Both. */
 MUST_USE enum store_result store_quota_allows(struct store *store, uint64_t octets, uint64_t messages, struct failure *failure);
+/* With so much more there is next to no room left: what others save at the same time may be too much. */
+bool store_usage_is_near(const struct store_usage *usage, uint64_t octets, uint64_t messages);
+/* Before saving: as store_usage_allows, and where a limit is near, the look is taken again while nobody else saves near
+ * it, until the lock is given back. seen: what was looked at before; NULL: nothing. *lock: -1: none is needed. */
+MUST_USE enum store_result store_quota_claim(struct store *store, const struct store_usage *seen, uint64_t octets,
+                                             uint64_t messages, int *lock, struct failure *failure);
+/* The lock alone, for who counts himself; -1 with failure. */
+MUST_USE int store_quota_lock(struct store *store, struct failure *failure);
+/* *lock becomes -1. */
+void store_quota_unlock(int *lock);
 
 #endif

@@ -20,6 +20,7 @@ enum front_end __wrap_front_session_run(struct ipc_client *mailbox, struct front
 
 /* The last state that a session has saved, and the last ticket, which is used up. */
 static struct buf saved, used_ticket;
+static unsigned saved_count;
 
 enum front_end __wrap_front_session_run(struct ipc_client *mailbox, struct front_loan *loan, struct arena *arena,
                                         struct failure *failure) {
@@ -31,6 +32,7 @@ enum front_end __wrap_front_session_run(struct ipc_client *mailbox, struct front
     if (end == FRONT_IDLE) {
         buf_clear(&saved);
         buf_append(&saved, loan->new_state);
+        saved_count++;
     }
     return end;
 }
@@ -139,7 +141,7 @@ static void attack_states(struct attack *attack) {
         buf_append_char(&text, (char)other.length);
         buf_append(&text, other);
         append_repeated(&text, (char)octet, 48);
-        buf_append(&text, STR("0 0 0 0 0 imap\n/\n/tmp\n127.0.0.1\n"));
+        buf_append(&text, STR("0 0 0 0 0 1 imap\n/\n/tmp\n127.0.0.1\n"));
         try_open(mailbox, STR_EMPTY, buf_str(&text), &made);
     }
     attack_say(attack, "octets %zu", saved.length);
@@ -158,6 +160,11 @@ static void attack_genuine(struct attack *attack) {
     try_open(mailbox, STR_EMPTY, buf_str(&saved), &tries);
     say_tries(attack, "genuine", &tries);
     close(mailbox);
+}
+
+/* How many states have been saved so far. */
+static void attack_saved(struct attack *attack) {
+    attack_say(attack, "saved %u", saved_count);
 }
 
 /* admit LOGIN UID PATH: as auth would. */
@@ -256,6 +263,7 @@ static const struct {
     {"!states", attack_states},   {"!genuine", attack_genuine},
     {"!admit", attack_admit},     {"!wishes", attack_wishes},
     {"!login", attack_login},     {"!release", attack_release},
+    {"!saved", attack_saved},
 };
 
 static void run_attack(struct front_client *client, struct str line) {

@@ -4,6 +4,8 @@ uses it, and exits 0 only when nothing is wrong. tern status. TAP."""
 
 import os
 import re
+import smtplib
+import subprocess
 import time
 
 import tern_test as t
@@ -98,6 +100,66 @@ with t.Instance(settings=["defer_transports=smtp"]) as tern:
     t.ok(checked.returncode == 1 and "smtpd_recipient_limit" in checked.stderr and "default_process_limit" in checked.stderr,
          "errors of main.cf are said, all of them", checked.stderr)
     (tern.etc / "main.cf").write_text(main)
+    clean(tern, "all is set right")
+
+    # ---- room on the disks
+    room = os.statvfs(tern.spool)
+    free = room.f_bavail * room.f_frsize
+    for wanted, says in ((1 << 50, "the disk is full: mail is put off"), (free // 2, "the disk is nearly full")):
+        (tern.etc / "main.cf").write_text(f"{main}queue_minfree = {wanted}\n")
+        checked = tern.run("check")
+        t.ok(checked.returncode == 0 and re.search(rf"^tern: warning: queue_directory {tern.spool}: {says}: [\d.]+ MB are free, {wanted * 4 / 1e6:.1f} "
+                                                   r"\(queue_minfree, message_size_limit\) would be right$", checked.stderr, re.M) and
+             len(checked.stderr.splitlines()) == 1, f"queue_minfree {wanted}: {says}, said once for the disk", checked.stderr)
+    (tern.etc / "main.cf").write_text(f"{main}queue_minfree = {free // 8}\n")
+    clean(tern, "room enough")
+    if room.f_files:
+        tern.set(f"queue_minfree_files = {min(room.f_favail, 2147483647)}")
+        checked = tern.run("check")
+        t.ok(checked.returncode == 0 and re.search(r"^tern: warning: queue_directory .*: the disk is (nearly )?full.*: \d+ inodes are free, \d+ "
+                                                   r"\(queue_minfree_files\) would be right$", checked.stderr, re.M), "inodes too", checked.stderr)
+    (tern.etc / "main.cf").write_text(main)
+    main_disk = tern.directory / "data"
+    if t.is_root() and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tern-test", main_disk]).returncode == 0:
+        try:
+            os.chown(main_disk, owner.st_uid, owner.st_gid)
+            checked = tern.run("check")
+            t.ok(re.search(r"^tern: warning: data_directory .*/data: the disk is full: mail is put off: [01]\.\d MB are free, ", checked.stderr, re.M) and
+                 "queue_directory" not in checked.stderr, "another disk", checked.stderr)
+        finally:
+            subprocess.run(["umount", "-l", main_disk])
+    clean(tern, "all is set right")
+
+    # ---- restrictions that smtpd could only answer 451 to
+    tern.set("smtpd_recipient_restrictions = permit_mynetworks, check_policy_service { unix:private/x, timeout=3s },\n"
+             "  reject_unauth_destinaton, sleep 601, warn_if_reject reject_rbl_client bl.test")
+    tern.set("smtpd_client_restrictions = strict, loose, mine, inline:{x=OK}")
+    tern.set("smtpd_data_restrictions = permit, check_client_access")
+    tern.set("smtpd_restriction_classes = strict, loose, other")
+    tern.set("strict = lmdb:/x, reject")
+    (tern.etc / "master.cf").write_text(re.sub(r"^relay .*$", r"\g<0>\n  -o smtpd_helo_restrictions=reject_rhsbl_helo,dbl.test",
+                                               master, count=1, flags=re.M))
+    wrong = (r"smtpd_recipient_restrictions: .*\"check_policy_service\" of Postfix's yet: the list without it would be right",
+             r"smtpd_recipient_restrictions: .*\"reject_unauth_destinaton\": reject_unauth_destination would be right",
+             r"smtpd_recipient_restrictions: sleep 601: a number of seconds up to 600 would be right",
+             r"smtpd_recipient_restrictions: .*\"reject_rbl_client\" of Postfix's yet",
+             r"smtpd_client_restrictions: the restriction class loose is not defined: loose = \.\.\. would be right",
+             r"smtpd_client_restrictions: .*\"mine\": tern-smtpd\(8\) has those",
+             r"smtpd_data_restrictions: the list is malformed: ",
+             r"strict: .*\"lmdb:/x\": check_client_access lmdb:/x, or ",
+             r"service relay: smtpd_helo_restrictions: .*\"reject_rhsbl_helo\" of Postfix's yet")
+    finds(tern, "restrictions that smtpd does not have", *(f"^tern: {line}" for line in wrong), "^tern: strict: table lmdb:/x does not open")
+    for command in ("start", "reload"):
+        done = tern.run(command)
+        t.ok(done.returncode == 0 and all(re.search(pattern, done.stderr) for pattern in wrong[:-1]), f"{command} warns of them", done.stderr)
+    sock = smtplib.SMTP("127.0.0.1", tern.smtp_port)
+    sock.helo("x.test")
+    t.ok(t.wait_for(lambda: "smtpd_recipient_restrictions: sleep 601: a number of seconds up to 600 would be right; where that is reached, mail is deferred"
+                    in tern.log()), "smtpd too")
+    sock.close()
+    tern.run("stop")
+    (tern.etc / "main.cf").write_text(main)
+    (tern.etc / "master.cf").write_text(master)
     clean(tern, "all is set right")
 
     # ---- the queue

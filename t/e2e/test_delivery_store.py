@@ -158,6 +158,14 @@ def idle():
             t.ok(statistics.median(spent or [9]) < 0.5, f"{folder}: at once", spent)
 
 
+def until(client, start):
+    """The first line that begins so."""
+    while not (line := client.readline()).startswith(start):
+        if not line:
+            raise EOFError
+    return line
+
+
 def quota():
     with t.Instance(settings=INIT + ["mail_quota_warning_mail=yes"]) as tern:
         tern.add_user("ada")
@@ -182,6 +190,19 @@ def quota():
         client.expunge()
         client.logout()
         t.is_(give(tern, "few@example.test", letter("m4"))[0], 250, "room that was made is used at once")
+        client = imap(tern, "few")
+        client.select("INBOX")
+        client.send(b"z STORE 1:* +FLAGS (\\Deleted)\r\ny EXPUNGE\r\n")
+        until(client, b"y OK")
+        for number in range(2):
+            client.append("INBOX", "", None, b"x\r\n")
+        client.send(b"w APPEND INBOX {3}\r\n")
+        t.ok(until(client, b"+").startswith(b"+"), "a session may send the last message")
+        t.is_(give(tern, "few@example.test", letter("m5"))[0], 250, "a delivery comes before it")
+        client.send(b"x\r\n\r\n")
+        t.ok(until(client, b"w ").startswith(b"w NO [OVERQUOTA]"), "then there is no room for the session's")
+        client.logout()
+        t.is_(lmtp(tern, ["few@example.test"], letter("m6"))[0][0][0], 552, "nor for another delivery")
 
         answers, ends = lmtp(tern, ["small@example.test", "ada@example.test"], letter("big", body="x" * 70 + "\r\n" * 1))
         t.is_([code for code, _ in ends], [250, 250], "what fits is delivered")

@@ -3,7 +3,9 @@
 root runs. He sees what passes by; but he opens no mailbox and gets no session without a login, cannot make or alter
 the state of a session that idles, learns no key and no hash, and touches no other process."""
 
+import os
 import re
+import signal
 import socket
 import ssl
 
@@ -151,6 +153,74 @@ def states(tern):
     client.close()
 
 
+REFUSED = ["genuine opened 0 refused 1 lost 0"]
+
+
+def idles(tern, client=None):
+    """A client whose state the attacker has."""
+    before = once(tern, "saved")
+    if not client:
+        client, _ = log_in(tern)
+        client.command("SELECT INBOX")
+    client.send(b"i IDLE\r\n")
+    client.answer()
+    t.ok(t.wait_for(lambda: once(tern, "saved") not in (before, None), 30), "a client idles, the attacker has its state")
+    return client
+
+
+def wakes(client):
+    client.send(b"DONE\r\n")
+    t.ok(client.wait(b"i")[0].startswith(b"OK"), "the client goes on")
+
+
+def nobody_left(tern):
+    return t.wait_for(lambda: not tern.run("who", "anna@example.test").stdout, 30)
+
+
+def kill_mailbox(tern):
+    """The next one comes when somebody asks."""
+    victim = t.wait_for(lambda: tern.pid_of("mailbox"))
+    os.kill(victim, signal.SIGKILL)
+    t.wait_for(lambda: tern.pid_of("mailbox") != victim)
+
+
+def used_states(tern):
+    """A state is good once, and as long as its session lasts."""
+    client = idles(tern)
+    wakes(client)
+    t.is_(once(tern, "genuine"), REFUSED, "a state whose session has been woken is refused")
+    client.command("LOGOUT")
+    t.ok(nobody_left(tern), "the client logs out")
+    t.is_(once(tern, "genuine"), REFUSED, "then as well")
+    idles(tern).close()
+    t.ok(nobody_left(tern), "a client goes without a word")
+    t.is_(once(tern, "genuine"), REFUSED, "its state is refused")
+    client = idles(tern)
+    tern.run("kick", "anna@example.test")
+    t.is_(once(tern, "genuine"), REFUSED, "that of a client that has been kicked is refused")
+    t.ok(nobody_left(tern), "who is gone")
+    t.is_(once(tern, "genuine"), REFUSED, "then as well")
+    client.close()
+    for what, renew in (("a reload", lambda: tern.run("reload")), ("the forker's death", lambda: kill_mailbox(tern))):
+        lasting = idles(tern)
+        wakes(lasting)
+        idles(tern, lasting)
+        renew()
+        wakes(lasting)
+        t.is_(t.wait_for(lambda: once(tern, "genuine"), 30), REFUSED, f"{what} makes no state of one that has been used")
+        lasting.command("LOGOUT")
+        idles(tern).close()
+        t.ok(nobody_left(tern), "a client is gone")
+        renew()
+        t.is_(t.wait_for(lambda: once(tern, "genuine"), 30), REFUSED, f"{what} makes no state of one whose client is gone")
+        idling = idles(tern)
+        renew()
+        renew()
+        wakes(idling)
+        t.ok(idling.command("FETCH 1 FLAGS")[0].startswith(b"OK"), f"{what}, twice, takes nothing from a client that idles")
+        idling.close()
+
+
 def secrets(tern):
     pid = int((once(tern, "hello") or ["x x 0"])[0].split()[2])
     raw = socket.create_connection(("127.0.0.1", tern.port_base + 993), timeout=30)
@@ -187,6 +257,7 @@ def main():
         owner = (tern.mail / "example.test" / "anna").stat().st_uid
         no_session(tern, owner)
         states(tern)
+        used_states(tern)
         other_services(tern)
         system_calls(tern)
 

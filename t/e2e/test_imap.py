@@ -506,6 +506,18 @@ def test_others():
         client.command("SELECT INBOX")
         starts(client.command("COPY 1 Sent"), b"NO [OVERQUOTA]", "COPY beyond it")
         starts(client.command("MOVE 1 Sent"), b"OK", "MOVE needs no more")
+    for what, rest in (("into one mailbox", b"INBOX"), ("into two mailboxes", b"Sent")):
+        with Stand(quota=4096) as stand:  # both have been told that there is room
+            one, two = stand.client(), stand.client()
+            one.command("CREATE Sent")
+            starts(append(one, b"x" * 2000), b"OK", f"two at once, {what}: room for one more")
+            for client, name in ((one, b"INBOX"), (two, rest)):
+                client.send(b"r APPEND %s {1500}\r\n" % name)
+                t.ok(client.answer().startswith(b"+"), "a session may send its message")
+            for client, wanted in ((one, b"OK"), (two, b"NO [OVERQUOTA]")):
+                client.send(b"y" * 1500 + b"\r\n")
+                starts(client.wait(b"r"), wanted, "the first is stored, the second is not")
+            has(two.command('GETQUOTA ""'), b'* QUOTA "" (STORAGE 4 4)', "the quota holds")
 
 
 def test_two_sessions():

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """What a front keeps of a connection with TLS that it has lent to a session: all that the client sends while its
-session gives it back, and no client that takes nothing when its session is over. And what a session does that
+session gives it back, and no client that takes nothing when its session is over, or that has gone. And what a session does that
 does not go while its client idles: because of COMPRESS, or of a "$" that is too large to be kept elsewhere."""
 
+import json
 import os
+import signal
 import socket
 import ssl
 import time
@@ -130,6 +132,51 @@ def deaf(tern):
     client.close()
 
 
+def closes(client):
+    client.socket.close()
+
+
+def says_goodbye(client):
+    """TLS's own; the answer is not waited for."""
+    client.socket.settimeout(0.01)
+    try:
+        client.socket.unwrap()
+    except (OSError, ValueError):
+        pass
+    client.socket.close()
+
+
+def plain(tern):
+    client = Client(tern.port_base + 143)
+    client.command("LOGIN ada@example.test secret")
+    client.command("SELECT INBOX")
+    return client
+
+
+def gone(tern):
+    """For a client that idles and goes without a word no session is made: it can go while mailbox makes none."""
+    for what, log_in, go in (("plain", plain, closes), ("TLS", encrypted, closes), ("TLS, with its goodbye", encrypted, says_goodbye)):
+        client = log_in(tern)
+        client.send(b"i IDLE\r\n")
+        client.answer()
+        t.wait_for(lambda: all(row["idle"] for row in json.loads(tern.run("who", "--json").stdout)))
+        before, mailbox = tern.log().count("disconnected: user=<ada"), tern.pid_of("mailbox")
+        os.kill(mailbox, signal.SIGSTOP)
+        try:
+            go(client)
+            t.ok(t.wait_for(lambda: tern.log().count("disconnected: user=<ada") > before, 20), f"{what}: the client goes")
+        finally:
+            os.kill(mailbox, signal.SIGCONT)
+        t.ok(t.wait_for(lambda: tern.run("who").stdout == "", 20), f"{what}: mailbox hears of it")
+    client = plain(tern)
+    client.send(b"i IDLE\r\n")
+    client.answer()
+    client.send(b"DONE\r\na APPEND INBOX {6+}\r\nlast\r\n\r\n")
+    client.socket.shutdown(socket.SHUT_WR)
+    t.ok(client.wait(b"a")[0].startswith(b"OK"), "who has said something before is served")
+    client.close()
+
+
 def main():
     settings = ["auth_failure_delay=0", "mailbox_linger_limit=0", "mail_append_limit=10000000"]
     with t.Instance(settings=settings, tls=True) as tern:
@@ -140,6 +187,7 @@ def main():
         behind_idle(tern, True)
         compressed(tern)
         saved(tern)
+        gone(tern)
         deaf(tern)
         tern.stop()
 

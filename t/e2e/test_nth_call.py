@@ -67,6 +67,7 @@ QUIET = {
     ("fsync", "write_state_in"), ("write", "write_state_in"), ("renameat", "write_state_in"),
     ("openat", "write_state_in"), ("open", "open_folder"),  # the schedule index is made anew
     ("openat", "is_fresh"), ("read", "is_fresh"),
+    ("fstat", "is_due"), *((call, "maildir_sweep") for call in ("openat", "fdopendir", "readdir", "fstatat", "unlinkat")),  # another day
     ("mmap", "map_stack"), ("mprotect", "map_stack"),  # a task that is done without: who would start it says what for
 }
 

@@ -2,6 +2,7 @@
 """Submission policy: sender addresses bound to logins, what is hidden and added in the header, what an account may
 send, and the brake for stolen ones. Who logs in is said by XCLIENT. TAP."""
 
+import json
 import re
 import threading
 
@@ -213,6 +214,16 @@ with t.Instance(settings=["smtpd_authorized_xclient_hosts=127.0.0.1", "smtpd_log
     t.ok(t.wait_for(lambda: len(tern.queued("hold")) == 1), "held", tern.queued())
     t.is_(tern.run("submission", "delete", "eve").stdout, "eve: 1 message deleted\n", "deleted by the admin")
     t.is_(tern.run("submission", "hold", "carl", "on leave").stdout, "carl: mail of this account goes on hold\n", "held by hand")
+    shown = tern.run("submission").stdout
+    t.ok("carl: 0 messages, 0 recipients, 0 bytes in " in shown and re.search(r"^carl: .*, last never$", shown, re.M) and "1970" not in shown,
+         "who has sent nothing never did", shown)
+    rows = {row["login"]: row for row in json.loads(tern.run("submission", "--json").stdout)}
+    t.is_({name: rows["carl"][name] for name in ("messages", "recipients", "bytes", "last", "reason")},
+          {"messages": 0, "recipients": 0, "bytes": 0, "last": None, "reason": "on leave"}, "in JSON too")
+    t.ok(rows["carl"]["held"] > 1e9 and rows["rex"]["last"] > 1e9 and rows["bob"]["held"] is None and rows["bob"]["reason"] is None,
+         "dates and what is not", rows)
+    t.is_(json.loads(tern.run("submission", "--json", "list").stdout), list(rows.values()), "list is the same")
+    t.is_(tern.run("submission", "--json", "lift", "carl").returncode, 64, "--json is for the list")
     send(tern, "carl", [here])
     t.ok(tern.wait_log("hold: account on hold: on leave"), "with the admin's reason")
 t.done()

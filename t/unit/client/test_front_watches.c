@@ -109,7 +109,6 @@ static void who_is_told(void **unused) {
     assert_int_equal(third.told, 2);
     front_watches_leave(watches, &third.watcher);
     front_watches_leave(watches, &one.watcher);
-    assert_false(front_watches_has(watches, OWNER));
     end(watches);
 }
 
@@ -208,11 +207,49 @@ static void one_that_blocks(void **unused) {
     end(watches);
 }
 
+static void stop_later(void *milliseconds) {
+    task_sleep(*(const int64_t *)milliseconds);
+    loop_stop();
+}
+
+static void wait_a_while(int64_t milliseconds) {
+    assert_true(task_start("stop", stop_later, &milliseconds));
+    loop_run();
+}
+
+/* One whose last client is gone is closed later, or lent again: to whom it tells nothing of before. */
+static void rest(void **unused) {
+    struct client client = {.told = 0}, next = {.told = 0};
+    struct front_watches *watches = begin();
+    (void)unused;
+    int inotify = session_begins(watches, &client), copy = fcntl(inotify, F_DUPFD_CLOEXEC, 0), watch = add(inotify, 0);
+    session_idles(watches, &client, inotify, watch);
+    front_watches_leave(watches, &client.watcher);
+    assert_true(front_watches_has(watches, OWNER));
+    touch(0);
+    int again = session_begins(watches, &next), second = add(again, 0);
+    assert_int_not_equal(second, watch); /* it is the same instance: another one would begin with 1 again */
+    session_idles(watches, &next, again, second);
+    look_around();
+    assert_int_equal(client.told + next.told, 0);
+    touch(0);
+    look_around();
+    assert_int_equal(client.told, 0);
+    assert_int_equal(next.told, 1);
+    front_watches_leave(watches, &next.watcher);
+    for (int i = 0; i < 50 && front_watches_has(watches, OWNER); i++)
+        wait_a_while(100);
+    assert_false(front_watches_has(watches, OWNER));
+    close(copy);
+    end(watches);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_is_told),       cmocka_unit_test(alone),
         cmocka_unit_test(ended_meanwhile),   cmocka_unit_test(event_before_idle),
         cmocka_unit_test(other_descriptors), cmocka_unit_test(one_that_blocks),
+        cmocka_unit_test(rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "config_load.h"
+#include "restriction_list.h"
 #include "config_sheet.h"
 #include "config_value.h"
 #include "memory.h"
@@ -185,6 +186,42 @@ static void test_extra(void **state) {
     config_free(&config);
 }
 
+static const struct {
+    const char *text, *finding; /* "": none */
+} restriction_rows[] = {
+    {"", ""},
+    {"smtpd_recipient_restrictions = permit_mynetworks, warn_if_reject Reject\n", ""},
+    {"smtpd_client_restrictions = static:OK, check_client_access { inline:{a=b} }, sleep 600\n", ""},
+    {"smtpd_restriction_classes = c\nc = reject\nsmtpd_helo_restrictions = c\n", ""},
+    {"smtpd_restriction_classes = c\n", ""},
+    {"smtpd_restriction_classes = c\nsmtpd_helo_restrictions = c\n", "smtpd_helo_restrictions: the restriction class c is not"},
+    {"smtpd_restriction_classes = c\nc = permit, nonsense\n", "c: tern does not have the restriction \"nonsense\": tern-smtpd(8)"},
+    {"smtpd_etrn_restrictions = check_policy_service inet:a:1, reject\n", "\"check_policy_service\" of Postfix's yet"},
+    {"smtpd_etrn_restrictions = permit_mynetwork\n", ": permit_mynetworks would be right"},
+    {"smtpd_sender_restrictions = reject_rbl_client bl.test=127.0.0.2 permit\n", "\"reject_rbl_client\" of Postfix's yet"},
+    {"smtpd_sender_restrictions = check_sender_access\n", "smtpd_sender_restrictions: the list is malformed"},
+    {"smtpd_sender_restrictions = permit }\n", "smtpd_sender_restrictions: the list is malformed"},
+    {"smtpd_sender_restrictions = sleep 1h\n", "sleep 1h: a number of seconds up to 600 would be right"},
+};
+
+static void test_restrictions(void **state) {
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(restriction_rows); i++) {
+        struct config *config = evaluate(restriction_rows[i].text, SCOPE_SMTPD);
+        struct buf lines = buf_make(0);
+        bool none = restriction_rows[i].finding[0] == '\0';
+        assert_int_equal(restriction_check(config, &lines), none);
+        size_t count = 0;
+        for (size_t k = 0; k < lines.length; k++)
+            count += lines.data[k] == '\n';
+        assert_int_equal(count, none ? 0 : 1);
+        if (!strstr(buf_string(&lines), restriction_rows[i].finding))
+            fail_msg("%s: %s", restriction_rows[i].text, buf_string(&lines));
+        buf_free(&lines);
+        config_free(&config);
+    }
+}
+
 struct warning_row {
     const char *text;
     const char *warning; /* "" for none at all */
@@ -348,7 +385,8 @@ static void test_no_errors(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),     cmocka_unit_test(test_defaults), cmocka_unit_test(test_values),
-        cmocka_unit_test(test_overrides), cmocka_unit_test(test_extra),    cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_overrides), cmocka_unit_test(test_extra),
+        cmocka_unit_test(test_restrictions),    cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_seal),      cmocka_unit_test(test_decode_refuses), cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_errors),    cmocka_unit_test(test_no_errors),
     };

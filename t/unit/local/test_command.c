@@ -28,7 +28,10 @@ static void test_statuses(void **state) {
         {77 << 8, "5.7. go", DELIVERY_FAILED, "5.7.0", "permission denied. Command output: 5.7. go"},
         {78 << 8, "", DELIVERY_FAILED, "5.3.5", "local configuration error"},
         {1 << 8, "oops\a\n", DELIVERY_FAILED, "5.3.0", "Command died with status 1: \"cmd -x\". Command output: oops?"},
+        {1 << 8, "4.2.1\nlater", DELIVERY_DEFERRED, "4.2.1", "Command died with status 1: \"cmd -x\". Command output: later"},
+        {1 << 8, "5.7.1", DELIVERY_FAILED, "5.7.1", "Command died with status 1: \"cmd -x\""},
         {127 << 8, "", DELIVERY_FAILED, "5.3.0", "Command died with status 127: \"cmd -x\""},
+        {9, "5.7.1 no", DELIVERY_DEFERRED, "4.3.0", "Command died with signal 9: \"cmd -x\". Command output: 5.7.1 no"},
         {9, "", DELIVERY_DEFERRED, "4.3.0", "Command died with signal 9: \"cmd -x\""},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {

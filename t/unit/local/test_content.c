@@ -22,10 +22,25 @@ static void test_loops(void **state) {
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         setup_message(rows[i].message);
-        assert_int_equal(
-            content_look_for_loop(setup.file, HEADER, setup.work.content_length, setup.work.recipient, 2),
-            rows[i].found);
+        assert_int_equal(content_look_for_loop(setup.file, HEADER, setup.work.content_length, setup.work.recipient, 2),
+                         rows[i].found);
     }
+}
+
+/* Headers have quotes where the envelope has none (RFC 5321 section 4.1.2). */
+static void test_quoted_names(void **state) {
+    (void)state;
+    struct content content = {.work = &setup.work};
+    setup.work.sender = STR("a b@example.org");
+    setup.work.recipient = setup.work.original = STR("x \"y@example.test");
+    content_make_prefix(&content, &setup.config);
+    assert_string_equal(buf_string(&content.prefix), "Return-Path: <\"a b\"@example.org>\n"
+                                                     "X-Original-To: \"x \\\"y\"@example.test\n"
+                                                     "Delivered-To: \"x \\\"y\"@example.test\n");
+    setup_content(content.prefix.data, content.prefix.length);
+    assert_int_equal(content_look_for_loop(setup.file, HEADER, content.prefix.length, setup.work.recipient, 2),
+                     LOOP_DELIVERED);
+    buf_free(&content.prefix);
 }
 
 /* A header longer than the first piece that is read. */
@@ -127,9 +142,27 @@ static void test_quoting_pieces(void **state) {
     buf_free(&message);
 }
 
+/* Lines of '>' alone, as long as a piece: no work that grows with the square of a line. */
+static void test_quoting_time(void **state) {
+    (void)state;
+    struct content content = {.work = &setup.work};
+    struct buf message = buf_make(0);
+    while (message.length < (size_t)1 << 20)
+        buf_append_char(&message, message.length % 65000 == 64999 ? '\n' : '>');
+    setup_content(message.data, message.length);
+    content.file = setup.file;
+    int to = openat(setup.directory, "out", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    clock_t begun = clock();
+    assert_int_equal(content_write_quoted(&content, to), CONTENT_WRITTEN);
+    assert_true(clock() - begun < 4 * CLOCKS_PER_SEC);
+    assert_int_equal(lseek(to, 0, SEEK_END), message.length + 2);
+    close(to);
+    buf_free(&message);
+}
+
 int main(void) {
-    static const struct CMUnitTest tests[] = {TEST(test_loops),   TEST(test_loop_far_down),
-                                              TEST(test_prefix),  TEST(test_from_line),
-                                              TEST(test_quoting), TEST(test_quoting_pieces)};
+    static const struct CMUnitTest tests[] = {
+        TEST(test_loops),     TEST(test_loop_far_down), TEST(test_quoted_names),   TEST(test_prefix),
+        TEST(test_from_line), TEST(test_quoting),       TEST(test_quoting_pieces), TEST(test_quoting_time)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

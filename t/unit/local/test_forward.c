@@ -116,6 +116,47 @@ static void test_include(void **state) {
     buf_free(&path);
 }
 
+static void next_portion(void) {
+    setup.work.members_before += setup.worked.member_count;
+    setup.work.list_version = setup.worked.list_version;
+    worked_free(&setup.worked);
+    setup.worked = (struct worked){0};
+}
+
+/* A long list is answered in portions, unless it is another one meanwhile. A .forward file is answered whole. */
+static void test_portions(void **state) {
+    (void)state;
+    struct buf path = buf_make(0), list = buf_make(0);
+    uint64_t total = 0, portions = 0;
+    for (unsigned i = 0; i < 9000; i++)
+        buf_printf(&list, "member%05u@example.org\n", i);
+    setup_write("list", buf_string(&list), 0644);
+    setup.work.target = path_of(&path, "list");
+    for (bool more = true; more; portions++) {
+        assert_true(include_read(&setup.work, &setup.worked));
+        assert_true(setup.worked.members.length <= 60000);
+        total += setup.worked.member_count;
+        more = setup.worked.more;
+        next_portion();
+    }
+    assert_int_equal(total, 9000);
+    assert_true(portions > 2);
+    setup.work.members_before = 0;
+    assert_true(include_read(&setup.work, &setup.worked));
+    next_portion();
+    buf_append(&list, STR("new@example.org\n"));
+    setup_write("list", buf_string(&list), 0644);
+    assert_false(include_read(&setup.work, &setup.worked));
+    assert_deferred("4.3.0");
+    assert_false(setup.worked.expanded);
+    setup.work.target = path_of(&path, "list");
+    read_with(buf_string(&path));
+    assert_int_equal(forward_read(&setup.config, &setup.work, &setup.worked), FORWARD_FAILED);
+    assert_deferred("4.3.5");
+    buf_free(&list);
+    buf_free(&path);
+}
+
 static void test_templates(void **state) {
     (void)state;
     static const struct {
@@ -147,7 +188,7 @@ static void test_templates(void **state) {
 }
 
 int main(void) {
-    static const struct CMUnitTest tests[] = {TEST(test_members), TEST(test_choice), TEST(test_not_believed),
-                                              TEST(test_include), TEST(test_templates)};
+    static const struct CMUnitTest tests[] = {TEST(test_members), TEST(test_choice),   TEST(test_not_believed),
+                                              TEST(test_include), TEST(test_portions), TEST(test_templates)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,6 +27,26 @@ static void test_append(void **state) {
     assert_int_equal(entries(".", NULL), 2); /* the box and the queue file: no lock is left */
 }
 
+/* What is there begins a line of its own, whatever the last program left. */
+static void test_unended(void **state) {
+    (void)state;
+    static const struct {
+        const char *before, *after;
+    } rows[] = {
+        {"", ""},         {"\n", "\n"},       {"x", "x\n\n"},
+        {"x\n", "x\n\n"}, {"x\n\n", "x\n\n"}, {"From x\n\nab\nc", "From x\n\nab\nc\n\n"},
+    };
+    setup_message("x\n");
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        setup_write("box", rows[i].before, 0600);
+        assert_true(deliver("box"));
+        const char *found = setup_read("box");
+        size_t length = strlen(rows[i].after);
+        assert_memory_equal(found, rows[i].after, length);
+        assert_memory_equal(found + length, "From bob@example.org  ", 22);
+    }
+}
+
 static void test_refusals(void **state) {
     (void)state;
     setup_message("x\n");
@@ -126,7 +146,7 @@ static void test_cut_back(void **state) {
 }
 
 int main(void) {
-    static const struct CMUnitTest tests[] = {TEST(test_append), TEST(test_refusals), TEST(test_locks),
-                                              TEST(test_cut_back)};
+    static const struct CMUnitTest tests[] = {TEST(test_append), TEST(test_unended), TEST(test_refusals),
+                                              TEST(test_locks), TEST(test_cut_back)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

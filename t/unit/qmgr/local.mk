@@ -4,6 +4,7 @@ QMGR_FIXTURE = t/unit/qmgr/qmgr_fixture.c t/unit/qmgr/qmgr_fixture.h
 UNIT_TESTS += t/unit/qmgr/test_destination
 t_unit_qmgr_test_destination_SOURCES = t/unit/qmgr/test_destination.c $(QMGR_FIXTURE) qmgr/destination.c
 t_unit_qmgr_test_destination_CPPFLAGS = $(AM_CPPFLAGS) $(QMGR_INCLUDE) $(CMOCKA_CFLAGS)
+t_unit_qmgr_test_destination_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_date
 t_unit_qmgr_test_destination_LDADD = $(CLIENT_LINK) $(CMOCKA_LIBS)
 UNIT_TESTS += t/unit/qmgr/test_message
 t_unit_qmgr_test_message_SOURCES = t/unit/qmgr/test_message.c $(QMGR_FIXTURE) t/unit/ctl/queue_fixture.c \

@@ -202,13 +202,29 @@ static void flush_site(void) {
     snprintf(any, sizeof any, "%lld *", (long long)before);
     struct qmgr *qmgr = &fixture.qmgr;
     qmgr->flush_all = true;
-    qmgr->flush_started = clock_date();
+    qmgr->flush_started = clock_date() - 10;
     snprintf(qmgr->flush_site, sizeof qmgr->flush_site, "A.TEST");
     snprintf(just_now, sizeof just_now, "%lld a.test", (long long)qmgr->flush_started + 1);
     put("AAAAAA", now() + 100, old);
     put("BBBBBB", now() + 100, "0 b.test");
     put("CCCCCC", now() + 100, any);      /* more sites than were noted */
     put("DDDDDD", now() + 100, just_now); /* tried since the flush began, in the same second */
+}
+
+/* What was tried before the clock was set back by an hour. */
+static void flush_after_clock(void) {
+    char later[60];
+    struct qmgr *qmgr = &fixture.qmgr;
+    qmgr->flush_all = true;
+    qmgr->flush_started = clock_date();
+    snprintf(later, sizeof later, "%lld a.test", (long long)(qmgr->flush_started + 3600 * CLOCK_SECOND));
+    put("AAAAAA", now() + 3600 + 300, later);
+}
+
+static void test_flush_after_the_clock_was_set_back(void **state) {
+    (void)state;
+    play(flush_after_clock, NULL);
+    expect_text("flushed", activated, "AAAAAA ");
 }
 
 static void test_flush(void **state) {
@@ -283,9 +299,16 @@ static void test_handed_over(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {TEST(test_next_attempt),  TEST(test_due),         TEST(test_room),
-                                       TEST(test_flush),         TEST(test_rebuilt),     TEST(test_rebuild_cut_short),
-                                       TEST(test_repaired),      TEST(test_handed_over), TEST(test_clock_set_back),
-                                       TEST(test_released_later)};
+    const struct CMUnitTest tests[] = {TEST(test_next_attempt),
+                                       TEST(test_due),
+                                       TEST(test_room),
+                                       TEST(test_flush),
+                                       TEST(test_rebuilt),
+                                       TEST(test_rebuild_cut_short),
+                                       TEST(test_repaired),
+                                       TEST(test_handed_over),
+                                       TEST(test_clock_set_back),
+                                       TEST(test_released_later),
+                                       TEST(test_flush_after_the_clock_was_set_back)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <time.h>
 #include "qmgr_fixture.h"
 
 #define MESSAGES 40
@@ -15,12 +16,19 @@ static size_t flying_count;
 static char started[4000]; /* "message:first-count@nexthop " for each */
 static char settled[1000];
 static bool refuse_to_start;
+static int64_t clock_offset; /* of dates, microseconds */
 
 static struct message messages[MESSAGES];
 static struct job jobs[MESSAGES];
 static size_t made;
 
 /* ---- what destination.c asks of others */
+
+int64_t __real_clock_date(void);
+int64_t __wrap_clock_date(void);
+int64_t __wrap_clock_date(void) {
+    return __real_clock_date() + clock_offset;
+}
 
 struct ipc_client *service_client(struct service *service, const char *name, ipc_handler *on_notify, void *context) {
     (void)service, (void)name, (void)on_notify, (void)context;
@@ -65,11 +73,13 @@ static int setup(void **state) {
     flying_count = made = 0;
     started[0] = settled[0] = '\0';
     refuse_to_start = false;
+    clock_offset = 0;
     return 0;
 }
 
 static struct destination *destination(const char *transport, const char *nexthop) {
-    return destination_find(transport_find(&fixture.qmgr, str_from(transport)), str_from(nexthop));
+    return destination_find(transport_find(&fixture.qmgr, str_from(transport)), str_from(nexthop),
+                            str_from(nexthop));
 }
 
 /* A message of one job with this many recipients, put in line. */
@@ -281,6 +291,36 @@ static void test_dead(void **state) {
     }
 }
 
+/* A destination is left alone for minimal_backoff_time, whatever is done to the clock meanwhile. */
+static void test_dead_while_the_clock_is_set(void **state) {
+    (void)state;
+    qmgr_fixture_make(&fixture, "minimal_backoff_time=1s\nsmtp_initial_destination_concurrency=1\n");
+    struct destination *to = destination("smtp", "a.test");
+    add(to, "A", "s", 1, 5);
+    fail_at(to, "refused");
+    clock_offset = 3600 * CLOCK_SECOND;
+    assert_true(destination_is_dead(to));
+    clock_offset = -5 * 3600 * CLOCK_SECOND;
+    assert_true(destination_is_dead(to));
+    nanosleep(&(struct timespec){.tv_sec = 1, .tv_nsec = 20000000}, NULL);
+    assert_false(destination_is_dead(to));
+    end_all();
+}
+
+/* With one recipient a delivery the recipient is the destination, but the next hop is told to the agent. */
+static void test_by_recipient(void **state) {
+    (void)state;
+    qmgr_fixture_make(&fixture, "");
+    struct transport *transport = transport_find(&fixture.qmgr, STR("smtp"));
+    struct destination *one = destination_find(transport, STR("r1@a.test"), STR("a.test"));
+    struct destination *other = destination_find(transport, STR("r2@a.test"), STR("a.test"));
+    assert_ptr_not_equal(one, other);
+    assert_ptr_equal(one, destination_find(transport, STR("r1@a.test"), STR("a.test")));
+    assert_ptr_not_equal(one, destination_find(transport, STR("r1@b.test"), STR("b.test")));
+    expect_text("next hop", other->nexthop, "a.test");
+    end_all();
+}
+
 /* ---- lifetimes */
 
 static void test_idle_are_forgotten(void **state) {
@@ -400,6 +440,8 @@ int main(void) {
                                        cmocka_unit_test_setup(test_initial_window, setup),
                                        cmocka_unit_test_setup(test_window_feedback, setup),
                                        cmocka_unit_test_setup(test_dead, setup),
+                                       cmocka_unit_test_setup(test_dead_while_the_clock_is_set, setup),
+                                       cmocka_unit_test_setup(test_by_recipient, setup),
                                        cmocka_unit_test_setup(test_idle_are_forgotten, setup),
                                        cmocka_unit_test_setup(test_removing_from_a_line, setup),
                                        cmocka_unit_test_setup(test_delivery_that_does_not_start, setup)};

@@ -80,6 +80,11 @@ void incoming_again(struct qmgr *qmgr, int64_t milliseconds) {
 void incoming_note(struct qmgr *qmgr, struct str queue_id, int file, bool recovered) {
     (void)qmgr, (void)queue_id, (void)file, (void)recovered;
 }
+void incoming_put_by(struct qmgr *qmgr, struct str queue_id, int file, bool recovered) {
+    (void)qmgr, (void)queue_id, (void)recovered;
+    if (file >= 0) close(file);
+}
+
 void incoming_let_go(struct qmgr *qmgr, struct str queue_id) {
     (void)qmgr, (void)queue_id;
 }
@@ -264,6 +269,39 @@ static void test_two_names(void **state) {
         assert_true(fixture_has(&queue, rows[i].stays));
         assert_false(fixture_has(&queue, rows[i].goes));
         assert_int_equal(unlinkat(queue.queue, rows[i].stays, 0), 0);
+    }
+}
+
+static void change_it(void *argument) {
+    const enum queue_change *change = argument;
+    assert_true(change_at_rest(&fixture.qmgr, "AAAAAA6", *change));
+}
+
+/* Nor may the other name live on when an operator changes the message before it is taken up. */
+static void test_two_names_changed(void **state) {
+    (void)state;
+    static const struct {
+        enum queue_change change;
+        const char *stays, *goes, *after; /* NULL: nothing */
+    } rows[] = {{QUEUE_DELETE, "cur/AAAAAA6", "new/AAAAAA6", NULL},
+                {QUEUE_DELETE, "hold/AAAAAA6", "cur/AAAAAA6", NULL},
+                {QUEUE_HOLD, "cur/AAAAAA6", "new/AAAAAA6", "hold/AAAAAA6"},
+                {QUEUE_RELEASE, "hold/AAAAAA6", "new/AAAAAA6", "new/AAAAAA6"},
+                {QUEUE_RELEASE, "hold/AAAAAA6", "cur/AAAAAA6", "new/AAAAAA6"}};
+    static const char *const all[] = {"new/AAAAAA6", "cur/AAAAAA6", "hold/AAAAAA6"};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        char folder[8];
+        enum queue_change change = rows[i].change;
+        snprintf(folder, sizeof folder, "%.*s", (int)(strchr(rows[i].stays, '/') - rows[i].stays), rows[i].stays);
+        add_file(folder, "AAAAAA6");
+        assert_int_equal(linkat(queue.queue, rows[i].stays, queue.queue, rows[i].goes, 0), 0);
+        assert_true(task_start("change", change_it, &change));
+        loop_run();
+        for (size_t j = 0; j < ARRAY_LENGTH(all); j++) {
+            bool wanted = rows[i].after && str_equal(str_from(all[j]), str_from(rows[i].after));
+            if (fixture_has(&queue, all[j]) != wanted) fail_msg("row %zu: %s", i, all[j]);
+        }
+        if (rows[i].after) assert_int_equal(unlinkat(queue.queue, rows[i].after, 0), 0);
     }
 }
 
@@ -475,6 +513,7 @@ int main(void) {
                                        TEST(test_gone_from_new),
                                        TEST(test_locked_by_predecessor),
                                        TEST(test_two_names),
+                                       TEST(test_two_names_changed),
                                        TEST(test_move),
                                        TEST(test_damaged_is_set_aside),
                                        TEST(test_owed_notices),

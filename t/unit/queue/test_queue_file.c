@@ -192,6 +192,34 @@ static void test_file_with_events(void **state) {
     close(file);
 }
 
+/* A record that was altered in the middle of the events is no torn end: what stands behind it would be done again. */
+static void test_damaged_event(void **state) {
+    (void)state;
+    struct buf events = buf_make(0);
+    const struct queue_event done = {.type = EVENT_RECIPIENT, .index = 0, .state = QUEUE_RECIPIENT_DONE, .when = 5},
+                             scheduled = {.type = EVENT_SCHEDULE, .when = 99, .attempts = 1};
+    assert_true(queue_event_pack(&scheduled, &events));
+    size_t first = events.length;
+    assert_true(queue_event_pack(&done, &events));
+    for (size_t at = 4; at < events.length; at++) { /* an altered length looks like a torn end */
+        if (at >= first && at < first + 4) continue;
+        events.data[at] ^= 1;
+        int file = make_file("Subject: x\n", &events);
+        events.data[at] ^= 1;
+        struct arena *arena = arena_create(0);
+        struct queue_header header;
+        struct queue_envelope envelope;
+        uint64_t end;
+        struct failure failure = {0};
+        bool good = queue_file_read(file, arena, &header, &envelope, &end, &failure);
+        if (good != (at >= first)) fail_msg("octet %zu: %s", at, failure.text); /* the last one may be torn */
+        assert_int_equal(failure.error_number, 0);
+        arena_destroy(&arena);
+        close(file);
+    }
+    buf_free(&events);
+}
+
 /* The message record as it was before there were reports, before there were options, with options, and with what is
  * not known. */
 static void test_report_field(void **state) {
@@ -271,6 +299,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_record_round_trip),
         cmocka_unit_test(test_record_every_cut_and_flip_is_noticed),
+        cmocka_unit_test(test_damaged_event),
         cmocka_unit_test(test_header),
         cmocka_unit_test(test_file_with_events),
         cmocka_unit_test(test_report_field),

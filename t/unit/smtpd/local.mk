@@ -8,7 +8,6 @@ t_unit_smtpd_test_content_header_SOURCES = t/unit/smtpd/test_content_header.c sm
 t_unit_smtpd_test_content_header_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) -iquote $(top_srcdir)/smtpd $(CMOCKA_CFLAGS)
 t_unit_smtpd_test_content_header_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
 UNIT_TESTS += t/unit/smtpd/test_policy_words
-t_unit_smtpd_test_policy_words_SOURCES = t/unit/smtpd/test_policy_words.c smtpd/access_action.c smtpd/access_action.h \
-	smtpd/restriction_list.c smtpd/restriction_list.h
-t_unit_smtpd_test_policy_words_CPPFLAGS = $(AM_CPPFLAGS) $(MAIL_INCLUDE) -iquote $(top_srcdir)/smtpd $(CMOCKA_CFLAGS)
-t_unit_smtpd_test_policy_words_LDADD = $(MAIL_LINK) $(CMOCKA_LIBS)
+t_unit_smtpd_test_policy_words_SOURCES = t/unit/smtpd/test_policy_words.c smtpd/access_action.c smtpd/access_action.h
+t_unit_smtpd_test_policy_words_CPPFLAGS = $(AM_CPPFLAGS) $(CONFIG_INCLUDE) -iquote $(top_srcdir)/smtpd $(CMOCKA_CFLAGS)
+t_unit_smtpd_test_policy_words_LDADD = $(CONFIG_LINK) $(CMOCKA_LIBS)

@@ -8,19 +8,6 @@
 #include "access_action.h"
 #include "restriction_list.h"
 
-/* A small language in place of the daemon's own. */
-static const struct restriction words[] = {
-    {STR_INIT("permit"), false, NULL},
-    {STR_INIT("reject"), false, NULL},
-    {STR_INIT("check_client_access"), true, NULL},
-};
-
-const struct restriction *restriction_find(struct str name) {
-    for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
-        if (str_equal_nocase(words[i].name, name)) return &words[i];
-    return NULL;
-}
-
 static const struct {
     const char *value;
     enum access_kind kind;

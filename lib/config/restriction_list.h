@@ -1,6 +1,6 @@
 /* restriction_list: the lists of smtpd_*_restrictions as parsed values.
  *
- * The words are rows of one table (restrictions.c); here they are only split:
+ * The words are rows of one table (restrictions.def); here they are only split:
  * "warn_if_reject" marks the next word, some take the following word as their
  * argument, "type:name" alone stands for the stage's access table check. Pure. */
 #ifndef TERN_RESTRICTION_LIST_H
@@ -10,15 +10,12 @@
 #include "memory.h"
 #include "str.h"
 
-struct policy;
-enum verdict { VERDICT_DUNNO, VERDICT_PERMIT, VERDICT_REJECT };
-
-/* A word of the restriction language. */
+/* A word of the restriction language; smtpd has the functions. */
 struct restriction {
     struct str name;
     bool takes_argument;
-    enum verdict (*check)(struct policy *policy, struct str argument);
 };
+extern const struct restriction restriction_table[];
 /* The row of a name (any case), or NULL. */
 const struct restriction *restriction_find(struct str name);
 
@@ -33,12 +30,19 @@ struct restriction_list {
     size_t count;
 };
 
-#define RESTRICTION_LIST_MAX 1000
+#define RESTRICTION_LIST_MAX  1000
+#define RESTRICTION_SLEEP_MAX 600 /* seconds */
 
 /* Splits at blanks and commas; {} keeps a word with blanks together. table_word: the name of
  * the restriction that a lone type:name means; empty: none. Texts are borrowed, items live in
  * the arena. False for too many words, an argument that is missing or unbalanced braces. */
 MUST_USE bool restriction_list_parse(struct str text, struct str table_word, struct arena *arena,
                                      struct restriction_list *list);
+
+struct config;
+struct buf;
+/* A line for each word of the smtpd_*_restrictions, and of the classes, that smtpd would answer with 451: "PARAMETER:
+ * what is wrong". What tables hold is not looked at. True if there is none. */
+bool restriction_check(const struct config *config, struct buf *lines);
 
 #endif
