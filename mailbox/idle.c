@@ -175,31 +175,37 @@ void idle_gone(struct ipc_request *request, struct mailbox *mailbox) {
     if (session && session->front == request->peer) end(mailbox, &session);
 }
 
-static struct idle_session *find_unkicked(const struct mailbox *mailbox, struct str login, struct str session_name) {
+static bool is_meant(const struct idle_session *session, struct str login, struct str session_name) {
     char number[40];
-    for (struct idle_session *session = mailbox->idle; session; session = session->next) {
-        if (session->kicked || (login.length > 0 && !str_equal(login, session->login))) continue;
-        session_number(session->nonce, number);
-        if (session_name.length == 0 || str_equal(session_name, str_from(number))) return session;
-    }
-    return NULL;
+    if (session->kicked || (login.length > 0 && !str_equal(login, session->login))) return false;
+    session_number(session->nonce, number);
+    return session_name.length == 0 || str_equal(session_name, str_from(number));
 }
 
-/* Telling may suspend, and the list change: from its start again after each. */
+static void kick(struct mailbox *mailbox, struct idle_session *session) {
+    struct ipc_peer *front = session->front;
+    uint8_t nonce[16];
+    memcpy(nonce, session->nonce, sizeof nonce);
+    struct ipc_session_end message = {.session = key_of(nonce)};
+    session->kicked = true;
+    idle_file_remove(mailbox, &session->slot);
+    ipc_peer_hold(front);
+    (void)ipc_notify(front, IPC_SESSION_END, &message);
+    ipc_peer_unhold(front);
+}
+
+/* Telling may suspend, and the list change: who is meant is looked up first, and each once more when its turn comes. */
 uint64_t idle_kick(struct mailbox *mailbox, struct str login, struct str session_name) {
-    struct idle_session *session;
+    struct buf nonces = buf_make(0);
     uint64_t count = 0;
-    while ((session = find_unkicked(mailbox, login, session_name))) {
-        struct ipc_peer *front = session->front;
-        uint8_t nonce[16];
-        memcpy(nonce, session->nonce, sizeof nonce);
-        struct ipc_session_end message = {.session = key_of(nonce)};
-        session->kicked = true;
-        idle_file_remove(mailbox, &session->slot);
+    for (struct idle_session *session = mailbox->idle; session; session = session->next)
+        if (is_meant(session, login, session_name)) buf_append(&nonces, key_of(session->nonce));
+    for (size_t at = 0; at < nonces.length; at += 16) {
+        struct idle_session *session = find(mailbox, (const uint8_t *)nonces.data + at);
+        if (!session || !session->front || session->kicked) continue;
+        kick(mailbox, session);
         count++;
-        ipc_peer_hold(front);
-        (void)ipc_notify(front, IPC_SESSION_END, &message);
-        ipc_peer_unhold(front);
     }
+    buf_free(&nonces);
     return count;
 }

@@ -11,7 +11,7 @@
 #include "log.h"
 
 #define NAME      "sessions-idle"
-#define ROW       ((size_t)24) /* number, turn, check sum of both; or zeroes */
+#define ROW       ((size_t)24)     /* number, turn, check sum of both; or zeroes */
 #define ROWS_MAX  ((size_t)400000) /* twice IDLE_MAX */
 #define SUMMED    ((size_t)20)
 #define HEAD_SIZE 23 /* of the boot's identity, and a line feed */
@@ -94,22 +94,22 @@ static void take_row(struct mailbox *mailbox, const uint8_t row[ROW]) {
         idle_expect(mailbox, row, get_number(row + 16), false, slot);
 }
 
-static void take_rows(struct mailbox *mailbox) {
+/* False: they cannot be read, or the file cannot be begun. */
+static bool take_rows(struct mailbox *mailbox) {
     uint8_t head[ROW], rows[ROW * 1000];
     struct idle_file *file = mailbox->idle_file;
     ssize_t got = pread(file->descriptor, rows, ROW, 0);
     make_head(mailbox, head);
-    if (got != (ssize_t)ROW || memcmp(rows, head, ROW) != 0) {
-        bool good = ftruncate(file->descriptor, 0) == 0 && pwrite(file->descriptor, head, ROW, 0) == (ssize_t)ROW;
-        if (!good) log_warning("cannot begin " NAME ": %s", strerror(errno));
-        return;
-    }
+    if (got < 0) return false;
+    if (got != (ssize_t)ROW || memcmp(rows, head, ROW) != 0)
+        return ftruncate(file->descriptor, 0) == 0 && pwrite(file->descriptor, head, ROW, 0) == (ssize_t)ROW;
     for (off_t at = (off_t)ROW; (got = pread(file->descriptor, rows, sizeof rows, at)) >= (ssize_t)ROW;) {
         size_t count = (size_t)got / ROW;
         for (size_t i = 0; i < count; i++)
             take_row(mailbox, rows + i * ROW);
         at += (off_t)(count * ROW);
     }
+    return got >= 0;
 }
 
 static void add_known(struct mailbox *mailbox, struct idle_session *first) {
@@ -118,27 +118,36 @@ static void add_known(struct mailbox *mailbox, struct idle_session *first) {
             session->slot = idle_file_add(mailbox, session->nonce, session->turn);
 }
 
-void idle_file_take(struct mailbox *mailbox) {
-    struct buf path = buf_make(0);
-    buf_printf(&path, "%.*s/" NAME, STR_ARGS(mailbox->config->data_directory));
-    int descriptor = open(buf_string(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-    if (descriptor >= 0 && is_own(descriptor)) {
-        mailbox->idle_file = MEMORY_NEW(struct idle_file);
-        mailbox->idle_file->descriptor = descriptor;
-        take_rows(mailbox);
-        add_known(mailbox, mailbox->idle);
-        add_known(mailbox, mailbox->expected);
-    } else {
-        log_warning("cannot use %s: what sessions of idle clients have saved can be opened more than once", buf_string(&path));
-        if (descriptor >= 0) close(descriptor);
-    }
-    buf_free(&path);
-}
-
 void idle_file_give(struct mailbox *mailbox) {
     struct idle_file *file = mailbox->idle_file;
     if (!file) return;
     close(file->descriptor);
     MEMORY_FREE(file->free);
     MEMORY_FREE(mailbox->idle_file);
+}
+
+/* Without it states are believed as often as they come. */
+void idle_file_take(struct mailbox *mailbox) {
+    struct buf path = buf_make(0);
+    buf_printf(&path, "%.*s/" NAME, STR_ARGS(mailbox->config->data_directory));
+    int descriptor = open(buf_string(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    bool good = descriptor >= 0 && is_own(descriptor);
+    if (good) {
+        mailbox->idle_file = MEMORY_NEW(struct idle_file);
+        mailbox->idle_file->descriptor = descriptor;
+        good = take_rows(mailbox);
+    } else if (descriptor >= 0) {
+        close(descriptor);
+        errno = EPERM;
+    }
+    if (!good)
+        log_warning("cannot use %s: %s: what sessions of idle clients have saved can be opened more than once",
+                    buf_string(&path), strerror(errno));
+    if (good) {
+        add_known(mailbox, mailbox->idle);
+        add_known(mailbox, mailbox->expected);
+    } else {
+        idle_file_give(mailbox);
+    }
+    buf_free(&path);
 }

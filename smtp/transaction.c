@@ -316,12 +316,12 @@ static enum smtp_stage step_stage(enum step kind) {
     return STAGE_END;
 }
 
-/* RFC 5321 4.5.3.1.10: who has had some recipients and says 552 of another has no room for more in this message, where
- * it should say 452. That a mailbox is full, or the message too large, has a code of its own. */
+/* RFC 5321 4.5.3.1.10: who has had some recipients and says 452 of another has no room for more in this message; some
+ * say 552 for it. That a mailbox is full, or the message too large, has a code of its own. */
 static bool means_too_many(const struct transaction *transaction, enum smtp_stage stage) {
     const struct smtp_reply *reply = &transaction->connection->reply;
     bool other = status_code_is_set(reply->status) && (reply->status.subject != 5 || reply->status.detail != 3);
-    return stage == STAGE_RCPT && reply->code == 552 && transaction->accepted > 0 && !other;
+    return stage == STAGE_RCPT && (reply->code == 452 || reply->code == 552) && transaction->accepted > 0 && !other;
 }
 
 static struct reply_judgement judge(struct transaction *transaction, enum smtp_stage stage) {
@@ -359,6 +359,7 @@ static void apply_reply(struct transaction *transaction, size_t number) {
             recipient_sent(transaction->delivery, recipient, transaction->connection);
         else if (!good)
             recipient_troubled(transaction->delivery, recipient, transaction->connection, &transaction->trouble);
+        if (means_too_many(transaction, STAGE_RCPT)) recipient->session = 0; /* the next message may have it */
         break;
     }
     case STEP_DATA:

@@ -24,9 +24,11 @@ static void slow_down(struct session *session) {
         task_sleep(config->smtpd_error_sleep_time * 1000);
 }
 
-/* Faults of ours are not the client's errors. */
-static bool counts_as_error(unsigned code) {
-    return code >= 400 && code != 421 && code != 451 && code != 452;
+/* Faults of ours are not the client's errors; nor are, in LMTP, recipients that are refused: whoever speaks it passes
+ * on what others wrote, and with the session the rest of the message would go. */
+static bool counts_as_error(const struct session *session, unsigned code) {
+    bool of_recipient = session->telling_each || (session->smtpd->lmtp && strcmp(session->where, "RCPT") == 0);
+    return code >= 400 && code != 421 && code != 451 && code != 452 && !of_recipient;
 }
 
 /* RFC 6531 3.7.4: UTF-8 is for those alone who said that they can read it. */
@@ -43,7 +45,7 @@ bool reply(struct session *session, unsigned code, const char *status, const cha
     buf_vprintf(&text, format, arguments);
     va_end(arguments);
     bool soft = code >= 500 && session->smtpd->config->soft_bounce;
-    if (counts_as_error(code) && !session->telling_each) session->errors++;
+    if (counts_as_error(session, code)) session->errors++;
     if (!session->telling_each) slow_down(session);
     buf_printf(&line, "%u ", soft ? code - 100 : code);
     if (*status) buf_printf(&line, "%c%s ", soft ? '4' : *status, status + 1);

@@ -1,8 +1,10 @@
 """What tests of the SMTP and LMTP client share: servers that do as scripted, a name server, and smtp_probe, which runs the
 client's code. Threads, on loopback."""
 
+import atexit
 import pathlib
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -17,6 +19,7 @@ if not PROBE.exists():
     t.skip_all("t/e2e/smtp_probe is not built")
 
 TOP = pathlib.Path(tempfile.mkdtemp(prefix="tern-smtp-"))
+atexit.register(shutil.rmtree, TOP, ignore_errors=True)
 RELAYED, RELAYED_DSN, DEFERRED, FAILED = 1, 2, 4, 5
 DROP, HANG, RESET = object(), object(), object()
 ALL = ["PIPELINING", "SIZE 10240000", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN", "SMTPUTF8", "CHUNKING", "BINARYMIME"]

@@ -24,7 +24,7 @@ ITEMS = [
 SEARCHES = ["SUBJECT report", "FROM novak", "SENTSINCE 2-Jan-2024", "SENTBEFORE 2-Jan-2024", "HEADER List-Id x", "BODY zanzibar", "TEXT budget", "SINCE 1-Jan-2020",
             "OLDER 1000", "OR SUBJECT report NOT BEFORE 15-Nov-2023", "LARGER 5000 FROM ann", "NOT SENTON 2-Jan-2024 UNSEEN"]
 OTHERS = ["SORT (DATE) UTF-8 ALL", "SORT (REVERSE SUBJECT ARRIVAL) UTF-8 ALL", "SORT (SIZE) UTF-8 ALL", "THREAD REFERENCES UTF-8 ALL",
-          "THREAD ORDEREDSUBJECT UTF-8 SUBJECT report"]
+          "THREAD ORDEREDSUBJECT UTF-8 SUBJECT report", "STATUS INBOX (MESSAGES SIZE)"]
 
 
 def seeds():
@@ -145,6 +145,20 @@ def fresh(mail, chance):
         compare(mail, f"turn {turn}", commands)
 
 
+def evict(copy):
+    """Every other file is not in the kernel's memory any more (where the file system has a disk): it has to be waited for."""
+    for name in sorted(os.listdir(os.path.join(copy.mail, "cur")))[::2]:
+        file = os.open(os.path.join(copy.mail, "cur", name), os.O_RDONLY)
+        os.fsync(file)
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(file)
+
+
+def evicted(mail):
+    for command in ("FETCH 1:* (RFC822.SIZE ENVELOPE BODYSTRUCTURE)", "SEARCH SUBJECT report", "STATUS INBOX (SIZE)", "SORT (SIZE) UTF-8 ALL"):
+        compare(mail, f"files on disk, {command[:20]}", [command, "FETCH 1:* (ENVELOPE)"], evict)
+
+
 def spoiled(mail, chance):
     """Between SELECT and the first FETCH other programs have been there."""
     victims = chance.sample(range(60, MESSAGES), 120)
@@ -257,6 +271,7 @@ try:
         opened.command("SELECT INBOX")
         opened.close()
     fresh(original, random_)
+    evicted(original)
     spoiled(original, random_)
     ended(original)
     locked_in(original)

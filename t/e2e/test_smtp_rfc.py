@@ -139,6 +139,8 @@ def lmtp(port, limited):
     talk("LMTP: the same recipient twice has two replies", port,
          [*LMTP_BEGIN, (RCPT, "250"), (chunk(b"Subject: twice\r\n"), "250"),
           (chunk(b"\r\nx\r\n", True) + b"NOOP\r\n", ["250 2.0.0 <anna@", "250 2.0.0 <anna@", "250 2.0.0 Ok"])])
+    talk("LMTP: unknown recipients do not end the session", limited,
+         [*LMTP_BEGIN, *[("RCPT TO:<nobody@example.test>", "550")] * 40, (RCPT, "250"), ("DATA", "354"), (b".\r\n", ["250"] * 2), ("NOOP", "250")])
     talk("LMTP: refusals of one message are one error, and none is waited for", limited,
          [*LMTP_BEGIN, *[(RCPT, "250")] * 39, ("DATA", "354"), (b"x" * 3000 + b"\r\n.\r\n", ["552 5.3.4 <anna@"] * 40), ("NOOP", "250"), (MAIL, "250")])
 
@@ -339,11 +341,21 @@ def client():
     t.ok(outcomes[0]["action"] == FAILED and outcomes[0]["status"] == "5.1.1" and len(outcomes[0]["text"]) <= 1000, "a no of 9,000 octets is one", outcomes)
     outcomes, _ = outcome({"RCPT": b"550-" + b"x" * 9000 + b"\r\n550\r\n"})
     t.ok((outcomes[0]["action"], outcomes[0]["status"]) == (FAILED, "5.0.0"), "in any of its lines", outcomes)
-    for reply, action, status, name in (("552 too many recipients", DEFERRED, "4.5.3", "552 after others is too many"), ("552 5.5.3 enough", DEFERRED, "4.5.3", "so is 5.5.3"),
+    for reply, action, status, name in (("552 too many recipients", RELAYED, "2.0.0", "552 after others is too many"), ("552 5.5.3 enough", RELAYED, "2.0.0", "so is 5.5.3"),
                                         ("552 5.2.2 mailbox full", FAILED, "5.2.2", "a full mailbox is none of that"), ("552 5.3.4 too big", FAILED, "5.3.4", "nor is a size"),
-                                        ("452 4.5.3 enough", DEFERRED, "4.5.3", "452 is what it should have been"), ("550 5.5.3 no", FAILED, "5.5.3", "550 means what it says")):
-        outcomes, server = outcome({"RCPT r1@x.test": reply}, 3)
+                                        ("452 4.5.3 enough", RELAYED, "2.0.0", "452 is what it should have been"),
+                                        ("452 4.2.2 full", DEFERRED, "4.2.2", "which a full mailbox can have, too"), ("550 5.5.3 no", FAILED, "5.5.3", "550 means what it says")):
+        outcomes, server = outcome({"RCPT r1@x.test": [reply]}, 3)
         t.is_([(one["action"], one["status"]) for one in outcomes], [(RELAYED, "2.0.0"), (action, status), (RELAYED, "2.0.0")], name)
+    for reply in ("452 4.5.3 enough", "552 5.5.3 enough"):
+        with Server({"RCPT": [*["250 2.1.5 Ok"] * 2, *[reply] * 3, *["250 2.1.5 Ok"] * 2, reply]}, ["PIPELINING"]) as server, Probe() as probe:
+            outcomes, _ = probe.deliver(hop(server), [f"r{i}@x.test" for i in range(5)])
+            t.is_([one["action"] for one in outcomes], [RELAYED] * 5, f"{reply}: who was too many for one message goes with the next")
+            t.is_((len(server.messages), len(server.connections)), (3, 1), "on the same connection")
+    with Server({"RCPT": ["250 2.1.5 Ok", *["452 4.5.3 enough"] * 9]}, ["PIPELINING"]) as server, Probe() as probe:
+        outcomes, _ = probe.deliver(hop(server), [f"r{i}@x.test" for i in range(3)])
+        t.is_([(one["action"], one["status"]) for one in outcomes], [(RELAYED, "2.0.0"), (DEFERRED, "4.5.3"), (DEFERRED, "4.5.3")],
+              "if there is room in that: a first recipient that is too many waits")
     outcomes, _ = outcome({"RCPT": "552 no room"}, 2)
     t.is_([(one["action"], one["status"]) for one in outcomes], [(FAILED, "5.0.0")] * 2, "552 of the first recipient is not of their number")
     with Server({}, ["DSN"]) as server, Probe() as probe:
