@@ -251,11 +251,39 @@ static void resolve_all(struct message *message) {
     map_destroy(&jobs);
 }
 
+/* A new message nothing of which could begin: its place is better given to others. */
+static bool is_crowded_out(const struct message *message) {
+    size_t in_jobs = 0, waiting = 0;
+    for (const struct job *job = message->jobs; job; job = job->sibling) {
+        if (!destination_is_crowded(job->destination)) return false;
+        in_jobs += job->count;
+    }
+    for (size_t i = 0; i < message->envelope.recipient_count; i++)
+        waiting += message->envelope.recipients[i].state == QUEUE_RECIPIENT_WAITING;
+    return !message->deferred && in_jobs > 0 && in_jobs == waiting;
+}
+
+static void let_go_of_jobs(struct message *message) {
+    for (struct job *job = message->jobs; job; job = job->sibling)
+        job->destination->holds--;
+}
+
 static void queue_jobs(struct message *message) {
     if (is_cut_short(message)) {
-        for (struct job *job = message->jobs; job; job = job->sibling)
-            job->destination->holds--;
+        let_go_of_jobs(message);
         message_finish(message);
+        return;
+    }
+    if (is_crowded_out(message)) {
+        let_go_of_jobs(message);
+        message->crowded_out = true;
+        if (message->direct) {
+            message_finish(message); /* and goes on when it has a file */
+            return;
+        }
+        incoming_park(message->qmgr, message->jobs->destination, str_from(message->queue_id),
+                      message->perhaps_delivered);
+        message_free(&message);
         return;
     }
     for (struct job *job = message->jobs; job; job = job->sibling)

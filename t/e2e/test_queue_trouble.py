@@ -62,6 +62,25 @@ def many_recipients():
     sink.close()
 
 
+def crowd():
+    """More mail for one slow destination than may be active."""
+    sink = SlowSink()
+    with instance("qmgr_message_active_limit=20", "direct_delivery_milliseconds=50", sink=sink) as tern:
+        tern.start()
+        for i in range(40):
+            tern.send(SENDER, [f"r{i}@slow.test"], SMALL)
+        t.is_(len(tern.queued("new")), 40, "forty messages for a slow destination, where twenty may be active")
+        tern.send(SENDER, [SENDER], SMALL)
+        t.ok(tern.wait_stored("anna", seconds=5), "others' mail passes them")
+        t.is_(tern.run("reload").returncode, 0, "and after a reload, too")
+        tern.send(SENDER, ["bert@example.test"], SMALL)
+        t.ok(tern.wait_stored("bert", seconds=5), "it does")
+        sink.gate.set()
+        t.ok(tern.wait_empty(30), "they go when the destination takes them", tern.queued())
+        t.is_(sorted(message[1] for message in sink.messages), sorted([f"r{i}@slow.test"] for i in range(40)), "each once")
+    sink.close()
+
+
 def one_recipient_a_delivery():
     """smtp_destination_recipient_limit = 1: the recipient is the destination, not the next hop."""
     sink = t.Sink()
@@ -190,6 +209,6 @@ def hostile_account():
         t.ok(tern.wait_log(words) and tern.log().count(words) == 1, "the log says so once")
 
 
-for part in (many_recipients, one_recipient_a_delivery, strange_files, poison, hostile_account):
+for part in (many_recipients, crowd, one_recipient_a_delivery, strange_files, poison, hostile_account):
     part()
 t.done()
