@@ -60,31 +60,19 @@ void folder_plan_reading(struct folder *folder) {
 /* ---- our own changes */
 
 void folder_own_change_begin(const struct folder *folder, struct folder_own_change *change) {
-    struct folder_date cur = {0}, new_date = {0};
+    struct folder_date cur = {0};
     struct failure ignored = {0};
-    *change = (struct folder_own_change){0};
-    if (!folder_dates(folder, &cur, &new_date, &ignored)) return;
-    change->cur_held = folder_date_holds(&folder->state.header.cur, &cur);
-    change->new_held = folder_date_holds(&folder->state.header.new, &new_date);
+    *change = (struct folder_own_change){.cur_held = date_of(folder->directory, "cur", &cur, &ignored) &&
+                                                     folder_date_holds(&folder->state.header.cur, &cur)};
 }
 
-/* Another program's change in the same moments would not be seen by its date: folder_is_stale reads cur/ from time to
- * time in any case. */
+/* Another program's change to cur/ in the same moments would not be seen by its date: folder_is_stale reads cur/ from
+ * time to time in any case. */
 void folder_own_change_end(const struct folder *folder, const struct folder_own_change *change, struct buf *entries) {
-    struct journal_entry dates = {.type = JOURNAL_DATES,
-                                  .cur = folder->state.header.cur,
-                                  .new = folder->state.header.new,
-                                  .read_whole = folder->state.header.read_whole};
-    struct folder_date cur = {0}, new_date = {0};
+    struct journal_entry dates = {
+        .type = JOURNAL_DATES, .new = folder->state.header.new, .read_whole = folder->state.header.read_whole};
     struct failure ignored = {0};
-    if ((!change->cur_held && !change->new_held) || !folder_dates(folder, &cur, &new_date, &ignored)) return;
-    if (change->cur_held) {
-        dates.cur = cur;
-        dates.cur.read_at = microseconds(&cur) + date_step(&cur);
-    }
-    if (change->new_held) {
-        dates.new = new_date;
-        dates.new.read_at = microseconds(&new_date) + date_step(&new_date);
-    }
+    if (!change->cur_held || !date_of(folder->directory, "cur", &dates.cur, &ignored)) return;
+    dates.cur.read_at = microseconds(&dates.cur) + date_step(&dates.cur);
     journal_append(entries, &dates, NULL);
 }

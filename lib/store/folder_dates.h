@@ -13,10 +13,11 @@ bool folder_date_holds(const struct folder_date *noted, const struct folder_date
 bool folder_is_stale(const struct folder *folder);
 /* The same when the folder is opened: cur/ is looked at from time to time even if nothing says that it should. */
 void folder_plan_reading(struct folder *folder);
-/* Before changing file names ourselves: whether the noted dates hold. After it: notes the new ones, in entries, if they
- * did. So our own changes cost no reading. */
+/* Before changing file names ourselves: whether cur/'s noted date holds. After it: notes the new one, in entries, if it
+ * did. So our own changes cost no reading of cur/. That of new/ is never noted so: deliveries come there without the
+ * lock, and one that came meanwhile would not be seen. */
 struct folder_own_change {
-    bool cur_held, new_held;
+    bool cur_held;
 };
 void folder_own_change_begin(const struct folder *folder, struct folder_own_change *change);
 void folder_own_change_end(const struct folder *folder, const struct folder_own_change *change, struct buf *entries);

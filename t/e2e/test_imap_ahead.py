@@ -87,6 +87,7 @@ class Copy:
         return client
 
     def close(self):
+        t.wait_for(lambda: not sessions(self.stand))  # they put in order what their client has left
         self.stand.__exit__()
         shutil.rmtree(self.top)
 

@@ -1,6 +1,27 @@
 /* Other programs at work in the Maildir: mail dropped in, files renamed, moved and removed. */
 #include "setup.h"
 
+/* Deliveries take no lock: what comes while we change names of our own is no change of ours. */
+static void test_delivered_meanwhile(void **state) {
+    (void)state;
+    struct folder_own_change own;
+    struct buf entries = buf_make(0);
+    save_some(INBOX, 1);
+    struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
+    let_dates_grow_old();
+    assert_string_equal(sync_text(folder, false), "");
+    assert_true(folder_lock(folder, &setup.failure));
+    folder_own_change_begin(folder, &own);
+    setup_write_file("mail/new/1700000002.a.host", STR("delivered\n"));
+    folder_own_change_end(folder, &own, &entries);
+    assert_ok(folder_append(folder, &entries, APPEND_OWN, &setup.failure));
+    folder_unlock(folder);
+    assert_string_equal(sync_text(folder, false), "+");
+    assert_string_equal(view_text(folder), "1 2");
+    buf_free(&entries);
+    folder_close(&folder);
+}
+
 static void test_dropped_in(void **state) {
     (void)state;
     struct buf bytes = buf_make(0);
@@ -531,6 +552,7 @@ int main(void) {
         FOLDER_TEST(test_first_look),
         FOLDER_TEST(test_first_look_full),
         FOLDER_TEST(test_first_look_new),
+        FOLDER_TEST(test_delivered_meanwhile),
         FOLDER_TEST(test_dropped_in),
         FOLDER_TEST(test_renamed_flags),
         FOLDER_TEST(test_odd_names),
