@@ -452,6 +452,15 @@ static void test_responses(void **state) {
     struct key_store *store = store_of(config, NULL);
     expect_line(&store->warnings, "live.pem.ocsp is not used: it is no OCSP response with an answer");
     key_store_destroy(&store);
+    /* Of the certificate that was there before: clients would drop the connection. */
+    struct buf before = {0};
+    make_response(&ecdsa, V_OCSP_CERTSTATUS_GOOD, 3600, &before);
+    write_file("live.pem.ocsp", buf_str(&before), STR_EMPTY, 0644);
+    store = store_of(config, NULL);
+    expect_line(&store->warnings, "live.pem.ocsp is not used: it is about another certificate");
+    assert_int_equal(store->sides[0]->staples[0].length, 0);
+    key_store_destroy(&store);
+    buf_free(&before);
     unlink(path_of("live.pem.ocsp"));
     config_free(&config);
 }
