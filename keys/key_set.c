@@ -11,7 +11,8 @@
 
 #define STAPLE_LIMIT ((size_t)7000) /* certificate_chain's bound */
 #define SOURCE_LIMIT 64
-#define CLOCK_LEAVE  300 /* seconds that clocks may differ */
+#define CLOCK_LEAVE  300   /* seconds that clocks may differ */
+#define STAPLE_LIFE  86400 /* seconds for which a response that gives no end is taken for fresh, as clients do */
 
 void key_line(struct buf *lines, const char *format, ...) {
     va_list arguments;
@@ -120,7 +121,7 @@ static bool judge_response(struct str der, const X509 *certificate, int64_t now,
     ASN1_GENERALIZEDTIME *begin = NULL, *end = NULL;
     int status = single ? OCSP_single_get0_status(single, NULL, NULL, &begin, &end) : -1;
     int64_t from = seconds_of(begin);
-    *until = seconds_of(end);
+    *until = end || from == INT64_MAX ? seconds_of(end) : from + STAPLE_LIFE;
     bool good = (basic && OCSP_resp_count(basic) > 0) || failure_set(failure, "it is no OCSP response with an answer");
     if (good && !single) good = failure_set(failure, "it is about another certificate");
     if (good && status != V_OCSP_CERTSTATUS_GOOD)
