@@ -60,6 +60,7 @@ bool login_is_barred(struct exchange *exchange, enum exchange_step *step) {
         failures_check(exchange->auth->failures, exchange->address_key, exchange->user, now, &until);
     if (gate == GATE_OPEN || exchange->no_count) return false;
     exchange->barred = true;
+    exchange->counts = false; /* what was found out meanwhile does not matter */
     *step = login_later(exchange, "%s kept out for %lld seconds more",
                         gate == GATE_ADDRESS_BANNED ? "address" : "account", (long long)(until - now));
     return true;
