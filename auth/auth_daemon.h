@@ -43,6 +43,10 @@ enum exchange_step login_by_password(struct exchange *exchange, struct str autho
                                      struct str password);
 /* The account of login_find, or of a token, is the client's: may it come in, and may it be who authorization says? */
 enum exchange_step login_grant(struct exchange *exchange, struct str authorization);
+/* True: kept out, by address or as the account exchange->user (which may be empty yet); *step is the answer. Asked again
+ * when the name becomes known, and before an answer that took time to find: a ban may have begun meanwhile, and neither
+ * right nor wrong is then said. */
+MUST_USE bool login_is_barred(struct exchange *exchange, enum exchange_step *step);
 /* Ends: wrong, and it counts. */
 enum exchange_step login_wrong(struct exchange *exchange, const char *reason);
 /* Ends: temporary. */

@@ -12,6 +12,7 @@
 #define SUBJECT_MAX    ((size_t)256)
 #define REASON_MAX     ((size_t)200)
 #define SECOND_CHANCES 8
+#define CLOCK_LEAVE    60 /* seconds that a clock may be set back without anybody noticing */
 
 struct record {
     struct record *newer, *older; /* by when it was last heard of */
@@ -38,6 +39,7 @@ struct failures {
     struct failures_limits limits;
     struct roll rolls[FAILURES_PAIR + 1];
     uint64_t changes;
+    int64_t looked; /* the last time that expiry was looked for */
 };
 
 /* ---- records */
@@ -355,7 +357,28 @@ static bool matters(const struct failures *failures, const struct record *record
     return record->known && now - record->known < known_time;
 }
 
+static void set_back(int64_t *date, int64_t seconds) {
+    if (*date) *date = *date > seconds ? *date - seconds : 1;
+}
+
+/* The dates, which have to outlive the process, are the system clock's. Where that is set back, as by a machine that
+ * finds out the time only after its start, they are too: else a ban would last until the clock has come there again. */
+static void follow_clock(struct failures *failures, int64_t now) {
+    int64_t back = failures->looked - now;
+    failures->looked = now;
+    if (back <= CLOCK_LEAVE) return;
+    for (size_t i = 0; i < ARRAY_LENGTH(failures->rolls); i++)
+        for (struct record *record = failures->rolls[i].oldest; record; record = record->newer) {
+            int64_t *dates[] = {&record->begun, &record->ban_begun, &record->ban_ends, &record->known,
+                                &record->forgiven};
+            for (size_t k = 0; k < ARRAY_LENGTH(dates); k++)
+                set_back(dates[k], back);
+        }
+    failures->changes++;
+}
+
 void failures_expire(struct failures *failures, int64_t now) {
+    follow_clock(failures, now);
     for (size_t i = 0; i < ARRAY_LENGTH(failures->rolls); i++) {
         struct record *record = failures->rolls[i].oldest;
         for (unsigned looked = 0; record && looked < 1000; looked++) {

@@ -70,7 +70,8 @@ size_t failures_bans(const struct failures *failures, struct str after, int64_t 
                      size_t room);
 bool failures_cursor(const struct failures_ban *ban, struct buf *cursor);
 
-/* Forgets what no longer matters; at most some thousand records a call. */
+/* Forgets what no longer matters; at most some thousand records a call. Called every now and then, it also notices that
+ * the clock was set back, and sets all dates back with it. */
 void failures_expire(struct failures *failures, int64_t now);
 /* Goes up with every change that is worth keeping, so a writer knows whether there is something to write. */
 uint64_t failures_changes(const struct failures *failures);

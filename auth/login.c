@@ -7,7 +7,7 @@
 #include "sasl_prepare.h"
 #include <stdarg.h>
 
-#define BUSY_WAITING    4 /* passwords */
+#define BUSY_WAITING 4 /* passwords */
 
 /* ---- ends */
 
@@ -54,12 +54,13 @@ struct source_question login_question(struct exchange *exchange) {
 }
 
 /* Kept out: the answer is temporary, since it may be the owner with a client that has an old password. */
-static bool is_barred(struct exchange *exchange, enum exchange_step *step) {
+bool login_is_barred(struct exchange *exchange, enum exchange_step *step) {
     int64_t until = 0, now = clock_seconds();
     enum failures_gate gate =
         failures_check(exchange->auth->failures, exchange->address_key, exchange->user, now, &until);
     if (gate == GATE_OPEN || exchange->no_count) return false;
     exchange->barred = true;
+    exchange->counts = false; /* what was found out meanwhile does not matter */
     *step = login_later(exchange, "%s kept out for %lld seconds more",
                         gate == GATE_ADDRESS_BANNED ? "address" : "account", (long long)(until - now));
     return true;
@@ -77,7 +78,7 @@ enum login_found login_find(struct exchange *exchange, struct str name, enum exc
         *step = login_wrong(exchange, "no name of an account");
         return LOGIN_STOP;
     }
-    if (is_barred(exchange, step)) return LOGIN_STOP;
+    if (login_is_barred(exchange, step)) return LOGIN_STOP;
     struct source_question question = login_question(exchange);
     enum source_answer answer;
     /* Who can only say whether a password is right does not know names. */
@@ -181,7 +182,8 @@ static void hash_anew(void *argument) {
 }
 
 /* Takes as long as a wrong password does. When others wait it takes its turn as well but no processor: what is wrong
- * is answered late anyway (auth_failure_delay), and guesses at names that are not there may not slow the others down. */
+ * is answered late anyway (auth_failure_delay), and guesses at names that are not there may not slow the others down.
+ */
 static enum exchange_step wrong_for_nobody(struct exchange *exchange, const struct comparison *given,
                                            const char *reason) {
     struct comparison comparison = *given;
@@ -248,12 +250,13 @@ enum exchange_step login_by_password(struct exchange *exchange, struct str autho
                                      struct str password) {
     enum exchange_step step = STEP_DENIED;
     if (!login_name(exchange, name, &exchange->user)) return login_wrong(exchange, "no name of an account");
-    if (is_barred(exchange, &step)) return step;
+    if (login_is_barred(exchange, &step)) return step;
     struct buf prepared = buf_make(SASL_PREPARE_MAX);
     struct comparison comparison = {.as_sent = password, .password = password, .app = STR_EMPTY};
     if (sasl_prepare(password, &prepared)) comparison.password = buf_str(&prepared);
     step = find_by_password(exchange, &comparison);
     buf_free_secret(&prepared);
+    if (step != STEP_LATER && login_is_barred(exchange, &step)) return step;
     return step == STEP_GRANTED ? login_grant(exchange, authorization) : step;
 }
 

@@ -33,9 +33,11 @@ static bool always(const struct auth *auth, const struct ipc_auth_mechanisms *cl
 
 static enum exchange_step anonymous_respond(struct exchange *exchange, bool has_response, struct str response,
                                             struct buf *challenge) {
+    enum exchange_step step = STEP_DENIED;
     (void)challenge;
     if (!has_response) return STEP_CHALLENGE;
     if (response.length > SASL_NAME_MAX || !str_is_utf8(response)) return STEP_MALFORMED;
+    if (login_is_barred(exchange, &step)) return step; /* the address: the account is nobody's */
     exchange->user = exchange->login = exchange->auth->config->auth_anonymous_login;
     return exchange->login.length ? STEP_GRANTED : login_wrong(exchange, "auth_anonymous_login is empty");
 }

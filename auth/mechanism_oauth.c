@@ -46,29 +46,21 @@ static enum exchange_step refuse(struct exchange *exchange, struct buf *challeng
 /* The account that the token names: the client may not name another. */
 static enum exchange_step take_login(struct exchange *exchange, struct buf *challenge) {
     struct str login;
+    enum exchange_step step;
     if (!login_name(exchange, exchange->account.login, &login))
         return refuse(exchange, challenge, "the token names nobody");
     if (exchange->user.length && !str_equal(exchange->user, login))
         return refuse(exchange, challenge, "the token is somebody else's");
     exchange->user = login;
+    if (login_is_barred(exchange, &step)) return step; /* the client need not have named it */
     return login_grant(exchange, STR_EMPTY);
-}
-
-static bool is_barred(struct exchange *exchange, enum exchange_step *step) {
-    int64_t until = 0;
-    if (failures_check(exchange->auth->failures, exchange->address_key, exchange->user, clock_seconds(), &until) ==
-        GATE_OPEN)
-        return false;
-    exchange->barred = true;
-    *step = login_later(exchange, "kept out for %lld seconds more", (long long)(until - clock_seconds()));
-    return true;
 }
 
 static enum exchange_step respond(struct exchange *exchange, const struct sasl_token *token, struct buf *challenge) {
     struct failure failure = {0};
     enum exchange_step step = STEP_DENIED;
     if (!name_user(exchange, token->name)) return refuse(exchange, challenge, "no name of an account");
-    if (is_barred(exchange, &step)) return step;
+    if (login_is_barred(exchange, &step)) return step;
     switch (ask_sources(exchange, token->token, &failure)) {
     case SOURCE_FOUND:
         return take_login(exchange, challenge);

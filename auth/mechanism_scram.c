@@ -178,13 +178,14 @@ static enum exchange_step last_message(struct exchange *exchange, const struct v
     struct scram *scram = exchange->state;
     struct scram_final final;
     struct buf message = buf_make(0), proof = buf_make(64);
+    enum exchange_step step = STEP_DENIED;
+    if (login_is_barred(exchange, &step)) return step;
     if (!scram_final_read(response, &final) || !base64_decode(&proof, final.proof)) return STEP_MALFORMED;
     buf_printf(&message, "%.*s,%.*s,%.*s", STR_ARGS(scram->first_bare), STR_ARGS(scram->server_first),
                STR_ARGS(final.without_proof));
     bool nonce = str_equal(final.nonce, scram->nonce), binding = binding_is_right(scram, final.binding);
     bool right = scram_proof_is_right(str_from(variant->digest), &scram->keys, buf_str(&message), buf_str(&proof)) &&
                  scram->real;
-    enum exchange_step step = STEP_DENIED;
     if (!nonce || !binding)
         step = login_wrong(exchange, nonce ? "the channel binding is another" : "the nonce is another");
     else if (!right)

@@ -38,14 +38,8 @@ void relay_mechanisms(const struct auth *auth, bool encrypted, struct buf *names
 
 /* Kept out by address; by account where the name is said at once. */
 static bool is_barred(struct exchange *exchange, struct str name, enum exchange_step *step) {
-    int64_t until = 0;
     if (name.length && !login_name(exchange, name, &exchange->user)) exchange->user = STR_EMPTY;
-    if (exchange->no_count || failures_check(exchange->auth->failures, exchange->address_key, exchange->user,
-                                             clock_seconds(), &until) == GATE_OPEN)
-        return false;
-    exchange->barred = true;
-    *step = login_later(exchange, "kept out for %lld seconds more", (long long)(until - clock_seconds()));
-    return true;
+    return login_is_barred(exchange, step);
 }
 
 static struct str name_in_plain(const struct exchange *exchange, struct str response) {
@@ -56,8 +50,12 @@ static struct str name_in_plain(const struct exchange *exchange, struct str resp
 
 static enum exchange_step judge(struct exchange *exchange, const struct dovecot_answer *answer,
                                 const struct failure *failure, struct buf *challenge) {
-    /* Whom it was about, as far as it says. */
-    if (answer->account.login.length) exchange->user = answer->account.login;
+    enum exchange_step step = STEP_DENIED;
+    struct str login = answer->account.login;
+    /* Whom it was about, as far as it says: counted and kept out as the name is before it is asked. */
+    if (login.length && !login_name(exchange, login, &exchange->user)) exchange->user = login;
+    bool decided = answer->outcome != DOVECOT_GO_ON && answer->outcome != DOVECOT_LATER;
+    if (decided && login_is_barred(exchange, &step)) return step;
     switch (answer->outcome) {
     case DOVECOT_GO_ON:
         return buf_append(challenge, answer->data) ? STEP_CHALLENGE : login_later(exchange, "a challenge too long");

@@ -231,6 +231,35 @@ static enum asked transfer(PGconn *connection, deadline until, struct failure *f
     return ASKED;
 }
 
+/* The next result, NULL after the last. PQgetResult would wait in the middle of the loop for what has not come yet. */
+static enum asked next_result(PGconn *connection, deadline until, PGresult **result, struct failure *failure) {
+    enum asked asked = transfer(connection, until, failure);
+    *result = asked == ASKED ? PQgetResult(connection) : NULL;
+    return asked;
+}
+
+/* A server that begins to copy, which nobody asked it for, would give results without end. */
+static bool is_copying(const PGresult *result) {
+    ExecStatusType status = PQresultStatus(result);
+    return status == PGRES_COPY_OUT || status == PGRES_COPY_IN || status == PGRES_COPY_BOTH;
+}
+
+/* The first result, once the server has said that it is the only one that counts. */
+static enum asked take_result(PGconn *connection, deadline until, PGresult **result, struct failure *failure) {
+    enum asked asked = next_result(connection, until, result, failure);
+    bool more = asked == ASKED && *result;
+    if (more && is_copying(*result)) return BROKEN;
+    while (more) {
+        PGresult *other = NULL;
+        asked = deadline_left(until) > 0 ? next_result(connection, until, &other, failure) : LATE;
+        more = asked == ASKED && other;
+        if (more && is_copying(other)) asked = BROKEN;
+        PQclear(other);
+        if (asked != ASKED) break;
+    }
+    return asked;
+}
+
 /* *result, if the server answered at all. */
 static enum asked ask(PGconn *connection, const struct sql_query *query, const struct sql_values *values,
                       deadline until, PGresult **result, struct failure *failure) {
@@ -241,17 +270,12 @@ static enum asked ask(PGconn *connection, const struct sql_query *query, const s
         say_error(PQerrorMessage(connection), failure);
         return BROKEN;
     }
-    enum asked asked = transfer(connection, until, failure);
-    if (asked == BROKEN) say_error(PQerrorMessage(connection), failure);
-    if (asked != ASKED) return asked;
-    *result = PQgetResult(connection);
-    for (PGresult *more; (more = PQgetResult(connection)) != NULL;)
-        PQclear(more);
-    if (*result && PQstatus(connection) == CONNECTION_OK) return ASKED;
-    say_error(PQerrorMessage(connection), failure);
+    enum asked asked = take_result(connection, until, result, failure);
+    if (asked == ASKED && *result && PQstatus(connection) == CONNECTION_OK) return ASKED;
+    if (asked != LATE) say_error(PQerrorMessage(connection), failure);
     PQclear(*result);
     *result = NULL;
-    return BROKEN;
+    return asked == LATE ? LATE : BROKEN;
 }
 
 static enum source_answer read_result(const struct pgsql *pgsql, const struct source_question *question,

@@ -11,7 +11,8 @@
 
 #define STAPLE_LIMIT ((size_t)7000) /* certificate_chain's bound */
 #define SOURCE_LIMIT 64
-#define CLOCK_LEAVE  300 /* seconds that clocks may differ */
+#define CLOCK_LEAVE  300   /* seconds that clocks may differ */
+#define STAPLE_LIFE  86400 /* seconds for which a response that gives no end is taken for fresh, as clients do */
 
 void key_line(struct buf *lines, const char *format, ...) {
     va_list arguments;
@@ -81,19 +82,48 @@ static int64_t seconds_of(const ASN1_GENERALIZEDTIME *time) {
     return time && ASN1_TIME_to_tm(time, &parts) ? (int64_t)timegm(&parts) : INT64_MAX;
 }
 
-/* *until: the date that the response gives for its end. The signature is for clients to judge. */
-static bool judge_response(struct str der, int64_t now, int64_t *until, struct failure *failure) {
+/* RFC 6960 section 4.1.1: the serial number, and the issuer's name by a digest. The issuer's key is not at hand. */
+static bool is_about(const OCSP_SINGLERESP *single, const X509 *certificate) {
+    ASN1_OCTET_STRING *issuer = NULL;
+    ASN1_OBJECT *algorithm = NULL;
+    ASN1_INTEGER *serial = NULL;
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+    /* OpenSSL takes what it only reads without const. */
+    OCSP_CERTID *id = (OCSP_CERTID *)(uintptr_t)OCSP_SINGLERESP_get0_id(single);
+    if (!id || !OCSP_id_get0_info(&issuer, &algorithm, NULL, &serial, id)) return false;
+    const EVP_MD *method = EVP_get_digestbyobj(algorithm);
+    return method && ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(certificate)) == 0 &&
+           X509_NAME_digest(X509_get_issuer_name(certificate), method, digest, &length) == 1 &&
+           (size_t)ASN1_STRING_length(issuer) == length && memcmp(ASN1_STRING_get0_data(issuer), digest, length) == 0;
+}
+
+/* The answer about the certificate, among what may be several; NULL: none. */
+static OCSP_SINGLERESP *find_single(OCSP_BASICRESP *basic, const X509 *certificate) {
+    int count = basic ? OCSP_resp_count(basic) : 0;
+    for (int i = 0; i < count; i++) {
+        OCSP_SINGLERESP *single = OCSP_resp_get0(basic, i);
+        if (single && is_about(single, certificate)) return single;
+    }
+    return NULL;
+}
+
+/* *until: the date that the response gives for its end. The signature is for clients to judge. What a certificate had
+ * before it was renewed would make clients drop the connection. */
+static bool judge_response(struct str der, const X509 *certificate, int64_t now, int64_t *until,
+                           struct failure *failure) {
     const unsigned char *next = (const unsigned char *)der.data;
     OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &next, (long)der.length);
     OCSP_BASICRESP *basic = response && OCSP_response_status(response) == OCSP_RESPONSE_STATUS_SUCCESSFUL
                                 ? OCSP_response_get1_basic(response)
                                 : NULL;
-    OCSP_SINGLERESP *single = basic ? OCSP_resp_get0(basic, 0) : NULL;
+    OCSP_SINGLERESP *single = find_single(basic, certificate);
     ASN1_GENERALIZEDTIME *begin = NULL, *end = NULL;
     int status = single ? OCSP_single_get0_status(single, NULL, NULL, &begin, &end) : -1;
     int64_t from = seconds_of(begin);
-    *until = seconds_of(end);
-    bool good = single || failure_set(failure, "it is no OCSP response with an answer");
+    *until = end || from == INT64_MAX ? seconds_of(end) : from + STAPLE_LIFE;
+    bool good = (basic && OCSP_resp_count(basic) > 0) || failure_set(failure, "it is no OCSP response with an answer");
+    if (good && !single) good = failure_set(failure, "it is about another certificate");
     if (good && status != V_OCSP_CERTSTATUS_GOOD)
         good = failure_set(failure, "it says that the certificate is %s", OCSP_cert_status_str(status));
     if (good && (from > now + CLOCK_LEAVE || *until <= now))
@@ -109,7 +139,8 @@ static void take_staple(const struct key_files *files, struct key_set *set, size
     struct failure failure = {0};
     if (der.length > STAPLE_LIMIT)
         failure_set(&failure, "it has more than %zu bytes", STAPLE_LIMIT);
-    else if (judge_response(der, files->now, &set->staples_until[index], &failure))
+    else if (judge_response(der, set->identities.items[index].certificate, files->now, &set->staples_until[index],
+                            &failure))
         buf_append(&set->staples[index], der);
     if (failure.text[0]) key_line(files->warnings, "%s is not used: %s", path, failure.text);
 }

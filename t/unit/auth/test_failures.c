@@ -202,6 +202,30 @@ static void test_operator(void **state) {
     failures_destroy(&failures);
 }
 
+/* A clock that was a year ahead makes no ban of a year. */
+static void test_clock_set_back(void **state) {
+    const int64_t year = 31536000;
+    struct failures *failures = failures_create(&limits);
+    int64_t until = 0;
+    (void)state;
+    failures_right(failures, STR("192.0.2.7"), STR("bert"), NOW + year - 100);
+    failures_expire(failures, NOW + year);
+    for (unsigned i = 0; i < 3; i++)
+        (void)wrong(failures, HERE, ANNA, NOW + year);
+    failures_ban(failures, FAILURES_ACCOUNT, STR("carl"), STR_EMPTY, 3600, NOW + year);
+    failures_expire(failures, NOW + year - 30); /* a little is nothing */
+    assert_int_equal(failures_check(failures, HERE, ANNA, NOW + year, &until), GATE_ADDRESS_BANNED);
+    assert_int_equal(until, NOW + year + limits.ban_time);
+    failures_expire(failures, NOW - 30);
+    assert_int_equal(failures_check(failures, HERE, ANNA, NOW, &until), GATE_ADDRESS_BANNED);
+    assert_int_equal(until, NOW + limits.ban_time);
+    assert_int_equal(failures_check(failures, HERE, ANNA, until, &until), GATE_OPEN);
+    assert_int_equal(failures_check(failures, STR("192.0.2.8"), STR("carl"), NOW, &until), GATE_ACCOUNT_BANNED);
+    assert_int_equal(until, NOW + 3600);
+    assert_int_equal(failures_rank(failures, STR("192.0.2.7"), STR("bert"), NOW), 0);
+    failures_destroy(&failures);
+}
+
 static void test_bounded(void **state) {
     struct failures *failures = failures_create(&limits);
     struct buf text = buf_make(0);
@@ -299,6 +323,7 @@ int main(void) {
         cmocka_unit_test(test_success_forgives_little),
         cmocka_unit_test(test_rank),
         cmocka_unit_test(test_operator),
+        cmocka_unit_test(test_clock_set_back),
         cmocka_unit_test(test_bounded),
         cmocka_unit_test(test_kept),
         cmocka_unit_test(test_bad_lines),

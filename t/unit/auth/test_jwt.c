@@ -11,6 +11,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rsa.h>
+#include <time.h>
 #include <openssl/x509.h>
 
 #include "base64.h"
@@ -385,10 +386,37 @@ static void test_key_sets(void **state) {
     buf_free(&set);
 }
 
+/* An issuer's set may not hold up all logins: OpenSSL looks at a prime of this size for a second. */
+static void test_costly_keys(void **state) {
+    struct buf set = buf_make(0);
+    BIGNUM *prime = BN_get_rfc3526_prime_8192(NULL);
+    unsigned char octets[1024];
+    struct timespec begun, ended;
+    struct failure failure = {0};
+    size_t left_out;
+    (void)state;
+    assert_int_equal(BN_bn2bin(prime, octets), sizeof octets);
+    buf_append(&set, STR("{\"keys\":["));
+    for (unsigned i = 0; i < 20; i++) {
+        buf_printf(&set, "%s{\"kty\":\"RSA\",\"kid\":\"%u\",\"e\":\"AQAB\",\"n\":\"", i ? "," : "", i);
+        url64(&set, octets, sizeof octets);
+        buf_append(&set, STR("\"}"));
+    }
+    buf_append(&set, STR("]}"));
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begun);
+    struct jwt_keys *keys = jwt_keys_parse(buf_str(&set), &left_out, &failure);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ended);
+    assert_true(ended.tv_sec - begun.tv_sec < 4);
+    jwt_keys_free(&keys);
+    BN_free(prime);
+    buf_free(&set);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors), cmocka_unit_test(test_algorithms),    cmocka_unit_test(test_bound_key),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_key_confusion), cmocka_unit_test(test_key_sets),
+        cmocka_unit_test(test_vectors),     cmocka_unit_test(test_algorithms),    cmocka_unit_test(test_bound_key),
+        cmocka_unit_test(test_refused),     cmocka_unit_test(test_key_confusion), cmocka_unit_test(test_key_sets),
+        cmocka_unit_test(test_costly_keys),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

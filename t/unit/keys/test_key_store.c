@@ -68,13 +68,13 @@ static int free_all(void **state) {
     return 0;
 }
 
-/* An OCSP response, good until so many seconds from now. */
+/* An OCSP response of two hours ago, good until so many seconds from now; 0: it does not say until when. */
 static void make_response(const struct made *made, int status, long until, struct buf *der) {
     OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
     OCSP_CERTID *id = OCSP_cert_to_id(NULL, made->certificate.certificate, made->certificate.certificate);
     ASN1_TIME *from = X509_gmtime_adj(NULL, -7200), *to = X509_gmtime_adj(NULL, until);
     unsigned char *bytes = NULL;
-    assert_non_null(OCSP_basic_add1_status(basic, id, status, 0, status ? from : NULL, from, to));
+    assert_non_null(OCSP_basic_add1_status(basic, id, status, 0, status ? from : NULL, from, until ? to : NULL));
     assert_true(OCSP_basic_sign(basic, made->certificate.certificate, made->certificate.key, EVP_sha256(), NULL, 0));
     OCSP_RESPONSE *response = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
     int length = i2d_OCSP_RESPONSE(response, &bytes);
@@ -452,6 +452,26 @@ static void test_responses(void **state) {
     struct key_store *store = store_of(config, NULL);
     expect_line(&store->warnings, "live.pem.ocsp is not used: it is no OCSP response with an answer");
     key_store_destroy(&store);
+    /* Without an end it is no good after a day. */
+    struct buf endless = {0}, lines = {0};
+    make_response(&rsa, V_OCSP_CERTSTATUS_GOOD, 0, &endless);
+    write_file("live.pem.ocsp", buf_str(&endless), STR_EMPTY, 0644);
+    store = store_of(config, NULL);
+    expect_line(&store->warnings, NULL);
+    assert_int_equal(key_store_drop_staples(store, (int64_t)time(NULL) + 21 * 3600, &lines), 0);
+    assert_int_equal(key_store_drop_staples(store, (int64_t)time(NULL) + 23 * 3600, &lines), 1);
+    key_store_destroy(&store);
+    buf_free(&endless);
+    buf_free(&lines);
+    /* Of the certificate that was there before: clients would drop the connection. */
+    struct buf before = {0};
+    make_response(&ecdsa, V_OCSP_CERTSTATUS_GOOD, 3600, &before);
+    write_file("live.pem.ocsp", buf_str(&before), STR_EMPTY, 0644);
+    store = store_of(config, NULL);
+    expect_line(&store->warnings, "live.pem.ocsp is not used: it is about another certificate");
+    assert_int_equal(store->sides[0]->staples[0].length, 0);
+    key_store_destroy(&store);
+    buf_free(&before);
     unlink(path_of("live.pem.ocsp"));
     config_free(&config);
 }
