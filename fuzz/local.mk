@@ -52,7 +52,6 @@ PARSERS = lib/base/str.c \
 	lib/mail/tlsrpt_record.c \
 	lib/mail/tlsrpt_report.c \
 	lib/mail/part_text.c \
-	lib/mail/message_search.c \
 	lib/config/config_edit.c lib/config/config_lines.c lib/config/config_seal.c lib/config/config_sheet.c \
 	lib/config/config_value.c lib/config/main_cf.c lib/config/main_cf_expand.c lib/config/master_cf.c lib/config/restriction_list.c \
 	lib/table/alias_members.c lib/table/cidr_table.c lib/table/inline_table.c lib/table/ip_prefix.c \
