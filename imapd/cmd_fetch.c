@@ -18,7 +18,8 @@ static bool has_kind(const struct imap_fetch *fetch, enum imap_fetch_kind kind) 
 
 /* \Seen for all of them at once, before they are read; those that had it not are told. */
 static enum store_result mark_seen(struct imap_session *session, const struct uid_set *uids, struct uid_set *marked, struct failure *failure) {
-    enum store_result result = folder_store(session->folder, uids, FLAGS_ADD, FLAG_SEEN, NULL, 0, 0, NULL, marked, failure);
+    const struct flags_wish seen = {.change = FLAGS_ADD, .system = FLAG_SEEN};
+    enum store_result result = folder_store(session->folder, uids, &seen, NULL, marked, failure);
     if (marked->count > 0) imap_note_change(session);
     imap_tell_new_keywords(session); /* what others have done is seen with it */
     return result;

@@ -60,9 +60,12 @@ IMAP_COMMAND(cmd_store) {
         uid_set_copy(&uids, &modified);
         uid_set_clear(&uids);
     }
-    enum store_result result = folder_store(session->folder, &uids, store.change, store.flags.system, store.flags.keywords,
-                                            store.flags.keyword_count, store.has_unchanged_since ? store.unchanged_since : 0,
-                                            &modified, &changed, &failure);
+    const struct flags_wish flags = {.change = store.change,
+                                     .system = store.flags.system,
+                                     .keywords = store.flags.keywords,
+                                     .keyword_count = store.flags.keyword_count,
+                                     .unchanged_since = store.has_unchanged_since ? store.unchanged_since : 0};
+    enum store_result result = folder_store(session->folder, &uids, &flags, &modified, &changed, &failure);
     struct imap_outcome outcome = result == STORE_OK ? imap_ok("Done") : imap_store_trouble(result, &failure);
     if (result == STORE_OK) {
         uid_set_subtract(&uids, &modified);

@@ -152,13 +152,20 @@ void folder_set_recent_range(struct folder *folder, uint32_t from, uint32_t to);
 /* ---- changing */
 
 enum flags_change { FLAGS_REPLACE, FLAGS_ADD, FLAGS_REMOVE };
-/* For the messages of a set of UIDs. unchanged_since 0: none; else messages with a higher modseq are left alone
- * and their UIDs put into *modified (may be NULL). New modseqs are in the view at once. keywords: names; new ones
- * get bits (STORE_LIMIT: there are too many). Messages that really changed get into *changed (UIDs; may be NULL). */
-MUST_USE enum store_result folder_store(struct folder *folder, const struct uid_set *uids, enum flags_change change,
-                                        unsigned system, const struct str *keywords, size_t keyword_count,
-                                        uint64_t unchanged_since, struct uid_set *modified, struct uid_set *changed,
-                                        struct failure *failure);
+/* What becomes of messages' flags. */
+struct flags_wish {
+    enum flags_change change;
+    unsigned system;            /* FLAG_SEEN ... */
+    const struct str *keywords; /* their names, borrowed */
+    size_t keyword_count;
+    uint64_t unchanged_since; /* 0: no matter; else messages with a higher modseq are left alone */
+};
+/* For the messages of a set of UIDs. Those left alone for their modseq get into *modified, those that really changed
+ * into *changed (UIDs; both may be NULL). New modseqs are in the view at once, new keywords get bits (STORE_LIMIT:
+ * there are too many). */
+MUST_USE enum store_result folder_store(struct folder *folder, const struct uid_set *uids,
+                                        const struct flags_wish *flags, struct uid_set *modified,
+                                        struct uid_set *changed, struct failure *failure);
 /* Expunges the \Deleted ones among uids (NULL: all). They leave the view at the next folder_sync. */
 MUST_USE enum store_result folder_expunge(struct folder *folder, const struct uid_set *uids, struct failure *failure);
 
