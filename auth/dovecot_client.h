@@ -34,6 +34,7 @@ struct dovecot_answer {
     struct auth_account account;
 };
 
+/* path: of its socket, copied. Connects when it is first asked. */
 struct dovecot_client *dovecot_client_create(struct str path);
 /* In a task, if it was ever asked; with no exchange left. */
 void dovecot_client_destroy(struct dovecot_client **client);

@@ -41,6 +41,7 @@ struct failures_news {
     int64_t address_ends, account_ends;
 };
 
+/* limits are copied. */
 struct failures *failures_create(const struct failures_limits *limits);
 void failures_destroy(struct failures **failures);
 

@@ -1,7 +1,7 @@
 /* grammar: IMAP commands as data (RFC 9051 section 9, RFC 3501, and the extensions that tern has). Pure.
  *
- * A command is taken from the bytes of all of it, literals in their places as "{5}\r\nhello": imap_reader.h
- * collects it. Everything points into these bytes or into the arena. Limits on depth and counts are in here;
+ * A command is taken from the bytes of all of it, literals in their places as "{5}\r\nhello": session.c and front.c
+ * collect them. Everything points into these bytes or into the arena. Limits on depth and counts are in here;
  * what goes beyond them is a syntax error with a text that says so. */
 #ifndef TERN_IMAP_GRAMMAR_H
 #define TERN_IMAP_GRAMMAR_H
@@ -252,7 +252,7 @@ bool imap_line_literal(struct str line, struct imap_literal *literal);
 /* Replaces NULs from an offset on. */
 void imap_hide_nuls(struct buf *text, size_t from);
 
-/* Appends a string as quoted, or as a literal where it cannot be. nstring: NIL for an empty one if nil_if_empty. */
+/* Appends a string as quoted, or as a literal where it cannot be. */
 void imap_append_string(struct buf *text, struct str string, bool utf8);
 /* A mailbox's name: modified UTF-7 unless utf8; atom or quoted. */
 void imap_append_mailbox(struct buf *text, struct str mailbox, bool utf8);

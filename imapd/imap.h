@@ -70,7 +70,7 @@ struct imap_command {
     unsigned flags;
     struct imap_outcome (*run)(struct imap_session *session, struct imap_parser *parser, bool uid);
 };
-/* commands.c: the table. CAPABILITY is printed from capabilities.def: each row names what provides it. */
+/* commands.c: the table, and that of the capabilities, each with the command that provides it. */
 extern const struct imap_command imap_commands[];
 extern const size_t imap_command_count;
 

@@ -41,13 +41,6 @@ struct auth_client *auth_client_create(struct service *service) {
     return client;
 }
 
-void auth_client_destroy(struct auth_client **client) {
-    if (!*client) return;
-    forget_mechanisms(*client);
-    map_destroy(&(*client)->mechanisms);
-    MEMORY_FREE(*client);
-}
-
 static enum ipc_result ask(struct auth_client *client, enum ipc_type type, const void *message, enum ipc_type expected,
                            deadline until, struct arena *arena, struct ipc_reply *reply) {
     struct failure failure;

@@ -36,8 +36,8 @@ struct auth_result {
     struct str status, text;
 };
 
+/* For as long as the service lives, which is borrowed. */
 struct auth_client *auth_client_create(struct service *service);
-void auth_client_destroy(struct auth_client **client);
 /* The mechanisms for such a client, space separated; kept for a minute. data is NULL if auth does not answer. */
 MUST_USE struct str auth_mechanisms(struct auth_client *client, const struct auth_subject *subject, deadline until,
                                     struct arena *arena);

@@ -57,9 +57,8 @@ enum store_result {
 /* options' texts are copied. NULL: failure says why. */
 MUST_USE struct store *store_open(const struct store_options *options, struct failure *failure);
 void store_close(struct store **store);
-/* The root's descriptor, and the host's name for file names. */
+/* The root's descriptor. */
 int store_directory(const struct store *store);
-struct str store_host(const struct store *store);
 
 /* ---- the tree */
 

@@ -30,7 +30,8 @@ static void test_words(void **state) {
         struct str rest = str_from(rows[i].text);
         struct str word;
         enum table_word taken;
-        while ((taken = table_word_next(&rest, &word)) == TABLE_WORD) buf_printf(&joined, "%.*s|", STR_ARGS(word));
+        while ((taken = table_word_next(&rest, &word)) == TABLE_WORD)
+            buf_printf(&joined, "%.*s|", STR_ARGS(word));
         if (taken == TABLE_WORD_UNBALANCED) buf_append_char(&joined, '!');
         assert_string_equal(buf_string(&joined), rows[i].joined);
         buf_free(&joined);
