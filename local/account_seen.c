@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -15,6 +16,8 @@
 
 #define SEEN_FILE   "tern-delivered"
 #define SEEN_MAX    1000
+#define PAUSE_FIRST 1000000 /* ns */
+#define PAUSE_MOST  30000000
 #define HEADER_MOST ((size_t)256 * 1024) /* of a message that is remembered */
 
 struct record {
@@ -92,17 +95,30 @@ static uint64_t now(void) {
     return (uint64_t)(clock_date() / CLOCK_SECOND);
 }
 
+/* Others deliver meanwhile, and soon are done. Who holds it for longer than anybody waits for a mailbox's lock keeps
+ * no mail away: it is stored, and not remembered. */
+static bool lock_patiently(const struct config *config, int file) {
+    deadline until = deadline_in(config->deliver_lock_attempts * config->deliver_lock_delay * 1000);
+    struct timespec pause = {.tv_nsec = PAUSE_FIRST};
+    while (flock(file, LOCK_EX | LOCK_NB) < 0) {
+        if ((errno != EWOULDBLOCK && errno != EINTR) || deadline_left(until) == 0) return false;
+        nanosleep(&pause, NULL);
+        if (pause.tv_nsec < PAUSE_MOST) pause.tv_nsec *= 2;
+    }
+    return true;
+}
+
 bool seen_before(const struct config *config, const struct ipc_local_work *work, int file, int directory,
                  struct seen *seen) {
     bool found = false;
-    int locked;
     seen->file = -1;
     if (config->mail_duplicate_window == 0 || !make_digest(work, file, seen->digest)) return false;
     seen->file = openat(directory, SEEN_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (seen->file < 0) return false;
-    do
-        locked = flock(seen->file, LOCK_EX);
-    while (locked < 0 && errno == EINTR);
+    if (!lock_patiently(config, seen->file)) {
+        seen_end(seen);
+        return false;
+    }
     struct record *records = memory_allocate(SEEN_MAX, sizeof *records);
     size_t count = read_records(seen->file, records);
     uint64_t since = now() - (uint64_t)config->mail_duplicate_window;

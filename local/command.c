@@ -138,6 +138,10 @@ static void environment_export(struct environment *environment, struct str list)
 static void environment_make(struct environment *environment, const struct config *config,
                              const struct ipc_local_work *work) {
     struct str filter = config->command_expansion_filter;
+    /* The one that an alias led to, as LOCAL and DOMAIN are of that one. */
+    struct buf recipient = buf_make(0);
+    buf_append(&recipient, work->local);
+    if (work->domain.length) buf_printf(&recipient, "@%.*s", STR_ARGS(work->domain));
     environment_export(environment, config->export_environment);
     environment_add(environment, "PATH", STR(_PATH_DEFPATH), STR_EMPTY);
     environment_add(environment, "SHELL", STR("/bin/sh"), STR_EMPTY);
@@ -147,13 +151,14 @@ static void environment_make(struct environment *environment, const struct confi
         environment_add(environment, "LOGNAME", work->user, STR_EMPTY);
     }
     environment_add(environment, "SENDER", work->sender, filter);
-    environment_add(environment, "RECIPIENT", work->recipient, filter);
+    environment_add(environment, "RECIPIENT", buf_str(&recipient), filter);
     environment_add(environment, "ORIGINAL_RECIPIENT", work->original.length ? work->original : work->recipient,
                     filter);
     environment_add(environment, "LOCAL", work->local, filter);
     environment_add(environment, "DOMAIN", work->domain, filter);
     if (work->extension.length) environment_add(environment, "EXTENSION", work->extension, filter);
     environment->entries[environment->count] = NULL;
+    buf_free(&recipient);
 }
 
 /* ---- the child */

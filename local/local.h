@@ -60,6 +60,7 @@ struct resend {
     struct str sender, delivered_to;
     bool prepend_delivered_to;
     bool drop_dsn; /* a list with an owner: what the sender wished for DSN and DELIVERBY ends here */
+    bool as_is;    /* virtual_alias_maps do not expand the recipients */
     const struct ipc_recipient *recipients;
     size_t recipient_count;
 };

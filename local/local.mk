@@ -5,7 +5,7 @@ local_libworker_a_SOURCES = local/worker.c local/worked.c local/worker.h local/b
 	local/folder_sync.c local/folder_sync.h
 local_libworker_a_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE)
 tern_PROGRAMS += local/local
-local_local_SOURCES = local/local.c local/local.h local/recipient.c local/resend.c local/forker.c local/commands.c
+local_local_SOURCES = local/local.c local/local.h local/recipient.c local/walk.c local/walk.h local/resend.c local/forker.c local/commands.c
 local_local_CPPFLAGS = $(AM_CPPFLAGS) $(CLIENT_INCLUDE)
 local_local_LDADD = local/libworker.a $(CLIENT_LINK) $(FAULT_LINK)
 dist_man_MANS += man/tern-local.8

@@ -170,7 +170,8 @@ bool mbox_deliver(const struct config *config, const struct ipc_local_work *work
                         .worked = worked};
     struct content content = {.work = work, .file = file};
     struct str name;
-    mbox.directory = beneath_parent(base, path, false, &name);
+    /* A virtual mailbox's directories are made as a virtual Maildir's are; whose home or list it is makes others. */
+    mbox.directory = beneath_parent(base, path, work->step == STEP_VIRTUAL, &name);
     if (mbox.directory < 0)
         return worked_errno(worked, errno, "cannot update mailbox %.*s: open its directory", STR_ARGS(path));
     snprintf(mbox.name, sizeof mbox.name, "%.*s", STR_ARGS(name));

@@ -121,6 +121,7 @@ static bool commit(struct local *local, const struct resend *resend, struct str 
         .helo = request->helo,
         .protocol = request->protocol,
         .login = request->login,
+        .expansion = resend->as_is,
         .message_id = request->message_id,
         .deliver_by = resend->drop_dsn ? 0 : request->deliver_by,
         .by_mode = resend->drop_dsn ? DELIVER_BY_NOT : request->by_mode,

@@ -7,18 +7,26 @@ struct value {
     struct str text;
 };
 
+/* The local part without the extension, and what parts them. */
+static struct str base_of(const struct ipc_local_work *work) {
+    size_t beyond = work->extension.length + 1;
+    return work->extension.length > 0 && work->local.length > beyond
+               ? str_slice(work->local, 0, work->local.length - beyond)
+               : work->local;
+}
+
 /* The character that parted the extension in this recipient. */
 static struct str delimiter_of(const struct ipc_local_work *work, const struct config *config) {
-    size_t at = work->local.length;
+    size_t at = base_of(work).length;
     if (work->extension.length == 0 || config->recipient_delimiter.length == 0) return STR_EMPTY;
-    if (at < work->recipient.length && str_find(config->recipient_delimiter, work->recipient.data[at]) != STR_NONE)
-        return str_slice(work->recipient, at, at + 1);
+    if (at < work->local.length && str_find(config->recipient_delimiter, work->local.data[at]) != STR_NONE)
+        return str_slice(work->local, at, at + 1);
     return str_slice(config->recipient_delimiter, 0, 1);
 }
 
 static struct str value_of(struct str name, const struct ipc_local_work *work, const struct config *config) {
     struct value values[] = {
-        {"user", work->user.length ? work->user : work->local},
+        {"user", work->user.length ? work->user : base_of(work)},
         {"home", work->home},
         {"local", work->local},
         {"domain", work->domain},

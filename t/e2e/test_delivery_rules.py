@@ -219,6 +219,19 @@ def leftovers(tern, world):
     t.is_([path.name for path in (world.out / "Md/tmp").iterdir()], ["fresh"], "and loses what lies in tmp/ from long ago")
 
 
+def who_waits(tern, world):
+    """A member that cannot be delivered to waits alone: the others do not get the message at each attempt."""
+    os.chown(world.boxes / GIL, 0, 0)
+    said = send(tern, "pair", count=2)
+    t.ok(any("status=sent (forwarded as" in line for line in said), "who has to wait gets a copy", said)
+    t.ok(tern.wait_log(f"to=<{GIL}@{HOST}>, orig_to=<pair@{HOST}>") and t.wait_for(lambda: len(tern.queued("cur")) >= 1), "which is deferred")
+    os.chown(world.boxes / GIL, pwd.getpwnam(GIL).pw_uid, -1)
+    tern.queue_tool("ternqueue", "-f")
+    t.ok(t.wait_for(lambda: b"Subject: pair\n" in (world.boxes / GIL).read_bytes()), "and delivered later")
+    t.is_((world.boxes / DAN).read_bytes().count(b"Subject: pair\n"), 1, "the other has it once")
+    t.ok(f"to=<astray@sink.test>, orig_to=<pair@{HOST}>" not in tern.log(), "and virtual_alias_maps are not asked about who waits")
+
+
 def extensions(tern, world):
     """user+one and user+two may have a .forward file each, and the mailbox is one."""
     said = send(tern, "exts", count=3)
@@ -230,6 +243,7 @@ MANY = 5000
 ALIASES = f"""list {FAY}, far@sink.test
 owner-list keeper@example.test
 bad x@d..test
+pair {DAN}, {GIL}
 maildir {{out}}/Md/
 away far@sink.test
 exts {EVA}+one, {EVA}+two, {EVA}, {EVA}+three
@@ -271,6 +285,8 @@ def serve():
         for line in (f"alias_maps = texthash:{tern.etc}/aliases", f"forward_path = {world.forward}/$user$recipient_delimiter$extension, {world.forward}/$user", f"mail_spool_directory = {world.boxes}",
                      f"transport_maps = inline:{{ sink.test=smtp:[127.0.0.1]:{sink.port}, lm.test=lmtp:inet:127.0.0.1:{sink.port}, {CID}@{HOST}=smtp:[127.0.0.1]:{sink.port} }}"):
             tern.set(line)
+        # What an alias leads to here is not expanded again.
+        tern.set(f"virtual_alias_maps = inline:{{ {{ {GIL}@{HOST} = {GIL}@{HOST}, astray@sink.test }} }}")
         (world.lists / "many").write_text("".join(f"member{i:05}@sink.test\n" for i in range(MANY)))
         for user in ("eve", "keeper"):
             tern.add_user(user)
@@ -286,6 +302,7 @@ def serve():
         long_lists(tern, world, sink)
         nested(tern, world)
         leftovers(tern, world)
+        who_waits(tern, world)
         extensions(tern, world)
         one_at_a_time(tern, world, sink)
         ends_of_mailboxes(tern, world)

@@ -267,7 +267,7 @@ def put_off():
 
 
 def duplicates():
-    with t.Instance(settings=INIT + ["mail_duplicate_window=1d"]) as tern:
+    with t.Instance(settings=INIT + ["mail_duplicate_window=1d", "deliver_lock_attempts=1"]) as tern:
         tern.add_user("ada")
         tern.start()
         for _ in range(2):
@@ -284,6 +284,10 @@ def duplicates():
             give(tern, "ada@example.test", letter(f"n{number}", "same"))
         size = next(tern.mail.glob("example.test/ada/Maildir/tern-delivered")).stat().st_size
         t.ok(0 < size <= 24000, "what is remembered is bounded", size)
+        with open(next(tern.mail.glob("example.test/ada/Maildir/tern-delivered")), "rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            t.is_(give(tern, "ada@example.test", letter("locked", "c"))[0], 250, "a message comes while somebody keeps that file locked")
+            t.ok(t.wait_for(lambda: subjects(tern).count("locked") == 1), "and is stored all the same")
 
 
 plain()

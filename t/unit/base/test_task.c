@@ -148,6 +148,38 @@ static void looking_at_itself(void *argument) {
     *name = task_name(task_current());
 }
 
+struct stack_seen {
+    size_t at_first, deeper;
+};
+
+__attribute__((noinline)) static void look_deeper(struct stack_seen *seen) {
+    volatile char room[20000];
+
+    room[0] = room[sizeof room - 1] = 1;
+    seen->deeper = task_stack_left() + (size_t)(room[0] - room[sizeof room - 1]);
+}
+
+static void look_at_stack(void *argument) {
+    struct stack_seen *seen = argument;
+
+    seen->at_first = task_stack_left();
+    look_deeper(seen);
+}
+
+static void test_stack_left(void **state) {
+    struct stack_seen seen = {0};
+    const struct loop_options options = {.stack_size = 256 * 1024};
+
+    (void)state;
+    start_loop(&options);
+    assert_true(task_start("look", look_at_stack, &seen));
+    loop_run();
+    loop_destroy();
+    assert_in_range(seen.at_first, 200 * 1024, 256 * 1024);
+    assert_in_range(seen.at_first - seen.deeper, 20000, 60000);
+    assert_true(task_stack_left() == SIZE_MAX);
+}
+
 static void test_current(void **state) {
     const char *name = NULL;
 
@@ -932,6 +964,7 @@ int main(void) {
         cmocka_unit_test(test_switching_takes_turns),
         cmocka_unit_test(test_floating_point_control),
         cmocka_unit_test(test_ten_thousand),
+        cmocka_unit_test(test_stack_left),
         cmocka_unit_test(test_current),
         cmocka_unit_test(test_deadlines_in_order),
         cmocka_unit_test(test_many_deadlines),

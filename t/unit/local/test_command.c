@@ -28,7 +28,8 @@ static void test_statuses(void **state) {
         {77 << 8, "5.7. go", DELIVERY_FAILED, "5.7.0", "permission denied. Command output: 5.7. go"},
         {78 << 8, "", DELIVERY_FAILED, "5.3.5", "local configuration error"},
         {1 << 8, "oops\a\n", DELIVERY_FAILED, "5.3.0", "Command died with status 1: \"cmd -x\". Command output: oops?"},
-        {1 << 8, "4.2.1\nlater", DELIVERY_DEFERRED, "4.2.1", "Command died with status 1: \"cmd -x\". Command output: later"},
+        {1 << 8, "4.2.1\nlater", DELIVERY_DEFERRED, "4.2.1",
+         "Command died with status 1: \"cmd -x\". Command output: later"},
         {1 << 8, "5.7.1", DELIVERY_FAILED, "5.7.1", "Command died with status 1: \"cmd -x\""},
         {127 << 8, "", DELIVERY_FAILED, "5.3.0", "Command died with status 127: \"cmd -x\""},
         {9, "5.7.1 no", DELIVERY_DEFERRED, "4.3.0", "Command died with signal 9: \"cmd -x\". Command output: 5.7.1 no"},
@@ -85,7 +86,9 @@ static void test_environment(void **state) {
     setup_message("x\n");
     setup.work.user = STR("alice");
     setup.work.home = STR("/home/alice");
+    setup.work.local = STR("alice+a;b");
     setup.work.extension = STR("a;b");
+    setup.work.recipient = STR("team@example.test");
     setup.config.export_environment = STR("TZ, COLOUR=red");
     setenv("TZ", "UTC0", 1);
     setenv("SECRET", "1", 1);
@@ -97,9 +100,9 @@ static void test_environment(void **state) {
                                          "TZ=UTC0\n",
                                          "COLOUR=red\n",
                                          "SENDER=bob@example.org\n",
-                                         "RECIPIENT=alice@example.test\n",
-                                         "ORIGINAL_RECIPIENT=alice@example.test\n",
-                                         "LOCAL=alice\n",
+                                         "\nRECIPIENT=alice_a_b@example.test\n",
+                                         "ORIGINAL_RECIPIENT=team@example.test\n",
+                                         "\nLOCAL=alice_a_b\n",
                                          "DOMAIN=example.test\n",
                                          "PATH="};
     for (size_t i = 0; i < ARRAY_LENGTH(wanted); i++)

@@ -52,15 +52,23 @@ static void test_choice(void **state) {
     assert_int_equal(forward_read(&setup.config, &setup.work, &setup.worked), FORWARD_MEMBERS);
     expect_members("0:plain@example.org");
     setup.config.recipient_delimiter = STR("+-");
-    setup.work.recipient = STR("alice+list@example.test");
+    setup.work.local = STR("alice+list");
     setup.work.extension = STR("list");
     read_with(usual);
     assert_int_equal(forward_read(&setup.config, &setup.work, &setup.worked), FORWARD_MEMBERS);
     expect_members("0:list@example.org");
+    /* The delimiter is that of the address, not the first of all. */
+    setup.work.local = STR("alice-other");
     setup.work.extension = STR("other");
+    setup_write(".forward-other", "minus@example.org\n", 0600);
+    read_with(usual);
+    assert_int_equal(forward_read(&setup.config, &setup.work, &setup.worked), FORWARD_MEMBERS);
+    expect_members("0:minus@example.org");
+    setup.work.local = STR("alice+other");
     read_with(usual);
     assert_int_equal(forward_read(&setup.config, &setup.work, &setup.worked), FORWARD_MEMBERS);
     expect_members("0:plain@example.org");
+    setup.work.local = STR("alice+/../../etc/passwd");
     setup.work.extension = STR("/../../etc/passwd");
     read_with("$home/.forward${recipient_delimiter}${extension}");
     assert_int_equal(forward_read(&setup.config, &setup.work, &setup.worked), FORWARD_NONE);
@@ -181,6 +189,12 @@ static void test_templates(void **state) {
         buf_free(&out);
     }
     struct buf out = buf_make(0);
+    setup.work.local = STR("alice-list");
+    setup.work.extension = STR("list");
+    setup.work.user = STR_EMPTY;
+    expand_template(STR("$user $local"), &setup.work, &setup.config, STR_EMPTY, &out);
+    assert_string_equal(buf_string(&out), "alice alice-list");
+    buf_clear(&out);
     setup.work.extension = STR("a;b`c");
     expand_template(STR("$extension"), &setup.work, &setup.config, STR("abc"), &out);
     assert_string_equal(buf_string(&out), "a_b_c");

@@ -66,8 +66,12 @@ static void test_refusals(void **state) {
     assert_int_equal(mkfifoat(setup.directory, "pipe", 0600), 0);
     assert_false(deliver("pipe"));
     assert_deferred("4.2.0");
+    setup.work.step = STEP_FILE;
     assert_false(deliver("missing/box"));
     assert_deferred(NULL);
+    setup.work.step = STEP_VIRTUAL;
+    assert_true(deliver("missing/too/box"));
+    assert_non_null(setup_read("missing/too/box"));
     if (geteuid() == 0) {
         setup_write("other", "old\n", 0600);
         assert_int_equal(fchownat(setup.directory, "other", 1, 1, 0), 0);
