@@ -166,7 +166,17 @@ struct imap_key {
 enum imap_search_return {
     RETURN_MIN = 1, RETURN_MAX = 2, RETURN_ALL = 4, RETURN_COUNT = 8, RETURN_SAVE = 16, RETURN_PARTIAL = 32,
 };
-enum imap_sort_key { SORT_ARRIVAL, SORT_CC, SORT_DATE, SORT_FROM, SORT_SIZE, SORT_SUBJECT, SORT_TO, SORT_DISPLAYFROM, SORT_DISPLAYTO };
+enum imap_sort_key {
+    SORT_ARRIVAL,
+    SORT_CC,
+    SORT_DATE,
+    SORT_FROM,
+    SORT_SIZE,
+    SORT_SUBJECT,
+    SORT_TO,
+    SORT_DISPLAYFROM,
+    SORT_DISPLAYTO
+};
 struct imap_search {
     bool extended;    /* RETURN was given: ESEARCH answers */
     unsigned returns; /* set of enum imap_search_return */
@@ -246,8 +256,8 @@ bool imap_line_literal(struct str line, struct imap_literal *literal);
 
 /* ---- answers */
 
-/* No literal may hold a NUL octet (RFC 3501 section 9; ~{...} may): a message's is shown as this one, as by other servers,
- * so that sizes stay true. */
+/* No literal may hold a NUL octet (RFC 3501 section 9; ~{...} may): a message's is shown as this one, as by other
+ * servers, so that sizes stay true. */
 #define IMAP_NUL_SHOWN ((char)0x80)
 /* Replaces NULs from an offset on. */
 void imap_hide_nuls(struct buf *text, size_t from);

@@ -28,7 +28,8 @@ static bool may_log_in(struct front_dialogue *dialogue) {
 static void answer_login(struct front_dialogue *dialogue, enum front_login login, struct str ticket, struct str text) {
     switch (login) {
     case LOGIN_DONE:
-        buf_append(&dialogue->ticket, ticket); /* the session answers, and names the mechanisms in CAPA (RFC 2449 section 6.3) */
+        buf_append(&dialogue->ticket,
+                   ticket); /* the session answers, and names the mechanisms in CAPA (RFC 2449 section 6.3) */
         buf_append(&dialogue->login_tag, front_mechanisms(dialogue->client, dialogue->arena));
         if (dialogue->login_tag.length > FRONT_TAG_MAX) buf_clear(&dialogue->login_tag);
         return;

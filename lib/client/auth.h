@@ -43,7 +43,8 @@ MUST_USE struct str auth_mechanisms(struct auth_client *client, const struct aut
                                     struct arena *arena);
 /* Begins: *exchange is a number for what follows. Results live in the arena. Task context. */
 void auth_begin(struct auth_client *client, const struct auth_subject *subject, struct str mechanism, bool has_initial,
-                struct str initial, deadline until, struct arena *arena, uint64_t *exchange, struct auth_result *result);
+                struct str initial, deadline until, struct arena *arena, uint64_t *exchange,
+                struct auth_result *result);
 void auth_respond(struct auth_client *client, uint64_t exchange, struct str response, deadline until,
                   struct arena *arena, struct auth_result *result);
 /* The client said "*", or has gone. */
