@@ -85,8 +85,9 @@ static void authenticate(struct front_dialogue *dialogue, struct str mechanism, 
         dialogue->bad++;
         return;
     }
-    enum front_login login = front_log_in(dialogue->client, mechanism, has_initial, initial, front_ask_client, dialogue,
-                                          dialogue->arena, &ticket, &text);
+    const struct auth_opening opening = {mechanism, has_initial, initial};
+    enum front_login login =
+        front_log_in(dialogue->client, &opening, front_ask_client, dialogue, dialogue->arena, &ticket, &text);
     if (!dialogue->over) answer_login(dialogue, login, ticket, text);
 }
 

@@ -95,9 +95,9 @@ static void cmd_auth(struct front_dialogue *dialogue, const struct pop3_line *li
         } else if (line->count > 1 && !str_equal(initial, STR("=")) && !base64_decode(&decoded, initial)) {
             bad(dialogue, "Base64 expected");
         } else {
+            const struct auth_opening opening = {line->arguments[0], line->count > 1, buf_str(&decoded)};
             enum front_login login =
-                front_log_in(dialogue->client, line->arguments[0], line->count > 1, buf_str(&decoded), front_ask_client,
-                             dialogue, dialogue->arena, &ticket, &text);
+                front_log_in(dialogue->client, &opening, front_ask_client, dialogue, dialogue->arena, &ticket, &text);
             if (!dialogue->over) answer_login(dialogue, login, ticket, text);
         }
     }

@@ -138,13 +138,12 @@ static void advance(struct auth_client *client, enum ipc_type type, const void *
         say_absent(result);
 }
 
-void auth_begin(struct auth_client *client, const struct auth_subject *subject, struct str mechanism, bool has_initial,
-                struct str initial, deadline until, struct arena *arena, uint64_t *exchange,
-                struct auth_result *result) {
+void auth_begin(struct auth_client *client, const struct auth_subject *subject, const struct auth_opening *opening,
+                deadline until, struct arena *arena, uint64_t *exchange, struct auth_result *result) {
     struct ipc_auth_begin question = {.exchange = ++client->last_exchange,
-                                      .mechanism = mechanism,
-                                      .has_initial = has_initial,
-                                      .initial = initial,
+                                      .mechanism = opening->mechanism,
+                                      .has_initial = opening->has_initial,
+                                      .initial = opening->initial,
                                       .protocol = subject->protocol,
                                       .client_address = subject->client_address,
                                       .client_name = subject->client_name,

@@ -312,17 +312,15 @@ bool front_offers(struct front_client *client, struct str mechanism, struct aren
     return none;
 }
 
-enum front_login front_log_in(struct front_client *client, struct str mechanism, bool has_initial, struct str initial,
-                              front_ask *ask, void *context, struct arena *arena, struct str *ticket,
-                              struct str *text) {
+enum front_login front_log_in(struct front_client *client, const struct auth_opening *opening, front_ask *ask,
+                              void *context, struct arena *arena, struct str *ticket, struct str *text) {
     struct front *front = client->front;
     struct bindings bindings;
     struct auth_subject subject = subject_of(client, &bindings);
     struct auth_result result;
     struct buf response = buf_make(12288);
     uint64_t exchange = 0;
-    auth_begin(front->auth, &subject, mechanism, has_initial, initial, deadline_in(AUTH_TIME), arena, &exchange,
-               &result);
+    auth_begin(front->auth, &subject, opening, deadline_in(AUTH_TIME), arena, &exchange, &result);
     while (result.outcome == AUTH_GO_ON) {
         buf_clear(&response);
         if (!ask(context, result.data, &response)) {
@@ -341,7 +339,7 @@ enum front_login front_log_in(struct front_client *client, struct str mechanism,
         }
     }
     buf_free_secret(&response);
-    return finish(client, mechanism, &result, arena, ticket, text);
+    return finish(client, opening->mechanism, &result, arena, ticket, text);
 }
 
 static bool ask_nobody(void *context, struct str challenge, struct buf *response) {
@@ -361,8 +359,9 @@ enum front_login front_log_in_plain(struct front_client *client, struct str user
     buf_append_char(&message, '\0');
     buf_append(&message, password);
     enum front_login login = LOGIN_WRONG;
+    const struct auth_opening opening = {STR("PLAIN"), true, buf_str(&message)};
     if (good && !buf_overflowed(&message))
-        login = front_log_in(client, STR("PLAIN"), true, buf_str(&message), ask_nobody, NULL, arena, ticket, text);
+        login = front_log_in(client, &opening, ask_nobody, NULL, arena, ticket, text);
     else
         log_wrong(client, STR("PLAIN"), user);
     buf_free_secret(&message);

@@ -88,8 +88,8 @@ typedef bool front_ask(void *context, struct str challenge, struct buf *response
 enum front_login { LOGIN_DONE, LOGIN_WRONG, LOGIN_LATER, LOGIN_IMPOSSIBLE, LOGIN_GONE };
 /* Carries an exchange to its end. LOGIN_DONE: *ticket for mailbox, in the arena. Else *text says why, but with
  * LOGIN_GONE. */
-enum front_login front_log_in(struct front_client *client, struct str mechanism, bool has_initial, struct str initial,
-                              front_ask *ask, void *context, struct arena *arena, struct str *ticket, struct str *text);
+enum front_login front_log_in(struct front_client *client, const struct auth_opening *opening, front_ask *ask,
+                              void *context, struct arena *arena, struct str *ticket, struct str *text);
 /* The same with name and password: LOGIN, USER and PASS. */
 enum front_login front_log_in_plain(struct front_client *client, struct str user, struct str password,
                                     struct arena *arena, struct str *ticket, struct str *text);
