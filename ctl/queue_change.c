@@ -109,9 +109,22 @@ static enum queue_change_result change_in(const struct queue_folders *folders, i
     return QUEUE_CHANGE_NONE;
 }
 
+/* A crash in the middle of a move leaves two names of one file: hold/ counts more than cur/, cur/ more than new/. */
+static void keep_one_name(const int *folders, size_t count, const char *name) {
+    struct stat kept, other;
+    for (size_t i = 0; i < count; i++) {
+        if (fstatat(folders[i], name, &kept, AT_SYMLINK_NOFOLLOW) < 0 || kept.st_nlink < 2) continue;
+        for (size_t j = 0; j < i; j++)
+            if (fstatat(folders[j], name, &other, AT_SYMLINK_NOFOLLOW) == 0 && other.st_ino == kept.st_ino &&
+                other.st_dev == kept.st_dev)
+                unlinkat(folders[j], name, 0);
+    }
+}
+
 enum queue_change_result queue_change_one(const struct queue_folders *folders, const char *queue_id,
                                           enum queue_change change, struct failure *failure) {
     const int all[] = {folders->new, folders->cur, folders->hold};
+    keep_one_name(all, ARRAY_LENGTH(all), queue_id);
     for (size_t i = 0; i < ARRAY_LENGTH(all); i++)
         if (faccessat(all[i], queue_id, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
             return change_in(folders, all[i], queue_id, change, failure);

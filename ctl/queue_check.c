@@ -94,14 +94,16 @@ static bool is_whole(const struct check *check, int file, const char *name, stru
     return good;
 }
 
-/* In two folders at once: rename keeps that from happening, so a hand did it. */
-static void look_for_twin(struct check *check, const char *name) {
+/* Two messages of one ID: a hand did it. Two names of one are of a move that a crash cut short: qmgr sees to that. */
+static void look_for_twin(struct check *check, const char *name, const struct stat *status) {
     char path[64];
+    struct stat twin;
     bool later = false;
     for (size_t i = 0; i < ARRAY_LENGTH(folders); i++) {
         if (later && folders[i].holds_messages) {
             snprintf(path, sizeof path, "%s/%s", folders[i].name, name);
-            if (faccessat(check->queue, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+            if (fstatat(check->queue, path, &twin, AT_SYMLINK_NOFOLLOW) == 0 &&
+                (twin.st_ino != status->st_ino || twin.st_dev != status->st_dev))
                 tell_foreign(check, name, "a message of the same ID stands in another folder");
         }
         if (strcmp(folders[i].name, check->folder_name) == 0) later = true;
@@ -125,7 +127,7 @@ static bool check_message(struct check *check, const char *name, const struct st
     }
     if (!whole) return set_aside(check, name, why.text);
     check->counts->messages++;
-    look_for_twin(check, name);
+    look_for_twin(check, name, status);
     return true;
 }
 

@@ -60,6 +60,7 @@ struct service {
     struct log_pipe *log;
     struct child *children;
     unsigned failures;   /* in a row */
+    unsigned kills;      /* in a row, of processes that had not run long */
     deadline not_before; /* back-off */
     struct loop_timer *retry;
     struct loop_timer *wakeup;

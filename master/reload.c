@@ -61,7 +61,7 @@ static bool commit_row(struct master *master, const struct plan_row *row, int *c
     service->configuration = *configuration;
     *configuration = -1;
     service->row = *row;
-    service->failures = 0;
+    service->failures = service->kills = 0;
     service->not_before = 0;
     loop_timer_stop(&service->retry);
     service->limit_warned = false;

@@ -2,7 +2,8 @@
  *
  * Back-off: failures in a row make the pause before the next process 0.1 s,
  * doubling up to service_throttle_time; a process that ran well, or was killed by a signal that
- * somebody sent it, costs none. */
+ * somebody sent it, costs none. Many such kills in a row are no person's but, perhaps, for want of
+ * memory at every start: then there is a pause of a second. */
 #include "master.h"
 
 #include "ipc.h"
@@ -15,6 +16,8 @@
 
 #define BACKOFF_FIRST_MS 100
 #define GOOD_RUN_MS 10000
+#define KILLS_IN_A_ROW 10
+#define KILLS_PAUSE_MS 1000
 
 struct service *service_create(struct master *master, const struct plan_row *row) {
     struct service *service = MEMORY_NEW(struct service);
@@ -172,7 +175,11 @@ static void say_what_follows(struct service *service, const struct child *child,
         snprintf(text, size, "%s", service->retired ? "the service is gone from master.cf" : "stopping");
     else if (child->draining && service_processes(service, false) > 0)
         snprintf(text, size, "its successor is running");
-    else if (failed && deadline_in(0) - child->started < GOOD_RUN_MS) {
+    else if (!failed && deadline_in(0) - child->started < GOOD_RUN_MS && ++service->kills > KILLS_IN_A_ROW) {
+        service->not_before = deadline_in(KILLS_PAUSE_MS);
+        snprintf(text, size, "%s in %.1f s (killed %u times in a row)",
+                 service->row.always_runs ? "restarting" : "the next may start", KILLS_PAUSE_MS / 1000.0, service->kills);
+    } else if (failed && deadline_in(0) - child->started < GOOD_RUN_MS) {
         unsigned failures = service->failures + 1;
         int64_t pause = back_off(service);
         snprintf(text, size, "%s in %.1f s (failure %u in a row)",
@@ -187,7 +194,7 @@ void service_child_ended(struct service *service, const struct child *child, int
     snprintf(path, sizeof path, "%s/%s", service->master->settings.daemon_directory, service->row.program);
     bool good_run = deadline_in(0) - child->started >= GOOD_RUN_MS;
     if (good_run)
-        service->failures = 0;
+        service->failures = service->kills = 0;
     if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) {
         /* Leaving when idle is good manners in a service that runs on demand; leaving before it was
          * ready, or from one that always runs, is not. */

@@ -17,7 +17,7 @@
 #define PAUSE_FIRST      1000  /* ms */
 #define PAUSE_LAST       60000 /* ms */
 #define FRESH_PAUSE      2000  /* ms */
-#define NOT_NOW_LIMIT    20 /* files that cannot be taken now, until a scan gives up: one alone may be at fault itself */
+#define NOT_NOW_LIMIT    20    /* files that cannot be taken now, until a scan gives up */
 
 /* Reads the packet; *content is where the message begins. */
 static bool read_packet(int file, struct arena *arena, struct ipc_pickup_submit *request, uint64_t *content) {
@@ -38,7 +38,7 @@ static bool read_packet(int file, struct arena *arena, struct ipc_pickup_submit 
     return ipc_peek(bytes, &type, &serial) && type == IPC_PICKUP_SUBMIT && ipc_decode(bytes, type, request);
 }
 
-enum take_result { TAKEN, NOT_NOW, UNUSABLE, BUSY };
+enum take_result { TAKEN, NOT_NOW, REFUSED_NOW, UNUSABLE, BUSY };
 
 static enum take_result take_open_file(struct pickup *pickup, int file, const char *name) {
     struct stat status;
@@ -54,6 +54,8 @@ static enum take_result take_open_file(struct pickup *pickup, int file, const ch
         struct intake_failure failure = {0};
         char queue_id[24];
         result = submission_take(pickup, &submission, arena, queue_id, &failure) ? TAKEN : NOT_NOW;
+        /* Perhaps this one is at fault itself, and the others are taken. */
+        if (result == NOT_NOW && failure.reply_code == 451 && !failure.unreachable) result = REFUSED_NOW;
         if (result == NOT_NOW && failure.reply_code >= 500) {
             log_warning("dropped message %s of uid %u is refused: %s; renamed to .%s, nobody is told", name,
                         status.st_uid, failure.text, name);
@@ -83,6 +85,35 @@ static enum take_result take_file(struct pickup *pickup, const char *name) {
     enum take_result result = take_open_file(pickup, file, name);
     close(file);
     return result;
+}
+
+/* ---- those that cleanup refused for now: each is left alone for a while, and the others have their turn */
+
+static bool is_put_off(const struct pickup *pickup, const char *name) {
+    const deadline *until = map_get(pickup->put_off, str_from(name));
+    return until && deadline_left(*until) > 0;
+}
+
+static void put_off(struct pickup *pickup, const char *name) {
+    deadline *until = map_get(pickup->put_off, str_from(name));
+    if (!until) {
+        until = MEMORY_NEW(deadline);
+        map_put(pickup->put_off, str_from(name), until);
+    }
+    *until = deadline_in(PAUSE_LAST);
+}
+
+/* After a scan of the whole folder: whose time was over and who was not put off again is gone. */
+static void forget_gone(struct pickup *pickup) {
+    size_t at = 0;
+    struct str name;
+    void *value;
+    while (map_next(pickup->put_off, &at, &name, &value)) {
+        deadline *until = value;
+        if (deadline_left(*until) > 0) continue;
+        map_remove(pickup->put_off, name);
+        MEMORY_FREE(until);
+    }
 }
 
 /* What was not taken now, for cleanup was away perhaps, is tried again soon, and less and less often. And a
@@ -120,14 +151,20 @@ static void scan_task(void *argument) {
     for (struct dirent *entry; listing && left > 0 && (entry = readdir(listing)) != NULL;) {
         /* A dot: being written, or set aside. */
         if (entry->d_name[0] == '.') continue;
+        if (is_put_off(pickup, entry->d_name)) {
+            all_taken = false;
+            continue;
+        }
         enum take_result result = take_file(pickup, entry->d_name);
         if (result == TAKEN && unlinkat(pickup->folder, entry->d_name, 0) < 0)
             log_warning("cannot remove %s from the drop folder: %s; it will be sent again", entry->d_name,
                         strerror(errno));
         if (result == UNUSABLE) set_aside(pickup, entry->d_name);
         if (result == NOT_NOW) left--;
-        if (result == NOT_NOW || result == BUSY) all_taken = false;
+        if (result == REFUSED_NOW) put_off(pickup, entry->d_name);
+        if (result == NOT_NOW || result == REFUSED_NOW || result == BUSY) all_taken = false;
     }
+    if (listing && left > 0) forget_gone(pickup);
     if (listing) closedir(listing);
     plan_next_scan(pickup, all_taken);
     pickup->scanning = false;

@@ -81,6 +81,7 @@ static bool start(struct service *service, struct failure *failure) {
     pickup->intake = intake_source_create(service_client(service, "cleanup", NULL, NULL), pickup->config);
     pickup->folder = service_directory(service);
     pickup->callers = map_create();
+    pickup->put_off = map_create();
     drop_folder_scan(pickup);
     return true;
 }

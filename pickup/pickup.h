@@ -15,6 +15,7 @@ struct pickup {
     struct permission may_submit; /* authorized_submit_users */
     int folder; /* the drop folder; -1 if there is none */
     struct map *callers; /* callers.c: uid to struct caller */
+    struct map *put_off; /* names in the drop folder that cleanup would not take now, to deadline */
     bool scanning;
     struct timespec seen; /* the drop folder's modification date when it was scanned last */
     deadline scan_again;  /* 0: no reason to */

@@ -27,18 +27,6 @@ static void set_aside(struct qmgr *qmgr, int folder, struct str queue_id, const 
     incoming_again(qmgr, FAULT_PAUSE);
 }
 
-struct content_check {
-    int file;
-    const struct queue_header *header;
-    bool good;
-    struct failure failure;
-};
-
-static void check_content(void *argument) {
-    struct content_check *check = argument;
-    check->good = queue_file_check_content(check->file, check->header, &check->failure);
-}
-
 enum opened { OPENED, OPENED_NOT, OPENED_LATER, OPENED_GONE };
 
 /* Between opening and locking a draining predecessor may have moved or removed it. */
@@ -64,6 +52,27 @@ static enum opened open_and_lock(struct message *message, int folder) {
     return still_stands(message, folder);
 }
 
+struct opening {
+    struct message *message;
+    int folder;
+    bool check; /* the content, too */
+    enum opened opened;
+    int error_number; /* of OPENED_NOT */
+    bool good;        /* of OPENED */
+    struct failure failure;
+};
+
+static void open_and_read(void *argument) {
+    struct opening *opening = argument;
+    struct message *message = opening->message;
+    opening->opened = open_and_lock(message, opening->folder);
+    opening->error_number = errno;
+    if (opening->opened != OPENED) return;
+    opening->good = queue_file_read(message->file, message->arena, &message->header, &message->envelope,
+                                    &message->events_end, &opening->failure) &&
+                    (!opening->check || queue_file_check_content(message->shared, &message->header, &opening->failure));
+}
+
 /* A local fault: it is looked at again in a while, wherever it stands. */
 static void note_fault(struct message *message) {
     struct qmgr *qmgr = message->qmgr;
@@ -75,8 +84,13 @@ static void note_fault(struct message *message) {
 static bool open_message(struct message *message, int folder, bool check) {
     struct qmgr *qmgr = message->qmgr;
     struct str queue_id = str_from(message->queue_id);
-    struct failure failure = {0};
-    switch (open_and_lock(message, folder)) {
+    struct opening opening = {.message = message, .folder = folder, .check = check};
+    /* What has just come is in the kernel's memory; else the disk may take its time. */
+    if (check)
+        task_run_blocking(open_and_read, &opening);
+    else
+        open_and_read(&opening);
+    switch (opening.opened) {
     case OPENED:
         break;
     case OPENED_GONE: /* taken up twice, or removed; what is not in new/ may well stand in cur/ and in the index */
@@ -88,25 +102,18 @@ static bool open_message(struct message *message, int folder, bool check) {
         incoming_again(qmgr, 1000);
         return false;
     case OPENED_NOT:
-        log_message_warning(queue_id, "cannot open the queue file: %s; tried again later", strerror(errno));
+        log_message_warning(queue_id, "cannot open the queue file: %s; tried again later",
+                            strerror(opening.error_number));
         note_fault(message);
         return false;
     }
-    bool good = queue_file_read(message->file, message->arena, &message->header, &message->envelope,
-                                &message->events_end, &failure);
-    if (good && check) {
-        struct content_check call = {.file = message->shared, .header = &message->header};
-        task_run_blocking(check_content, &call);
-        good = call.good;
-        failure = call.failure;
-    }
-    if (good) return true;
+    if (opening.good) return true;
     message->envelope.recipient_count = 0;
-    if (failure.error_number) {
-        log_message_warning(queue_id, "%s; tried again later", failure.text);
+    if (opening.failure.error_number) {
+        log_message_warning(queue_id, "%s; tried again later", opening.failure.text);
         note_fault(message);
     } else {
-        set_aside(qmgr, folder, queue_id, failure.text);
+        set_aside(qmgr, folder, queue_id, opening.failure.text);
     }
     return false;
 }
@@ -244,11 +251,39 @@ static void resolve_all(struct message *message) {
     map_destroy(&jobs);
 }
 
+/* A new message nothing of which could begin: its place is better given to others. */
+static bool is_crowded_out(const struct message *message) {
+    size_t in_jobs = 0, waiting = 0;
+    for (const struct job *job = message->jobs; job; job = job->sibling) {
+        if (!destination_is_crowded(job->destination)) return false;
+        in_jobs += job->count;
+    }
+    for (size_t i = 0; i < message->envelope.recipient_count; i++)
+        waiting += message->envelope.recipients[i].state == QUEUE_RECIPIENT_WAITING;
+    return !message->deferred && in_jobs > 0 && in_jobs == waiting;
+}
+
+static void let_go_of_jobs(struct message *message) {
+    for (struct job *job = message->jobs; job; job = job->sibling)
+        job->destination->holds--;
+}
+
 static void queue_jobs(struct message *message) {
     if (is_cut_short(message)) {
-        for (struct job *job = message->jobs; job; job = job->sibling)
-            job->destination->holds--;
+        let_go_of_jobs(message);
         message_finish(message);
+        return;
+    }
+    if (is_crowded_out(message)) {
+        let_go_of_jobs(message);
+        message->crowded_out = true;
+        if (message->direct) {
+            message_finish(message); /* and goes on when it has a file */
+            return;
+        }
+        incoming_park(message->qmgr, message->jobs->destination, str_from(message->queue_id),
+                      message->perhaps_delivered);
+        message_free(&message);
         return;
     }
     for (struct job *job = message->jobs; job; job = job->sibling)

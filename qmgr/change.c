@@ -109,22 +109,33 @@ static bool is_selected(struct str queues, const char *queue) {
     return false;
 }
 
-/* The names that stand in a folder now, a NUL after each: what the changes bring in is not met again. */
-static void list_names(int folder, struct buf *names) {
-    int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+struct names_call {
+    int folder;
+    struct buf names;
+};
+
+static void call_list_names(void *argument) {
+    struct names_call *call = argument;
+    int copy = openat(call->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *listing = copy < 0 ? NULL : fdopendir(copy);
     if (!listing && copy >= 0) close(copy);
     for (struct dirent *entry; listing && (entry = readdir(listing)) != NULL;) {
         if (queue_id_is_valid(str_from(entry->d_name)))
-            buf_append_bytes(names, entry->d_name, strlen(entry->d_name) + 1);
+            buf_append_bytes(&call->names, entry->d_name, strlen(entry->d_name) + 1);
     }
     if (listing) closedir(listing);
 }
 
+/* The names that stand in a folder now, a NUL after each: what the changes bring in is not met again. */
+static struct buf list_names(int folder) {
+    struct names_call call = {.folder = folder, .names = buf_make(0)};
+    task_run_blocking(call_list_names, &call);
+    return call.names;
+}
+
 static uint64_t change_folder(struct qmgr *qmgr, int folder, enum queue_change change) {
-    struct buf names = buf_make(0);
+    struct buf names = list_names(folder);
     uint64_t count = 0, seen = 0;
-    list_names(folder, &names);
     for (size_t at = 0; at < names.length && !qmgr->draining; at += strlen(names.data + at) + 1) {
         if (change_one(qmgr, names.data + at, change)) count++;
         if (++seen % YIELD_EVERY == 0) task_yield();
@@ -154,9 +165,8 @@ static void read_login(void *argument) {
 }
 
 uint64_t change_held_of_login(struct qmgr *qmgr, struct str login, enum queue_change change) {
-    struct buf names = buf_make(0);
+    struct buf names = list_names(qmgr->hold);
     uint64_t count = 0;
-    list_names(qmgr->hold, &names);
     for (size_t at = 0; at < names.length && !qmgr->draining; at += strlen(names.data + at) + 1) {
         struct login_read call = {.folder = qmgr->hold, .name = names.data + at, .login = login};
         task_run_blocking(read_login, &call);

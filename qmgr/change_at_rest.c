@@ -41,12 +41,32 @@ static bool release(struct qmgr *qmgr, int folder, const char *name) {
     return true;
 }
 
+struct unlink_call {
+    int folder;
+    const char *name;
+    bool good;
+};
+
+static void call_unlink(void *argument) {
+    struct unlink_call *call = argument;
+    call->good = unlinkat(call->folder, call->name, 0) == 0;
+}
+
+/* On a helper thread: a busy disk may take its time, and many thousand may be deleted in a row. */
+static bool delete(struct qmgr *qmgr, int folder, const char *name) {
+    struct unlink_call call = {.folder = folder, .name = name};
+    map_put(qmgr->leaving, str_from(name), qmgr);
+    task_run_blocking(call_unlink, &call);
+    map_remove(qmgr->leaving, str_from(name));
+    if (call.good) deferred_forget(qmgr, str_from(name));
+    return call.good;
+}
+
 static bool change_resting(struct qmgr *qmgr, int folder, const char *name, enum queue_change change) {
     struct str queue_id = str_from(name);
     switch (change) {
     case QUEUE_DELETE:
-        if (unlinkat(folder, name, 0) < 0) return false;
-        deferred_forget(qmgr, queue_id);
+        if (!delete(qmgr, folder, name)) return false;
         log_message(queue_id, "removed");
         return true;
     case QUEUE_HOLD:

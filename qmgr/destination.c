@@ -53,7 +53,7 @@ struct destination *destination_find(struct transport *transport, struct str nam
 /* Nothing waits, nothing flies, and it is not known to be dead: forget it. */
 static void destination_free_if_idle(struct destination *destination) {
     if (destination->jobs || destination->in_flight || destination->holds || destination->ready ||
-        destination_is_dead(destination))
+        destination->parked.first || destination->ripe || destination_is_dead(destination))
         return;
     map_remove(destination->transport->destinations, str_from(destination->name));
     map_destroy(&destination->senders);
@@ -182,6 +182,27 @@ void destination_add_job(struct destination *destination, struct job *job) {
     update_ready(destination);
 }
 
+/* ---- a crowd: three quarters of the messages that there may be; and when it has become smaller */
+
+static size_t part_of_all(const struct destination *destination, unsigned eighths) {
+    return (size_t)destination->transport->qmgr->config->qmgr_message_active_limit * eighths / 8;
+}
+
+bool destination_is_crowded(const struct destination *destination) {
+    return destination->jobs + destination->in_flight > part_of_all(destination, 6);
+}
+
+static void note_ripe(struct destination *destination) {
+    struct qmgr *qmgr = destination->transport->qmgr;
+    if (!destination->parked.first || destination->ripe ||
+        destination->jobs + destination->in_flight > part_of_all(destination, 5))
+        return;
+    destination->ripe = true;
+    destination->next_ripe = qmgr->ripe;
+    qmgr->ripe = destination;
+    task_queue_wake_one(&qmgr->incoming_wait);
+}
+
 void destination_remove_job(struct destination *destination, struct job *job) {
     struct sender_line *line = job->line;
     if (!line) return;
@@ -197,6 +218,7 @@ void destination_remove_job(struct destination *destination, struct job *job) {
     destination->jobs--;
     if (!line->first) line_free(destination, line);
     update_ready(destination);
+    note_ripe(destination);
 }
 
 /* ---- feedback (default_destination_concurrency_positive_feedback and its like: 1 divided by
@@ -311,9 +333,9 @@ bool transport_next(struct transport *transport, struct delivery *delivery) {
     struct destination *destination = transport->turn;
     if (!destination || transport->in_flight >= transport->limit) return false;
     transport->turn = destination->next;
-    *delivery = take_delivery(destination);
     destination->in_flight++;
     transport->in_flight++;
+    *delivery = take_delivery(destination);
     update_ready(destination);
     return true;
 }
@@ -322,6 +344,7 @@ void destination_place_freed(struct destination *destination) {
     destination->in_flight--;
     destination->transport->in_flight--;
     update_ready(destination);
+    note_ripe(destination);
 }
 
 void destination_delivery_ended(struct destination *destination) {

@@ -283,6 +283,16 @@ static void note_what_happened(struct message *message) {
     }
 }
 
+/* Nothing of it has begun: as if it had just come. */
+static void take_up_again(struct message *message) {
+    struct qmgr *qmgr = message->qmgr;
+    struct incoming come = {.file = message->file, .recovered = message->perhaps_delivered};
+    memcpy(come.queue_id, message->queue_id, sizeof come.queue_id);
+    message->file = -1;
+    message_free(&message);
+    incoming_note(qmgr, str_from(come.queue_id), come.file, come.recovered);
+}
+
 bool direct_adopt(struct ipc_request *request, struct qmgr *qmgr) {
     const struct ipc_qmgr_new *notice = request->message;
     struct message *message = map_get(qmgr->active, notice->queue_id);
@@ -301,6 +311,9 @@ bool direct_adopt(struct ipc_request *request, struct qmgr *qmgr) {
     share_file(message);
     detach(message, ADOPTED);
     note_what_happened(message);
-    if (finished) message_finish(message);
+    if (finished && message->crowded_out)
+        take_up_again(message);
+    else if (finished)
+        message_finish(message);
     return true;
 }

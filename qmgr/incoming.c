@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define INCOMING_LIMIT ((size_t)5000)
+#define PARKED_LIMIT   ((size_t)100000)
 #define SCAN_PAUSE     1000 /* ms from one scan to the next, at least */
 
 static bool is_welcome(struct qmgr *qmgr, struct str queue_id) {
@@ -61,6 +62,28 @@ void incoming_put_by(struct qmgr *qmgr, struct str queue_id, int file, bool reco
     incoming_again(qmgr, FAULT_PAUSE);
 }
 
+void incoming_park(struct qmgr *qmgr, struct destination *destination, struct str queue_id, bool recovered) {
+    if (qmgr->parked_count >= PARKED_LIMIT || map_get(qmgr->incoming_ids, queue_id)) {
+        incoming_again(qmgr, FAULT_PAUSE);
+        return;
+    }
+    add(qmgr, &destination->parked, queue_id, -1, recovered);
+    qmgr->parked_count++;
+}
+
+static struct incoming *take_parked(struct qmgr *qmgr) {
+    while (qmgr->ripe) {
+        struct destination *destination = qmgr->ripe;
+        if (destination->parked.first && !destination_is_crowded(destination)) {
+            qmgr->parked_count--;
+            return take_first(qmgr, &destination->parked);
+        }
+        qmgr->ripe = destination->next_ripe;
+        destination->ripe = false;
+    }
+    return NULL;
+}
+
 void incoming_let_go(struct qmgr *qmgr, struct str queue_id) {
     struct incoming *incoming = map_get(qmgr->incoming_ids, queue_id);
     if (!incoming || incoming->file < 0) return;
@@ -109,6 +132,8 @@ bool incoming_scan(struct qmgr *qmgr) {
 }
 
 struct incoming *incoming_take(struct qmgr *qmgr) {
+    struct incoming *parked = qmgr_has_room(qmgr, false) ? take_parked(qmgr) : NULL;
+    if (parked) return parked;
     if (qmgr->large.first && qmgr_has_room(qmgr, false)) return take_first(qmgr, &qmgr->large);
     if (qmgr->incoming.first && qmgr_has_room_for_small(qmgr)) return take_first(qmgr, &qmgr->incoming);
     return NULL;

@@ -58,7 +58,7 @@ void message_free(struct message **message) {
     MEMORY_FREE(freed->direct);
     arena_destroy(&freed->arena);
     MEMORY_FREE(freed);
-    if (qmgr->incoming.first || qmgr->large.first) task_queue_wake_one(&qmgr->incoming_wait);
+    if (qmgr->incoming.first || qmgr->large.first || qmgr->ripe) task_queue_wake_one(&qmgr->incoming_wait);
     if (qmgr->due_waits || qmgr->flush_all) task_queue_wake_one(&qmgr->deferred_wait);
 }
 

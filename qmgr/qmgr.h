@@ -36,6 +36,11 @@ struct job;
 struct destination;
 struct transport;
 
+struct incoming_line {
+    struct incoming *first, *last;
+    size_t count;
+};
+
 /* Jobs of one envelope sender, and one priority, at one destination. */
 struct sender_line {
     struct sender_line *next, *previous; /* the priority's ring */
@@ -67,6 +72,10 @@ struct destination {
     struct destination *next, *previous;
     size_t jobs;
     unsigned holds; /* messages being resolved that mean to queue jobs here */
+    /* IDs of new messages that came while it was crowded */
+    struct incoming_line parked;
+    bool ripe; /* in qmgr's list: it is not so crowded any more */
+    struct destination *next_ripe;
     double pace;    /* ms that a delivery takes, smoothed; 0: not known */
 };
 
@@ -109,6 +118,7 @@ struct message {
     void (*direct_finish)(struct message *message); /* while it is not, this is told at the end of the pass */
     bool deferred;         /* stands in cur/, else in new/ */
     bool held;             /* the pass has ended in hold/ */
+    bool crowded_out;      /* not in the queue yet, and its destinations are crowded */
     bool perhaps_delivered;
     bool unsynced;     /* events were appended and not synced */
     bool tried;        /* some recipient was answered "later" in this pass */
@@ -120,11 +130,6 @@ struct message {
     /* operators' wishes, obeyed when the pass ends */
     bool wish_delete, wish_hold, wish_expire, wish_requeue;
     unsigned wishes; /* how many came */
-};
-
-struct incoming_line {
-    struct incoming *first, *last;
-    size_t count;
 };
 
 struct qmgr {
@@ -145,6 +150,8 @@ struct qmgr {
     /* incoming: IDs told by cleanup or found by a scan, in order; bounded */
     struct incoming_line incoming;
     struct incoming_line large;                     /* those with so many recipients that there was no room for them */
+    struct destination *ripe; /* those with messages that are parked, and room for them */
+    size_t parked_count;
     struct map *incoming_ids;                       /* the IDs that are noted in either */
     bool incoming_overflow;                         /* more stand in new/ than were noted: scan again */
     deadline next_scan;                             /* not before */
@@ -203,6 +210,8 @@ struct incoming *incoming_take(struct qmgr *qmgr);
 /* A message that was taken up, and has more recipients than there is room for, waits here on. The descriptor becomes
  * ours. */
 void incoming_put_by(struct qmgr *qmgr, struct str queue_id, int file, bool recovered);
+/* A message all of whose destinations are crowded waits at this one. */
+void incoming_park(struct qmgr *qmgr, struct destination *destination, struct str queue_id, bool recovered);
 /* All that wait here are the successor's: their descriptors are closed, and the locks gone. */
 void incoming_let_go_all(struct qmgr *qmgr);
 
@@ -271,6 +280,8 @@ MUST_USE bool destination_failed(struct destination *destination, struct str rea
 /* The job whose turn it is; NULL: none waits. */
 struct job *destination_next_job(struct destination *destination);
 bool destination_is_dead(const struct destination *destination);
+/* So much waits here and is under way that what is new must wait outside, lest there be no room for anybody else's. */
+bool destination_is_crowded(const struct destination *destination);
 /* How long a message that comes now would wait here for its delivery's end, in ms, as far as can be told. */
 double destination_outlook(const struct destination *destination);
 /* Takes note of how long a delivery took, in ms. */

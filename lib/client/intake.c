@@ -58,6 +58,7 @@ static bool refuse_result(struct intake_failure *failure, enum ipc_result result
         snprintf(failure->text, sizeof failure->text, "%.*s", STR_ARGS(failed->text));
         return false;
     }
+    failure->unreachable = true;
     return refuse(failure, 451, "4.3.0", "Queue service unavailable, try again later");
 }
 

@@ -28,6 +28,7 @@ struct intake_failure {
     unsigned reply_code; /* 451, 452, 550 ... */
     char status[12];
     char text[400];
+    bool unreachable; /* cleanup did not say so: it does not answer */
 };
 
 /* What became of one recipient, where that is known at once. */

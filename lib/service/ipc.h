@@ -105,9 +105,10 @@ typedef void ipc_handler(struct ipc_request *request, void *context);
 /* Serves a connection: each request runs in a task of its own, through handler
  * (which answers with ipc_answer, at any time before it returns). Returns when
  * the peer has gone or the task is cancelled, after all handlers have ended.
- * at_once: most requests under way; more wait in the socket. */
+ * at_once: most requests under way; more wait in the socket. An account that is neither root nor ours has one at once,
+ * and few connections: one too many is closed. */
 void ipc_serve(int descriptor, size_t at_once, ipc_handler *handler, void *context);
-/* The same, and returns too when nothing came for idle_ms and nothing is under way; 0: never so. */
+/* The same for whoever calls, and returns too when nothing came for idle_ms and nothing is under way; 0: never so. */
 void ipc_serve_while_used(int descriptor, size_t at_once, int64_t idle_ms, ipc_handler *handler, void *context);
 /* Answers a request. False if the peer is gone. descriptor -1: none. */
 bool ipc_answer(struct ipc_request *request, enum ipc_type type, const void *message, int descriptor);

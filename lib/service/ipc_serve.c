@@ -15,6 +15,7 @@ enum {
     CONNECTIONS_OF_A_PROCESS = 16, /* it has one; while processes are replaced, or connections are lost, a few */
     REQUESTS_AT_ONCE = 3500,       /* of all connections together: the sandbox has memory for so many tasks */
     REQUESTS_OF_A_PROCESS = 2000,  /* the others' requests find room beside them */
+    CONNECTIONS_OF_AN_ACCOUNT = 20, /* that is neither root nor ours */
 };
 
 struct ipc_peer {
@@ -28,6 +29,7 @@ struct ipc_peer {
     bool first_packet_seen;
     bool broken;   /* sent what nobody may send, or cannot be answered */
     bool draining; /* reads no more than what is in the socket */
+    bool told;     /* the log has it that its account wants too many connections */
     uint32_t uid;
     uint64_t process; /* of the caller, as master says; 0: unknown */
     char service[SERVICE_NAME_MAX + 1], program[SERVICE_NAME_MAX + 1];
@@ -182,7 +184,7 @@ bool ipc_notify(struct ipc_peer *peer, enum ipc_type type, const void *message) 
 
 /* ---- the connection */
 
-static bool is_trusted(const struct ipc_peer *peer) { return peer->uid == 0 || peer->uid == (uint32_t)geteuid(); }
+static bool is_trusted(uint32_t uid) { return uid == 0 || uid == (uint32_t)geteuid(); }
 
 /* One that was taken over shall not take all the sessions there are. */
 static bool has_too_many(uint64_t process) {
@@ -196,7 +198,7 @@ static bool has_too_many(uint64_t process) {
 static bool take_hello(struct ipc_peer *peer, const struct ipc_packet *packet) {
     struct ipc_hello hello;
     if (!ipc_decode(packet->bytes, IPC_HELLO, &hello) || !str_equal(hello.version, ipc_version())) return false;
-    if (is_trusted(peer) && hello.service.length <= SERVICE_NAME_MAX && hello.program.length <= SERVICE_NAME_MAX) {
+    if (is_trusted(peer->uid) && hello.service.length <= SERVICE_NAME_MAX && hello.program.length <= SERVICE_NAME_MAX) {
         memcpy(peer->program, hello.program.data, hello.program.length);
         peer->program[hello.program.length] = '\0';
         memcpy(peer->service, hello.service.data, hello.service.length);
@@ -281,7 +283,34 @@ uint32_t ipc_descriptor_uid(int descriptor) {
     return getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 ? credentials.uid : UINT32_MAX;
 }
 
+/* ---- public sockets: master, root and our own account are served whatever they do */
+
+/* False, and logged once: the account has as many as it may have, lest one takes the places of all. */
+static bool may_have_another(uint32_t uid) {
+    struct ipc_peer *known = NULL;
+    size_t count = 0;
+    bool told = false;
+    for (struct ipc_peer *peer = served; peer; peer = peer->next) {
+        if (peer->uid != uid) continue;
+        known = peer;
+        told |= peer->told;
+        count++;
+    }
+    if (count < CONNECTIONS_OF_AN_ACCOUNT) return true;
+    if (!told) log_warning("uid %u has %zu connections to this service: it gets no more", (unsigned)uid, count);
+    known->told = true;
+    return false;
+}
+
 void ipc_serve(int descriptor, size_t at_once, ipc_handler *handler, void *context) {
+    uint32_t uid = ipc_descriptor_uid(descriptor);
+    if (!is_trusted(uid)) {
+        if (!may_have_another(uid)) {
+            close(descriptor);
+            return;
+        }
+        at_once = 1;
+    }
     ipc_serve_while_used(descriptor, at_once, 0, handler, context);
 }
 

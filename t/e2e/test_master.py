@@ -79,6 +79,14 @@ def restart_of_the_killed(tern):
         os.kill(old, signal.SIGKILL)
         wait_new(tern, "lookup", old)
     t.ok("failure" not in tern.log(), "signals from outside are no failures")
+    for _ in range(40):
+        old = tern.pid_of("lookup")
+        os.kill(old, signal.SIGKILL)
+        wait_new(tern, "lookup", old)
+        if "times in a row" in tern.log():
+            break
+    t.ok(tern.wait_log("killed by signal 9; service lookup: restarting in 1.0 s (killed 11 times in a row)"),
+         "many in a row, as where there is no memory for a start, cost a pause")
     old = tern.pid_of("log")
     os.kill(old, signal.SIGKILL)
     talk(tern.smtp_port, "while the log is away\n")

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """The queue in trouble: one message with very many recipients beside everybody's mail, one recipient a delivery,
-strange files in the queue's folders, poison in the drop folder. TAP."""
+strange files in the queue's folders, poison in the drop folder, a hostile account of this machine. TAP."""
 
 import os
+import pwd
+import resource
+import socket
 import subprocess
 
 import tern_test as t
@@ -28,6 +31,25 @@ def many_recipients():
         sink.gate.set()
         t.ok(tern.wait_empty(), "when there is, it goes", tern.queued())
         t.is_(sorted(len(message[1]) for message in sink.messages), [11, 25], "each of them once")
+    sink.close()
+
+
+def crowd():
+    """More mail for one slow destination than may be active."""
+    sink = SlowSink()
+    with instance("qmgr_message_active_limit=20", "direct_delivery_milliseconds=50", sink=sink) as tern:
+        tern.start()
+        for i in range(40):
+            tern.send(SENDER, [f"r{i}@slow.test"], SMALL)
+        t.is_(len(tern.queued("new")), 40, "forty messages for a slow destination, where twenty may be active")
+        tern.send(SENDER, [SENDER], SMALL)
+        t.ok(tern.wait_stored("anna", seconds=5), "others' mail passes them")
+        t.is_(tern.run("reload").returncode, 0, "and after a reload, too")
+        tern.send(SENDER, ["bert@example.test"], SMALL)
+        t.ok(tern.wait_stored("bert", seconds=5), "it does")
+        sink.gate.set()
+        t.ok(tern.wait_empty(30), "they go when the destination takes them", tern.queued())
+        t.is_(sorted(message[1] for message in sink.messages), sorted([f"r{i}@slow.test"] for i in range(40)), "each once")
     sink.close()
 
 
@@ -79,7 +101,9 @@ def strange_files():
 
 def poison():
     """A message that cleanup never takes must not stay in the drop folder before everybody's mail."""
-    with instance() as tern:
+    with instance("virtual_alias_expansion_limit=2") as tern:
+        table = tern.file("virtual", "/^trap@example\\.test$/ a@a.test, b@a.test, c@a.test\n")
+        tern.set(f"virtual_alias_maps = regexp:{table}")
         drop = tern.spool / "maildrop"
         mail = dict(input="Subject: dropped\n\nx\n", text=True, capture_output=True, timeout=60,
                     env={**os.environ, "MAIL_CONFIG": str(tern.etc)})
@@ -97,15 +121,66 @@ def poison():
         for i in range(100):
             put(f"1{i:03}", whole.replace(b"ENVELOPE-IDENTITY", b"ENVELOPE\r\nSUBJECT"))
         template.unlink()
+        subprocess.run([*sendmail, "trap@example.test"], check=True, **mail)
+        trap = next(path for path in drop.iterdir() if not path.name.startswith("1")  or len(path.name) > 4)
+        for i in range(300):
+            put(f"2{i:03}", trap.read_bytes())
+        trap.unlink()
         subprocess.run([*sendmail, "x" * 505], **mail)
         subprocess.run([*sendmail, SENDER], check=True, **mail)
         tern.start()
-        t.ok(tern.wait_stored("anna"), "mail in the drop folder is taken beside 100 messages that nobody can take")
-        t.ok(t.wait_for(lambda: not [name for name in os.listdir(drop) if name[0] != "."]),
+        t.ok(tern.wait_stored("anna"), "mail in the drop folder is taken beside 100 messages that nobody takes")
+        t.ok(t.wait_for(lambda: not [name for name in os.listdir(drop) if name[0] == "1"]),
              "which are set aside", os.listdir(drop)[:3])
+        t.is_(len([name for name in os.listdir(drop) if name[0] == "2"]), 300, "and 300 that an alias holds up, which stay")
         t.is_(len(tern.stored("anna")), 1, "and not delivered")
 
 
-for part in (many_recipients, one_recipient_a_delivery, strange_files, poison):
+class Flood:
+    """A process of another account that opens connections and keeps them until end()."""
+
+    def __init__(self, path, count):
+        connected, told = os.pipe()
+        until, self.stop = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self.stop)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+            os.setgroups([])
+            os.setgid(pwd.getpwnam("nobody").pw_gid)
+            os.setuid(pwd.getpwnam("nobody").pw_uid)
+            held = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(count)]
+            for connection in held:
+                connection.connect(str(path))
+            os.write(told, b"c")
+            os.read(until, 1)
+            os._exit(0)
+        os.close(told)
+        os.close(until)
+        self.connected = os.read(connected, 1) == b"c"
+        os.close(connected)
+
+    def end(self):
+        os.close(self.stop)
+        os.waitpid(self.pid, 0)
+
+
+def hostile_account():
+    """A user of this machine who takes as many connections to the public sockets as they give."""
+    if not t.is_root():
+        return
+    with instance() as tern:
+        tern.start()
+        flood = Flood(tern.spool / "public" / "qmgr", 1100)
+        t.ok(flood.connected, "an account opens more connections to qmgr than it serves")
+        tern.send(SENDER, [SENDER], SMALL)
+        t.ok(tern.wait_stored("anna", seconds=5), "mail is delivered beside them")
+        t.is_(tern.queue_tool("ternqueue", "-p").returncode, 0, "root lists the queue")
+        flood.end()
+        words = "connections to this service: it gets no more"
+        t.ok(tern.wait_log(words) and tern.log().count(words) == 1, "the log says so once")
+
+
+for part in (many_recipients, crowd, one_recipient_a_delivery, strange_files, poison, hostile_account):
     part()
 t.done()

@@ -124,6 +124,18 @@ static void test_change_one(void **state) {
     assert_true(is_listed(fixture, "DDDDDD4 incoming 20 1 "));
 }
 
+/* Two names of one file are of a move that a crash cut short: a change is one of both. */
+static void test_change_of_two_names(void **state) {
+    const struct queue_fixture *fixture = *state;
+    assert_int_equal(linkat(fixture->queue, "cur/BBBBBB2", fixture->queue, "new/BBBBBB2", 0), 0);
+    assert_true(change(fixture, "BBBBBB2", QUEUE_DELETE) == QUEUE_CHANGE_DONE);
+    assert_false(fixture_has(fixture, "cur/BBBBBB2") || fixture_has(fixture, "new/BBBBBB2"));
+    assert_int_equal(linkat(fixture->queue, "cur/CCCCCC3", fixture->queue, "new/CCCCCC3", 0), 0);
+    assert_true(change(fixture, "CCCCCC3", QUEUE_HOLD) == QUEUE_CHANGE_DONE);
+    assert_true(fixture_has(fixture, "hold/CCCCCC3"));
+    assert_false(fixture_has(fixture, "cur/CCCCCC3") || fixture_has(fixture, "new/CCCCCC3"));
+}
+
 static void test_change_keeps_a_twin(void **state) {
     struct queue_fixture *fixture = *state;
     struct fixture_message twin = messages[1];
@@ -311,6 +323,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {TEST(test_list),
                                        TEST(test_list_passes_over_damage),
                                        TEST(test_change_one),
+                                       TEST(test_change_of_two_names),
                                        TEST(test_change_keeps_a_twin),
                                        TEST(test_change_all),
                                        TEST(test_check_sound),

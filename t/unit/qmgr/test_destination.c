@@ -321,6 +321,36 @@ static void test_by_recipient(void **state) {
     end_all();
 }
 
+/* ---- crowds */
+
+static void test_crowded(void **state) {
+    (void)state;
+    qmgr_fixture_make(&fixture, "qmgr_message_active_limit=8\ninitial_destination_concurrency=1\n");
+    struct destination *to = destination("smtp", "a.test");
+    struct incoming parked = {.file = -1};
+    for (unsigned i = 0; i < 6; i++)
+        add(to, "A", "s", 1, 5);
+    assert_false(destination_is_crowded(to)); /* six of eight */
+    add(to, "B", "s", 1, 5);
+    assert_true(destination_is_crowded(to));
+    to->parked.first = to->parked.last = &parked;
+    dispatch(to->transport);
+    assert_int_equal(flying_count, 1);
+    assert_true(destination_is_crowded(to)); /* what is under way counts */
+    end_one();
+    assert_false(destination_is_crowded(to));
+    assert_null(fixture.qmgr.ripe); /* one more, lest it be crowded again at once */
+    end_one();
+    assert_ptr_equal(fixture.qmgr.ripe, to);
+    while (flying_count)
+        end_one();
+    destinations_sweep(&fixture.qmgr);
+    assert_int_equal(destination_count("smtp"), 1); /* for what is parked */
+    to->parked = (struct incoming_line){NULL, NULL, 0};
+    to->ripe = false;
+    end_all();
+}
+
 /* ---- lifetimes */
 
 static void test_idle_are_forgotten(void **state) {
@@ -440,6 +470,7 @@ int main(void) {
                                        cmocka_unit_test_setup(test_initial_window, setup),
                                        cmocka_unit_test_setup(test_window_feedback, setup),
                                        cmocka_unit_test_setup(test_dead, setup),
+                                       cmocka_unit_test_setup(test_crowded, setup),
                                        cmocka_unit_test_setup(test_dead_while_the_clock_is_set, setup),
                                        cmocka_unit_test_setup(test_by_recipient, setup),
                                        cmocka_unit_test_setup(test_idle_are_forgotten, setup),

@@ -85,6 +85,10 @@ void incoming_put_by(struct qmgr *qmgr, struct str queue_id, int file, bool reco
     if (file >= 0) close(file);
 }
 
+void incoming_park(struct qmgr *qmgr, struct destination *destination, struct str queue_id, bool recovered) {
+    (void)qmgr, (void)destination, (void)queue_id, (void)recovered;
+}
+
 void incoming_let_go(struct qmgr *qmgr, struct str queue_id) {
     (void)qmgr, (void)queue_id;
 }
