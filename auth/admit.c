@@ -34,12 +34,18 @@ static bool expand(struct str text, const struct place *place, struct buf *path)
             continue;
         }
         char word = ++i < text.length ? text.data[i] : '\0';
-        struct str value = word == 'u' ? place->login : word == 'n' ? place->user : word == 'd' ? place->domain : word == 'h' ? place->home : word == '%' ? STR("%") : STR_EMPTY;
-        if (value.length == 0 || (word != 'h' && (value.data[0] == '.' || str_find(value, '/') != STR_NONE))) return false;
+        struct str value = word == 'u'   ? place->login
+                           : word == 'n' ? place->user
+                           : word == 'd' ? place->domain
+                           : word == 'h' ? place->home
+                           : word == '%' ? STR("%")
+                                         : STR_EMPTY;
+        if (value.length == 0 || (word != 'h' && (value.data[0] == '.' || str_find(value, '/') != STR_NONE)))
+            return false;
         buf_append(path, value);
     }
-    return path->length > 1 && path->data[0] == '/' && str_find(buf_str(path), '\n') == STR_NONE && str_find_str(buf_str(path), STR("/../")) == STR_NONE &&
-           !str_ends(buf_str(path), STR("/.."));
+    return path->length > 1 && path->data[0] == '/' && str_find(buf_str(path), '\n') == STR_NONE &&
+           str_find_str(buf_str(path), STR("/../")) == STR_NONE && !str_ends(buf_str(path), STR("/.."));
 }
 
 static const struct passwd *find_system_user(struct str name, struct place *place) {
@@ -63,7 +69,8 @@ static bool read_user(struct str text, struct place *place) {
     return true;
 }
 
-static bool find_owner(const struct auth *auth, const struct auth_account *account, struct place *place, struct arena *arena) {
+static bool find_owner(const struct auth *auth, const struct auth_account *account, struct place *place,
+                       struct arena *arena) {
     struct str uid = auth_account_field(account, STR("uid")), gid = auth_account_field(account, STR("gid"));
     place->home = auth_account_field(account, STR("home"));
     if (uid.length == 0) uid = auth->config->mail_uid;
@@ -88,7 +95,8 @@ static bool find_owner(const struct auth *auth, const struct auth_account *accou
     return place->has_gid;
 }
 
-static bool find_root(const struct auth *auth, const struct auth_account *account, const struct place *place, struct buf *root) {
+static bool find_root(const struct auth *auth, const struct auth_account *account, const struct place *place,
+                      struct buf *root) {
     struct str location = auth_account_field(account, STR("mail"));
     if (location.length == 0) location = auth->config->mail_location;
     if (str_starts(location, STR("maildir:"))) location = str_from_offset(location, 8);
@@ -110,20 +118,27 @@ static struct account_quota quota_of(const struct auth *auth, const struct auth_
     return quota;
 }
 
-static enum admission ask(const struct auth *auth, const struct exchange *exchange, const struct place *place, struct str root,
-                          struct str ticket, struct failure *failure) {
+static enum admission ask(const struct auth *auth, const struct exchange *exchange, const struct place *place,
+                          struct str root, struct str ticket, struct failure *failure) {
     struct ipc_reply reply = {.descriptor = -1};
     struct buf cache = buf_make(1000);
     buf_printf(&cache, "%.*s/tern-cache", STR_ARGS(root));
     struct account_quota quota = quota_of(auth, &exchange->account, place->login);
-    struct ipc_mailbox_admit admit = {
-        .ticket = ticket, .protocol = exchange->protocol, .login = place->login, .uid = place->uid, .gid = place->gid, .root = root,
-        .cache = buf_str(&cache), .client_address = exchange->client_address,
-        .quota_storage = quota.storage, .quota_messages = quota.messages};
+    struct ipc_mailbox_admit admit = {.ticket = ticket,
+                                      .protocol = exchange->protocol,
+                                      .login = place->login,
+                                      .uid = place->uid,
+                                      .gid = place->gid,
+                                      .root = root,
+                                      .cache = buf_str(&cache),
+                                      .client_address = exchange->client_address,
+                                      .quota_storage = quota.storage,
+                                      .quota_messages = quota.messages};
     struct arena *arena = arena_create(0);
     enum ipc_result result = IPC_UNREACHABLE;
     if (!buf_overflowed(&cache) && auth->mailbox)
-        result = ipc_ask(auth->mailbox, IPC_MAILBOX_ADMIT, &admit, -1, IPC_DONE, deadline_in(ADMIT_TIME), arena, &reply, failure);
+        result = ipc_ask(auth->mailbox, IPC_MAILBOX_ADMIT, &admit, -1, IPC_DONE, deadline_in(ADMIT_TIME), arena, &reply,
+                         failure);
     const struct ipc_failed *refusal = result == IPC_REFUSED ? reply.message : NULL;
     bool for_good = buf_overflowed(&cache) || (refusal && refusal->reply_code >= 500);
     arena_destroy(&arena);
@@ -145,8 +160,8 @@ static bool make_ticket(char ticket[2 * TICKET_SIZE + 1]) {
 }
 
 /* Whose the account's mailbox is, and where. */
-static bool find_place(const struct auth *auth, const struct auth_account *account, struct str login, struct place *place,
-                       struct arena *arena, struct buf *root, struct failure *failure) {
+static bool find_place(const struct auth *auth, const struct auth_account *account, struct str login,
+                       struct place *place, struct arena *arena, struct buf *root, struct failure *failure) {
     *place = (struct place){.login = login, .user = login, .domain = STR_EMPTY, .home = STR_EMPTY};
     (void)str_cut(login, '@', &place->user, &place->domain);
     if (!find_owner(auth, account, place, arena))
@@ -177,8 +192,8 @@ enum admission admit_session(const struct auth *auth, struct exchange *exchange,
 
 /* ---- for deliveries and operators */
 
-static enum source_answer find_account(struct auth *auth, struct str name, struct arena *arena, struct auth_account *account,
-                                       struct failure *failure) {
+static enum source_answer find_account(struct auth *auth, struct str name, struct arena *arena,
+                                       struct auth_account *account, struct failure *failure) {
     struct source_question question = {.user = name, .protocol = STR("lmtp"), .client_address = STR_EMPTY,
                                        .until = deadline_in(auth->config->auth_source_timeout * 1000), .arena = arena};
     struct auth_source *source = NULL;
@@ -217,7 +232,8 @@ void admit_tell_account(struct ipc_request *request, struct auth *auth) {
     }
     enum source_answer found = find_account(auth, name, request->arena, &account, &failure);
     if (account.secret.length) memory_wipe((void *)(uintptr_t)account.secret.data, account.secret.length);
-    if (account.app_secrets.length) memory_wipe((void *)(uintptr_t)account.app_secrets.data, account.app_secrets.length);
+    if (account.app_secrets.length)
+        memory_wipe((void *)(uintptr_t)account.app_secrets.data, account.app_secrets.length);
     struct buf root = buf_make(1000);
     bool good = true;
     if (found == SOURCE_RETRY) {

@@ -26,7 +26,8 @@ struct auth {
     struct hash_queue *hashes;
     struct password_cache *cache;
     struct exchange *exchanges;   /* those that wait for their client */
-    struct buf typical;           /* a stored secret: what a wrong login to no account is hashed against; empty: none was seen yet */
+    struct buf
+        typical; /* a stored secret: what a wrong login to no account is hashed against; empty: none was seen yet */
     struct ipc_client *mailbox;   /* NULL: there are no sessions */
     struct dovecot_client *relay; /* smtpd_sasl_type = dovecot; NULL: another type */
     uint32_t owner;               /* mail_owner's uid */

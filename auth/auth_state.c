@@ -83,13 +83,6 @@ struct auth_state *auth_state_open(struct str data_directory, struct failure *fa
     return state;
 }
 
-void auth_state_close(struct auth_state **state) {
-    if (!*state) return;
-    if ((*state)->descriptor >= 0) close((*state)->descriptor);
-    memory_wipe(*state, sizeof **state);
-    MEMORY_FREE(*state);
-}
-
 const uint8_t *auth_state_secret(const struct auth_state *state) {
     return state->secret;
 }

@@ -18,7 +18,6 @@ struct auth_state;
 /* Opens (and makes, mode 0600) data_directory/auth/state. Never NULL: without a file, failure says why and nothing is
  * kept. Before the sandbox. */
 struct auth_state *auth_state_open(struct str data_directory, struct failure *failure);
-void auth_state_close(struct auth_state **state);
 /* Reads what is there into failures, if the lock is to be had and it was not read yet. Blocks for the time of a file's
  * reading; call it at start and then once a second. */
 void auth_state_adopt(struct auth_state *state, struct failures *failures, int64_t now);

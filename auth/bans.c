@@ -58,7 +58,8 @@ static void change(struct ipc_request *request, struct auth *auth) {
         ipc_answer_failed(request, 550, "5.1.1", "%s is not kept out, and nothing is counted", buf_string(&subject));
     } else {
         if (!wish->lift)
-            failures_ban(auth->failures, kind, buf_str(&subject), wish->reason, (int64_t)wish->seconds, clock_seconds());
+            failures_ban(auth->failures, kind, buf_str(&subject), wish->reason, (int64_t)wish->seconds,
+                         clock_seconds());
         log_info("operator (uid %u): %s %s %s", ipc_peer_uid(request->peer), word,
                  subject.length ? buf_string(&subject) : "(all)", wish->lift ? "is let in again" : "is kept out");
         (void)ipc_answer(request, IPC_DONE, &(struct ipc_done){}, -1);

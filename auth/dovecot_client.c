@@ -395,22 +395,22 @@ static void step(struct dovecot_exchange **exchange, struct str line, deadline u
     end_exchange(exchange);
 }
 
-void dovecot_begin(struct dovecot_client *client, const struct dovecot_subject *subject, struct str mechanism,
-                   bool has_initial, struct str initial, deadline until, struct arena *arena,
-                   struct dovecot_exchange **exchange, struct dovecot_answer *answer, struct failure *failure) {
+void dovecot_begin(struct dovecot_client *client, const struct dovecot_opening *opening, deadline until,
+                   struct arena *arena, struct dovecot_exchange **exchange, struct dovecot_answer *answer,
+                   struct failure *failure) {
     struct buf line = secret_line();
     *answer = (struct dovecot_answer){.outcome = DOVECOT_LATER, .data = STR_EMPTY};
     *exchange = begin_exchange(client, until, failure);
     if (!*exchange) return;
-    buf_printf(&line, "AUTH\t%llu\t%.*s", (unsigned long long)(*exchange)->number, STR_ARGS(mechanism));
-    dovecot_parameter_append(&line, "service", subject->protocol);
+    buf_printf(&line, "AUTH\t%llu\t%.*s", (unsigned long long)(*exchange)->number, STR_ARGS(opening->mechanism));
+    dovecot_parameter_append(&line, "service", opening->protocol);
     /* Nobody will fetch the account from it; and it is tern that makes wrong logins wait. */
     buf_append(&line, STR("\tnologin\tno-penalty"));
-    if (subject->client_address.length > 0) dovecot_parameter_append(&line, "rip", subject->client_address);
-    if (subject->encrypted) buf_append(&line, STR("\tsecured"));
-    if (has_initial) { /* has to be the last */
+    if (opening->client_address.length > 0) dovecot_parameter_append(&line, "rip", opening->client_address);
+    if (opening->encrypted) buf_append(&line, STR("\tsecured"));
+    if (opening->has_initial) { /* has to be the last */
         buf_append(&line, STR("\tresp="));
-        base64_encode(&line, initial);
+        base64_encode(&line, opening->initial);
     }
     buf_append_char(&line, '\n');
     if (buf_overflowed(&line)) {

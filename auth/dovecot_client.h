@@ -14,10 +14,13 @@
 struct dovecot_client;
 struct dovecot_exchange;
 
-/* Whom it is about. */
-struct dovecot_subject {
+/* Whom an exchange is about, and how it begins. */
+struct dovecot_opening {
     struct str protocol, client_address;
     bool encrypted;
+    struct str mechanism;
+    bool has_initial;
+    struct str initial; /* decoded */
 };
 
 enum dovecot_outcome {
@@ -34,6 +37,7 @@ struct dovecot_answer {
     struct auth_account account;
 };
 
+/* path: of its socket, copied. Connects when it is first asked. */
 struct dovecot_client *dovecot_client_create(struct str path);
 /* In a task, if it was ever asked; with no exchange left. */
 void dovecot_client_destroy(struct dovecot_client **client);
@@ -42,9 +46,9 @@ MUST_USE bool dovecot_mechanisms(struct dovecot_client *client, bool encrypted, 
                                  struct str *mechanisms, struct failure *failure);
 /* Begins. *exchange is set with DOVECOT_GO_ON only, and is the caller's to go on with or to end. Texts of the
  * answer live in the arena. */
-void dovecot_begin(struct dovecot_client *client, const struct dovecot_subject *subject, struct str mechanism,
-                   bool has_initial, struct str initial, deadline until, struct arena *arena,
-                   struct dovecot_exchange **exchange, struct dovecot_answer *answer, struct failure *failure);
+void dovecot_begin(struct dovecot_client *client, const struct dovecot_opening *opening, deadline until,
+                   struct arena *arena, struct dovecot_exchange **exchange, struct dovecot_answer *answer,
+                   struct failure *failure);
 /* Goes on; *exchange is NULL afterwards unless the outcome is DOVECOT_GO_ON. */
 void dovecot_respond(struct dovecot_exchange **exchange, struct str response, deadline until, struct arena *arena,
                      struct dovecot_answer *answer, struct failure *failure);

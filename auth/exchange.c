@@ -196,7 +196,8 @@ static void grant(struct exchange *exchange, struct ipc_auth_answer *answer, str
         answer->outcome = AUTH_LATER;
         answer->reply_code = 454;
         answer->status = later ? STR("4.3.0") : STR("5.3.5");
-        answer->text = later ? STR("no mailbox can be had now") : STR("the account has no mailbox: tell the administrator");
+        answer->text =
+            later ? STR("no mailbox can be had now") : STR("the account has no mailbox: tell the administrator");
         return;
     }
     if (exchange->no_count || exchange->mechanism == &mechanism_anonymous) return;

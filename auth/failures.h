@@ -41,6 +41,7 @@ struct failures_news {
     int64_t address_ends, account_ends;
 };
 
+/* limits are copied. */
 struct failures *failures_create(const struct failures_limits *limits);
 void failures_destroy(struct failures **failures);
 
@@ -55,8 +56,8 @@ void failures_wrong(struct failures *failures, struct str address, struct str ac
                     struct failures_news *news);
 void failures_right(struct failures *failures, struct str address, struct str account, int64_t now);
 /* How much a login is trusted before it is looked at: 0 logged in from there before, 1 nothing is known against
- * either, or somebody has just logged in from there and nobody failed, 2 nothing is known against the address, then worse
- * up to FAILURES_RANK_MAX. */
+ * either, or somebody has just logged in from there and nobody failed, 2 nothing is known against the address, then
+ * worse up to FAILURES_RANK_MAX. */
 #define FAILURES_RANK_MAX 7
 unsigned failures_rank(const struct failures *failures, struct str address, struct str account, int64_t now);
 

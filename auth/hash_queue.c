@@ -30,10 +30,6 @@ struct hash_queue *hash_queue_create(unsigned workers, size_t limit) {
     return queue;
 }
 
-void hash_queue_destroy(struct hash_queue **queue) {
-    MEMORY_FREE(*queue);
-}
-
 size_t hash_queue_waiting(const struct hash_queue *queue) {
     return queue->waiting;
 }

@@ -12,12 +12,13 @@
 
 struct hash_queue;
 
+/* workers: computations at a time; limit: how many may wait. For as long as the process lives. */
 struct hash_queue *hash_queue_create(unsigned workers, size_t limit);
-void hash_queue_destroy(struct hash_queue **queue);
 /* Runs function(argument) on a helper thread when its turn comes; false if it did not run: too many wait, the
  * deadline has passed, or the task was cancelled. Task context. */
 MUST_USE bool hash_queue_run(struct hash_queue *queue, unsigned rank, struct str address, deadline until,
                              void (*function)(void *argument), void *argument);
+/* How many wait for their turn. */
 size_t hash_queue_waiting(const struct hash_queue *queue);
 
 #endif

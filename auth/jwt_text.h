@@ -1,5 +1,5 @@
-/* jwt_text: the two encodings that tokens, keys and the answers about them come in: JSON objects and base64url. Pure and
- * bounded: no deeper than JSON_DEPTH_MAX, no name twice in an object. */
+/* jwt_text: the two encodings that tokens, keys and the answers about them come in: JSON objects and base64url. Pure
+ * and bounded: no deeper than JSON_DEPTH_MAX, no name twice in an object. */
 #ifndef TERN_JWT_TEXT_H
 #define TERN_JWT_TEXT_H
 

@@ -182,8 +182,7 @@ static void hash_anew(void *argument) {
 }
 
 /* Takes as long as a wrong password does. When others wait it takes its turn as well but no processor: what is wrong
- * is answered late anyway (auth_failure_delay), and guesses at names that are not there may not slow the others down.
- */
+ * is answered late anyway (auth_failure_delay), and guesses at names that are not there may not slow others down. */
 static enum exchange_step wrong_for_nobody(struct exchange *exchange, const struct comparison *given,
                                            const char *reason) {
     struct comparison comparison = *given;

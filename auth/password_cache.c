@@ -26,12 +26,6 @@ struct password_cache *password_cache_create(int64_t seconds) {
     return cache;
 }
 
-void password_cache_destroy(struct password_cache **cache) {
-    if (!*cache) return;
-    memory_wipe(*cache, sizeof **cache);
-    MEMORY_FREE(*cache);
-}
-
 static void add_part(EVP_MAC_CTX *context, struct str part, bool *good) {
     uint64_t length = part.length;
     *good = *good && EVP_MAC_update(context, (const unsigned char *)&length, sizeof length) == 1 &&

@@ -13,9 +13,10 @@ struct password_cache;
 
 /* seconds: how long an entry is good; 0: nothing is kept. NULL if there is no randomness to be had. */
 struct password_cache *password_cache_create(int64_t seconds);
-void password_cache_destroy(struct password_cache **cache);
+/* Whether this password was right for the account and its secret not longer ago. */
 MUST_USE bool password_cache_has(struct password_cache *cache, struct str account, struct str secret,
                                  struct str password);
+/* It was. Only a keyed digest is kept, in the place of another one. */
 void password_cache_add(struct password_cache *cache, struct str account, struct str secret, struct str password);
 /* Wipes what is old; about once a second. */
 void password_cache_expire(struct password_cache *cache);

@@ -76,7 +76,6 @@ static enum exchange_step judge(struct exchange *exchange, const struct dovecot_
 
 static enum exchange_step respond(struct exchange *exchange, bool has_response, struct str response,
                                   struct buf *challenge) {
-    const struct dovecot_subject subject = {exchange->protocol, exchange->client_address, exchange->encrypted};
     struct failure failure = {0};
     struct dovecot_answer answer;
     deadline until = deadline_in(RELAY_TIME);
@@ -88,8 +87,13 @@ static enum exchange_step respond(struct exchange *exchange, bool has_response, 
     if (exchange->relay) {
         dovecot_respond(&exchange->relay, response, until, exchange->arena, &answer, &failure);
     } else {
-        dovecot_begin(exchange->auth->relay, &subject, exchange->mechanism->name, has_response, response, until,
-                      exchange->arena, &exchange->relay, &answer, &failure);
+        const struct dovecot_opening opening = {.protocol = exchange->protocol,
+                                                .client_address = exchange->client_address,
+                                                .encrypted = exchange->encrypted,
+                                                .mechanism = exchange->mechanism->name,
+                                                .has_initial = has_response,
+                                                .initial = response};
+        dovecot_begin(exchange->auth->relay, &opening, until, exchange->arena, &exchange->relay, &answer, &failure);
     }
     return judge(exchange, &answer, &failure, challenge);
 }

@@ -42,7 +42,7 @@ MUST_USE bool auth_account_add(struct auth_account *account, struct arena *arena
 
 /* Who asks. */
 struct source_question {
-    struct str user;     /* as prepared (SASLprep), with its domain if auth_realm added one */
+    struct str user;     /* as prepared (SASLprep), with the domain that auth_default_realm added */
     struct str protocol; /* smtp, imap, pop3 */
     struct str client_address;
     deadline until;

@@ -28,8 +28,6 @@ static enum source_answer dovecot_verify(struct auth_source *source, const struc
     struct dovecot_exchange *exchange = NULL;
     struct dovecot_answer answer;
     struct buf initial = buf_make(4096);
-    /* The password was shown to us over a connection that was good enough for that. */
-    struct dovecot_subject subject = {question->protocol, question->client_address, true};
     deadline until = deadline_in(TRIED_MS);
     if (question->until < until) until = question->until;
     if (!source_user_is_plain(question->user)) return SOURCE_UNKNOWN;
@@ -43,8 +41,14 @@ static enum source_answer dovecot_verify(struct auth_source *source, const struc
         buf_free_secret(&initial);
         return SOURCE_WRONG;
     }
-    dovecot_begin(client, &subject, STR("PLAIN"), true, buf_str(&initial), until, question->arena, &exchange, &answer,
-                  failure);
+    const struct dovecot_opening opening = {
+        .protocol = question->protocol,
+        .client_address = question->client_address,
+        .encrypted = true, /* the password was shown to us over a connection that was good enough for that */
+        .mechanism = STR("PLAIN"),
+        .has_initial = true,
+        .initial = buf_str(&initial)};
+    dovecot_begin(client, &opening, until, question->arena, &exchange, &answer, failure);
     buf_free_secret(&initial);
     switch (answer.outcome) {
     case DOVECOT_GRANTED:

@@ -10,7 +10,8 @@
 #include "source.h"
 #include "task.h"
 
-extern const struct auth_source_type source_pam, source_pgsql, source_sqlite, source_mysql, source_ldap, source_oauth, source_dovecot;
+extern const struct auth_source_type source_pam, source_pgsql, source_sqlite, source_mysql, source_ldap, source_oauth,
+    source_dovecot;
 
 /* For open() of a type that was not built in: false with the words. */
 bool source_not_built(const struct auth_source *source, const char *option, struct failure *failure);

@@ -16,7 +16,7 @@ void sources_close(struct sources *sources);
 
 /* Asks the sources in their order from *next on until one does not say SOURCE_UNKNOWN; *source is who answered, and
  * *next where a further question would go on. A source that cannot look up answers SOURCE_FOUND with
- * account->login the question's user and no secret: it must be asked with sources_verify. */
+ * account->login the question's user and no secret: its type's verify must be asked. */
 enum source_answer sources_look_up(const struct sources *sources, size_t *next, const struct source_question *question,
                                    struct auth_account *account, struct auth_source **source, struct failure *failure);
 

@@ -2,7 +2,7 @@
  *
  *   BOUNCE_SEND   here: who is told, and in what form
  *   notice.c      the notice itself
- *   template.c    its text
+ *   lib/mail/notice_template.c    its text
  *
  * A notice has the null sender. What fails with the null sender is told to
  * 2bounce_notice_recipient (class 2bounce), from double-bounce@myhostname; what
@@ -61,34 +61,40 @@ static struct str with_origin(const struct bounce *bounce, struct str address, s
     return buf_str(out);
 }
 
-static bool write_to_postmaster(struct bounce *bounce, const struct ipc_bounce_send *request, int content,
-                                enum notice_kind kind, struct str recipient, struct arena *arena, char queue_id[24],
-                                struct failure *failure) {
+static struct notice notice_about(const struct bounce *bounce, const struct ipc_request *ipc, enum notice_kind kind) {
+    return (struct notice){.request = ipc->message,
+                           .content = ipc->descriptor,
+                           .arena = ipc->arena,
+                           .kind = kind,
+                           .template = template_of(bounce, kind)};
+}
+
+static bool write_to_postmaster(struct bounce *bounce, const struct ipc_request *ipc, enum notice_kind kind,
+                                struct str recipient, char queue_id[24], struct failure *failure) {
     struct buf to = buf_make(600), from = buf_make(600);
     buf_printf(&from, "%.*s@%.*s", STR_ARGS(bounce->config->double_bounce_sender),
                STR_ARGS(bounce->config->myhostname));
-    struct notice notice = {.kind = kind,
-                            .envelope_sender = buf_str(&from),
-                            .to = with_origin(bounce, recipient, &to),
-                            .template = template_of(bounce, kind),
-                            .headers_only = true};
-    bool good = notice_write(bounce, request, content, &notice, arena, queue_id, failure);
-    if (good) log_notice(request, true, queue_id);
+    struct notice notice = notice_about(bounce, ipc, kind);
+    notice.envelope_sender = buf_str(&from);
+    notice.to = with_origin(bounce, recipient, &to);
+    notice.headers_only = true;
+    bool good = notice_write(bounce, &notice, queue_id, failure);
+    if (good) log_notice(notice.request, true, queue_id);
     buf_free(&to);
     buf_free(&from);
     return good;
 }
 
 /* The copies that notify_classes asks for; they are extra, so a failure is only logged. */
-static void write_copies(struct bounce *bounce, const struct ipc_bounce_send *request, int content,
-                         struct arena *arena) {
+static void write_copies(struct bounce *bounce, const struct ipc_request *ipc) {
+    const struct ipc_bounce_send *request = ipc->message;
     char queue_id[24];
     struct failure failure = {0};
     bool failed = request->kind == NOTICE_FAILED && has_class(bounce, "bounce");
     bool delayed = request->kind == NOTICE_DELAYED && has_class(bounce, "delay");
     struct str recipient = failed ? bounce->config->bounce_notice_recipient : bounce->config->delay_notice_recipient;
-    if ((failed || delayed) && !write_to_postmaster(bounce, request, content, (enum notice_kind)request->kind,
-                                                    recipient, arena, queue_id, &failure))
+    if ((failed || delayed) &&
+        !write_to_postmaster(bounce, ipc, (enum notice_kind)request->kind, recipient, queue_id, &failure))
         log_message_warning(request->queue_id, "the postmaster's copy of a notice cannot be written: %s", failure.text);
 }
 
@@ -102,16 +108,15 @@ static void send_notice(struct ipc_request *ipc, struct bounce *bounce) {
         return;
     }
     if (request->sender.length) {
-        struct notice notice = {.kind = (enum notice_kind)request->kind,
-                                .to = request->sender,
-                                .template = template_of(bounce, (enum notice_kind)request->kind),
-                                .headers_only = headers_only(bounce, request)};
-        good = notice_write(bounce, request, ipc->descriptor, &notice, ipc->arena, queue_id, &failure);
+        struct notice notice = notice_about(bounce, ipc, (enum notice_kind)request->kind);
+        notice.to = request->sender;
+        notice.headers_only = headers_only(bounce, request);
+        good = notice_write(bounce, &notice, queue_id, &failure);
         if (good) log_notice(request, false, queue_id);
-        if (good) write_copies(bounce, request, ipc->descriptor, ipc->arena);
+        if (good) write_copies(bounce, ipc);
     } else if (request->kind == NOTICE_FAILED && has_class(bounce, "2bounce")) {
-        good = write_to_postmaster(bounce, request, ipc->descriptor, NOTICE_FAILED,
-                                   bounce->config->double_bounce_notice_recipient, ipc->arena, queue_id, &failure);
+        good = write_to_postmaster(bounce, ipc, NOTICE_FAILED, bounce->config->double_bounce_notice_recipient, queue_id,
+                                   &failure);
     }
     if (good) {
         struct ipc_bounce_sent answer = {.queue_id = str_from(queue_id)};

@@ -15,8 +15,11 @@ struct bounce {
     struct bounce_templates templates;
 };
 
-/* One notice: who it goes to and in what form. */
+/* One notice: about which message, who it goes to and in what form. All is borrowed. */
 struct notice {
+    const struct ipc_bounce_send *request;
+    int content; /* the message's file */
+    struct arena *arena;
     enum notice_kind kind;
     struct str envelope_sender; /* empty for the null sender */
     struct str to;              /* internal form */
@@ -25,8 +28,7 @@ struct notice {
 };
 
 /* notice.c: writes one notice through cleanup. queue_id gets its ID. False: nothing is queued (failure). */
-MUST_USE bool notice_write(struct bounce *bounce, const struct ipc_bounce_send *request, int content,
-                           const struct notice *notice, struct arena *arena, char queue_id[24],
+MUST_USE bool notice_write(struct bounce *bounce, const struct notice *notice, char queue_id[24],
                            struct failure *failure);
 
 /* Where the header of a content ends (without the empty line), at most limit. False: it cannot be read. */

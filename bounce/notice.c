@@ -236,21 +236,21 @@ static bool commit(const struct bounce *bounce, const struct notice *notice, con
     return failure_set(failure, "%s", refused.text);
 }
 
-static bool write_parts(struct bounce *bounce, const struct ipc_bounce_send *request, int content,
-                        const struct notice *notice, struct dsn_report *report, struct intake *intake,
-                        struct failure *failure) {
+static bool write_parts(struct bounce *bounce, const struct notice *notice, struct dsn_report *report,
+                        struct intake *intake, struct failure *failure) {
+    const struct ipc_bounce_send *request = notice->request;
     failure_set(failure, "the notice cannot be written");
     struct buf text = buf_make(200000), out = buf_make(0);
     uint64_t length = request->content_length;
     bool good = write_human_text(bounce, notice, report, &text);
     report->human_text = buf_str(&text);
     if (good && notice->headers_only)
-        good = notice_find_header_end(content, request->content_offset, request->content_length,
+        good = notice_find_header_end(notice->content, request->content_offset, request->content_length,
                                       (uint64_t)bounce->config->bounce_size_limit, &length) ||
                failure_set_errno(failure, errno, "the queue file cannot be read");
     write_trace(bounce, intake_queue_id(intake), report->date, report->offset_minutes, &out);
     good = good && dsn_append_prefix(&out, report) && intake_write(intake, buf_str(&out)) &&
-           copy_content(content, request->content_offset, length, intake, failure);
+           copy_content(notice->content, request->content_offset, length, intake, failure);
     buf_clear(&out);
     good = good && dsn_append_suffix(&out, report) && intake_write(intake, buf_str(&out));
     buf_free(&text);
@@ -258,8 +258,28 @@ static bool write_parts(struct bounce *bounce, const struct ipc_bounce_send *req
     return good;
 }
 
-bool notice_write(struct bounce *bounce, const struct ipc_bounce_send *request, int content,
-                  const struct notice *notice, struct arena *arena, char queue_id[24], struct failure *failure) {
+/* What the message, the configuration and the template say of it. */
+static struct dsn_report report_of(const struct bounce *bounce, const struct notice *notice) {
+    const struct ipc_bounce_send *request = notice->request;
+    bool to_postmaster = notice->envelope_sender.length > 0;
+    return (struct dsn_report){.kind = notice->kind == NOTICE_FAILED    ? DSN_FAILED
+                                       : notice->kind == NOTICE_DELAYED ? DSN_DELAYED
+                                                                        : DSN_SUCCESS,
+                               .subject = to_postmaster && notice->template->postmaster_subject.length
+                                              ? notice->template->postmaster_subject
+                                              : notice->template->subject,
+                               .human_charset = notice->template->charset,
+                               .reporting_mta = bounce->config->myhostname,
+                               .original_envelope_id = request->envelope_id,
+                               .arrival_date = (int64_t)request->arrival,
+                               .queue_id = request->queue_id,
+                               .returned = notice->headers_only ? DSN_RETURN_HEADERS : DSN_RETURN_FULL,
+                               .returned_has_utf8_headers = request->smtputf8,
+                               .returned_is_8bit = true};
+}
+
+bool notice_write(struct bounce *bounce, const struct notice *notice, char queue_id[24], struct failure *failure) {
+    const struct ipc_bounce_send *request = notice->request;
     struct intake *intake;
     struct intake_failure refused = {0};
     char boundary[40];
@@ -277,31 +297,17 @@ bool notice_write(struct bounce *bounce, const struct ipc_bounce_send *request, 
     write_from(bounce, notice, &from);
     mail_address_append_text(&to, notice->to);
     message_id_append(&message_id, now, str_from(queue_id), bounce->config->myhostname);
-    bool to_postmaster = notice->envelope_sender.length > 0;
-    struct dsn_report report = {.kind = notice->kind == NOTICE_FAILED    ? DSN_FAILED
-                                        : notice->kind == NOTICE_DELAYED ? DSN_DELAYED
-                                                                         : DSN_SUCCESS,
-                                .from = buf_str(&from),
-                                .to = buf_str(&to),
-                                .subject = to_postmaster && notice->template->postmaster_subject.length
-                                               ? notice->template->postmaster_subject
-                                               : notice->template->subject,
-                                .message_id = buf_str(&message_id),
-                                .date = now,
-                                .offset_minutes = local_offset_minutes(now),
-                                .boundary = str_from(boundary),
-                                .human_charset = notice->template->charset,
-                                .reporting_mta = bounce->config->myhostname,
-                                .original_envelope_id = request->envelope_id,
-                                .arrival_date = (int64_t)request->arrival,
-                                .queue_id = request->queue_id,
-                                .sender = has_sender ? &sender : NULL,
-                                .returned = notice->headers_only ? DSN_RETURN_HEADERS : DSN_RETURN_FULL,
-                                .returned_has_utf8_headers = request->smtputf8,
-                                .returned_is_8bit = true};
-    bool good = fill_recipients(request, notice->kind, arena, &report);
+    struct dsn_report report = report_of(bounce, notice);
+    report.from = buf_str(&from);
+    report.to = buf_str(&to);
+    report.message_id = buf_str(&message_id);
+    report.date = now;
+    report.offset_minutes = local_offset_minutes(now);
+    report.boundary = str_from(boundary);
+    report.sender = has_sender ? &sender : NULL;
+    bool good = fill_recipients(request, notice->kind, notice->arena, &report);
     if (!good) failure_set(failure, "none of the recipients can be named");
-    good = good && write_parts(bounce, request, content, notice, &report, intake, failure);
+    good = good && write_parts(bounce, notice, &report, intake, failure);
     if (good)
         good = commit(bounce, notice, &report, (unsigned)request->tls, &intake, failure);
     else

@@ -2,7 +2,7 @@
 #include "tern.h"
 
 #include "master_cf.h"
-#include "restriction_list.h"
+#include "restriction_check.h"
 
 /* known: what is wrong with main.cf is wrong for every service, and is not said again. */
 static bool say(const struct buf *known, struct str service, const struct buf *lines) {

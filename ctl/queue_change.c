@@ -134,9 +134,8 @@ enum queue_change_result queue_change_one(const struct queue_folders *folders, c
 /* ---- all */
 
 /* Removing and renaming what readdir has just returned does not disturb what it returns next. */
-static bool change_folder(const struct queue_folders *folders, int folder, enum queue_change change, uint64_t *count,
-                          void (*told)(const char *, enum queue_change, void *), void *context,
-                          struct failure *failure) {
+static bool change_folder(const struct queue_folders *folders, int folder, const struct queue_wish *wish,
+                          uint64_t *count, struct failure *failure) {
     int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *listing = copy < 0 ? NULL : fdopendir(copy);
     bool good = true;
@@ -146,10 +145,10 @@ static bool change_folder(const struct queue_folders *folders, int folder, enum 
     }
     for (struct dirent *entry; (entry = readdir(listing)) != NULL;) {
         if (!queue_id_is_valid(str_from(entry->d_name))) continue;
-        switch (change_in(folders, folder, entry->d_name, change, failure)) {
+        switch (change_in(folders, folder, entry->d_name, wish->change, failure)) {
         case QUEUE_CHANGE_DONE:
             ++*count;
-            told(entry->d_name, change, context);
+            wish->told(entry->d_name, wish->change, wish->context);
             break;
         case QUEUE_CHANGE_FAILED:
             failure_prefix(failure, "%s", entry->d_name);
@@ -163,17 +162,16 @@ static bool change_folder(const struct queue_folders *folders, int folder, enum 
     return good;
 }
 
-bool queue_change_all(const struct queue_folders *folders, enum queue_change change, struct str queues, uint64_t *count,
-                      void (*told)(const char *queue_id, enum queue_change change, void *context), void *context,
+bool queue_change_all(const struct queue_folders *folders, const struct queue_wish *wish, uint64_t *count,
                       struct failure *failure) {
     /* new/ first and hold/ last: what is moved is not met again. */
-    bool incoming = queue_is_named(queues, STR("incoming")) || queue_is_named(queues, STR("active"));
-    bool at_work = change != QUEUE_RELEASE, good = true;
+    bool incoming = queue_is_named(wish->queues, STR("incoming")) || queue_is_named(wish->queues, STR("active"));
+    bool at_work = wish->change != QUEUE_RELEASE, good = true;
     *count = 0;
-    if (at_work && incoming) good = change_folder(folders, folders->new, change, count, told, context, failure);
-    if (at_work && queue_is_named(queues, STR("deferred")))
-        good = change_folder(folders, folders->cur, change, count, told, context, failure) && good;
-    if (change != QUEUE_HOLD && queue_is_named(queues, STR("hold")))
-        good = change_folder(folders, folders->hold, change, count, told, context, failure) && good;
+    if (at_work && incoming) good = change_folder(folders, folders->new, wish, count, failure);
+    if (at_work && queue_is_named(wish->queues, STR("deferred")))
+        good = change_folder(folders, folders->cur, wish, count, failure) && good;
+    if (wish->change != QUEUE_HOLD && queue_is_named(wish->queues, STR("hold")))
+        good = change_folder(folders, folders->hold, wish, count, failure) && good;
     return good;
 }

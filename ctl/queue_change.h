@@ -18,6 +18,7 @@ enum queue_change_result {
     QUEUE_CHANGE_FAILED, /* a local fault; the message is as it was */
 };
 
+/* Opens the folders beneath queue, a directory; queue_folders_close closes them. */
 MUST_USE bool queue_folders_open(int queue, struct queue_folders *folders, struct failure *failure);
 /* Syncs what was changed, closes. False if the sync failed: the changes stand, but a
  * power cut may undo them. */
@@ -25,11 +26,17 @@ MUST_USE bool queue_folders_close(struct queue_folders *folders);
 /* One message, wherever it stands. */
 MUST_USE enum queue_change_result queue_change_one(const struct queue_folders *folders, const char *queue_id,
                                                    enum queue_change change, struct failure *failure);
-/* All messages of the queues named ("incoming hold", empty: any), counted; told gets each. */
-MUST_USE bool queue_change_all(const struct queue_folders *folders, enum queue_change change, struct str queues,
-                               uint64_t *count,
-                               void (*told)(const char *queue_id, enum queue_change change, void *context),
-                               void *context, struct failure *failure);
+/* A wish for all messages of some queues. */
+struct queue_wish {
+    enum queue_change change;
+    struct str queues; /* "incoming hold"; empty: any */
+    /* Gets each message to which it was done. */
+    void (*told)(const char *queue_id, enum queue_change change, void *context);
+    void *context;
+};
+/* *count: to how many it was done, also where false says that it failed for others, of which the failure has one. */
+MUST_USE bool queue_change_all(const struct queue_folders *folders, const struct queue_wish *wish, uint64_t *count,
+                               struct failure *failure);
 /* Is a queue among the words; an empty list names all. */
 bool queue_is_named(struct str queues, struct str queue);
 

@@ -51,12 +51,6 @@ static const struct folder_row {
     const char *folder, *queue;
 } folders[] = {{"new", "incoming"}, {"cur", "deferred"}, {"hold", "hold"}};
 
-const char *queue_source_queue_of(const char *folder) {
-    for (size_t i = 0; i < ARRAY_LENGTH(folders); i++)
-        if (strcmp(folders[i].folder, folder) == 0) return folders[i].queue;
-    return NULL;
-}
-
 struct folder_walk {
     int folder;
     const char *queue;

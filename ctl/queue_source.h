@@ -15,7 +15,5 @@ MUST_USE bool queue_source_server(int socket, queue_visitor *visitor, void *cont
  * counted in *unread. Messages under way show as incoming or deferred. */
 MUST_USE bool queue_source_folders(int queue, queue_visitor *visitor, void *context, uint64_t *unread,
                                    struct failure *failure);
-/* The queue's name of a folder, and the other way round; NULL: none. */
-const char *queue_source_queue_of(const char *folder);
 
 #endif

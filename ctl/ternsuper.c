@@ -180,7 +180,8 @@ static void change_all(struct super *super, enum queue_change change) {
     } else if (super->server >= 0) {
         change_by_server(super, change, STR("ALL"), super->selection.queues, false);
     } else {
-        if (!queue_change_all(&super->folders, change, super->selection.queues, &met, log_change, super, &failure)) {
+        const struct queue_wish wish = {change, super->selection.queues, log_change, super};
+        if (!queue_change_all(&super->folders, &wish, &met, &failure)) {
             queue_tool_warn(&super->tool, "not all was done: %s", failure.text);
             fail(super, EX_OSERR);
         }

@@ -52,12 +52,11 @@ PARSERS = lib/base/str.c \
 	lib/mail/tlsrpt_record.c \
 	lib/mail/tlsrpt_report.c \
 	lib/mail/part_text.c \
-	lib/mail/message_search.c \
 	lib/config/config_edit.c lib/config/config_lines.c lib/config/config_seal.c lib/config/config_sheet.c \
 	lib/config/config_value.c lib/config/main_cf.c lib/config/main_cf_expand.c lib/config/master_cf.c lib/config/restriction_list.c \
 	lib/table/alias_members.c lib/table/cidr_table.c lib/table/inline_table.c lib/table/ip_prefix.c \
 	lib/table/logical_lines.c lib/table/match_list.c lib/table/pattern_file.c lib/table/pcre_table.c \
-	lib/table/regexp_table.c lib/table/table_list.c lib/table/table_source.c lib/table/table_words.c \
+	lib/table/regexp_table.c lib/table/table_source.c lib/table/table_words.c \
 	lib/table/texthash_table.c \
 	lib/queue/login_usage.c lib/queue/queue_file.c lib/queue/record.c lib/service/ipc_codec.c lib/base/log_line.c \
 	smtp/content.c smtp/next_hop.c smtp/token_grant.c smtp/tls_policy.c smtp/tls_dane_read.c \

@@ -2,8 +2,8 @@
 #include "commands.h"
 
 /* Passes a message's bytes on; after a refusal they are read and thrown away where the client sends them unasked. */
-static bool read_message(struct imap_session *session, struct folder_saving *saving, uint64_t size, enum store_result *result,
-                         struct failure *failure) {
+static bool read_message(struct imap_session *session, struct folder_saving *saving, uint64_t size,
+                         enum store_result *result, struct failure *failure) {
     while (size > 0) {
         struct str bytes;
         stream_set_deadline(session->stream, deadline_in(session->settings->idle_timeout));
@@ -31,7 +31,8 @@ struct append {
 static enum store_result check_quota(struct append *append) {
     enum store_result result = STORE_OK;
     if (append->messages == 1) result = store_quota_look(append->session->store, &append->usage, &append->failure);
-    return result == STORE_OK ? store_usage_allows(&append->usage, append->octets, append->messages, &append->failure) : result;
+    return result == STORE_OK ? store_usage_allows(&append->usage, append->octets, append->messages, &append->failure)
+                              : result;
 }
 
 static void check_message(struct append *append, const struct imap_append_message *message) {
@@ -47,8 +48,9 @@ static void check_message(struct append *append, const struct imap_append_messag
     else
         append->result = check_quota(append);
     if (append->refused.text.length == 0 && append->result == STORE_OK)
-        append->result = folder_save_message(append->saving, message->flags.system, message->flags.keywords, message->flags.keyword_count,
-                                             message->has_date ? message->date : 0, &append->failure);
+        append->result =
+            folder_save_message(append->saving, message->flags.system, message->flags.keywords,
+                                message->flags.keyword_count, message->has_date ? message->date : 0, &append->failure);
 }
 
 static bool is_good(const struct append *append) {
@@ -71,7 +73,8 @@ static bool take_message(struct append *append, struct imap_parser *parser, bool
         }
         if (!imap_continue(session, "OK")) return false;
     }
-    if (!read_message(session, is_good(append) ? append->saving : NULL, message.size, &append->result, &append->failure) ||
+    if (!read_message(session, is_good(append) ? append->saving : NULL, message.size, &append->result,
+                      &append->failure) ||
         !imap_read_line(session, &line))
         return false;
     if (message.is_utf8 && line.length > 0 && line.data[0] == ')') line = str_from_offset(line, 1);
@@ -96,8 +99,10 @@ static struct imap_outcome finish(struct append *append) {
     if (append->refused.text.length > 0) return append->refused;
     int lock = -1;
     if (append->result == STORE_OK)
-        append->result = store_quota_claim(session->store, &append->usage, append->octets, append->messages, &lock, &append->failure);
-    if (append->result == STORE_OK) append->result = folder_save_commit(&append->saving, &validity, &uids, &append->failure);
+        append->result = store_quota_claim(session->store, &append->usage, append->octets, append->messages, &lock,
+                                           &append->failure);
+    if (append->result == STORE_OK)
+        append->result = folder_save_commit(&append->saving, &validity, &uids, &append->failure);
     store_quota_unlock(&lock);
     if (append->result != STORE_OK) return imap_store_trouble(append->result, &append->failure);
     struct buf text = buf_make(0);
@@ -105,7 +110,8 @@ static struct imap_outcome finish(struct append *append) {
     /* The message is there before its answer (RFC 9051 6.3.12). */
     struct failure ignored = {0};
     if (session->folder && imap_tell_changes(session, false, &ignored) != STORE_OK) session->logging_out = true;
-    imap_say(session, "%.*s OK [APPENDUID %u %.*s] Saved\r\n", STR_ARGS(session->tag), validity, STR_ARGS(buf_str(&text)));
+    imap_say(session, "%.*s OK [APPENDUID %u %.*s] Saved\r\n", STR_ARGS(session->tag), validity,
+             STR_ARGS(buf_str(&text)));
     buf_free(&text);
     uid_set_free(&uids);
     return (struct imap_outcome){.answer = ANSWER_SAID};

@@ -25,8 +25,8 @@ static void format_copyuid(struct buf *text, uint32_t validity, const struct uid
     uid_set_format(to, text);
 }
 
-static struct imap_outcome tell_copied(struct imap_session *session, bool move, uint32_t validity, const struct uid_set *from,
-                                       const struct uid_set *to) {
+static struct imap_outcome tell_copied(struct imap_session *session, bool move, uint32_t validity,
+                                       const struct uid_set *from, const struct uid_set *to) {
     struct buf text = buf_make(0);
     struct failure failure = {0};
     if (from->count == 0) return imap_ok("Nothing to do");
@@ -51,10 +51,14 @@ static struct imap_outcome copy(struct imap_session *session, struct imap_parser
     uint32_t validity = 0;
     if (!imap_parse_copy(parser, &copy)) return imap_bad(parser);
     if (move && folder_is_read_only(session->folder)) return imap_no("NOPERM", "Mailbox is read-only");
-    if (!imap_resolve_sequence(session, &copy.sequence, uid, &uids)) return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("No such message")};
+    if (!imap_resolve_sequence(session, &copy.sequence, uid, &uids))
+        return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("No such message")};
     int lock = -1;
-    enum store_result result = move ? STORE_OK : store_quota_claim(session->store, NULL, octets_of(session->folder, &uids), uid_set_size(&uids), &lock, &failure);
-    if (result == STORE_OK) result = folder_copy(session->folder, &uids, copy.mailbox, move, &validity, &from, &to, &failure);
+    enum store_result result = move ? STORE_OK
+                                    : store_quota_claim(session->store, NULL, octets_of(session->folder, &uids),
+                                                        uid_set_size(&uids), &lock, &failure);
+    if (result == STORE_OK)
+        result = folder_copy(session->folder, &uids, copy.mailbox, move, &validity, &from, &to, &failure);
     store_quota_unlock(&lock);
     struct imap_outcome outcome;
     if (result == STORE_OK)

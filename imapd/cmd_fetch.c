@@ -4,8 +4,9 @@
 
 static bool sets_seen(const struct imap_fetch *fetch) {
     for (size_t i = 0; i < fetch->count; i++)
-        if (!fetch->items[i].peek && (fetch->items[i].kind == FETCH_SECTION || fetch->items[i].kind == FETCH_BINARY ||
-                                      fetch->items[i].kind == FETCH_RFC822 || fetch->items[i].kind == FETCH_RFC822_TEXT))
+        if (!fetch->items[i].peek &&
+            (fetch->items[i].kind == FETCH_SECTION || fetch->items[i].kind == FETCH_BINARY ||
+             fetch->items[i].kind == FETCH_RFC822 || fetch->items[i].kind == FETCH_RFC822_TEXT))
             return true;
     return false;
 }
@@ -17,8 +18,10 @@ static bool has_kind(const struct imap_fetch *fetch, enum imap_fetch_kind kind) 
 }
 
 /* \Seen for all of them at once, before they are read; those that had it not are told. */
-static enum store_result mark_seen(struct imap_session *session, const struct uid_set *uids, struct uid_set *marked, struct failure *failure) {
-    enum store_result result = folder_store(session->folder, uids, FLAGS_ADD, FLAG_SEEN, NULL, 0, 0, NULL, marked, failure);
+static enum store_result mark_seen(struct imap_session *session, const struct uid_set *uids, struct uid_set *marked,
+                                   struct failure *failure) {
+    const struct flags_wish seen = {.change = FLAGS_ADD, .system = FLAG_SEEN};
+    enum store_result result = folder_store(session->folder, uids, &seen, NULL, marked, failure);
     if (marked->count > 0) imap_note_change(session);
     imap_tell_new_keywords(session); /* what others have done is seen with it */
     return result;
@@ -155,13 +158,16 @@ IMAP_COMMAND(cmd_fetch) {
     if (!imap_parse_fetch(parser, &fetch)) return imap_bad(parser);
     if (fetch.vanished && (!uid || !(session->features & FEATURE_QRESYNC)))
         return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("VANISHED needs QRESYNC and UID FETCH")};
-    if (fetch.partial_first && !uid) return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("PARTIAL needs UID FETCH")};
-    if (!imap_resolve_sequence(session, &fetch.sequence, uid, &uids)) return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("No such message")};
+    if (fetch.partial_first && !uid)
+        return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("PARTIAL needs UID FETCH")};
+    if (!imap_resolve_sequence(session, &fetch.sequence, uid, &uids))
+        return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("No such message")};
     if (fetch.partial_first) keep_partial(&fetch, &uids);
     if (fetch.has_changed_since || has_kind(&fetch, FETCH_MODSEQ)) imap_use_condstore(session);
     if (fetch.vanished && !fetch.sequence.saved) say_vanished(session, &fetch);
     enum store_result result = STORE_OK;
-    if (sets_seen(&fetch) && !folder_is_read_only(session->folder)) result = mark_seen(session, &uids, &marked, &failure);
+    if (sets_seen(&fetch) && !folder_is_read_only(session->folder))
+        result = mark_seen(session, &uids, &marked, &failure);
     struct imap_outcome outcome = imap_ok("Done");
     session->unknown_encoding = false;
     if (result != STORE_OK)

@@ -4,7 +4,8 @@
 
 /* ---- STATUS */
 
-enum store_result imap_say_status(struct imap_session *session, struct str mailbox, unsigned items, struct failure *failure) {
+enum store_result imap_say_status(struct imap_session *session, struct str mailbox, unsigned items,
+                                  struct failure *failure) {
     struct folder_status status;
     struct buf text = buf_make(0);
     bool sizes = items & (STATUS_SIZE | STATUS_DELETED_STORAGE);
@@ -48,7 +49,8 @@ IMAP_COMMAND(cmd_status) {
     struct failure failure = {0};
     unsigned items;
     (void)uid;
-    if (!imap_take_mailbox(parser, &mailbox) || !imap_take_space(parser) || !imap_take_status_items(parser, &items) || !imap_take_end(parser))
+    if (!imap_take_mailbox(parser, &mailbox) || !imap_take_space(parser) || !imap_take_status_items(parser, &items) ||
+        !imap_take_end(parser))
         return imap_bad(parser);
     if (items & STATUS_HIGHESTMODSEQ) imap_use_condstore(session);
     enum store_result result = imap_say_status(session, mailbox, items, &failure);
@@ -61,7 +63,7 @@ struct list_run {
     struct imap_session *session;
     const struct imap_list *list;
     struct list_pattern *patterns[64]; /* with the reference before them; NULL: no name can match it */
-    struct list_pattern *inbox[64];    /* the same for INBOX and below, where they begin with some of its letters in another case */
+    struct list_pattern *inbox[64];    /* the same for INBOX and below, where its letters are in another case */
     const struct store_entry *entries;
     size_t count;
 };
@@ -91,7 +93,8 @@ static bool has_selected_below(const struct list_run *run, const struct store_en
     for (const struct store_entry *other = entry + 1; other < run->entries + run->count; other++) {
         if (!str_starts(other->name, entry->name)) {
             if (entry > run->entries) break;
-        } else if (other->name.data[entry->name.length] == '/' && is_selected_by_options(run, other) && !(unseen && matches(run, other->name))) {
+        } else if (other->name.data[entry->name.length] == '/' && is_selected_by_options(run, other) &&
+                   !(unseen && matches(run, other->name))) {
             return true;
         }
     }
@@ -104,13 +107,16 @@ static void append_attribute(struct buf *text, const char *word) {
 }
 
 static void append_attributes(const struct list_run *run, const struct store_entry *entry, struct buf *text) {
-    static const char *const specials[] = {"\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash", "\\Important"};
+    static const char *const specials[] = {"\\All",  "\\Archive", "\\Drafts", "\\Flagged",
+                                           "\\Junk", "\\Sent",    "\\Trash",  "\\Important"};
     unsigned attributes = entry->attributes, options = run->list->options;
     /* A mere level is no mailbox; clients that know nothing but RFC 3501 know no other word. */
-    if (attributes & (STORE_NON_EXISTENT | STORE_NO_SELECT)) append_attribute(text, run->list->extended ? "\\NonExistent" : "\\Noselect");
+    if (attributes & (STORE_NON_EXISTENT | STORE_NO_SELECT))
+        append_attribute(text, run->list->extended ? "\\NonExistent" : "\\Noselect");
     append_attribute(text, attributes & STORE_HAS_CHILDREN ? "\\HasChildren" : "\\HasNoChildren");
     if (!(attributes & STORE_NO_SELECT)) append_attribute(text, attributes & STORE_MARKED ? "\\Marked" : "\\UnMarked");
-    if ((options & (LIST_SUBSCRIBED | LIST_RETURN_SUBSCRIBED)) && (attributes & STORE_SUBSCRIBED)) append_attribute(text, "\\Subscribed");
+    if ((options & (LIST_SUBSCRIBED | LIST_RETURN_SUBSCRIBED)) && (attributes & STORE_SUBSCRIBED))
+        append_attribute(text, "\\Subscribed");
     /* Told to those who ask, and to old clients that look for them in any LIST. */
     for (size_t i = 0; i < ARRAY_LENGTH(specials); i++)
         if (attributes >> STORE_SPECIAL_SHIFT >> i & 1) append_attribute(text, specials[i]);
@@ -168,7 +174,8 @@ static void free_patterns(struct list_run *run) {
         if (run->inbox[i]) list_pattern_free(&run->inbox[i]);
 }
 
-/* ---- levels above subscribed names that are gone: RECURSIVEMATCH and LSUB show them (RFC 9051 6.3.9.8, RFC 3501 6.3.9) */
+/* ---- levels above subscribed names that are gone: RECURSIVEMATCH (RFC 9051 6.3.9.8) and LSUB (RFC 3501 6.3.9) show
+ * them */
 
 /* The entries are sorted, but for the first, which is INBOX. */
 static bool has_entry(const struct store_entry *entries, size_t count, struct str name) {
@@ -184,14 +191,17 @@ static bool has_entry(const struct store_entry *entries, size_t count, struct st
 }
 
 /* The levels above an entry that nothing before it stands below, and that are no entries themselves. */
-static size_t missing_levels(const struct store_entry *entries, size_t count, size_t index, struct store_entry *levels) {
+static size_t missing_levels(const struct store_entry *entries, size_t count, size_t index,
+                             struct store_entry *levels) {
     struct str name = entries[index].name;
     size_t found = 0;
     for (size_t k = 0; (entries[index].attributes & STORE_NON_EXISTENT) && k < name.length; k++) {
-        if (name.data[k] != '/' || (index > 0 && str_starts(entries[index - 1].name, str_slice(name, 0, k + 1)))) continue;
+        if (name.data[k] != '/' || (index > 0 && str_starts(entries[index - 1].name, str_slice(name, 0, k + 1))))
+            continue;
         struct str above = str_slice(name, 0, k);
         if (has_entry(entries, count, above)) continue;
-        if (levels) levels[found] = (struct store_entry){.name = above, .attributes = STORE_NON_EXISTENT | STORE_NO_SELECT};
+        if (levels)
+            levels[found] = (struct store_entry){.name = above, .attributes = STORE_NON_EXISTENT | STORE_NO_SELECT};
         found++;
     }
     return found;
@@ -263,8 +273,8 @@ IMAP_COMMAND(cmd_lsub) {
     struct failure failure = {0};
     struct buf name = buf_make(0);
     (void)uid;
-    if (!imap_take_mailbox_or_empty(parser, &list.reference) || !imap_take_space(parser) || !imap_take_list_mailbox(parser, &pattern) ||
-        !imap_take_end(parser))
+    if (!imap_take_mailbox_or_empty(parser, &list.reference) || !imap_take_space(parser) ||
+        !imap_take_list_mailbox(parser, &pattern) || !imap_take_end(parser))
         return imap_bad(parser);
     make_patterns(&run);
     bool good = read_entries(&run, &failure);

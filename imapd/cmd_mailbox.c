@@ -31,7 +31,8 @@ IMAP_COMMAND(cmd_delete) {
     (void)uid;
     if (!imap_take_mailbox(parser, &mailbox) || !imap_take_end(parser)) return imap_bad(parser);
     if (is_selected(session, mailbox) && !str_equal(mailbox, STR("INBOX"))) { /* which stays */
-        if (imap_leave(session, false, &failure) != STORE_OK) return imap_no("UNAVAILABLE", "Server trouble, try again later");
+        if (imap_leave(session, false, &failure) != STORE_OK)
+            return imap_no("UNAVAILABLE", "Server trouble, try again later");
         imap_say(session, "* OK [CLOSED] Mailbox closed\r\n");
     }
     return outcome_of(store_delete(session->store, mailbox, &failure), &failure);
@@ -41,7 +42,8 @@ IMAP_COMMAND(cmd_rename) {
     struct str from, to;
     struct failure failure = {0};
     (void)uid;
-    if (!imap_take_mailbox(parser, &from) || !imap_take_space(parser) || !imap_take_mailbox(parser, &to) || !imap_take_end(parser))
+    if (!imap_take_mailbox(parser, &from) || !imap_take_space(parser) || !imap_take_mailbox(parser, &to) ||
+        !imap_take_end(parser))
         return imap_bad(parser);
     return outcome_of(store_rename(session->store, from, to, &failure), &failure);
 }

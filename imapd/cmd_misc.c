@@ -37,7 +37,8 @@ IMAP_COMMAND(cmd_id) {
         buf_append_char(&said, '=');
         log_text_append(&said, str_slice(id.values[i], 0, 100), 0);
     }
-    if (said.length > 0) log_info("%.*s: client says%.*s", STR_ARGS(session->settings->login), STR_ARGS(buf_str(&said)));
+    if (said.length > 0)
+        log_info("%.*s: client says%.*s", STR_ARGS(session->settings->login), STR_ARGS(buf_str(&said)));
     buf_free(&said);
     if (!good) return imap_bad(parser);
     imap_say(session, "* ID (\"name\" \"tern\")\r\n");
@@ -59,7 +60,8 @@ IMAP_COMMAND(cmd_enable) {
     do {
         good = imap_take_atom(parser, &word);
         for (size_t i = 0; good && i < ARRAY_LENGTH(words); i++) {
-            if (!str_equal_nocase(word, words[i].word) || (session->features & words[i].features) == words[i].features) continue;
+            if (!str_equal_nocase(word, words[i].word) || (session->features & words[i].features) == words[i].features)
+                continue;
             if (words[i].features & FEATURE_CONDSTORE) imap_use_condstore(session);
             session->features |= words[i].features;
             buf_printf(&enabled, " %.*s", STR_ARGS(words[i].word));

@@ -6,7 +6,8 @@ static uint32_t number_of(const struct imap_session *session, uint32_t sequence)
     return session->uid_command ? folder_uid(session->folder, sequence) : sequence;
 }
 
-static void say_set(struct imap_session *session, const char *name, const struct search_result *result, size_t from, size_t to) {
+static void say_set(struct imap_session *session, const char *name, const struct search_result *result, size_t from,
+                    size_t to) {
     struct uid_set set = {0};
     struct buf text = buf_make(0);
     for (size_t i = from; i < to; i++) {
@@ -21,7 +22,8 @@ static void say_set(struct imap_session *session, const char *name, const struct
 }
 
 /* PARTIAL 1:100, or -1:-100 from the end. */
-static void say_partial(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
+static void say_partial(struct imap_session *session, const struct imap_search *search,
+                        const struct search_result *result) {
     size_t from, to;
     imap_say(session, " PARTIAL (%d:%d ", search->partial_first, search->partial_last);
     if (imap_search_partial(search, result->count, &from, &to))
@@ -31,14 +33,16 @@ static void say_partial(struct imap_session *session, const struct imap_search *
     imap_say(session, ")");
 }
 
-static void say_extended(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
+static void say_extended(struct imap_session *session, const struct imap_search *search,
+                         const struct search_result *result) {
     imap_say(session, "* ESEARCH (TAG ");
     struct buf tag = buf_make(0);
     imap_append_string(&tag, session->tag, false);
     imap_say_bytes(session, buf_str(&tag));
     buf_free(&tag);
     imap_say(session, ")%s", session->uid_command ? " UID" : "");
-    if (result->count > 0 && (search->returns & RETURN_MIN)) imap_say(session, " MIN %u", number_of(session, result->sequences[0]));
+    if (result->count > 0 && (search->returns & RETURN_MIN))
+        imap_say(session, " MIN %u", number_of(session, result->sequences[0]));
     if (result->count > 0 && (search->returns & RETURN_MAX))
         imap_say(session, " MAX %u", number_of(session, result->sequences[result->count - 1]));
     if (search->returns & RETURN_COUNT) imap_say(session, " COUNT %zu", result->count);
@@ -49,13 +53,15 @@ static void say_extended(struct imap_session *session, const struct imap_search 
     imap_say(session, "\r\n");
 }
 
-static void say_plain(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
+static void say_plain(struct imap_session *session, const struct imap_search *search,
+                      const struct search_result *result) {
     imap_say(session, "* SEARCH");
     for (size_t i = 0; i < result->count; i++) {
         imap_say_bytes(session, STR(" "));
         imap_say_number(session, number_of(session, result->sequences[i]));
     }
-    if (search->has_modseq && result->count > 0) imap_say(session, " (MODSEQ %llu)", (unsigned long long)result->highest_modseq);
+    if (search->has_modseq && result->count > 0)
+        imap_say(session, " (MODSEQ %llu)", (unsigned long long)result->highest_modseq);
     imap_say(session, "\r\n");
 }
 
@@ -66,7 +72,8 @@ IMAP_COMMAND(cmd_search) {
     (void)uid;
     if (!imap_parse_search(parser, &search)) return imap_bad(parser);
     if (search.charset.length > 0 && (session->features & FEATURE_UTF8))
-        return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("No CHARSET with UTF8=ACCEPT")}; /* RFC 6855 section 3 */
+        /* RFC 6855 section 3 */
+        return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("No CHARSET with UTF8=ACCEPT")};
     if (search.has_modseq) imap_use_condstore(session);
     if (!imap_search_run(session, &search, &result, &bad)) {
         if ((search.returns & RETURN_SAVE) && bad.answer == ANSWER_NO) uid_set_clear(&session->saved);

@@ -1,16 +1,18 @@
 /* SELECT, EXAMINE, CLOSE, UNSELECT (RFC 9051 6.3.2, 6.4.1; QRESYNC: RFC 7162 3.2.5). */
 #include "commands.h"
 
-/* The last message of which the client knows number and UID: what was expunged before it is no news (RFC 7162 3.2.5.2). */
+/* The last message of which the client knows number and UID: what was expunged before is no news (RFC 7162 3.2.5.2). */
 static uint32_t find_known(const struct folder *folder, const struct imap_select *select) {
     struct uid_set sequences = {0}, uids = {0};
     uint32_t known = 0, count = folder_count(folder);
-    bool given = select->match_sequences.length > 0 && uid_set_parse(select->match_sequences, 0, IMAP_RANGES_MAX, &sequences) &&
+    bool given = select->match_sequences.length > 0 &&
+                 uid_set_parse(select->match_sequences, 0, IMAP_RANGES_MAX, &sequences) &&
                  uid_set_parse(select->match_uids, 0, IMAP_RANGES_MAX, &uids);
     size_t range = 0;
     uint32_t uid = given && uids.count > 0 ? uids.ranges[0].first : 0;
     for (size_t i = 0; given && i < sequences.count; i++) {
-        for (uint32_t sequence = sequences.ranges[i].first; range < uids.count && sequence <= sequences.ranges[i].last && sequence <= count; sequence++) {
+        for (uint32_t sequence = sequences.ranges[i].first;
+             range < uids.count && sequence <= sequences.ranges[i].last && sequence <= count; sequence++) {
             if (folder_uid(folder, sequence) == uid) known = uid;
             if (uid < uids.ranges[range].last)
                 uid++;
@@ -58,14 +60,17 @@ static void tell_folder(struct imap_session *session, struct str mailbox) {
     }
 }
 
-static struct imap_outcome open_mailbox(struct imap_session *session, struct imap_parser *parser, enum folder_open_mode mode) {
+static struct imap_outcome open_mailbox(struct imap_session *session, struct imap_parser *parser,
+                                        enum folder_open_mode mode) {
     struct imap_select select;
     struct failure failure = {0};
     enum store_result result;
     if (!imap_parse_select(parser, &select)) return imap_bad(parser);
-    if (select.qresync && !(session->features & FEATURE_QRESYNC)) return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("QRESYNC is not enabled")};
+    if (select.qresync && !(session->features & FEATURE_QRESYNC))
+        return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("QRESYNC is not enabled")};
     if (session->folder) {
-        if (imap_leave(session, false, &failure) != STORE_OK) return imap_no("UNAVAILABLE", "Server trouble, try again later");
+        if (imap_leave(session, false, &failure) != STORE_OK)
+            return imap_no("UNAVAILABLE", "Server trouble, try again later");
         imap_say(session, "* OK [CLOSED] Previous mailbox closed\r\n");
     }
     session->folder = folder_open(session->store, select.mailbox, mode, &result, &failure);

@@ -10,14 +10,16 @@ static void tell_stored(struct imap_session *session, const struct imap_store *s
     const struct uid_set *tell = store->silent ? changed : uids;
     uint32_t count = folder_count(session->folder);
     for (size_t i = 0; (!store->silent || condstore) && i < tell->count; i++) {
-        for (uint32_t sequence = folder_sequence_from(session->folder, tell->ranges[i].first); sequence <= count; sequence++) {
+        for (uint32_t sequence = folder_sequence_from(session->folder, tell->ranges[i].first); sequence <= count;
+             sequence++) {
             struct folder_message message;
             folder_message_known(session->folder, sequence, &message);
             if (message.uid > tell->ranges[i].last) break;
             if (!store->silent)
                 imap_tell_flags(session, sequence, imap_tells_uids(session));
             else
-                imap_say(session, "* %u FETCH (UID %u MODSEQ (%llu))\r\n", sequence, message.uid, (unsigned long long)message.modseq);
+                imap_say(session, "* %u FETCH (UID %u MODSEQ (%llu))\r\n", sequence, message.uid,
+                         (unsigned long long)message.modseq);
         }
     }
 }
@@ -42,7 +44,8 @@ static struct imap_outcome answer_modified(struct imap_session *session, const s
     /* What has changed them, so that the client need not ask (RFC 7162 3.1.3). */
     if (imap_tell_changes(session, session->keeps_numbers, &failure) != STORE_OK)
         log_warning("%.*s: %s", STR_ARGS(session->settings->login), failure.text);
-    imap_say(session, "%.*s OK [%.*s] Conditional STORE failed for some\r\n", STR_ARGS(session->tag), STR_ARGS(buf_str(&text)));
+    imap_say(session, "%.*s OK [%.*s] Conditional STORE failed for some\r\n", STR_ARGS(session->tag),
+             STR_ARGS(buf_str(&text)));
     buf_free(&text);
     return (struct imap_outcome){.answer = ANSWER_SAID};
 }
@@ -53,16 +56,20 @@ IMAP_COMMAND(cmd_store) {
     struct failure failure = {0};
     if (!imap_parse_store(parser, &store)) return imap_bad(parser);
     if (folder_is_read_only(session->folder)) return imap_no("NOPERM", "Mailbox is read-only");
-    if (!imap_resolve_sequence(session, &store.sequence, uid, &uids)) return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("No such message")};
+    if (!imap_resolve_sequence(session, &store.sequence, uid, &uids))
+        return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("No such message")};
     if (store.has_unchanged_since) imap_use_condstore(session);
     /* UNCHANGEDSINCE 0 can never hold (RFC 7162 3.1.3); the store takes 0 for "not given". */
     if (store.has_unchanged_since && store.unchanged_since == 0) {
         uid_set_copy(&uids, &modified);
         uid_set_clear(&uids);
     }
-    enum store_result result = folder_store(session->folder, &uids, store.change, store.flags.system, store.flags.keywords,
-                                            store.flags.keyword_count, store.has_unchanged_since ? store.unchanged_since : 0,
-                                            &modified, &changed, &failure);
+    const struct flags_wish flags = {.change = store.change,
+                                     .system = store.flags.system,
+                                     .keywords = store.flags.keywords,
+                                     .keyword_count = store.flags.keyword_count,
+                                     .unchanged_since = store.has_unchanged_since ? store.unchanged_since : 0};
+    enum store_result result = folder_store(session->folder, &uids, &flags, &modified, &changed, &failure);
     struct imap_outcome outcome = result == STORE_OK ? imap_ok("Done") : imap_store_trouble(result, &failure);
     if (result == STORE_OK) {
         uid_set_subtract(&uids, &modified);

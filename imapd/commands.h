@@ -55,10 +55,11 @@ IMAP_COMMAND(cmd_thread);
 
 /* cmd_list.c */
 /* "STATUS mailbox (...)" as an untagged answer. */
-enum store_result imap_say_status(struct imap_session *session, struct str mailbox, unsigned items, struct failure *failure);
+enum store_result imap_say_status(struct imap_session *session, struct str mailbox, unsigned items,
+                                  struct failure *failure);
 /* cmd_fetch.c */
-/* Says FETCH answers with flags, and MODSEQ, for the messages whose modseq is higher: QRESYNC and CHANGEDSINCE. uids: only
- * these; NULL: all. */
+/* Says FETCH answers with flags, and MODSEQ, for the messages whose modseq is higher: QRESYNC and CHANGEDSINCE. uids:
+ * only these; NULL: all. */
 void imap_fetch_changed(struct imap_session *session, uint64_t modseq, const struct uid_set *uids);
 
 #endif

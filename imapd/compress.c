@@ -107,7 +107,8 @@ bool compress_begin(struct stream *stream, struct str first) {
     struct compress *compress = MEMORY_NEW(struct compress);
     compress->descriptor = stream_descriptor(stream);
     bool good = inflateInit2(&compress->in, WINDOW_BITS) == Z_OK &&
-                deflateInit2(&compress->out, LEVEL, Z_DEFLATED, WINDOW_BITS, 8, Z_DEFAULT_STRATEGY) == Z_OK && first.length <= ROOM;
+                deflateInit2(&compress->out, LEVEL, Z_DEFLATED, WINDOW_BITS, 8, Z_DEFAULT_STRATEGY) == Z_OK &&
+                first.length <= ROOM;
     if (!good) {
         compress_destroy(compress);
         return false;

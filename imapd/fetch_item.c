@@ -10,7 +10,8 @@
 /* A list of fields that the cache can answer alone. */
 static bool is_in_fields(const struct imap_fetch_item *item) {
     const struct imap_fetch_section *section = &item->section;
-    if (item->kind != FETCH_SECTION || section->section.kind != IMAP_SECTION_FIELDS || section->section.depth > 0) return false;
+    if (item->kind != FETCH_SECTION || section->section.kind != IMAP_SECTION_FIELDS || section->section.depth > 0)
+        return false;
     for (size_t i = 0; i < section->field_count; i++)
         if (!kept_fields_have(section->fields[i])) return false;
     return true;
@@ -58,7 +59,8 @@ static bool can_item(struct fetch_message *message, const struct imap_fetch_item
 /* Whether the structure is asked for, which has the size in it. */
 static bool asks_structure(const struct imap_fetch *fetch) {
     for (size_t i = 0; i < fetch->count; i++)
-        if (fetch->items[i].kind == FETCH_ENVELOPE || fetch->items[i].kind == FETCH_BODYSTRUCTURE || fetch->items[i].kind == FETCH_BODY)
+        if (fetch->items[i].kind == FETCH_ENVELOPE || fetch->items[i].kind == FETCH_BODYSTRUCTURE ||
+            fetch->items[i].kind == FETCH_BODY)
             return true;
     return false;
 }
@@ -146,7 +148,8 @@ static void cut(const struct imap_fetch_section *section, uint64_t size, uint64_
     *length = size - *offset < section->length ? size - *offset : section->length;
 }
 
-static void say_span(struct imap_session *session, struct str span, uint64_t size, const struct imap_fetch_section *section) {
+static void say_span(struct imap_session *session, struct str span, uint64_t size,
+                     const struct imap_fetch_section *section) {
     uint64_t offset, length;
     cut(section, size, &offset, &length);
     imap_say(session, "{%llu}\r\n", (unsigned long long)length);
@@ -181,7 +184,8 @@ static void say_section_name(struct imap_session *session, const char *name, con
 }
 
 /* The size of a section's CR LF form; the record has it for what is asked for most. */
-static uint64_t view_size(const struct fetch_message *message, const struct imap_section *section, const struct imap_section_place *place) {
+static uint64_t view_size(const struct fetch_message *message, const struct imap_section *section,
+                          const struct imap_section_place *place) {
     if (section->kind == IMAP_SECTION_WHOLE && section->depth == 0) return message->structure.size;
     if (section->kind == IMAP_SECTION_HEADER && section->depth == 0) return message->structure.header_size;
     return crlf_view_count(span_of(message, place)).size;
@@ -204,8 +208,8 @@ static void say_section(struct fetch_message *message, const struct imap_fetch_i
     }
 }
 
-/* Whether a section is what a Content-Transfer-Encoding is about: a part, or the text of the message. Its header is not, nor
- * is the whole message, whose encoding is its body's. */
+/* Whether a section is what a Content-Transfer-Encoding is about: a part, or the text of the message. Its header is
+ * not, nor is the whole message, whose encoding is its body's. */
 static bool is_encoded(const struct imap_section *section) {
     return section->kind == (section->depth > 0 ? IMAP_SECTION_WHOLE : IMAP_SECTION_TEXT);
 }
@@ -260,7 +264,9 @@ static void say_rfc822(struct fetch_message *message, enum imap_fetch_kind kind)
                                            : kind == FETCH_RFC822_HEADER ? IMAP_SECTION_HEADER
                                                                          : IMAP_SECTION_TEXT};
     struct imap_section_place place;
-    imap_say(message->session, kind == FETCH_RFC822 ? "RFC822 " : kind == FETCH_RFC822_HEADER ? "RFC822.HEADER " : "RFC822.TEXT ");
+    imap_say(message->session, kind == FETCH_RFC822          ? "RFC822 "
+                               : kind == FETCH_RFC822_HEADER ? "RFC822.HEADER "
+                                                             : "RFC822.TEXT ");
     if (!fetch_message_parts(message) || !imap_section_find(&section, message->parts, &place)) {
         imap_say(message->session, "NIL");
         return;

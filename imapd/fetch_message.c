@@ -94,7 +94,8 @@ static const struct ahead_message *read_ahead(struct fetch_message *message, uns
     if (message->file_tried) return NULL;
     message->ahead = ahead_get(message->session, message->sequence, facts->uid, want);
     bool unknown = facts->internal_date == FOLDER_DATE_UNKNOWN || facts->size == FOLDER_SIZE_UNKNOWN;
-    if (message->ahead && message->ahead->looked && unknown) note_look(message, message->ahead->date, message->ahead->size);
+    if (message->ahead && message->ahead->looked && unknown)
+        note_look(message, message->ahead->date, message->ahead->size);
     return message->ahead;
 }
 
@@ -117,7 +118,8 @@ bool fetch_message_structure(struct fetch_message *message) {
     if (message->structure_tried) return message->has_structure;
     message->structure_tried = true;
     const uint8_t *id = folder_id(session->folder);
-    if (cache_get(session->store, id, message->facts.uid, CACHE_STRUCTURE, &cached) && open_record(message, cached)) return true;
+    if (cache_get(session->store, id, message->facts.uid, CACHE_STRUCTURE, &cached) && open_record(message, cached))
+        return true;
     if (!make_record(message, &record)) return false;
     message->has_structure = imap_structure_open(record, &message->structure);
     if (message->has_structure) cache_put(session->store, id, message->facts.uid, CACHE_STRUCTURE, record);

@@ -1,7 +1,7 @@
 /* imapd: the front of IMAP: greeting, capabilities, STARTTLS, ID, login; then the connection goes to a session.
  *
- * It runs as tern-imapd in an empty root directory, opens no file and holds no key. What a client may do before the login
- * is here; everything else is in the session (session.c), which runs as the mailbox's user. */
+ * It runs as tern-imapd in an empty root directory, opens no file and holds no key. What a client may do before the
+ * login is here; everything else is in the session (session.c), which runs as the mailbox's user. */
 #include <unistd.h>
 
 #include "base64.h"
@@ -12,7 +12,7 @@
 
 #define LITERAL_MAX   4096
 
-/* What is offered before the login; the session names what it has. IDLE is told at once: some clients never ask again. */
+/* What is offered before the login; the session names what it has. IDLE is told at once: some clients ask only here. */
 static void append_capabilities(struct front_dialogue *dialogue, struct buf *text) {
     struct front_client *client = dialogue->client;
     struct arena *arena = arena_create(65536);
@@ -68,7 +68,8 @@ static void bad(struct front_dialogue *dialogue, const struct imap_parser *parse
 
 static void cmd_login(struct front_dialogue *dialogue, struct imap_parser *parser) {
     struct str user, password, ticket = STR_EMPTY, text = STR_EMPTY;
-    if (!imap_take_astring(parser, &user) || !imap_take_space(parser) || !imap_take_astring(parser, &password) || !imap_take_end(parser)) {
+    if (!imap_take_astring(parser, &user) || !imap_take_space(parser) || !imap_take_astring(parser, &password) ||
+        !imap_take_end(parser)) {
         bad(dialogue, parser);
         return;
     }
@@ -84,8 +85,9 @@ static void authenticate(struct front_dialogue *dialogue, struct str mechanism, 
         dialogue->bad++;
         return;
     }
+    const struct auth_opening opening = {mechanism, has_initial, initial};
     enum front_login login =
-        front_log_in(dialogue->client, mechanism, has_initial, initial, front_ask_client, dialogue, dialogue->arena, &ticket, &text);
+        front_log_in(dialogue->client, &opening, front_ask_client, dialogue, dialogue->arena, &ticket, &text);
     if (!dialogue->over) answer_login(dialogue, login, ticket, text);
 }
 
@@ -251,7 +253,8 @@ static void do_command(struct front_dialogue *dialogue) {
 static void greet(struct front_dialogue *dialogue) {
     struct buf text = buf_make(0);
     append_capabilities(dialogue, &text);
-    front_say(dialogue, "* OK [CAPABILITY %.*s] %.*s\r\n", STR_ARGS(buf_str(&text)), STR_ARGS(dialogue->client->front->config->login_greeting));
+    front_say(dialogue, "* OK [CAPABILITY %.*s] %.*s\r\n", STR_ARGS(buf_str(&text)),
+              STR_ARGS(dialogue->client->front->config->login_greeting));
     buf_free(&text);
 }
 

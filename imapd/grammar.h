@@ -1,7 +1,7 @@
 /* grammar: IMAP commands as data (RFC 9051 section 9, RFC 3501, and the extensions that tern has). Pure.
  *
- * A command is taken from the bytes of all of it, literals in their places as "{5}\r\nhello": imap_reader.h
- * collects it. Everything points into these bytes or into the arena. Limits on depth and counts are in here;
+ * A command is taken from the bytes of all of it, literals in their places as "{5}\r\nhello": session.c and front.c
+ * collect them. Everything points into these bytes or into the arena. Limits on depth and counts are in here;
  * what goes beyond them is a syntax error with a text that says so. */
 #ifndef TERN_IMAP_GRAMMAR_H
 #define TERN_IMAP_GRAMMAR_H
@@ -166,7 +166,17 @@ struct imap_key {
 enum imap_search_return {
     RETURN_MIN = 1, RETURN_MAX = 2, RETURN_ALL = 4, RETURN_COUNT = 8, RETURN_SAVE = 16, RETURN_PARTIAL = 32,
 };
-enum imap_sort_key { SORT_ARRIVAL, SORT_CC, SORT_DATE, SORT_FROM, SORT_SIZE, SORT_SUBJECT, SORT_TO, SORT_DISPLAYFROM, SORT_DISPLAYTO };
+enum imap_sort_key {
+    SORT_ARRIVAL,
+    SORT_CC,
+    SORT_DATE,
+    SORT_FROM,
+    SORT_SIZE,
+    SORT_SUBJECT,
+    SORT_TO,
+    SORT_DISPLAYFROM,
+    SORT_DISPLAYTO
+};
 struct imap_search {
     bool extended;    /* RETURN was given: ESEARCH answers */
     unsigned returns; /* set of enum imap_search_return */
@@ -246,13 +256,13 @@ bool imap_line_literal(struct str line, struct imap_literal *literal);
 
 /* ---- answers */
 
-/* No literal may hold a NUL octet (RFC 3501 section 9; ~{...} may): a message's is shown as this one, as by other servers,
- * so that sizes stay true. */
+/* No literal may hold a NUL octet (RFC 3501 section 9; ~{...} may): a message's is shown as this one, as by other
+ * servers, so that sizes stay true. */
 #define IMAP_NUL_SHOWN ((char)0x80)
 /* Replaces NULs from an offset on. */
 void imap_hide_nuls(struct buf *text, size_t from);
 
-/* Appends a string as quoted, or as a literal where it cannot be. nstring: NIL for an empty one if nil_if_empty. */
+/* Appends a string as quoted, or as a literal where it cannot be. */
 void imap_append_string(struct buf *text, struct str string, bool utf8);
 /* A mailbox's name: modified UTF-7 unless utf8; atom or quoted. */
 void imap_append_mailbox(struct buf *text, struct str mailbox, bool utf8);

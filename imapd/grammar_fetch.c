@@ -38,7 +38,8 @@ static bool take_section_text(struct imap_parser *parser, struct imap_fetch_sect
 static bool take_partial(struct imap_parser *parser, bool binary, struct imap_fetch_section *section) {
     uint64_t offset, length = INT64_MAX;
     if (!imap_peek_char(parser, '<')) return true;
-    if (!imap_take_char(parser, '<') || !imap_take_number(parser, INT64_MAX, &offset)) return imap_expected(parser, "Bad partial");
+    if (!imap_take_char(parser, '<') || !imap_take_number(parser, INT64_MAX, &offset))
+        return imap_expected(parser, "Bad partial");
     /* "<40>" of BINARY is all the rest to Dovecot, and to its test suite. */
     bool rest = binary && imap_peek_char(parser, '>');
     if (!rest && (!imap_take_char(parser, '.') || !imap_take_number(parser, INT64_MAX, &length) || length == 0))
@@ -157,7 +158,8 @@ static bool take_item(struct imap_parser *parser, struct imap_fetch_item *item) 
 static bool add_item(struct imap_parser *parser, struct item_list *list, const struct imap_fetch_item *item) {
     if (list->count == list->room) {
         size_t more = list->room ? list->room * 2 : 8;
-        struct imap_fetch_item *grown = more <= IMAP_FETCH_MAX * 2 ? arena_allocate(parser->arena, more, sizeof *grown) : NULL;
+        struct imap_fetch_item *grown =
+            more <= IMAP_FETCH_MAX * 2 ? arena_allocate(parser->arena, more, sizeof *grown) : NULL;
         if (!grown) return imap_expected(parser, "Too many FETCH items");
         if (list->count) memcpy(grown, list->items, list->count * sizeof *grown);
         list->items = grown;
@@ -169,7 +171,8 @@ static bool add_item(struct imap_parser *parser, struct item_list *list, const s
 
 /* ALL, FAST, FULL. */
 static bool take_macro(struct imap_parser *parser, struct item_list *list) {
-    static const enum imap_fetch_kind kinds[] = {FETCH_FLAGS, FETCH_INTERNALDATE, FETCH_RFC822_SIZE, FETCH_ENVELOPE, FETCH_BODY};
+    static const enum imap_fetch_kind kinds[] = {FETCH_FLAGS, FETCH_INTERNALDATE, FETCH_RFC822_SIZE, FETCH_ENVELOPE,
+                                                 FETCH_BODY};
     static const struct {
         struct str name;
         size_t count;
@@ -234,14 +237,17 @@ bool imap_parse_fetch(struct imap_parser *parser, struct imap_fetch *fetch) {
 
 static bool take_store_modifiers(struct imap_parser *parser, struct imap_store *store) {
     if (!imap_peek_char(parser, '(')) return true;
-    if (!imap_take_char(parser, '(') || !imap_take_word(parser, STR("UNCHANGEDSINCE "))) return imap_expected(parser, "Unknown STORE modifier");
+    if (!imap_take_char(parser, '(') || !imap_take_word(parser, STR("UNCHANGEDSINCE ")))
+        return imap_expected(parser, "Unknown STORE modifier");
     store->has_unchanged_since = true;
-    return imap_take_number(parser, INT64_MAX, &store->unchanged_since) && imap_take_char(parser, ')') && imap_take_space(parser);
+    return imap_take_number(parser, INT64_MAX, &store->unchanged_since) && imap_take_char(parser, ')') &&
+           imap_take_space(parser);
 }
 
 bool imap_parse_store(struct imap_parser *parser, struct imap_store *store) {
     *store = (struct imap_store){.change = FLAGS_REPLACE};
-    if (!imap_take_sequence(parser, &store->sequence) || !imap_take_space(parser) || !take_store_modifiers(parser, store))
+    if (!imap_take_sequence(parser, &store->sequence) || !imap_take_space(parser) ||
+        !take_store_modifiers(parser, store))
         return false;
     if (imap_peek_char(parser, '+'))
         store->change = FLAGS_ADD;

@@ -22,8 +22,9 @@ static bool take_qresync(struct imap_parser *parser, struct imap_select *select)
     if (imap_peek_char(parser, ' ') && parser->rest.length > 1 && parser->rest.data[1] != '(')
         if (!imap_take_space(parser) || !take_set_text(parser, &select->known_uids)) return false;
     if (imap_peek_char(parser, ' '))
-        if (!imap_take_space(parser) || !imap_take_char(parser, '(') || !take_set_text(parser, &select->match_sequences) ||
-            !imap_take_space(parser) || !take_set_text(parser, &select->match_uids) || !imap_take_char(parser, ')'))
+        if (!imap_take_space(parser) || !imap_take_char(parser, '(') ||
+            !take_set_text(parser, &select->match_sequences) || !imap_take_space(parser) ||
+            !take_set_text(parser, &select->match_uids) || !imap_take_char(parser, ')'))
             return false;
     return imap_take_char(parser, ')');
 }
@@ -52,11 +53,13 @@ static bool take_special(struct imap_parser *parser, struct imap_create *create)
     static const struct {
         struct str name;
         unsigned bit;
-    } words[] = {{STR_INIT("All"), SPECIAL_ALL},         {STR_INIT("Archive"), SPECIAL_ARCHIVE}, {STR_INIT("Drafts"), SPECIAL_DRAFTS},
-                 {STR_INIT("Flagged"), SPECIAL_FLAGGED}, {STR_INIT("Junk"), SPECIAL_JUNK},       {STR_INIT("Sent"), SPECIAL_SENT},
-                 {STR_INIT("Trash"), SPECIAL_TRASH},     {STR_INIT("Important"), SPECIAL_IMPORTANT}};
+    } words[] = {{STR_INIT("All"), SPECIAL_ALL},       {STR_INIT("Archive"), SPECIAL_ARCHIVE},
+                 {STR_INIT("Drafts"), SPECIAL_DRAFTS}, {STR_INIT("Flagged"), SPECIAL_FLAGGED},
+                 {STR_INIT("Junk"), SPECIAL_JUNK},     {STR_INIT("Sent"), SPECIAL_SENT},
+                 {STR_INIT("Trash"), SPECIAL_TRASH},   {STR_INIT("Important"), SPECIAL_IMPORTANT}};
     struct str word;
-    if (!imap_take_char(parser, '\\') || !imap_take_atom(parser, &word)) return imap_expected(parser, "Special use expected");
+    if (!imap_take_char(parser, '\\') || !imap_take_atom(parser, &word))
+        return imap_expected(parser, "Special use expected");
     for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
         if (str_equal_nocase(word, words[i].name)) {
             create->special |= words[i].bit;
@@ -174,8 +177,9 @@ static bool take_patterns(struct imap_parser *parser, struct imap_list *list) {
 
 bool imap_parse_list(struct imap_parser *parser, struct imap_list *list) {
     *list = (struct imap_list){0};
-    return take_selection(parser, list) && imap_take_mailbox_or_empty(parser, &list->reference) && imap_take_space(parser) &&
-           take_patterns(parser, list) && take_list_returns(parser, list) && imap_take_end(parser);
+    return take_selection(parser, list) && imap_take_mailbox_or_empty(parser, &list->reference) &&
+           imap_take_space(parser) && take_patterns(parser, list) && take_list_returns(parser, list) &&
+           imap_take_end(parser);
 }
 
 /* ---- APPEND */
@@ -187,7 +191,8 @@ bool imap_parse_append_mailbox(struct imap_parser *parser, struct str *mailbox) 
 bool imap_parse_append_message(struct imap_parser *parser, struct imap_append_message *message) {
     struct imap_literal literal;
     *message = (struct imap_append_message){0};
-    if (imap_peek_char(parser, '(') && (!imap_take_flags(parser, false, &message->flags) || !imap_take_space(parser))) return false;
+    if (imap_peek_char(parser, '(') && (!imap_take_flags(parser, false, &message->flags) || !imap_take_space(parser)))
+        return false;
     if (imap_peek_char(parser, '"')) {
         message->has_date = true;
         if (!imap_take_date_time(parser, &message->date) || !imap_take_space(parser)) return false;
@@ -195,7 +200,8 @@ bool imap_parse_append_message(struct imap_parser *parser, struct imap_append_me
     message->is_utf8 = imap_take_word(parser, STR("UTF8 ("));
     struct str head = parser->rest;
     bool starts = str_starts(head, STR("{")) || str_starts(head, STR("~{"));
-    if (!starts || !imap_line_literal(head, &literal) || str_find(head, ' ') != STR_NONE) return imap_expected(parser, "Message literal expected");
+    if (!starts || !imap_line_literal(head, &literal) || str_find(head, ' ') != STR_NONE)
+        return imap_expected(parser, "Message literal expected");
     message->size = literal.size;
     message->synchronizing = literal.synchronizing;
     message->is_binary = literal.binary;

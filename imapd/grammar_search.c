@@ -5,8 +5,19 @@
 
 /* ---- keys with one argument, and those with none, as data */
 
-enum argument { ARGUMENT_NONE, ARGUMENT_FLAG, ARGUMENT_TEXT, ARGUMENT_FIELD_TEXT, ARGUMENT_NUMBER, ARGUMENT_SECONDS, ARGUMENT_DAY, ARGUMENT_KEYWORD,
-                ARGUMENT_SEQUENCE, ARGUMENT_MODSEQ, ARGUMENT_WORD };
+enum argument {
+    ARGUMENT_NONE,
+    ARGUMENT_FLAG,
+    ARGUMENT_TEXT,
+    ARGUMENT_FIELD_TEXT,
+    ARGUMENT_NUMBER,
+    ARGUMENT_SECONDS,
+    ARGUMENT_DAY,
+    ARGUMENT_KEYWORD,
+    ARGUMENT_SEQUENCE,
+    ARGUMENT_MODSEQ,
+    ARGUMENT_WORD
+};
 
 static const struct key_row {
     struct str name;
@@ -67,14 +78,16 @@ static const struct key_row *find_row(struct str name) {
 
 static bool take_day(struct imap_parser *parser, int64_t *day) {
     struct str text;
-    return (imap_take_astring(parser, &text) && internal_date_parse_day(text, day)) || imap_expected(parser, "Bad date");
+    return (imap_take_astring(parser, &text) && internal_date_parse_day(text, day)) ||
+           imap_expected(parser, "Bad date");
 }
 
 /* MODSEQ ["/flags/..." (all|shared|priv)] number: the flag is accepted, modseqs are a message's here. */
 static bool take_modseq(struct imap_parser *parser, struct imap_key *key) {
     struct str entry, kind;
     if (imap_peek_char(parser, '"'))
-        if (!imap_take_string(parser, &entry) || !imap_take_space(parser) || !imap_take_atom(parser, &kind) || !imap_take_space(parser))
+        if (!imap_take_string(parser, &entry) || !imap_take_space(parser) || !imap_take_atom(parser, &kind) ||
+            !imap_take_space(parser))
             return false;
     return imap_take_number(parser, INT64_MAX, &key->number);
 }
@@ -96,11 +109,13 @@ static bool take_argument(struct imap_parser *parser, const struct key_row *row,
     case ARGUMENT_WORD:
         return imap_take_astring(parser, &key->text);
     case ARGUMENT_FIELD_TEXT:
-        return imap_take_astring(parser, &key->field) && imap_take_space(parser) && imap_take_astring(parser, &key->text);
+        return imap_take_astring(parser, &key->field) && imap_take_space(parser) &&
+               imap_take_astring(parser, &key->text);
     case ARGUMENT_NUMBER:
         return imap_take_number(parser, INT64_MAX, &key->number);
     case ARGUMENT_SECONDS: /* an nz-number (RFC 5032) */
-        return imap_take_number(parser, INT64_MAX, &key->number) && (key->number > 0 || imap_expected(parser, "Number of seconds expected"));
+        return imap_take_number(parser, INT64_MAX, &key->number) &&
+               (key->number > 0 || imap_expected(parser, "Number of seconds expected"));
     case ARGUMENT_DAY:
         return take_day(parser, &key->day);
     case ARGUMENT_KEYWORD:
@@ -151,7 +166,8 @@ static bool open_group(struct key_reader *reader, enum imap_key_kind kind, unsig
 
 /* After a key is complete: NOT and OR that have all they want are complete too. */
 static void close_full(struct key_reader *reader) {
-    while (reader->depth > 1 && reader->open[reader->depth - 1].wanted > 0 && --reader->open[reader->depth - 1].wanted == 0)
+    while (reader->depth > 1 && reader->open[reader->depth - 1].wanted > 0 &&
+           --reader->open[reader->depth - 1].wanted == 0)
         reader->depth--;
 }
 
@@ -198,7 +214,8 @@ static bool take_keys(struct key_reader *reader) {
         if (!take_simple_key(reader)) return false;
         close_full(reader);
         while (imap_peek_char(parser, ')')) {
-            if (reader->depth < 2 || reader->open[reader->depth - 1].wanted > 0) return imap_expected(parser, "Unexpected ')'");
+            if (reader->depth < 2 || reader->open[reader->depth - 1].wanted > 0)
+                return imap_expected(parser, "Unexpected ')'");
             parser->rest = str_from_offset(parser->rest, 1);
             reader->depth--;
             close_full(reader);
@@ -218,7 +235,8 @@ bool imap_take_partial(struct imap_parser *parser, int32_t *first, int32_t *last
         uint64_t number;
         if (i == 1 && !imap_take_char(parser, ':')) return false;
         if (negative && !imap_take_char(parser, '-')) return imap_expected(parser, "Bad PARTIAL range");
-        if (!imap_take_number(parser, INT32_MAX, &number) || number == 0) return imap_expected(parser, "Bad PARTIAL range");
+        if (!imap_take_number(parser, INT32_MAX, &number) || number == 0)
+            return imap_expected(parser, "Bad PARTIAL range");
         bounds[i] = negative ? -(int32_t)number : (int32_t)number;
     }
     *first = bounds[0];
@@ -230,8 +248,9 @@ static bool take_returns(struct imap_parser *parser, struct imap_search *search)
     static const struct {
         struct str name;
         unsigned bit;
-    } words[] = {{STR_INIT("MIN"), RETURN_MIN}, {STR_INIT("MAX"), RETURN_MAX}, {STR_INIT("ALL"), RETURN_ALL},
-                 {STR_INIT("COUNT"), RETURN_COUNT}, {STR_INIT("SAVE"), RETURN_SAVE}, {STR_INIT("PARTIAL"), RETURN_PARTIAL}};
+    } words[] = {{STR_INIT("MIN"), RETURN_MIN},   {STR_INIT("MAX"), RETURN_MAX},
+                 {STR_INIT("ALL"), RETURN_ALL},   {STR_INIT("COUNT"), RETURN_COUNT},
+                 {STR_INIT("SAVE"), RETURN_SAVE}, {STR_INIT("PARTIAL"), RETURN_PARTIAL}};
     if (!imap_take_word(parser, STR("RETURN ("))) return true;
     search->extended = true;
     while (!imap_peek_char(parser, ')')) {
@@ -242,10 +261,13 @@ static bool take_returns(struct imap_parser *parser, struct imap_search *search)
             if (str_equal_nocase(word, words[i].name)) bit = words[i].bit;
         if (!bit) return imap_expected(parser, "Unknown search return option");
         /* One list of what was found at most (RFC 9394 section 3.1). */
-        if ((bit == RETURN_PARTIAL && (search->returns & (RETURN_ALL | RETURN_PARTIAL))) || (bit == RETURN_ALL && (search->returns & RETURN_PARTIAL)))
+        if ((bit == RETURN_PARTIAL && (search->returns & (RETURN_ALL | RETURN_PARTIAL))) ||
+            (bit == RETURN_ALL && (search->returns & RETURN_PARTIAL)))
             return imap_expected(parser, "Either ALL or one PARTIAL");
         search->returns |= bit;
-        if (bit == RETURN_PARTIAL && (!imap_take_space(parser) || !imap_take_partial(parser, &search->partial_first, &search->partial_last))) return false;
+        if (bit == RETURN_PARTIAL &&
+            (!imap_take_space(parser) || !imap_take_partial(parser, &search->partial_first, &search->partial_last)))
+            return false;
         if (imap_peek_char(parser, ' ') && !imap_take_space(parser)) return false;
     }
     if (search->returns == 0) search->returns = RETURN_ALL;
@@ -263,7 +285,9 @@ static bool take_all_keys(struct imap_parser *parser, struct imap_search *search
 bool imap_parse_search(struct imap_parser *parser, struct imap_search *search) {
     *search = (struct imap_search){.charset = STR_EMPTY};
     if (!take_returns(parser, search)) return false;
-    if (imap_take_word(parser, STR("CHARSET ")) && (!imap_take_astring(parser, &search->charset) || !imap_take_space(parser))) return false;
+    if (imap_take_word(parser, STR("CHARSET ")) &&
+        (!imap_take_astring(parser, &search->charset) || !imap_take_space(parser)))
+        return false;
     return take_all_keys(parser, search);
 }
 
@@ -271,9 +295,15 @@ static bool take_sort_keys(struct imap_parser *parser, struct imap_search *searc
     static const struct {
         struct str name;
         enum imap_sort_key key;
-    } words[] = {{STR_INIT("ARRIVAL"), SORT_ARRIVAL}, {STR_INIT("CC"), SORT_CC}, {STR_INIT("DATE"), SORT_DATE},
-                 {STR_INIT("FROM"), SORT_FROM}, {STR_INIT("SIZE"), SORT_SIZE}, {STR_INIT("SUBJECT"), SORT_SUBJECT},
-                 {STR_INIT("TO"), SORT_TO}, {STR_INIT("DISPLAYFROM"), SORT_DISPLAYFROM}, {STR_INIT("DISPLAYTO"), SORT_DISPLAYTO}};
+    } words[] = {{STR_INIT("ARRIVAL"), SORT_ARRIVAL},
+                 {STR_INIT("CC"), SORT_CC},
+                 {STR_INIT("DATE"), SORT_DATE},
+                 {STR_INIT("FROM"), SORT_FROM},
+                 {STR_INIT("SIZE"), SORT_SIZE},
+                 {STR_INIT("SUBJECT"), SORT_SUBJECT},
+                 {STR_INIT("TO"), SORT_TO},
+                 {STR_INIT("DISPLAYFROM"), SORT_DISPLAYFROM},
+                 {STR_INIT("DISPLAYTO"), SORT_DISPLAYTO}};
     if (!imap_take_char(parser, '(')) return false;
     do {
         struct str word;

@@ -28,7 +28,8 @@ bool imap_peek_char(const struct imap_parser *parser, char c) {
 }
 
 bool imap_take_char(struct imap_parser *parser, char c) {
-    if (!imap_peek_char(parser, c)) return expected(parser, c == '(' ? "'(' expected" : c == ')' ? "')' expected" : "Syntax error");
+    if (!imap_peek_char(parser, c))
+        return expected(parser, c == '(' ? "'(' expected" : c == ')' ? "')' expected" : "Syntax error");
     advance(parser, 1);
     return true;
 }
@@ -48,7 +49,8 @@ bool imap_take_end(struct imap_parser *parser) {
 /* CHAR but atom-specials: ( ) { SP CTL % * " \ ] */
 static bool is_atom_char(char c) {
     unsigned char u = (unsigned char)c;
-    return u > ' ' && u < 0x7f && c != '(' && c != ')' && c != '{' && c != '%' && c != '*' && c != '"' && c != '\\' && c != ']';
+    return u > ' ' && u < 0x7f && c != '(' && c != ')' && c != '{' && c != '%' && c != '*' && c != '"' && c != '\\' &&
+           c != ']';
 }
 
 static bool is_tag_char(char c) {
@@ -111,7 +113,8 @@ static bool take_quoted(struct imap_parser *parser, struct str *string) {
         if (c == '\\') {
             escapes++;
             end++;
-            if (end == rest.length || (rest.data[end] != '"' && rest.data[end] != '\\')) return expected(parser, "Bad quoted string");
+            if (end == rest.length || (rest.data[end] != '"' && rest.data[end] != '\\'))
+                return expected(parser, "Bad quoted string");
         } else if (c == '\r' || c == '\n' || c == '\0') {
             return expected(parser, "Bad quoted string");
         }
@@ -191,7 +194,8 @@ static bool take_id_pair(struct imap_parser *parser, struct imap_id *id) {
     struct str name, value;
     bool is_nil;
     if (id->count == IMAP_ID_MAX) return expected(parser, "Too much of an ID");
-    if (!imap_take_string(parser, &name) || !imap_take_space(parser) || !imap_take_nstring(parser, &value, &is_nil)) return false;
+    if (!imap_take_string(parser, &name) || !imap_take_space(parser) || !imap_take_nstring(parser, &value, &is_nil))
+        return false;
     id->names[id->count] = name;
     id->values[id->count++] = is_nil ? (struct str){NULL, 0} : value;
     return true;
@@ -201,7 +205,9 @@ bool imap_parse_id(struct imap_parser *parser, struct imap_id *id) {
     struct str nil;
     *id = (struct imap_id){.count = 0};
     if (!imap_peek_char(parser, '('))
-        return ((imap_take_atom(parser, &nil) && str_equal_nocase(nil, STR("NIL"))) || imap_expected(parser, "NIL or '(' expected")) && imap_take_end(parser);
+        return ((imap_take_atom(parser, &nil) && str_equal_nocase(nil, STR("NIL"))) ||
+                imap_expected(parser, "NIL or '(' expected")) &&
+               imap_take_end(parser);
     if (!imap_take_char(parser, '(')) return false;
     while (!imap_peek_char(parser, ')'))
         if (!take_id_pair(parser, id) || (imap_peek_char(parser, ' ') && !imap_take_space(parser))) return false;
@@ -222,7 +228,8 @@ static bool decode_mailbox(struct imap_parser *parser, struct str raw, struct st
         good = buf_append(&text, raw) && utf8_is_text(raw);
     else
         good = good && mutf7_decode(&text, raw);
-    if (good && (is_inbox(buf_str(&text)) || (text.length > 6 && is_inbox(str_slice(buf_str(&text), 0, 5)) && text.data[5] == '/')))
+    if (good && (is_inbox(buf_str(&text)) ||
+                 (text.length > 6 && is_inbox(str_slice(buf_str(&text), 0, 5)) && text.data[5] == '/')))
         memcpy(text.data, "INBOX", 5);
     good = good && arena_copy(parser->arena, buf_str(&text), mailbox);
     buf_free(&text);
@@ -257,7 +264,8 @@ bool imap_take_mailbox(struct imap_parser *parser, struct str *mailbox) {
 bool imap_take_list_mailbox(struct imap_parser *parser, struct str *pattern) {
     struct str raw;
     bool quoted = imap_peek_char(parser, '"') || imap_peek_char(parser, '{');
-    if (quoted ? !imap_take_string(parser, &raw) : !take_run(parser, is_list_char, "Mailbox pattern expected", &raw)) return false;
+    if (quoted ? !imap_take_string(parser, &raw) : !take_run(parser, is_list_char, "Mailbox pattern expected", &raw))
+        return false;
     if (!decode_mailbox(parser, raw, pattern)) {
         *pattern = STR(IMAP_PATTERN_OF_NONE); /* passed over in silence (RFC 9051 6.3.9) */
         parser->error = NULL;
@@ -300,7 +308,8 @@ static const struct {
     {STR_INIT("Deleted"), FLAG_DELETED}, {STR_INIT("Draft"), FLAG_DRAFT},       {STR_INIT("Recent"), FLAG_RECENT},
 };
 
-static bool add_flag(struct imap_parser *parser, struct str name, bool backslash, struct imap_flags *flags, size_t *room) {
+static bool add_flag(struct imap_parser *parser, struct str name, bool backslash, struct imap_flags *flags,
+                     size_t *room) {
     for (size_t i = 0; backslash && i < ARRAY_LENGTH(system_flags); i++) {
         if (!str_equal_nocase(name, system_flags[i].name)) continue;
         if (system_flags[i].flag == FLAG_RECENT) return expected(parser, "\\Recent cannot be set");
@@ -355,7 +364,8 @@ bool imap_take_flags(struct imap_parser *parser, bool loose, struct imap_flags *
 bool imap_take_date_time(struct imap_parser *parser, int64_t *seconds) {
     struct imap_parser before = *parser;
     struct str text;
-    if (!imap_peek_char(parser, '"') || !imap_take_string(parser, &text)) return expected(parser, "Date and time expected");
+    if (!imap_peek_char(parser, '"') || !imap_take_string(parser, &text))
+        return expected(parser, "Date and time expected");
     if (internal_date_parse(text, seconds, NULL)) return true;
     *parser = before;
     return expected(parser, "Bad date and time");
@@ -392,7 +402,8 @@ static bool fits_quoted(struct str string, bool utf8) {
 
 void imap_hide_nuls(struct buf *text, size_t from) {
     if (buf_overflowed(text)) return;
-    for (char *at; from < text->length && (at = memchr(text->data + from, '\0', text->length - from)); from = (size_t)(at - text->data) + 1)
+    for (char *at; from < text->length && (at = memchr(text->data + from, '\0', text->length - from));
+         from = (size_t)(at - text->data) + 1)
         *at = IMAP_NUL_SHOWN;
 }
 

@@ -37,7 +37,7 @@ struct imap_session {
     deadline unsettled;    /* when what was put off is to be settled; DEADLINE_NEVER: nothing is */
     uintptr_t heap_end;    /* when memory was last given back */
     unsigned bad_commands; /* in a row */
-    struct str unread;     /* ends with the head of APPEND's literal, which nobody has taken yet; empty: there is none */
+    struct str unread;    /* ends with the head of APPEND's literal, which nobody has taken yet; empty: there is none */
     int inotify;          /* for the next IDLE, with others' watches perhaps; -1: none */
     bool compressed;
     bool connection_lost;
@@ -45,7 +45,8 @@ struct imap_session {
     bool idle_wanted;      /* the command under way was IDLE: hand back to the front */
     struct str tag;        /* of the command under way */
     bool uid_command;
-    bool keeps_numbers; /* no expunge may be told with the command under way: it speaks in sequence numbers (RFC 9051 7.5.1) */
+    bool keeps_numbers;    /* no expunge may be told with the command under way: it speaks in sequence numbers (RFC
+                              9051 7.5.1) */
     bool unknown_encoding; /* a part of this FETCH could not be decoded: NO [UNKNOWN-CTE] */
 };
 
@@ -70,7 +71,7 @@ struct imap_command {
     unsigned flags;
     struct imap_outcome (*run)(struct imap_session *session, struct imap_parser *parser, bool uid);
 };
-/* commands.c: the table. CAPABILITY is printed from capabilities.def: each row names what provides it. */
+/* commands.c: the table, and that of the capabilities, each with the command that provides it. */
 extern const struct imap_command imap_commands[];
 extern const size_t imap_command_count;
 
@@ -109,13 +110,14 @@ MUST_USE bool imap_read_line(struct imap_session *session, struct str *line);
 /* tell.c */
 /* Synchronises and tells what has changed: EXPUNGE or VANISHED, EXISTS, RECENT, FETCH with flags. keep: no expunges. */
 enum store_result imap_tell_changes(struct imap_session *session, bool keep, struct failure *failure);
-/* Whether FETCH answers that nobody has asked for name the UID: of UID commands, and where CONDSTORE (RFC 7162 3.2.4) or
- * IMAP4rev2 (RFC 9051 7.5.2) is enabled. */
+/* Whether FETCH answers that nobody has asked for name the UID: of UID commands, and where CONDSTORE (RFC 7162 3.2.4)
+ * or IMAP4rev2 (RFC 9051 7.5.2) is enabled. */
 bool imap_tells_uids(const struct imap_session *session);
-/* "* VANISHED (EARLIER)" with what was expunged after a modseq, among these UIDs (NULL: all), those up to `known` apart. */
+/* "* VANISHED (EARLIER)" with what was expunged after a modseq, among these UIDs (NULL: all), those up to `known`
+ * apart. */
 void imap_tell_earlier(struct imap_session *session, uint64_t modseq, const struct uid_set *asked, uint32_t known);
-/* After an expunge that went well: tells it, and with CONDSTORE gives the answer its HIGHESTMODSEQ (RFC 7162 3.2.7, RFC 6851
- * 4.4). */
+/* After an expunge that went well: tells it, and with CONDSTORE gives the answer its HIGHESTMODSEQ (RFC 7162 3.2.7, RFC
+ * 6851 4.4). */
 void imap_tell_expunged(struct imap_session *session, struct imap_outcome *outcome);
 /* One "* n FETCH (UID u MODSEQ (m) FLAGS (...))"; with_uid: with the UID. */
 void imap_tell_flags(struct imap_session *session, uint32_t sequence, bool with_uid);

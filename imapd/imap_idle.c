@@ -13,9 +13,10 @@
 /* ---- the state: "2 FEATURES SELECTED READONLY VALIDITY NEXT MODSEQ RECENT RECENT\nTAG\nMAILBOX\nSAVED\n" */
 
 void idle_state_format(const struct idle_state *state, struct buf *text) {
-    buf_printf(text, "2 %u %u %u %u %u %llu %u %u\n%.*s\n%.*s\n%.*s\n", state->features, state->selected, state->read_only, state->uid_validity,
-               state->uid_next, (unsigned long long)state->modseq, state->recent_from, state->recent_to, STR_ARGS(state->tag),
-               STR_ARGS(state->mailbox), STR_ARGS(state->saved));
+    buf_printf(text, "2 %u %u %u %u %u %llu %u %u\n%.*s\n%.*s\n%.*s\n", state->features, state->selected,
+               state->read_only, state->uid_validity, state->uid_next, (unsigned long long)state->modseq,
+               state->recent_from, state->recent_to, STR_ARGS(state->tag), STR_ARGS(state->mailbox),
+               STR_ARGS(state->saved));
 }
 
 static bool take_number(struct str *line, uint64_t maximum, uint64_t *number) {
@@ -63,7 +64,8 @@ static bool look(struct imap_session *session, struct idle_state *state) {
     struct failure failure = {0};
     imap_settle(session);
     if (imap_tell_changes(session, false, &failure) != STORE_OK) return true;
-    bool same = state->uid_next == folder_uid_next(session->folder) && state->modseq == folder_highest_modseq(session->folder);
+    bool same =
+        state->uid_next == folder_uid_next(session->folder) && state->modseq == folder_highest_modseq(session->folder);
     state->uid_next = folder_uid_next(session->folder);
     state->modseq = folder_highest_modseq(session->folder);
     folder_recent_range(session->folder, &state->recent_from, &state->recent_to);
@@ -73,7 +75,8 @@ static bool look(struct imap_session *session, struct idle_state *state) {
 
 /* False: it cannot be watched. What we write ourselves comes before the watches, or the front would wake the next
  * session for it; what others have written since is looked at after them. */
-static bool watch(struct imap_session *session, struct idle_state *state, int inotify, struct buf *watches, struct failure *failure) {
+static bool watch(struct imap_session *session, struct idle_state *state, int inotify, struct buf *watches,
+                  struct failure *failure) {
     int numbers[FOLDER_WATCHES];
     look(session, state);
     bool watched = inotify >= 0 && folder_watch(session->folder, inotify, numbers, failure);
@@ -86,7 +89,8 @@ static bool watch(struct imap_session *session, struct idle_state *state, int in
 }
 
 bool imap_give_back(struct imap_session *session) {
-    struct idle_state state = {.features = session->features, .tag = session->tag, .mailbox = STR_EMPTY, .saved = STR_EMPTY};
+    struct idle_state state = {
+        .features = session->features, .tag = session->tag, .mailbox = STR_EMPTY, .saved = STR_EMPTY};
     struct buf text = buf_make(0), saved = buf_make(0), watches = buf_make(0);
     struct failure failure = {0};
     int inotify = -1;
@@ -104,10 +108,13 @@ bool imap_give_back(struct imap_session *session) {
         state.saved = buf_str(&saved);
         inotify = take_inotify(session, &failure);
         unwatched = !watch(session, &state, inotify, &watches, &failure);
-        if (unwatched) log_info("%.*s: %s: the mailbox is looked at from time to time", STR_ARGS(session->settings->login), failure.text);
+        if (unwatched)
+            log_info("%.*s: %s: the mailbox is looked at from time to time", STR_ARGS(session->settings->login),
+                     failure.text);
     }
     idle_state_format(&state, &text);
-    bool good = session_channel_idle(session->channel, session->settings, buf_str(&text), stream_peek(session->stream), inotify, buf_str(&watches), unwatched);
+    bool good = session_channel_idle(session->channel, session->settings, buf_str(&text), stream_peek(session->stream),
+                                     inotify, buf_str(&watches), unwatched);
     if (inotify >= 0) close(inotify);
     buf_free(&text);
     buf_free(&saved);
@@ -122,7 +129,8 @@ static bool restore(struct imap_session *session, const struct idle_state *state
     enum store_result result;
     session->features = state->features;
     if (!state->selected) return true;
-    session->folder = folder_open(session->store, state->mailbox, state->read_only ? FOLDER_READ_ONLY : FOLDER_READ_WRITE, &result, &failure);
+    session->folder = folder_open(session->store, state->mailbox,
+                                  state->read_only ? FOLDER_READ_ONLY : FOLDER_READ_WRITE, &result, &failure);
     if (!session->folder) return false;
     if (state->saved.length > 0 && !uid_set_parse(state->saved, 0, IMAP_RANGES_MAX, &session->saved)) return false;
     folder_set_recent_range(session->folder, state->recent_from, state->recent_to);
@@ -150,7 +158,8 @@ bool imap_wake(struct imap_session *session, struct str text, enum session_wake 
     }
     session->idle_wanted = true;
     session->tag = state.tag;
-    if (session->folder && imap_tell_changes(session, false, &failure) != STORE_OK) log_warning("%.*s: %s", STR_ARGS(session->settings->login), failure.text);
+    if (session->folder && imap_tell_changes(session, false, &failure) != STORE_OK)
+        log_warning("%.*s: %s", STR_ARGS(session->settings->login), failure.text);
     if (reason == WAKE_INPUT || stream_pending(session->stream) > 0) take_done(session, state.tag);
     return imap_flush(session) && !session->logging_out;
 }
@@ -176,7 +185,8 @@ static bool may_leave(const struct imap_session *session) {
 static bool wait_here(struct imap_session *session, int inotify, deadline ends) {
     char events[4096];
     for (;;) {
-        struct pollfd polled[2] = {{.fd = stream_descriptor(session->stream), .events = POLLIN}, {.fd = inotify, .events = POLLIN}};
+        struct pollfd polled[2] = {{.fd = stream_descriptor(session->stream), .events = POLLIN},
+                                   {.fd = inotify, .events = POLLIN}};
         int64_t left = deadline_left(ends);
         /* What was decompressed is nothing that the descriptor knows of. */
         if (left == 0 || stream_readable_now(session->stream)) return true;
@@ -218,7 +228,8 @@ IMAP_COMMAND(cmd_idle) {
         imap_say(session, "* BYE Disconnected for inactivity\r\n");
         session->logging_out = true;
     }
-    if (session->connection_lost || session->logging_out || !imap_read_line(session, &line)) return (struct imap_outcome){.answer = ANSWER_SAID};
+    if (session->connection_lost || session->logging_out || !imap_read_line(session, &line))
+        return (struct imap_outcome){.answer = ANSWER_SAID};
     if (str_equal_nocase(line, STR("DONE"))) return imap_ok("Idle completed");
     return (struct imap_outcome){.answer = ANSWER_BAD, .text = STR("DONE expected")};
 }

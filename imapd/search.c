@@ -22,7 +22,8 @@ struct str search_field(struct str header, struct str name) {
         /* Most lines are other fields, told by their first letter. */
         if (name.length > 0 && line.length > 2 && ascii_lower(line.data[0]) != ascii_lower(name.data[0])) continue;
         if (header_line_kind(line) == HEADER_LINE_EMPTY) break;
-        if (header_line_kind(line) != HEADER_LINE_FIELD || !header_line_split(line, &field_name, &value) || !str_equal_nocase(field_name, name))
+        if (header_line_kind(line) != HEADER_LINE_FIELD || !header_line_split(line, &field_name, &value) ||
+            !str_equal_nocase(field_name, name))
             continue;
         /* With its continuations. */
         const char *end = line.data + line.length;
@@ -143,15 +144,16 @@ static void insert_child(struct ready_key *parent, struct ready_key *child) {
 }
 
 /* The search text in UTF-8. */
-static bool convert_text(struct imap_session *session, struct charset_converter *converter, struct str text, struct str *converted) {
+static bool convert_text(struct imap_session *session, struct charset_converter *converter, struct str text,
+                         struct str *converted) {
     struct buf out = buf_make(0);
     bool good = charset_convert(converter, text, true, &out) && arena_copy(session->arena, buf_str(&out), converted);
     buf_free(&out);
     return good;
 }
 
-static struct ready_key *make_ready(struct imap_session *session, const struct imap_key *key, struct charset_converter *converter,
-                                    struct imap_outcome *bad) {
+static struct ready_key *make_ready(struct imap_session *session, const struct imap_key *key,
+                                    struct charset_converter *converter, struct imap_outcome *bad) {
     struct ready_key *ready = ARENA_NEW(session->arena, struct ready_key);
     struct str text;
     if (!ready) {
@@ -169,7 +171,8 @@ static struct ready_key *make_ready(struct imap_session *session, const struct i
         if (!convert_text(session, converter, key->text, &text)) text = key->text;
         casemap_search_begin(&ready->search, text);
         ready->column = key->kind == KEY_HEADER ? message_row_searched_column(key->field) : ROW_COLUMNS;
-        if (str_find(buf_str(&ready->search.key), '\0') != STR_NONE) ready->column = ROW_COLUMNS; /* it ends texts there */
+        if (str_find(buf_str(&ready->search.key), '\0') != STR_NONE)
+            ready->column = ROW_COLUMNS; /* it ends texts there */
     } else if ((key->kind == KEY_FLAG || key->kind == KEY_NO_FLAG) && !key->flag) {
         ready->keyword_bit = folder_keyword_bit(session->folder, key->keyword);
     }
@@ -199,7 +202,8 @@ static void open_message(struct search_run *run, uint32_t sequence) {
 }
 
 static bool contains_decoded(struct search_run *run, struct casemap_search *search, struct str value) {
-    if (!encoded_word_is_needed(value) && !memchr(value.data, '\n', value.length)) return casemap_contains(search, value);
+    if (!encoded_word_is_needed(value) && !memchr(value.data, '\n', value.length))
+        return casemap_contains(search, value);
     buf_clear(&run->text);
     return encoded_word_decode(value, &run->text) && casemap_contains(search, buf_str(&run->text));
 }
@@ -209,7 +213,8 @@ static struct str whole_header(struct search_run *run) {
     if (!fetch_message_bytes(message) || !fetch_message_structure(message)) return STR_EMPTY;
     if (!message->parts) message->parts = imap_structure_parts(&message->structure);
     if (!message->parts) return STR_EMPTY;
-    return str_slice(message->bytes, message->parts[0].header_offset, message->parts[0].header_offset + message->parts[0].header_length);
+    return str_slice(message->bytes, message->parts[0].header_offset,
+                     message->parts[0].header_offset + message->parts[0].header_length);
 }
 
 /* Whether a row answers, and how. A block's texts are searched at once. */
@@ -217,7 +222,8 @@ static bool match_in_row(struct search_run *run, struct ready_key *ready, uint32
     uint32_t place;
     if (ready->column == ROW_COLUMNS || !rows_find(&run->rows, uid, &place)) return false;
     if (ready->hits_serial != run->rows.serial) {
-        if (!message_rows_search(&run->rows.rows, ready->column, buf_str(&ready->search.key), ready->hits)) return false;
+        if (!message_rows_search(&run->rows.rows, ready->column, buf_str(&ready->search.key), ready->hits))
+            return false;
         ready->hits_serial = run->rows.serial;
     }
     *found = ready->hits[place / 64] >> (place % 64) & 1;
@@ -232,7 +238,8 @@ static bool has_address(struct search_run *run, struct ready_key *ready, struct 
 }
 
 /* The fields that one of the key's name is among. *row: what answers in their place, or NULL. */
-static bool fields_of(struct search_run *run, const struct ready_key *ready, struct str *fields, const struct message_row **row) {
+static bool fields_of(struct search_run *run, const struct ready_key *ready, struct str *fields,
+                      const struct message_row **row) {
     *row = NULL;
     if (!kept_fields_have(ready->key->field)) {
         *fields = whole_header(run);
@@ -281,7 +288,8 @@ static bool match_whole_header(struct search_run *run, struct ready_key *ready) 
 static bool match_part(struct search_run *run, struct ready_key *ready, const struct imap_part *part) {
     struct charset_reader reader;
     struct mime_value type = {0};
-    struct str body = str_slice(run->message.bytes, part->body_offset, part->body_offset + part->body_length), charset = STR_EMPTY;
+    struct str body = str_slice(run->message.bytes, part->body_offset, part->body_offset + part->body_length),
+               charset = STR_EMPTY;
     struct str header = str_slice(run->message.bytes, part->header_offset, part->header_offset + part->header_length);
     struct str field = search_field(header, STR("Content-Type"));
     bool found = false;
@@ -309,9 +317,10 @@ static bool match_body(struct search_run *run, struct ready_key *ready, uint32_t
         const struct imap_part *part = &message->parts[i];
         if (part->kind == IMAP_PART_TEXT && match_part(run, ready, part)) return true;
         if (part->kind == IMAP_PART_MESSAGE && part->child &&
-            contains_decoded(run, &ready->search,
-                             str_slice(message->bytes, message->parts[part->child].header_offset,
-                                       message->parts[part->child].header_offset + message->parts[part->child].header_length)))
+            contains_decoded(
+                run, &ready->search,
+                str_slice(message->bytes, message->parts[part->child].header_offset,
+                          message->parts[part->child].header_offset + message->parts[part->child].header_length)))
             return true;
     }
     return false;
@@ -342,7 +351,8 @@ static bool sent_day(struct search_run *run, uint32_t sequence, const struct fol
     return sent.from_header;
 }
 
-static bool match_sent(struct search_run *run, const struct ready_key *ready, uint32_t sequence, struct folder_message *facts) {
+static bool match_sent(struct search_run *run, const struct ready_key *ready, uint32_t sequence,
+                       struct folder_message *facts) {
     int64_t day;
     if (!sent_day(run, sequence, facts, &day)) return false;
     return ready->key->kind == KEY_SENT_BEFORE ? day < ready->key->day
@@ -359,7 +369,8 @@ static bool match_size(struct search_run *run, const struct ready_key *ready, ui
 
 static bool match(struct search_run *run, struct ready_key *ready, uint32_t sequence, struct folder_message *facts);
 
-static bool match_group(struct search_run *run, struct ready_key *ready, uint32_t sequence, struct folder_message *facts) {
+static bool match_group(struct search_run *run, struct ready_key *ready, uint32_t sequence,
+                        struct folder_message *facts) {
     bool is_or = ready->key->kind == KEY_OR;
     for (struct ready_key *child = ready->first; child; child = child->next)
         if (match(run, child, sequence, facts) == is_or) return is_or;
@@ -414,14 +425,16 @@ static bool match(struct search_run *run, struct ready_key *ready, uint32_t sequ
     case KEY_SAVED_SINCE:
         return day_of(facts->save_date) >= key->day;
     case KEY_OLDER:
-        return (uint64_t)(run->now - arrival(run->session, sequence, facts)) >= key->number || facts->internal_date > run->now;
+        return (uint64_t)(run->now - arrival(run->session, sequence, facts)) >= key->number ||
+               facts->internal_date > run->now;
     case KEY_YOUNGER:
         return run->now - arrival(run->session, sequence, facts) <= (int64_t)key->number;
     case KEY_MODSEQ:
         return facts->modseq >= key->number;
     case KEY_EMAIL_ID:
     case KEY_THREAD_ID:
-        return key->kind == KEY_EMAIL_ID && (open_message(run, sequence), fetch_message_email_id_is(&run->message, key->text));
+        return key->kind == KEY_EMAIL_ID &&
+               (open_message(run, sequence), fetch_message_email_id_is(&run->message, key->text));
     }
     return false;
 }
@@ -517,10 +530,12 @@ static bool is_asked(const struct imap_search *search, size_t count, size_t i) {
 
 /* Whether ends or a part were asked for, and not all. */
 static bool is_some(const struct imap_search *search) {
-    return (search->returns & (RETURN_MIN | RETURN_MAX | RETURN_PARTIAL)) && !(search->returns & (RETURN_ALL | RETURN_COUNT));
+    return (search->returns & (RETURN_MIN | RETURN_MAX | RETURN_PARTIAL)) &&
+           !(search->returns & (RETURN_ALL | RETURN_COUNT));
 }
 
-uint64_t imap_search_modseq(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
+uint64_t imap_search_modseq(struct imap_session *session, const struct imap_search *search,
+                            const struct search_result *result) {
     uint64_t highest = 0;
     if (!is_some(search)) return result->highest_modseq;
     for (size_t i = 0; i < result->count; i++) {
@@ -532,7 +547,8 @@ uint64_t imap_search_modseq(struct imap_session *session, const struct imap_sear
     return highest;
 }
 
-void imap_search_save(struct imap_session *session, const struct imap_search *search, const struct search_result *result) {
+void imap_search_save(struct imap_session *session, const struct imap_search *search,
+                      const struct search_result *result) {
     if (!(search->returns & RETURN_SAVE)) return;
     uid_set_clear(&session->saved);
     bool some = is_some(search);

@@ -32,7 +32,8 @@ void imap_use_condstore(struct imap_session *session) {
     if (session->features & FEATURE_CONDSTORE) return;
     session->features |= FEATURE_CONDSTORE;
     if (session->folder)
-        imap_say(session, "* OK [HIGHESTMODSEQ %llu] Highest\r\n", (unsigned long long)folder_highest_modseq(session->folder));
+        imap_say(session, "* OK [HIGHESTMODSEQ %llu] Highest\r\n",
+                 (unsigned long long)folder_highest_modseq(session->folder));
 }
 
 bool imap_tells_uids(const struct imap_session *session) {
@@ -171,7 +172,8 @@ static void keep_present(const struct folder *folder, struct uid_set *set, struc
 }
 
 /* *exist: every number was there. */
-static bool resolve(struct imap_session *session, const struct imap_sequence *sequence, bool uid, struct uid_set *uids, bool *exist) {
+static bool resolve(struct imap_session *session, const struct imap_sequence *sequence, bool uid, struct uid_set *uids,
+                    bool *exist) {
     const struct folder *folder = session->folder;
     struct uid_set set = {0};
     uint32_t count = folder_count(folder), star = count == 0 ? 0 : uid ? folder_uid(folder, count) : count;
@@ -190,12 +192,14 @@ static bool resolve(struct imap_session *session, const struct imap_sequence *se
     return good;
 }
 
-bool imap_resolve_sequence(struct imap_session *session, const struct imap_sequence *sequence, bool uid, struct uid_set *uids) {
+bool imap_resolve_sequence(struct imap_session *session, const struct imap_sequence *sequence, bool uid,
+                           struct uid_set *uids) {
     bool exist;
     return resolve(session, sequence, uid, uids, &exist) && exist;
 }
 
-bool imap_match_sequence(struct imap_session *session, const struct imap_sequence *sequence, bool uid, struct uid_set *uids) {
+bool imap_match_sequence(struct imap_session *session, const struct imap_sequence *sequence, bool uid,
+                         struct uid_set *uids) {
     bool exist;
     return resolve(session, sequence, uid, uids, &exist);
 }

@@ -18,6 +18,7 @@ struct account {
     uint32_t uid, gid;
 };
 
+/* Helper threads do the asking: the system's functions block. */
 struct accounts *accounts_create(void);
 void accounts_destroy(struct accounts **accounts);
 /* By name, or by number in decimal after '#'. arena and account may be NULL when

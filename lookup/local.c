@@ -129,12 +129,13 @@ static bool list_members(struct alias_search *search, struct failure *failure) {
         return failure_prefix(failure, "alias_maps: %s: %.*s", search->source->name, STR_ARGS(name));
     bool good = true;
     for (size_t i = 0; good && i < members.count; i++) {
-        struct ipc_address_row row = {.kind = expansion_kind_of(members.items[i].kind), .value = members.items[i].value};
+        struct ipc_address_row row = {.kind = expansion_kind_of(members.items[i].kind),
+                                      .value = members.items[i].value};
         if (extend && members.items[i].kind == ALIAS_ADDRESS) row.value = with_extension(search, row.value);
         if (row.value.length > MEMBER_MOST) {
             buf_free(&rows);
-            return failure_set(failure, "alias_maps: %s: %.*s has a member longer than %zu octets", search->source->name,
-                               STR_ARGS(name), MEMBER_MOST);
+            return failure_set(failure, "alias_maps: %s: %.*s has a member longer than %zu octets",
+                               search->source->name, STR_ARGS(name), MEMBER_MOST);
         }
         good = ipc_list_add(IPC_ROW_ADDRESS, &row, &rows, &list.count);
     }

@@ -57,6 +57,7 @@ struct domain_list {
     bool opening, complained;
 };
 
+/* Both are borrowed for as long as the tables live. Opens nothing yet. */
 struct tables *tables_create(const struct config *config, struct accounts *accounts);
 void tables_destroy(struct tables **tables);
 

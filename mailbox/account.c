@@ -54,8 +54,9 @@ struct account *account_unpack(struct str login, struct str *state) {
     if (!take_line(state, &line) || !take_number(&line, UINT32_MAX - 1, &uid) ||
         !take_number(&line, UINT32_MAX - 1, &gid) || !take_number(&line, UINT64_MAX, &storage) ||
         !take_number(&line, UINT64_MAX, &messages) || !take_number(&line, INT64_MAX, &begun) ||
-        !take_number(&line, UINT32_MAX - 1, &turn) || !str_next_word(&line, " ", &protocol) || !take_line(state, &root) || !take_line(state, &cache) ||
-        !take_line(state, &address) || uid == 0 || root.length == 0 || root.data[0] != '/')
+        !take_number(&line, UINT32_MAX - 1, &turn) || !str_next_word(&line, " ", &protocol) ||
+        !take_line(state, &root) || !take_line(state, &cache) || !take_line(state, &address) || uid == 0 ||
+        root.length == 0 || root.data[0] != '/')
         return NULL;
     struct ipc_mailbox_admit admitted = {.protocol = protocol,
                                          .login = login,

@@ -1,7 +1,7 @@
 /* The sessions that are at work stand in a file of the data directory, a slot for each: written when one begins,
- * emptied when it is over. Whoever writes it holds it locked (handover.c). The rows are the turn and that of a listing, but for the
- * session's name: the whole number, and the end of the date at which its process began, for another process may have
- * the same number by then. */
+ * emptied when it is over. Whoever writes it holds it locked (handover.c). The rows are the turn and that of a listing,
+ * but for the session's name: the whole number, and the end of the date at which its process began, for another process
+ * may have the same number by then. */
 #include "mailbox.h"
 
 #include <errno.h>

@@ -4,9 +4,15 @@
 #include "mailbox.h"
 
 static struct store *open_store(const struct session_settings *settings, struct failure *failure) {
-    struct store_options options = {.root = settings->root, .cache = settings->cache, .host = settings->host, .boot = settings->boot,
-                                    .quota_storage = settings->quota_storage, .quota_messages = settings->quota_messages,
-                                    .auto_folders = settings->auto_folders, .read_threads = settings->read_threads, .create = true};
+    struct store_options options = {.root = settings->root,
+                                    .cache = settings->cache,
+                                    .host = settings->host,
+                                    .boot = settings->boot,
+                                    .quota_storage = settings->quota_storage,
+                                    .quota_messages = settings->quota_messages,
+                                    .auto_folders = settings->auto_folders,
+                                    .read_threads = settings->read_threads,
+                                    .create = true};
     return store_open(&options, failure);
 }
 
@@ -17,7 +23,8 @@ static void greet(struct imap_session *session, struct str tag) {
     buf_free(&text);
 }
 
-void imap_process(const struct session_settings *settings, struct session_channel *channel, const struct session_attachment *attachment) {
+void imap_process(const struct session_settings *settings, struct session_channel *channel,
+                  const struct session_attachment *attachment) {
     struct failure failure = {0};
     struct imap_session session = {.settings = settings, .channel = channel, .inotify = attachment->inotify};
     bool goes_on = true;
@@ -26,7 +33,8 @@ void imap_process(const struct session_settings *settings, struct session_channe
     session.store = open_store(settings, &failure);
     if (!session.store) {
         log_warning("%.*s: %s", STR_ARGS(settings->login), failure.text);
-        imap_say(&session, "%.*s NO [UNAVAILABLE] Mailbox trouble, try again later\r\n* BYE\r\n", STR_ARGS(attachment->tag.length ? attachment->tag : STR("*")));
+        imap_say(&session, "%.*s NO [UNAVAILABLE] Mailbox trouble, try again later\r\n* BYE\r\n",
+                 STR_ARGS(attachment->tag.length ? attachment->tag : STR("*")));
         imap_flush(&session);
         goes_on = false;
     } else if (attachment->reason == WAKE_LOGIN) {
@@ -37,8 +45,8 @@ void imap_process(const struct session_settings *settings, struct session_channe
     if (goes_on && !session.idle_wanted) imap_session_serve(&session);
     bool idles = goes_on && session.idle_wanted && !session.connection_lost && imap_give_back(&session);
     if (!idles)
-        session_channel_end(channel, session.connection_lost ? STR("connection lost") : STR("logged out"), stream_bytes_read(session.stream),
-                            stream_bytes_written(session.stream));
+        session_channel_end(channel, session.connection_lost ? STR("connection lost") : STR("logged out"),
+                            stream_bytes_read(session.stream), stream_bytes_written(session.stream));
     imap_session_end(&session);
     if (session.store) store_close(&session.store);
     stream_destroy(&session.stream);

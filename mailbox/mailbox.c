@@ -23,7 +23,8 @@
 
 static bool is_acceptable(const struct mailbox *mailbox, const struct ipc_mailbox_admit *admit) {
     uint32_t own = geteuid();
-    if (admit->uid == 0 || admit->root.length == 0 || admit->root.data[0] != '/' || admit->ticket.length < 16) return false;
+    if (admit->uid == 0 || admit->root.length == 0 || admit->root.data[0] != '/' || admit->ticket.length < 16)
+        return false;
     (void)mailbox;
     return own == 0 || admit->uid == own;
 }
@@ -33,8 +34,8 @@ static void admit(struct ipc_request *request, struct mailbox *mailbox) {
     if (!str_equal(ipc_peer_service(request->peer), STR("auth"))) {
         ipc_answer_failed(request, 550, "5.7.1", "only auth admits");
     } else if (!is_acceptable(mailbox, message)) {
-        log_warning("account %.*s: no session as user %llu in %.*s", STR_ARGS(message->login), (unsigned long long)message->uid,
-                    STR_ARGS(message->root));
+        log_warning("account %.*s: no session as user %llu in %.*s", STR_ARGS(message->login),
+                    (unsigned long long)message->uid, STR_ARGS(message->root));
         ipc_answer_failed(request, 550, "5.7.1", "no session can be had as that user");
     } else if (map_count(mailbox->tickets) >= TICKETS_MAX) {
         ipc_answer_failed(request, 451, "4.3.2", "too many logins at once");
@@ -70,21 +71,27 @@ static size_t sessions_of(const struct mailbox *mailbox, const struct account *a
     size_t count = 0;
     if (crowd_is_below(mailbox, account, limit)) return 0;
     for (const struct live_session *session = mailbox->sessions; session; session = session->next)
-        count += !session->leaving && str_equal(session->account.login, account->login) && str_equal(session->account.client_address, account->client_address);
+        count += !session->leaving && str_equal(session->account.login, account->login) &&
+                 str_equal(session->account.client_address, account->client_address);
     for (const struct idle_session *session = mailbox->idle; session; session = session->next)
-        count += str_equal(session->login, account->login) && str_equal(session->client_address, account->client_address);
+        count +=
+            str_equal(session->login, account->login) && str_equal(session->client_address, account->client_address);
     return count;
 }
 
 /* Starts a session for an account; takes the account over. */
-static void start(struct ipc_request *request, struct mailbox *mailbox, struct account *account, bool is_login, const uint8_t nonce[16], struct str state) {
+static void start(struct ipc_request *request, struct mailbox *mailbox, struct account *account, bool is_login,
+                  const uint8_t nonce[16], struct str state) {
     const struct config *config = mailbox->config;
     struct ipc_mailbox_opened opened = {.owner = account->uid};
     struct failure failure = {0};
     /* Who is in already is not kept out for being woken. */
-    bool too_many = is_login && config->mail_max_userip_connections > 0 && sessions_of(mailbox, account, (size_t)config->mail_max_userip_connections) >= (size_t)config->mail_max_userip_connections;
+    bool too_many = is_login && config->mail_max_userip_connections > 0 &&
+                    sessions_of(mailbox, account, (size_t)config->mail_max_userip_connections) >=
+                        (size_t)config->mail_max_userip_connections;
     if (too_many)
-        log_warning("%.*s from %.*s: too many sessions (mail_max_userip_connections)", STR_ARGS(account->login), STR_ARGS(account->client_address));
+        log_warning("%.*s from %.*s: too many sessions (mail_max_userip_connections)", STR_ARGS(account->login),
+                    STR_ARGS(account->client_address));
     if (too_many || mailbox->session_count >= (size_t)config->mailbox_session_limit) {
         ipc_answer_failed(request, 451, "4.3.2", "too many sessions%s", too_many ? " of this account from there" : "");
         account_free(&account);
@@ -126,7 +133,8 @@ static void waits(struct ipc_request *request, struct mailbox *mailbox) {
     struct str login, state;
     struct account *account = NULL;
     handover_take(mailbox);
-    if (session_unseal(mailbox->seal_master, message->state, &login, nonce, &state)) account = account_unpack(login, &state);
+    if (session_unseal(mailbox->seal_master, message->state, &login, nonce, &state))
+        account = account_unpack(login, &state);
     if (account && idle_is_good(mailbox, nonce, account->turn)) {
         struct live_session *session = process_find(mailbox, nonce);
         idle_begin(request, mailbox, account, nonce);
@@ -145,14 +153,18 @@ struct listing {
 };
 
 /* False: there is no more room. */
-static bool list_one(struct listing *listing, struct str login, struct str protocol, struct str client_address, pid_t process,
-                     int64_t begun, const uint8_t nonce[16]) {
+static bool list_one(struct listing *listing, struct str login, struct str protocol, struct str client_address,
+                     pid_t process, int64_t begun, const uint8_t nonce[16]) {
     char number[40];
     if (listing->listed.more) return false;
     if (listing->at++ < listing->after) return true;
     session_number(nonce, number);
-    struct ipc_session_row row = {.login = login, .protocol = protocol, .client_address = client_address, .process = (uint64_t)process,
-                                  .begun = (uint64_t)begun, .session = str_from(number)};
+    struct ipc_session_row row = {.login = login,
+                                  .protocol = protocol,
+                                  .client_address = client_address,
+                                  .process = (uint64_t)process,
+                                  .begun = (uint64_t)begun,
+                                  .session = str_from(number)};
     if (ipc_list_add(IPC_ROW_SESSION_ROW, &row, &listing->rows, &listing->listed.sessions.count)) return true;
     listing->listed.more = true;
     listing->at--;
@@ -168,10 +180,11 @@ static void list_sessions(struct ipc_request *request, struct mailbox *mailbox) 
     if (!str_to_u64(list->after, UINT64_MAX, &listing.after)) listing.after = 0;
     for (const struct live_session *session = mailbox->sessions; room && session; session = session->next)
         room = session->leaving ||
-               list_one(&listing, session->account.login, session->account.protocol, session->account.client_address, session->process,
-                        session->account.begun, session->nonce);
+               list_one(&listing, session->account.login, session->account.protocol, session->account.client_address,
+                        session->process, session->account.begun, session->nonce);
     for (const struct idle_session *session = mailbox->idle; room && session; session = session->next)
-        room = list_one(&listing, session->login, session->protocol, session->client_address, 0, session->begun, session->nonce);
+        room = list_one(&listing, session->login, session->protocol, session->client_address, 0, session->begun,
+                        session->nonce);
     buf_printf(&cursor, "%llu", (unsigned long long)listing.at);
     listing.listed.cursor = buf_str(&cursor);
     listing.listed.sessions.packed = buf_str(&listing.rows);
@@ -242,8 +255,9 @@ static void read_boot(struct mailbox *mailbox) {
     mailbox->boot[boot.length] = '\0';
 }
 
-/* The key of the seals outlives a reload, or every idle client would be thrown out by it: it lies in the data directory,
- * readable by root alone. The directory is another user's, so it has to be ours: who gave us a key could seal. */
+/* The key of the seals outlives a reload, or every idle client would be thrown out by it: it lies in the data
+ * directory, readable by root alone. The directory is another user's, so it has to be ours: who gave us a key could
+ * seal. */
 static bool load_master(struct mailbox *mailbox, struct failure *failure) {
     struct buf path = buf_make(0);
     buf_printf(&path, "%.*s/session-seal", STR_ARGS(mailbox->config->data_directory));
@@ -253,9 +267,11 @@ static bool load_master(struct mailbox *mailbox, struct failure *failure) {
     if (!good) failure_set_errno(failure, errno, "cannot open %s", buf_string(&path));
     if (good && (status.st_uid != geteuid() || (status.st_mode & 077)))
         good = failure_set(failure, "%s is not its own, or others may read it: remove it", buf_string(&path));
-    if (good && pread(file, mailbox->seal_master, sizeof mailbox->seal_master, 0) != (ssize_t)sizeof mailbox->seal_master)
+    if (good &&
+        pread(file, mailbox->seal_master, sizeof mailbox->seal_master, 0) != (ssize_t)sizeof mailbox->seal_master)
         good = (RAND_bytes(mailbox->seal_master, sizeof mailbox->seal_master) == 1 &&
-                pwrite(file, mailbox->seal_master, sizeof mailbox->seal_master, 0) == (ssize_t)sizeof mailbox->seal_master) ||
+                pwrite(file, mailbox->seal_master, sizeof mailbox->seal_master, 0) ==
+                    (ssize_t)sizeof mailbox->seal_master) ||
                failure_set(failure, "cannot make %s", buf_string(&path));
     if (file >= 0) close(file);
     buf_free(&path);
@@ -274,10 +290,12 @@ static bool prepare(struct service *service, struct failure *failure) {
     mailbox->expected_end = &mailbox->expected;
     read_boot(mailbox);
     if (!pop3_uidl_is_valid(mailbox->config->pop3_uidl_format))
-        return failure_set(failure, "pop3_uidl_format = %.*s: there must be %%u or %%f, and of other words only %%v and %%%%",
+        return failure_set(failure,
+                           "pop3_uidl_format = %.*s: there must be %%u or %%f, and of other words only %%v and %%%%",
                            STR_ARGS(mailbox->config->pop3_uidl_format));
     session_prepare();
-    return load_master(mailbox, failure) && seccomp_make(RIGHT_FILES | RIGHT_MAP_FILES | RIGHT_THREADS, &mailbox->filter, failure);
+    return load_master(mailbox, failure) &&
+           seccomp_make(RIGHT_FILES | RIGHT_MAP_FILES | RIGHT_THREADS, &mailbox->filter, failure);
 }
 
 static void tick(struct service *service) {

@@ -114,8 +114,8 @@ struct account *account_unpack(struct str login, struct str *state);
 /* process.c */
 /* A process for a session: one of the account that waits, or a new one. control: the descriptor of mailbox_open, which
  * stays the caller's. Takes the account over if it succeeds. */
-MUST_USE bool process_begin(struct mailbox *mailbox, struct account **account, const uint8_t nonce[16], int control, struct str state,
-                            struct failure *failure);
+MUST_USE bool process_begin(struct mailbox *mailbox, struct account **account, const uint8_t nonce[16], int control,
+                            struct str state, struct failure *failure);
 /* The session with that number that has begun last and whose process serves; NULL: none. */
 struct live_session *process_find(const struct mailbox *mailbox, const uint8_t nonce[16]);
 /* A session whose process is a predecessor's child: it will serve no other one. Takes the account over. */
@@ -143,7 +143,8 @@ void handover_take(struct mailbox *mailbox);
 
 /* idle.c: a state is good once, and only as long as its session has not ended */
 /* SESSION_WAITS, SESSION_GONE. */
-void idle_begin(struct ipc_request *request, struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16]);
+void idle_begin(struct ipc_request *request, struct mailbox *mailbox, const struct account *account,
+                const uint8_t nonce[16]);
 void idle_gone(struct ipc_request *request, struct mailbox *mailbox);
 /* Whether the state that the session of that turn has sealed may be opened now. */
 bool idle_is_good(const struct mailbox *mailbox, const uint8_t nonce[16], uint32_t turn);
@@ -164,7 +165,8 @@ void crowd_leave(struct mailbox *mailbox, uint32_t *place);
 /* True: the account has fewer sessions from its address. False: perhaps not. */
 bool crowd_is_below(const struct mailbox *mailbox, const struct account *account, size_t limit);
 
-/* idle_file.c: a row for each state that is good, in the data directory. Whoever has the lock of AT_WORK_FILE writes it. */
+/* idle_file.c: a row for each state that is good, in the data directory. Whoever has the lock of AT_WORK_FILE writes
+ * it. */
 #define IDLE_NO_SLOT UINT32_MAX
 /* Takes over what a predecessor has left: by idle_expect. */
 void idle_file_take(struct mailbox *mailbox);
@@ -176,12 +178,14 @@ void idle_file_remove(struct mailbox *mailbox, uint32_t *slot);
 
 #define EXIT_UNSERVED 1 /* of a session's process that has not had its client */
 /* session.c: never returns. control: the channel to the front; forker: that to mailbox, -1: none. */
-NO_RETURN void session_process(const struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16], int control,
-                               int forker, struct str state);
+NO_RETURN void session_process(const struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16],
+                               int control, int forker, struct str state);
 /* imap_process.c */
-void imap_process(const struct session_settings *settings, struct session_channel *channel, const struct session_attachment *attachment);
+void imap_process(const struct session_settings *settings, struct session_channel *channel,
+                  const struct session_attachment *attachment);
 /* pop3_process.c */
-void pop3_process(const struct session_settings *settings, struct session_channel *channel, const struct session_attachment *attachment);
+void pop3_process(const struct session_settings *settings, struct session_channel *channel,
+                  const struct session_attachment *attachment);
 /* Loads what a session's sandbox keeps it from loading: character set converters. */
 void session_prepare(void);
 

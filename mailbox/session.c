@@ -31,8 +31,12 @@ void session_prepare(void) {
 }
 
 /* The row of a session's file rights: beneath its mailbox. */
-static const struct service_row session_row = {
-    .program = "session", .user = "", .root = ROOT_QUEUE, .rights = RIGHT_FILES | RIGHT_MAP_FILES | RIGHT_THREADS, .peers = "", .descriptors = SESSION_FILES};
+static const struct service_row session_row = {.program = "session",
+                                               .user = "",
+                                               .root = ROOT_QUEUE,
+                                               .rights = RIGHT_FILES | RIGHT_MAP_FILES | RIGHT_THREADS,
+                                               .peers = "",
+                                               .descriptors = SESSION_FILES};
 
 static const char *process_name(const struct account *account, bool waits) {
     bool imap = str_equal(account->protocol, STR("imap"));
@@ -80,7 +84,8 @@ static int open_root(const struct account *account, struct failure *failure) {
     return root;
 }
 
-static bool lock_in(const struct mailbox *mailbox, const struct account *account, struct stat *place, struct failure *failure) {
+static bool lock_in(const struct mailbox *mailbox, const struct account *account, struct stat *place,
+                    struct failure *failure) {
     int root = open_root(account, failure);
     if (root < 0) return false;
     bool good = (fstat(root, place) == 0 || failure_set_errno(failure, errno, "cannot look at the mailbox")) &&
@@ -89,7 +94,8 @@ static bool lock_in(const struct mailbox *mailbox, const struct account *account
     good = good && sandbox_set_limit(RLIMIT_DATA, SESSION_MEMORY, failure);
 #endif
     if (good && mailbox->config->sandbox) {
-        good = (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 || failure_set_errno(failure, errno, "cannot set no_new_privs")) &&
+        good = (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ||
+                failure_set_errno(failure, errno, "cannot set no_new_privs")) &&
                landlock_restrict(&session_row, root, failure) && seccomp_install(&mailbox->filter, failure);
     }
     close(root);
@@ -102,8 +108,8 @@ static unsigned read_threads(const struct config *config) {
     return (unsigned)(config->mailbox_read_threads < processors ? config->mailbox_read_threads : processors);
 }
 
-static void fill_settings(const struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16], struct str packed,
-                          struct session_settings *settings) {
+static void fill_settings(const struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16],
+                          struct str packed, struct session_settings *settings) {
     const struct config *config = mailbox->config;
     *settings = (struct session_settings){
         .protocol = account->protocol,
@@ -143,7 +149,8 @@ static void end_one(struct one_session *one) {
 static bool serve_one(const struct account *account, struct one_session *one) {
     struct failure failure = {0};
     struct session_attachment attachment;
-    struct session_channel *channel = session_channel_accept(one->control, one->state, one->arena, &attachment, &failure);
+    struct session_channel *channel =
+        session_channel_accept(one->control, one->state, one->arena, &attachment, &failure);
     if (!channel) {
         log_warning("no session for %.*s: %s", STR_ARGS(account->login), failure.text);
     } else if (str_equal(account->protocol, STR("imap"))) {
@@ -195,11 +202,14 @@ static bool is_in_place(const struct account *account, const struct stat *place)
 static bool wait_for_next(struct ipc_socket *forker, const struct account *account, const struct beginning *beginning,
                           struct ipc_packet *packet) {
     struct ipc_session_free is_free = {.empty_ = {}};
-    if (!is_small(beginning) || close_range(INHERITED_CONTROL, INHERITED_CONTROL, 0) < 0 || close_range(FORKER + 1, ~0U, 0) < 0) return false;
+    if (!is_small(beginning) || close_range(INHERITED_CONTROL, INHERITED_CONTROL, 0) < 0 ||
+        close_range(FORKER + 1, ~0U, 0) < 0)
+        return false;
     prctl(PR_SET_NAME, process_name(account, true), 0, 0, 0);
     if (ipc_socket_send(forker, IPC_SESSION_FREE, 0, &is_free, -1, deadline_in(0)) != IPC_TRANSFER_DONE ||
-        task_wait_readable(forker->descriptor, DEADLINE_NEVER) != WAIT_READY || !is_in_place(account, &beginning->place) ||
-        ipc_socket_receive(forker, packet) != IPC_TRANSFER_DONE || packet->type != IPC_SESSION_NEXT)
+        task_wait_readable(forker->descriptor, DEADLINE_NEVER) != WAIT_READY ||
+        !is_in_place(account, &beginning->place) || ipc_socket_receive(forker, packet) != IPC_TRANSFER_DONE ||
+        packet->type != IPC_SESSION_NEXT)
         return false;
     prctl(PR_SET_NAME, process_name(account, false), 0, 0, 0);
     return true;
@@ -224,8 +234,8 @@ static bool take_next(const struct ipc_packet *packet, struct session_settings s
 
 /* ---- the process */
 
-static bool begin_first(const struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16], struct str state,
-                        struct one_session *one) {
+static bool begin_first(const struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16],
+                        struct str state, struct one_session *one) {
     struct str prefix;
     struct buf text = buf_make(0);
     account_pack(account, &text);
@@ -238,13 +248,14 @@ static bool begin_first(const struct mailbox *mailbox, const struct account *acc
     return good;
 }
 
-NO_RETURN void session_process(const struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16], int control,
-                               int forker, struct str state) {
+NO_RETURN void session_process(const struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16],
+                               int control, int forker, struct str state) {
     struct failure failure = {0};
     struct one_session one = {.arena = NULL};
     struct beginning beginning = {.heap_end = memory_heap_end()};
     bool good = begin_first(mailbox, account, nonce, state, &one) && leave_forker(control, forker, account, &failure) &&
-                become_user(account->uid, account->gid, "", &failure) && lock_in(mailbox, account, &beginning.place, &failure);
+                become_user(account->uid, account->gid, "", &failure) &&
+                lock_in(mailbox, account, &beginning.place, &failure);
     memory_wipe((void *)(uintptr_t)mailbox->seal_master, sizeof mailbox->seal_master);
     if (!good) {
         log_warning("no session for %.*s: %s", STR_ARGS(account->login), failure.text);
@@ -260,6 +271,7 @@ NO_RETURN void session_process(const struct mailbox *mailbox, const struct accou
         good = serve_one(account, &one);
         end_one(&one);
         if (!good) _exit(EXIT_UNSERVED);
-        if (forker < 0 || !wait_for_next(&socket, account, &beginning, &packet) || !take_next(&packet, shared, &one)) _exit(0);
+        if (forker < 0 || !wait_for_next(&socket, account, &beginning, &packet) || !take_next(&packet, shared, &one))
+            _exit(0);
     }
 }

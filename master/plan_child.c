@@ -6,7 +6,7 @@
 #include "interfaces.h"
 #include "master_cf.h"
 #include "memory.h"
-#include "restriction_list.h"
+#include "restriction_check.h"
 #include "service_table.h"
 #include "str.h"
 #include "unix_paths.h"

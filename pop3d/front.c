@@ -28,7 +28,8 @@ static bool may_log_in(struct front_dialogue *dialogue) {
 static void answer_login(struct front_dialogue *dialogue, enum front_login login, struct str ticket, struct str text) {
     switch (login) {
     case LOGIN_DONE:
-        buf_append(&dialogue->ticket, ticket); /* the session answers, and names the mechanisms in CAPA (RFC 2449 section 6.3) */
+        buf_append(&dialogue->ticket,
+                   ticket); /* the session answers, and names the mechanisms in CAPA (RFC 2449 section 6.3) */
         buf_append(&dialogue->login_tag, front_mechanisms(dialogue->client, dialogue->arena));
         if (dialogue->login_tag.length > FRONT_TAG_MAX) buf_clear(&dialogue->login_tag);
         return;
@@ -94,9 +95,9 @@ static void cmd_auth(struct front_dialogue *dialogue, const struct pop3_line *li
         } else if (line->count > 1 && !str_equal(initial, STR("=")) && !base64_decode(&decoded, initial)) {
             bad(dialogue, "Base64 expected");
         } else {
+            const struct auth_opening opening = {line->arguments[0], line->count > 1, buf_str(&decoded)};
             enum front_login login =
-                front_log_in(dialogue->client, line->arguments[0], line->count > 1, buf_str(&decoded), front_ask_client,
-                             dialogue, dialogue->arena, &ticket, &text);
+                front_log_in(dialogue->client, &opening, front_ask_client, dialogue, dialogue->arena, &ticket, &text);
             if (!dialogue->over) answer_login(dialogue, login, ticket, text);
         }
     }

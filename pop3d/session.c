@@ -68,8 +68,8 @@ static void await_line(struct pop3_session *session) {
     session->connection_lost = true;
 }
 
-/* The first reading of a large INBOX is not waited for with the login's answer, which needs nothing of it: what it brings
- * is on disk, as ever, before a word of it is said. */
+/* The first reading of a large INBOX is not waited for with the login's answer, which needs nothing of it: what it
+ * brings is on disk, as ever, before a word of it is said. */
 bool pop3_session_begin(struct pop3_session *session) {
     struct failure failure = {0};
     enum store_result result;

@@ -114,8 +114,9 @@ static bool carry(struct dialogue *dialogue, bool has_initial) {
     struct sasl_bindings bindings;
     struct auth_subject subject = sasl_subject(session, &bindings);
     struct auth_result result;
-    auth_begin(smtpd->auth, &subject, str_from(dialogue->mechanism), has_initial, buf_str(&dialogue->response),
-               deadline_in(SMTPD_LOOKUP_TIME), dialogue->arena, &dialogue->exchange, &result);
+    const struct auth_opening opening = {str_from(dialogue->mechanism), has_initial, buf_str(&dialogue->response)};
+    auth_begin(smtpd->auth, &subject, &opening, deadline_in(SMTPD_LOOKUP_TIME), dialogue->arena, &dialogue->exchange,
+               &result);
     while (result.outcome == AUTH_GO_ON) {
         dialogue->begun = true;
         if (!say_challenge(session, result.data) || !read_response(dialogue)) return false;

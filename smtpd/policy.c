@@ -6,6 +6,7 @@
  * refused; defer_if_reject softens a refusal. */
 #include "policy.h"
 #include "log.h"
+#include "restriction_check.h"
 
 #define DEPTH_MAX 10
 

@@ -8,14 +8,13 @@
 #include "log.h"
 #include "clock.h"
 
-enum { LOG_CRIT = 2, LOG_ERR = 3, LOG_WARN = 4, LOG_NORMAL = 6, LOG_DEBUG = 7, TEXT_TAIL = 4 };
+enum { LOG_CRIT = 2, LOG_ERR = 3, LOG_WARN = 4, LOG_NORMAL = 6, TEXT_TAIL = 4 };
 
 /* The one context that a process has for its log. */
 static struct {
     int descriptor;
     const char *tag;
     long pid; /* getpid is a system call */
-    bool debug;
     atomic_uint dropped;
 } process = {.descriptor = -1, .tag = "tern"};
 
@@ -26,10 +25,6 @@ void log_open(int descriptor, const char *tag) {
     process.descriptor = descriptor;
     process.tag = tag;
     process.pid = (long)getpid();
-}
-
-void log_set_debug(bool on) {
-    process.debug = on;
 }
 
 unsigned log_dropped(void) {
@@ -140,10 +135,6 @@ static void say(int severity, const char *prefix, struct str queue_id, const cha
         say((severity), (prefix), (queue_id), format, arguments);                                                      \
         va_end(arguments);                                                                                             \
     } while (0)
-
-void log_debug(const char *format, ...) {
-    if (process.debug) SAY(LOG_DEBUG, "", STR_EMPTY);
-}
 
 void log_info(const char *format, ...) {
     SAY(LOG_NORMAL, "", STR_EMPTY);

@@ -20,10 +20,8 @@
 /* Where lines go from now on; descriptor -1: standard error. The pipe is made
  * non-blocking. tag is kept by pointer. Call it again after a fork. */
 void log_open(int descriptor, const char *tag);
-/* Debug lines are left out unless this is set. */
-void log_set_debug(bool on);
 
-void log_debug(const char *format, ...) PRINTF_LIKE(1, 2);
+/* "text". */
 void log_info(const char *format, ...) PRINTF_LIKE(1, 2);
 /* These put "warning: ", "error: ", "fatal: " before the text. */
 void log_warning(const char *format, ...) PRINTF_LIKE(1, 2);

@@ -10,7 +10,7 @@
 #include "compiler.h"
 #include "str.h"
 
-/* Zeroed memory; never NULL. Free with memory_free. */
+/* Zeroed memory; never NULL. Free with MEMORY_FREE. */
 void *memory_allocate(size_t count, size_t size) __attribute__((malloc, alloc_size(1, 2)));
 #define MEMORY_NEW(type) ((type *)memory_allocate(1, sizeof(type)))
 /* Grown or shrunk to count * size bytes; new bytes are not zeroed. */

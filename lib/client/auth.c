@@ -41,13 +41,6 @@ struct auth_client *auth_client_create(struct service *service) {
     return client;
 }
 
-void auth_client_destroy(struct auth_client **client) {
-    if (!*client) return;
-    forget_mechanisms(*client);
-    map_destroy(&(*client)->mechanisms);
-    MEMORY_FREE(*client);
-}
-
 static enum ipc_result ask(struct auth_client *client, enum ipc_type type, const void *message, enum ipc_type expected,
                            deadline until, struct arena *arena, struct ipc_reply *reply) {
     struct failure failure;
@@ -145,13 +138,12 @@ static void advance(struct auth_client *client, enum ipc_type type, const void *
         say_absent(result);
 }
 
-void auth_begin(struct auth_client *client, const struct auth_subject *subject, struct str mechanism, bool has_initial,
-                struct str initial, deadline until, struct arena *arena, uint64_t *exchange,
-                struct auth_result *result) {
+void auth_begin(struct auth_client *client, const struct auth_subject *subject, const struct auth_opening *opening,
+                deadline until, struct arena *arena, uint64_t *exchange, struct auth_result *result) {
     struct ipc_auth_begin question = {.exchange = ++client->last_exchange,
-                                      .mechanism = mechanism,
-                                      .has_initial = has_initial,
-                                      .initial = initial,
+                                      .mechanism = opening->mechanism,
+                                      .has_initial = opening->has_initial,
+                                      .initial = opening->initial,
                                       .protocol = subject->protocol,
                                       .client_address = subject->client_address,
                                       .client_name = subject->client_name,

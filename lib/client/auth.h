@@ -20,6 +20,13 @@ struct auth_subject {
     struct str certificate;         /* EXTERNAL */
 };
 
+/* How an exchange begins. */
+struct auth_opening {
+    struct str mechanism;
+    bool has_initial;
+    struct str initial; /* decoded */
+};
+
 enum auth_outcome {
     AUTH_GO_ON,   /* say the challenge, bring the response */
     AUTH_GRANTED, /* login is set */
@@ -36,14 +43,14 @@ struct auth_result {
     struct str status, text;
 };
 
+/* For as long as the service lives, which is borrowed. */
 struct auth_client *auth_client_create(struct service *service);
-void auth_client_destroy(struct auth_client **client);
 /* The mechanisms for such a client, space separated; kept for a minute. data is NULL if auth does not answer. */
 MUST_USE struct str auth_mechanisms(struct auth_client *client, const struct auth_subject *subject, deadline until,
                                     struct arena *arena);
 /* Begins: *exchange is a number for what follows. Results live in the arena. Task context. */
-void auth_begin(struct auth_client *client, const struct auth_subject *subject, struct str mechanism, bool has_initial,
-                struct str initial, deadline until, struct arena *arena, uint64_t *exchange, struct auth_result *result);
+void auth_begin(struct auth_client *client, const struct auth_subject *subject, const struct auth_opening *opening,
+                deadline until, struct arena *arena, uint64_t *exchange, struct auth_result *result);
 void auth_respond(struct auth_client *client, uint64_t exchange, struct str response, deadline until,
                   struct arena *arena, struct auth_result *result);
 /* The client said "*", or has gone. */

@@ -26,14 +26,17 @@ static enum front_tls configured_tls(const struct config *config) {
     static const struct {
         struct str word;
         enum front_tls tls;
-    } words[] = {{STR_INIT("none"), FRONT_TLS_NONE}, {STR_INIT("may"), FRONT_TLS_OFFERED}, {STR_INIT("implicit"), FRONT_TLS_IMPLICIT}};
+    } words[] = {{STR_INIT("none"), FRONT_TLS_NONE},
+                 {STR_INIT("may"), FRONT_TLS_OFFERED},
+                 {STR_INIT("implicit"), FRONT_TLS_IMPLICIT}};
     for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
         if (str_equal(config->login_tls, words[i].word)) return words[i].tls;
     return FRONT_TLS_REQUIRED;
 }
 
 static bool has_certificate(const struct config *config) {
-    const struct str files[] = {config->smtpd_tls_chain_files, config->smtpd_tls_cert_file, config->smtpd_tls_eccert_file, config->tls_server_sni_maps};
+    const struct str files[] = {config->smtpd_tls_chain_files, config->smtpd_tls_cert_file,
+                                config->smtpd_tls_eccert_file, config->tls_server_sni_maps};
     for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
         if (files[i].length && !str_equal(files[i], STR("none"))) return true;
     return false;
@@ -45,14 +48,20 @@ bool front_prepare(struct front *front, struct service *service, struct str prot
     front->config = config;
     front->protocol = protocol;
     front->arena = arena_create(0);
-    if (!front_limits_create(config->login_connection_limit, config->login_connection_exceptions, &front->limits, failure)) return false;
+    if (!front_limits_create(config->login_connection_limit, config->login_connection_exceptions, &front->limits,
+                             failure))
+        return false;
     front->tls = configured_tls(config);
-    front->tls_options = (struct tls_server_options){.fingerprint_digest = STR("sha256"), .session_context = protocol, .alpn = protocol, .tickets = true,
+    front->tls_options = (struct tls_server_options){.fingerprint_digest = STR("sha256"),
+                                                     .session_context = protocol,
+                                                     .alpn = protocol,
+                                                     .tickets = true,
                                                      .session_lifetime = config->smtpd_tls_session_cache_timeout};
     if (front->tls == FRONT_TLS_NONE) return true;
-    if (!has_certificate(config)) log_warning("there is no certificate (smtpd_tls_chain_files): clients cannot speak TLS");
-    return tls_suite_read(config, config->smtpd_tls_mandatory_protocols, config->smtpd_tls_mandatory_ciphers, STR("kRSA aNULL"), front->arena,
-                          &front->tls_options.suite, failure);
+    if (!has_certificate(config))
+        log_warning("there is no certificate (smtpd_tls_chain_files): clients cannot speak TLS");
+    return tls_suite_read(config, config->smtpd_tls_mandatory_protocols, config->smtpd_tls_mandatory_ciphers,
+                          STR("kRSA aNULL"), front->arena, &front->tls_options.suite, failure);
 }
 
 /* An operator ends a client that idles. */
@@ -78,16 +87,20 @@ static void on_loss(void *context) {
 
 /* A mailbox has changed whose client idles. */
 static void mailbox_changes(struct front_watcher *watcher) {
-    struct front_client *client = (struct front_client *)(void *)((char *)watcher - offsetof(struct front_client, watcher));
+    struct front_client *client =
+        (struct front_client *)(void *)((char *)watcher - offsetof(struct front_client, watcher));
     client->event = true;
     task_queue_wake_one(&client->idle);
 }
 
 /* A client with TLS hears it from its task; without it takes one system call, for which no stack has to be touched. */
 static void say_still_here(struct front_hearer *hearer) {
-    struct front_client *client = (struct front_client *)(void *)((char *)hearer - offsetof(struct front_client, hearer));
+    struct front_client *client =
+        (struct front_client *)(void *)((char *)hearer - offsetof(struct front_client, hearer));
     struct str text = client->front->still_here_text;
-    ssize_t sent = client->encrypted ? 0 : send(stream_descriptor(client->stream), text.data, text.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t sent = client->encrypted
+                       ? 0
+                       : send(stream_descriptor(client->stream), text.data, text.length, MSG_DONTWAIT | MSG_NOSIGNAL);
     client->to_hear = str_from_offset(text, sent > 0 ? (size_t)sent : 0);
     if (client->to_hear.length > 0) task_queue_wake_one(&client->idle);
 }
@@ -99,7 +112,8 @@ void front_start(struct front *front) {
     front->auth = auth_client_create(front->service);
     front->mailbox = service_client(front->service, "mailbox", on_notify, front);
     if (front->mailbox) ipc_client_on_loss(front->mailbox, on_loss, front);
-    if (front->tls != FRONT_TLS_NONE && has_certificate(front->config)) front->keys = keys_pool_create(front->service, &front->tls_options);
+    if (front->tls != FRONT_TLS_NONE && has_certificate(front->config))
+        front->keys = keys_pool_create(front->service, &front->tls_options);
 }
 
 void front_stop(struct front *front) {
@@ -138,8 +152,8 @@ static bool enter(struct front_client *client) {
     uint64_t count = 0;
     if (front_limits_enter(front->limits, buf_str(&client->address), &client->key, &count)) return true;
     if (deadline_left(front->crowd_complaint) == 0) {
-        log_warning("Connection concurrency limit exceeded: %llu without a login from %s for service %.*s", (unsigned long long)count,
-                    buf_string(&client->address), STR_ARGS(service_name(front->service)));
+        log_warning("Connection concurrency limit exceeded: %llu without a login from %s for service %.*s",
+                    (unsigned long long)count, buf_string(&client->address), STR_ARGS(service_name(front->service)));
         front->crowd_complaint = deadline_in(CROWD_TIME);
     }
     if (front->tls == FRONT_TLS_IMPLICIT) return false;
@@ -232,7 +246,8 @@ struct bindings {
 static struct auth_subject subject_of(const struct front_client *client, struct bindings *bindings) {
     *bindings = (struct bindings){0};
     if (client->tls)
-        tls_channel_bindings(client->tls, bindings->exporter, &bindings->exporter_length, bindings->end_point, &bindings->end_point_length);
+        tls_channel_bindings(client->tls, bindings->exporter, &bindings->exporter_length, bindings->end_point,
+                             &bindings->end_point_length);
     return (struct auth_subject){
         .protocol = client->front->protocol,
         .client_address = buf_str(&client->address),
@@ -258,8 +273,9 @@ static void log_wrong(struct front_client *client, struct str mechanism, struct 
     client->wrong++;
     buf_clear(&client->user);
     log_text_append(&client->user, str_slice(login, 0, 200), 0);
-    log_info("login failed (auth failed, %u attempts): user=<%s>, method=%.*s, rip=%s%s", client->wrong, buf_string(&client->user),
-             STR_ARGS(mechanism), buf_string(&client->address), client->encrypted ? ", TLS" : "");
+    log_info("login failed (auth failed, %u attempts): user=<%s>, method=%.*s, rip=%s%s", client->wrong,
+             buf_string(&client->user), STR_ARGS(mechanism), buf_string(&client->address),
+             client->encrypted ? ", TLS" : "");
 }
 
 static bool find_ticket(const struct auth_result *result, struct arena *arena, struct str *ticket) {
@@ -271,13 +287,13 @@ static bool find_ticket(const struct auth_result *result, struct arena *arena, s
     return false;
 }
 
-static enum front_login finish(struct front_client *client, struct str mechanism, const struct auth_result *result, struct arena *arena,
-                               struct str *ticket, struct str *text) {
+static enum front_login finish(struct front_client *client, struct str mechanism, const struct auth_result *result,
+                               struct arena *arena, struct str *ticket, struct str *text) {
     if (result->outcome == AUTH_GRANTED && find_ticket(result, arena, ticket)) {
         buf_clear(&client->user);
         log_text_append(&client->user, str_slice(result->login, 0, 200), 0);
-        log_info("login: user=<%s>, method=%.*s, rip=%s%s", buf_string(&client->user), STR_ARGS(mechanism), buf_string(&client->address),
-                 client->encrypted ? ", TLS" : "");
+        log_info("login: user=<%s>, method=%.*s, rip=%s%s", buf_string(&client->user), STR_ARGS(mechanism),
+                 buf_string(&client->address), client->encrypted ? ", TLS" : "");
         return LOGIN_DONE;
     }
     *text = result->text;
@@ -296,7 +312,7 @@ bool front_offers(struct front_client *client, struct str mechanism, struct aren
     return none;
 }
 
-enum front_login front_log_in(struct front_client *client, struct str mechanism, bool has_initial, struct str initial, front_ask *ask,
+enum front_login front_log_in(struct front_client *client, const struct auth_opening *opening, front_ask *ask,
                               void *context, struct arena *arena, struct str *ticket, struct str *text) {
     struct front *front = client->front;
     struct bindings bindings;
@@ -304,7 +320,7 @@ enum front_login front_log_in(struct front_client *client, struct str mechanism,
     struct auth_result result;
     struct buf response = buf_make(12288);
     uint64_t exchange = 0;
-    auth_begin(front->auth, &subject, mechanism, has_initial, initial, deadline_in(AUTH_TIME), arena, &exchange, &result);
+    auth_begin(front->auth, &subject, opening, deadline_in(AUTH_TIME), arena, &exchange, &result);
     while (result.outcome == AUTH_GO_ON) {
         buf_clear(&response);
         if (!ask(context, result.data, &response)) {
@@ -323,7 +339,7 @@ enum front_login front_log_in(struct front_client *client, struct str mechanism,
         }
     }
     buf_free_secret(&response);
-    return finish(client, mechanism, &result, arena, ticket, text);
+    return finish(client, opening->mechanism, &result, arena, ticket, text);
 }
 
 static bool ask_nobody(void *context, struct str challenge, struct buf *response) {
@@ -333,8 +349,8 @@ static bool ask_nobody(void *context, struct str challenge, struct buf *response
     return false;
 }
 
-enum front_login front_log_in_plain(struct front_client *client, struct str user, struct str password, struct arena *arena,
-                                    struct str *ticket, struct str *text) {
+enum front_login front_log_in_plain(struct front_client *client, struct str user, struct str password,
+                                    struct arena *arena, struct str *ticket, struct str *text) {
     struct buf message = buf_make(4096);
     *text = STR("wrong name or password");
     bool good = !memchr(user.data, '\0', user.length) && !memchr(password.data, '\0', password.length);
@@ -343,8 +359,9 @@ enum front_login front_log_in_plain(struct front_client *client, struct str user
     buf_append_char(&message, '\0');
     buf_append(&message, password);
     enum front_login login = LOGIN_WRONG;
+    const struct auth_opening opening = {STR("PLAIN"), true, buf_str(&message)};
     if (good && !buf_overflowed(&message))
-        login = front_log_in(client, STR("PLAIN"), true, buf_str(&message), ask_nobody, NULL, arena, ticket, text);
+        login = front_log_in(client, &opening, ask_nobody, NULL, arena, ticket, text);
     else
         log_wrong(client, STR("PLAIN"), user);
     buf_free_secret(&message);
@@ -362,12 +379,14 @@ static void client_speaks(int descriptor, void *argument) {
 
 static bool say(struct front_client *client, struct str text) {
     stream_set_deadline(client->stream, deadline_in(60000));
-    return text.length == 0 || (stream_write(client->stream, text) == STREAM_OK && stream_flush(client->stream) == STREAM_OK);
+    return text.length == 0 ||
+           (stream_write(client->stream, text) == STREAM_OK && stream_flush(client->stream) == STREAM_OK);
 }
 
 static void tell_waits(struct front_client *client) {
     struct ipc_session_waits waits = {.state = client->state};
-    client->untold = ipc_tell(client->front->mailbox, IPC_SESSION_WAITS, &waits, deadline_in(TELL_TIME), NULL) != IPC_OK;
+    client->untold =
+        ipc_tell(client->front->mailbox, IPC_SESSION_WAITS, &waits, deadline_in(TELL_TIME), NULL) != IPC_OK;
 }
 
 static void tell_gone(struct front_client *client) {
@@ -413,7 +432,8 @@ static bool wait_idle(struct front_client *client, bool unwatched, enum session_
 /* ---- the loan */
 
 /* A session after an IDLE: mailbox may be restarting just now, and the client does not care. */
-static enum front_end run_session(struct front_client *client, struct front_loan *loan, struct arena *arena, struct failure *failure) {
+static enum front_end run_session(struct front_client *client, struct front_loan *loan, struct arena *arena,
+                                  struct failure *failure) {
     enum front_end end = FRONT_LOST;
     for (unsigned attempt = 0; attempt < WAKE_TRIES; attempt++) {
         struct failure again = {0};
@@ -439,9 +459,16 @@ static void keep(struct front_loan *loan, char **state, char **input, struct are
 }
 
 void front_serve_session(struct front_client *client, struct str tag, struct str ticket, struct str lost) {
-    struct front_loan loan = {.connection = client->stream, .encrypted = client->encrypted, .client_address = buf_str(&client->address),
-                              .tag = tag, .ticket = ticket, .state = STR_EMPTY, .input = STR_EMPTY, .reason = WAKE_LOGIN,
-                              .watches = client->front->watches, .watcher = &client->watcher};
+    struct front_loan loan = {.connection = client->stream,
+                              .encrypted = client->encrypted,
+                              .client_address = buf_str(&client->address),
+                              .tag = tag,
+                              .ticket = ticket,
+                              .state = STR_EMPTY,
+                              .input = STR_EMPTY,
+                              .reason = WAKE_LOGIN,
+                              .watches = client->front->watches,
+                              .watcher = &client->watcher};
     struct arena *arena = arena_create(0);
     struct failure failure = {0};
     char *state = NULL, *input = NULL;

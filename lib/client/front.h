@@ -66,7 +66,8 @@ void front_start(struct front *front);
 /* Everything stops: those that wait for their clients are woken. */
 void front_stop(struct front *front);
 
-/* A connection; NULL if its other end cannot be told, or has too many already. For implicit TLS the handshake has been made. */
+/* A connection; NULL if its other end cannot be told, or has too many already. For implicit TLS the handshake has been
+ * made. */
 struct front_client *front_accept(struct front *front, int connection, size_t line_limit);
 void front_client_free(struct front_client **client);
 /* Whether TLS can be begun now, and whether a login has to wait for it. */
@@ -85,12 +86,13 @@ bool front_offers(struct front_client *client, struct str mechanism, struct aren
 typedef bool front_ask(void *context, struct str challenge, struct buf *response);
 /* LOGIN_IMPOSSIBLE: whatever the client says, until an operator has changed something. */
 enum front_login { LOGIN_DONE, LOGIN_WRONG, LOGIN_LATER, LOGIN_IMPOSSIBLE, LOGIN_GONE };
-/* Carries an exchange to its end. LOGIN_DONE: *ticket for mailbox, in the arena. Else *text says why, but with LOGIN_GONE. */
-enum front_login front_log_in(struct front_client *client, struct str mechanism, bool has_initial, struct str initial, front_ask *ask,
+/* Carries an exchange to its end. LOGIN_DONE: *ticket for mailbox, in the arena. Else *text says why, but with
+ * LOGIN_GONE. */
+enum front_login front_log_in(struct front_client *client, const struct auth_opening *opening, front_ask *ask,
                               void *context, struct arena *arena, struct str *ticket, struct str *text);
 /* The same with name and password: LOGIN, USER and PASS. */
-enum front_login front_log_in_plain(struct front_client *client, struct str user, struct str password, struct arena *arena,
-                                    struct str *ticket, struct str *text);
+enum front_login front_log_in_plain(struct front_client *client, struct str user, struct str password,
+                                    struct arena *arena, struct str *ticket, struct str *text);
 
 /* Lends the connection to a session, and to the next one after each IDLE, until the client is gone. lost: said to the
  * client when a session cannot be had or is lost. */

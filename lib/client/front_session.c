@@ -169,21 +169,24 @@ static void copy_outward(struct lent *lent) {
 
 /* ---- lending */
 
-static bool open_control(struct lent *lent, struct ipc_client *mailbox, struct str ticket, struct str state, struct failure *failure) {
+static bool open_control(struct lent *lent, struct ipc_client *mailbox, struct str ticket, struct str state,
+                         struct failure *failure) {
     int pair[2];
     struct ipc_reply reply = {.descriptor = -1};
     struct ipc_mailbox_open open = {.ticket = ticket, .state = state};
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return failure_set_errno(failure, errno, "cannot make a pair of sockets");
     ipc_socket_open(&lent->control, pair[0]);
-    bool good = ipc_ask(mailbox, IPC_MAILBOX_OPEN, &open, pair[1], IPC_MAILBOX_OPENED, deadline_in(OPEN_TIME), lent->arena, &reply, failure) == IPC_OK;
+    bool good = ipc_ask(mailbox, IPC_MAILBOX_OPEN, &open, pair[1], IPC_MAILBOX_OPENED, deadline_in(OPEN_TIME),
+                        lent->arena, &reply, failure) == IPC_OK;
     close(pair[1]);
     if (good) lent->owner = ((const struct ipc_mailbox_opened *)reply.message)->owner;
     if (!good) ipc_socket_close(&lent->control);
     return good;
 }
 
-static bool attach(struct lent *lent, struct front_loan *loan, const struct ipc_session_attach *message, struct failure *failure) {
+static bool attach(struct lent *lent, struct front_loan *loan, const struct ipc_session_attach *message,
+                   struct failure *failure) {
     int descriptor = stream_descriptor(lent->connection);
     struct ipc_session_watched watched = {.empty_ = {}};
     if (lent->encrypted) {
@@ -193,7 +196,8 @@ static bool attach(struct lent *lent, struct front_loan *loan, const struct ipc_
     int inotify = front_watches_lend(loan->watches, loan->watcher, lent->owner);
     bool good = inotify < 0 || ipc_socket_send(&lent->control, IPC_SESSION_WATCHED, 0, &watched, inotify,
                                                deadline_in(SEND_TIME)) == IPC_TRANSFER_DONE;
-    good = good && ipc_socket_send(&lent->control, IPC_SESSION_ATTACH, 0, message, descriptor, deadline_in(SEND_TIME)) == IPC_TRANSFER_DONE;
+    good = good && ipc_socket_send(&lent->control, IPC_SESSION_ATTACH, 0, message, descriptor,
+                                   deadline_in(SEND_TIME)) == IPC_TRANSFER_DONE;
     if (!good) return failure_set(failure, "the session is gone");
     front_watches_lent(loan->watches, loan->watcher);
     return true;
@@ -208,11 +212,19 @@ static void see_through(struct lent *lent) {
     }
 }
 
-enum front_end front_session_run(struct ipc_client *mailbox, struct front_loan *loan, struct arena *arena, struct failure *failure) {
-    struct lent lent = {.connection = loan->connection, .encrypted = loan->encrypted, .end = FRONT_LOST, .arena = arena, .inotify = -1,
-                        .state = STR_EMPTY, .input = STR_EMPTY, .watches = STR_EMPTY};
+enum front_end front_session_run(struct ipc_client *mailbox, struct front_loan *loan, struct arena *arena,
+                                 struct failure *failure) {
+    struct lent lent = {.connection = loan->connection,
+                        .encrypted = loan->encrypted,
+                        .end = FRONT_LOST,
+                        .arena = arena,
+                        .inotify = -1,
+                        .state = STR_EMPTY,
+                        .input = STR_EMPTY,
+                        .watches = STR_EMPTY};
     struct buf pending = buf_make(0);
-    struct ipc_session_attach message = {.tag = loan->tag, .reason = loan->reason, .encrypted = loan->encrypted, .client_address = loan->client_address};
+    struct ipc_session_attach message = {
+        .tag = loan->tag, .reason = loan->reason, .encrypted = loan->encrypted, .client_address = loan->client_address};
     buf_append(&pending, loan->input);
     /* With TLS the rest is copied. Without, there is none: nobody reads so far ahead. */
     struct str ahead = str_slice(stream_peek(loan->connection), 0, INPUT_MAX - pending.length);
@@ -225,8 +237,8 @@ enum front_end front_session_run(struct ipc_client *mailbox, struct front_loan *
     stream_consume(loan->connection, ahead.length);
     bool attached = attach(&lent, loan, &message, failure);
     if (attached) see_through(&lent);
-    /* A failure's text says that no session has had the client: another may be tried (front.c). One that has had it knew
-     * things that the saved state does not. */
+    /* A failure's text says that no session has had the client: another may be tried (front.c). One that has had it
+     * knew things that the saved state does not. */
     if (attached || lent.encrypted) *failure = (struct failure){0};
     if (lent.encrypted && lent.pump.plain) pump_end(&lent.pump);
     if (!attached) stream_push_back(loan->connection, str_from_offset(buf_str(&pending), loan->input.length));
@@ -235,7 +247,8 @@ enum front_end front_session_run(struct ipc_client *mailbox, struct front_loan *
         loan->new_state = lent.state;
         loan->unwatched = lent.unwatched;
         loan->look = lent.inotify < 0 && lent.unwatched && front_watches_has(loan->watches, lent.owner);
-        if (!front_watches_take(loan->watches, loan->watcher, lent.owner, lent.inotify, lent.watches)) loan->look = true;
+        if (!front_watches_take(loan->watches, loan->watcher, lent.owner, lent.inotify, lent.watches))
+            loan->look = true;
         loan->new_input = lent.input;
     } else if (lent.inotify >= 0) {
         close(lent.inotify);

@@ -227,9 +227,9 @@ static void remove_instance(struct watch_instance *instance) {
 
 /* ---- rest
  *
- * Who closes an instance waits, inside the kernel, until all watches are gone that anybody has just ended: some 10 ms, in
- * which a front would serve nobody, and for each of very many clients that go at once. A moment later there is nothing
- * to wait for. */
+ * Who closes an instance waits, inside the kernel, until all watches are gone that anybody has just ended: some 10 ms,
+ * in which a front would serve nobody, and for each of very many clients that go at once. A moment later there is
+ * nothing to wait for. */
 
 static void rest_is_over(void *argument) {
     struct front_watches *watches = argument;

@@ -317,17 +317,6 @@ struct keys_pool *keys_pool_create(struct service *service, const struct tls_ser
     return pool;
 }
 
-void keys_pool_destroy(struct keys_pool **pool) {
-    struct keys_pool *ending = *pool;
-    if (!ending) return;
-    *pool = NULL;
-    pool_let_go(ending);
-    tls_context_release(&ending->lent);
-    map_destroy(&ending->names);
-    memory_wipe(ending->tickets, sizeof ending->tickets);
-    MEMORY_FREE(ending);
-}
-
 struct tls_context *keys_pool_context(struct keys_pool *pool, deadline until, struct failure *failure) {
     return pool_find(pool, STR_EMPTY, until, failure);
 }

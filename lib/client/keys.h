@@ -18,7 +18,6 @@ struct keys_pool;
 /* options: all but chains, tickets' functions and for_name, which the pool fills in; texts are borrowed for as long
  * as the pool lives. Asks nothing yet. */
 struct keys_pool *keys_pool_create(struct service *service, const struct tls_server_options *options);
-void keys_pool_destroy(struct keys_pool **pool);
 /* The context for connections that begin now; the caller releases it. NULL: there is no
  * certificate, or keys does not answer (failure; temporary). Task context. */
 MUST_USE struct tls_context *keys_pool_context(struct keys_pool *pool, deadline until, struct failure *failure);

@@ -120,16 +120,25 @@ static bool is_worth_keeping(enum ipc_type type, const void *answer) {
     return true;
 }
 
-/* One question, by the cache or by lookup. size: of the answer's struct. */
-static enum resolve_result ask(struct resolve *resolve, struct str key, enum ipc_type type, const void *question,
-                               enum ipc_type expected, deadline until, struct arena *arena, void *answer, size_t size,
-                               struct failure *failure) {
-    if (key.length && recall(resolve, key, expected, arena, answer)) return RESOLVE_OK;
+/* A message for lookup, and the one that answers it. */
+struct question {
+    struct str key; /* of the cache; empty: the answer is not kept */
+    enum ipc_type type, expected;
+    const void *message;
+    size_t answer_size; /* of the answer's struct */
+};
+
+/* By the cache or by lookup. */
+static enum resolve_result ask(struct resolve *resolve, const struct question *question, deadline until,
+                               struct arena *arena, void *answer, struct failure *failure) {
+    if (question->key.length && recall(resolve, question->key, question->expected, arena, answer)) return RESOLVE_OK;
     struct ipc_reply reply = {.descriptor = -1};
-    enum ipc_result result = ipc_ask(resolve->lookup, type, question, -1, expected, until, arena, &reply, failure);
+    enum ipc_result result = ipc_ask(resolve->lookup, question->type, question->message, -1, question->expected, until,
+                                     arena, &reply, failure);
     if (result == IPC_OK) {
-        memcpy(answer, reply.message, size);
-        if (key.length && is_worth_keeping(expected, answer)) remember(resolve, key, expected, answer);
+        memcpy(answer, reply.message, question->answer_size);
+        if (question->key.length && is_worth_keeping(question->expected, answer))
+            remember(resolve, question->key, question->expected, answer);
         return RESOLVE_OK;
     }
     if (result == IPC_REFUSED) {
@@ -218,9 +227,13 @@ enum resolve_result resolve_recipient(struct resolve *resolve, struct str addres
                                       struct arena *arena, struct ipc_lookup_resolved *answer,
                                       struct failure *failure) {
     struct buf key = buf_make(2000);
-    struct ipc_lookup_resolve question = {.address = address, .sender = sender};
-    enum resolve_result result = ask(resolve, make_key(&key, 'r', address, sender), IPC_LOOKUP_RESOLVE, &question,
-                                     IPC_LOOKUP_RESOLVED, until, arena, answer, sizeof *answer, failure);
+    struct ipc_lookup_resolve message = {.address = address, .sender = sender};
+    const struct question question = {.key = make_key(&key, 'r', address, sender),
+                                      .type = IPC_LOOKUP_RESOLVE,
+                                      .expected = IPC_LOOKUP_RESOLVED,
+                                      .message = &message,
+                                      .answer_size = sizeof *answer};
+    enum resolve_result result = ask(resolve, &question, until, arena, answer, failure);
     buf_free(&key);
     return result;
 }
@@ -228,9 +241,13 @@ enum resolve_result resolve_recipient(struct resolve *resolve, struct str addres
 enum resolve_result resolve_expand(struct resolve *resolve, struct str address, deadline until, struct arena *arena,
                                    struct ipc_lookup_expanded *answer, struct failure *failure) {
     struct buf key = buf_make(2000);
-    struct ipc_lookup_expand question = {.address = address};
-    enum resolve_result result = ask(resolve, make_key(&key, 'e', address, STR_EMPTY), IPC_LOOKUP_EXPAND, &question,
-                                     IPC_LOOKUP_EXPANDED, until, arena, answer, sizeof *answer, failure);
+    struct ipc_lookup_expand message = {.address = address};
+    const struct question question = {.key = make_key(&key, 'e', address, STR_EMPTY),
+                                      .type = IPC_LOOKUP_EXPAND,
+                                      .expected = IPC_LOOKUP_EXPANDED,
+                                      .message = &message,
+                                      .answer_size = sizeof *answer};
+    enum resolve_result result = ask(resolve, &question, until, arena, answer, failure);
     buf_free(&key);
     return result;
 }
@@ -238,10 +255,13 @@ enum resolve_result resolve_expand(struct resolve *resolve, struct str address, 
 enum resolve_result resolve_local(struct resolve *resolve, struct str address, bool no_alias, deadline until,
                                   struct arena *arena, struct ipc_lookup_local_found *answer, struct failure *failure) {
     struct buf key = buf_make(2000);
-    struct ipc_lookup_local question = {.address = address, .no_alias = no_alias};
-    enum resolve_result result =
-        ask(resolve, make_key(&key, no_alias ? 'L' : 'l', address, STR_EMPTY), IPC_LOOKUP_LOCAL, &question,
-            IPC_LOOKUP_LOCAL_FOUND, until, arena, answer, sizeof *answer, failure);
+    struct ipc_lookup_local message = {.address = address, .no_alias = no_alias};
+    const struct question question = {.key = make_key(&key, no_alias ? 'L' : 'l', address, STR_EMPTY),
+                                      .type = IPC_LOOKUP_LOCAL,
+                                      .expected = IPC_LOOKUP_LOCAL_FOUND,
+                                      .message = &message,
+                                      .answer_size = sizeof *answer};
+    enum resolve_result result = ask(resolve, &question, until, arena, answer, failure);
     buf_free(&key);
     return result;
 }
@@ -249,10 +269,14 @@ enum resolve_result resolve_local(struct resolve *resolve, struct str address, b
 enum resolve_result resolve_match(struct resolve *resolve, struct str table, struct str key_text, deadline until,
                                   struct arena *arena, bool *found, struct str *value, struct failure *failure) {
     struct buf key = buf_make(2000);
-    struct ipc_lookup_match question = {.table = table, .key = key_text};
+    struct ipc_lookup_match message = {.table = table, .key = key_text};
     struct ipc_lookup_matched answer;
-    enum resolve_result result = ask(resolve, make_key(&key, 'm', table, key_text), IPC_LOOKUP_MATCH, &question,
-                                     IPC_LOOKUP_MATCHED, until, arena, &answer, sizeof answer, failure);
+    const struct question question = {.key = make_key(&key, 'm', table, key_text),
+                                      .type = IPC_LOOKUP_MATCH,
+                                      .expected = IPC_LOOKUP_MATCHED,
+                                      .message = &message,
+                                      .answer_size = sizeof answer};
+    enum resolve_result result = ask(resolve, &question, until, arena, &answer, failure);
     buf_free(&key);
     if (result == RESOLVE_OK) {
         *found = answer.found;
@@ -263,18 +287,22 @@ enum resolve_result resolve_match(struct resolve *resolve, struct str table, str
 
 enum resolve_result resolve_quota(struct resolve *resolve, struct str address, uint64_t size, deadline until,
                                   struct arena *arena, struct ipc_lookup_quota_found *answer, struct failure *failure) {
-    struct ipc_lookup_quota question = {.address = address, .size = size};
-    return ask(resolve, STR_EMPTY, IPC_LOOKUP_QUOTA, &question, IPC_LOOKUP_QUOTA_FOUND, until, arena, answer,
-               sizeof *answer, failure);
+    struct ipc_lookup_quota message = {.address = address, .size = size};
+    const struct question question = {.type = IPC_LOOKUP_QUOTA,
+                                      .expected = IPC_LOOKUP_QUOTA_FOUND,
+                                      .message = &message,
+                                      .answer_size = sizeof *answer};
+    return ask(resolve, &question, until, arena, answer, failure);
 }
 
 enum resolve_result resolve_client_name(struct resolve *resolve, struct str address, deadline until,
                                         struct arena *arena, struct str *name, struct str *unverified,
                                         struct failure *failure) {
-    struct ipc_lookup_name question = {.address = address};
+    struct ipc_lookup_name message = {.address = address};
     struct ipc_lookup_named answer;
-    enum resolve_result result = ask(resolve, STR_EMPTY, IPC_LOOKUP_NAME, &question, IPC_LOOKUP_NAMED, until, arena,
-                                     &answer, sizeof answer, failure);
+    const struct question question = {
+        .type = IPC_LOOKUP_NAME, .expected = IPC_LOOKUP_NAMED, .message = &message, .answer_size = sizeof answer};
+    enum resolve_result result = ask(resolve, &question, until, arena, &answer, failure);
     if (result == RESOLVE_OK) {
         *name = answer.name;
         *unverified = answer.unverified;
@@ -285,10 +313,11 @@ enum resolve_result resolve_client_name(struct resolve *resolve, struct str addr
 enum resolve_result resolve_domain(struct resolve *resolve, struct str domain, deadline until, unsigned *result_code,
                                    struct failure *failure) {
     struct arena *arena = arena_create(0);
-    struct ipc_lookup_dns question = {.domain = domain};
+    struct ipc_lookup_dns message = {.domain = domain};
     struct ipc_lookup_dns_found answer;
-    enum resolve_result result = ask(resolve, STR_EMPTY, IPC_LOOKUP_DNS, &question, IPC_LOOKUP_DNS_FOUND, until, arena,
-                                     &answer, sizeof answer, failure);
+    const struct question question = {
+        .type = IPC_LOOKUP_DNS, .expected = IPC_LOOKUP_DNS_FOUND, .message = &message, .answer_size = sizeof answer};
+    enum resolve_result result = ask(resolve, &question, until, arena, &answer, failure);
     arena_destroy(&arena);
     if (result != RESOLVE_OK) return result;
     if (answer.result == 3) {

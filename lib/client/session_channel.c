@@ -19,7 +19,8 @@ struct session_channel {
 
 /* ---- the seal: length of login (1), login, nonce (16), MAC (32), state */
 
-void session_seal_key(const uint8_t master[32], struct str login, const uint8_t nonce[16], struct str account, uint8_t key[32]) {
+void session_seal_key(const uint8_t master[32], struct str login, const uint8_t nonce[16], struct str account,
+                      uint8_t key[32]) {
     struct buf text = buf_make(0);
     unsigned length = 32;
     buf_append_bytes(&text, nonce, NONCE_SIZE);
@@ -47,7 +48,8 @@ void session_seal(const struct session_settings *settings, struct str state, str
 
 struct str session_state_number(struct str sealed) {
     size_t length = sealed.length ? (unsigned char)sealed.data[0] : 0;
-    return sealed.length < 1 + length + NONCE_SIZE + MAC_SIZE ? STR_EMPTY : str_slice(sealed, 1 + length, 1 + length + NONCE_SIZE);
+    return sealed.length < 1 + length + NONCE_SIZE + MAC_SIZE ? STR_EMPTY
+                                                              : str_slice(sealed, 1 + length, 1 + length + NONCE_SIZE);
 }
 
 /* What mailbox has written before the session's own state. */
@@ -59,7 +61,8 @@ static bool find_account(struct str state, struct str *account) {
     return lines == SESSION_ACCOUNT_LINES;
 }
 
-bool session_unseal(const uint8_t master[32], struct str sealed, struct str *login, uint8_t nonce[16], struct str *state) {
+bool session_unseal(const uint8_t master[32], struct str sealed, struct str *login, uint8_t nonce[16],
+                    struct str *state) {
     if (sealed.length < 1) return false;
     size_t length = (unsigned char)sealed.data[0];
     if (sealed.length < 1 + length + NONCE_SIZE + MAC_SIZE) return false;
@@ -138,15 +141,18 @@ bool session_channel_idle(struct session_channel *channel, const struct session_
                           struct str unused_input, int inotify, struct str watches, bool unwatched) {
     struct buf sealed = buf_make(0);
     session_seal(settings, state, &sealed);
-    struct ipc_session_idle idle = {.state = buf_str(&sealed), .input = unused_input, .unwatched = unwatched, .watches = watches};
-    bool good = ipc_socket_send(&channel->socket, IPC_SESSION_IDLE, 0, &idle, inotify, deadline_in(SEND_TIME)) == IPC_TRANSFER_DONE;
+    struct ipc_session_idle idle = {
+        .state = buf_str(&sealed), .input = unused_input, .unwatched = unwatched, .watches = watches};
+    bool good = ipc_socket_send(&channel->socket, IPC_SESSION_IDLE, 0, &idle, inotify, deadline_in(SEND_TIME)) ==
+                IPC_TRANSFER_DONE;
     buf_free(&sealed);
     return good;
 }
 
 void session_channel_end(struct session_channel *channel, struct str reason, uint64_t bytes_in, uint64_t bytes_out) {
     struct ipc_session_ended ended = {.reason = reason, .bytes_in = bytes_in, .bytes_out = bytes_out};
-    if (ipc_socket_send(&channel->socket, IPC_SESSION_ENDED, 0, &ended, -1, deadline_in(SEND_TIME)) != IPC_TRANSFER_DONE)
+    if (ipc_socket_send(&channel->socket, IPC_SESSION_ENDED, 0, &ended, -1, deadline_in(SEND_TIME)) !=
+        IPC_TRANSFER_DONE)
         return; /* the front is gone, and with it whoever wanted to know */
 }
 

@@ -43,7 +43,8 @@ struct session_attachment {
     int inotify; /* this one's to close; others may watch by it as well; -1: none */
     enum session_wake reason;
     bool encrypted;
-    struct str tag, input, state; /* tag: of SESSION_ATTACH; state: what the session before has saved, without the seal; empty after a login */
+    struct str tag, input, state; /* tag: of SESSION_ATTACH; state: what the session before has saved, without the seal;
+                                     empty after a login */
 };
 /* Takes the descriptor over; waits for SESSION_ATTACH. NULL if the front is gone. */
 struct session_channel *session_channel_accept(int descriptor, struct str state, struct arena *arena,
@@ -59,7 +60,8 @@ void session_channel_free(struct session_channel **channel);
  * account, so that no session can seal for another one, or as another user. */
 #define SESSION_ACCOUNT_LINES 4
 void session_seal(const struct session_settings *settings, struct str state, struct buf *sealed);
-void session_seal_key(const uint8_t master[32], struct str login, const uint8_t nonce[16], struct str account, uint8_t key[32]);
+void session_seal_key(const uint8_t master[32], struct str login, const uint8_t nonce[16], struct str account,
+                      uint8_t key[32]);
 /* The number of the session in a sealed state, borrowed; empty if it has none. Anybody can read it. */
 struct str session_state_number(struct str sealed);
 /* False: it was not sealed by us, or altered. Texts borrow from sealed. */
@@ -86,6 +88,7 @@ struct front_loan {
 };
 /* Opens a session for a client and sees it through until it ends or idles. A service that lends encrypted connections
  * has RIGHT_PAIRS. FRONT_LOST with a failure: no session has had the client, and another may be tried. Task context. */
-enum front_end front_session_run(struct ipc_client *mailbox, struct front_loan *loan, struct arena *arena, struct failure *failure);
+enum front_end front_session_run(struct ipc_client *mailbox, struct front_loan *loan, struct arena *arena,
+                                 struct failure *failure);
 
 #endif

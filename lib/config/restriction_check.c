@@ -1,43 +1,9 @@
-/* The words of the restriction language, and what is wrong with lists of them. */
-#include "restriction_list.h"
+/* What is wrong with lists of restrictions: see restriction_check.h. */
+#include "restriction_check.h"
 
 #include "buf.h"
 #include "config.h"
-
-const struct restriction restriction_table[] = {
-#define RESTRICTION(name, takes_argument, function) {STR_INIT(#name), takes_argument},
-#include "restrictions.def"
-};
-
-static const struct str later[] = {
-#define RESTRICTION_LATER(name) STR_INIT(#name),
-#include "restrictions.def"
-};
-
-const struct restriction *restriction_find(struct str name) {
-    for (size_t i = 0; i < ARRAY_LENGTH(restriction_table); i++)
-        if (str_equal_nocase(restriction_table[i].name, name)) return &restriction_table[i];
-    return NULL;
-}
-
-static bool is_later(struct str name) {
-    for (size_t i = 0; i < ARRAY_LENGTH(later); i++)
-        if (str_equal_nocase(later[i], name)) return true;
-    return false;
-}
-
-/* The word that a misspelt one stands for, with a fifth of its letters wrong; empty: none. */
-static struct str nearest(struct str name) {
-    struct str found = STR_EMPTY;
-    size_t best = name.length / 5 + 1;
-    for (size_t i = 0; i < ARRAY_LENGTH(restriction_table); i++) {
-        size_t distance = parameter_edit_distance(name, restriction_table[i].name);
-        if (distance >= best) continue;
-        best = distance;
-        found = restriction_table[i].name;
-    }
-    return found;
-}
+#include "restriction_list.h"
 
 static bool is_class(const struct config *config, struct str name) {
     struct str word, rest = config->smtpd_restriction_classes;
@@ -49,10 +15,10 @@ static bool is_class(const struct config *config, struct str name) {
 /* ---- one list */
 
 static void say_unknown(struct str parameter, struct str name, struct buf *lines) {
-    struct str near = nearest(name);
+    struct str near = restriction_nearest(name);
     buf_printf(lines, "%.*s: tern does not have the restriction \"%.*s\"", STR_ARGS(parameter),
                STR_ARGS(str_slice(name, 0, 100)));
-    if (is_later(name))
+    if (restriction_is_later(name))
         buf_append(lines, STR(" of Postfix's yet: the list without it would be right\n"));
     else if (near.length > 0)
         buf_printf(lines, ": %.*s would be right\n", STR_ARGS(near));

@@ -1,6 +1,6 @@
 /* restriction_list: the lists of smtpd_*_restrictions as parsed values.
  *
- * The words are rows of one table (restrictions.def); here they are only split:
+ * The words are in restriction_words.h; here they are only split:
  * "warn_if_reject" marks the next word, some take the following word as their
  * argument, "type:name" alone stands for the stage's access table check. Pure. */
 #ifndef TERN_RESTRICTION_LIST_H
@@ -8,16 +8,8 @@
 
 #include "compiler.h"
 #include "memory.h"
+#include "restriction_words.h"
 #include "str.h"
-
-/* A word of the restriction language; smtpd has the functions. */
-struct restriction {
-    struct str name;
-    bool takes_argument;
-};
-extern const struct restriction restriction_table[];
-/* The row of a name (any case), or NULL. */
-const struct restriction *restriction_find(struct str name);
 
 struct restriction_item {
     const struct restriction *restriction; /* NULL: a word that no row has (a class, or a mistake) */
@@ -38,11 +30,5 @@ struct restriction_list {
  * the arena. False for too many words, an argument that is missing or unbalanced braces. */
 MUST_USE bool restriction_list_parse(struct str text, struct str table_word, struct arena *arena,
                                      struct restriction_list *list);
-
-struct config;
-struct buf;
-/* A line for each word of the smtpd_*_restrictions, and of the classes, that smtpd would answer with 451: "PARAMETER:
- * what is wrong". What tables hold is not looked at. True if there is none. */
-bool restriction_check(const struct config *config, struct buf *lines);
 
 #endif

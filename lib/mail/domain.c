@@ -153,18 +153,3 @@ bool domain_append_unicode(struct buf *out, struct str name) {
     buf_free(&ascii);
     return done;
 }
-
-bool domain_is_within(struct str name, struct str domain) {
-    name = without_dot(name);
-    domain = without_dot(domain);
-    bool only_beneath = domain.length > 0 && domain.data[0] == '.';
-    if (only_beneath) domain = str_from_offset(domain, 1);
-    if (domain.length == 0 || name.length < domain.length || !str_ends_nocase(name, domain)) return false;
-    if (name.length == domain.length) return !only_beneath;
-    return name.data[name.length - domain.length - 1] == '.';
-}
-
-struct str domain_parent(struct str name) {
-    struct str before, after;
-    return str_cut(name, '.', &before, &after) ? after : STR_EMPTY;
-}

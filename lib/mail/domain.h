@@ -51,10 +51,4 @@ MUST_USE bool domain_append_ascii(struct buf *out, struct str name);
  * (and nothing appended) if the name is invalid. */
 MUST_USE bool domain_append_unicode(struct buf *out, struct str name);
 
-/* True if name is domain or lies beneath it; ASCII case ignored, trailing dots
- * ignored. domain may begin with a dot, then only names beneath it match. */
-bool domain_is_within(struct str name, struct str domain);
-/* The parent: what follows the first dot; empty if there is none. */
-struct str domain_parent(struct str name);
-
 #endif

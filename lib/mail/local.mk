@@ -48,7 +48,6 @@ lib_mail_libmail_a_SOURCES += lib/mail/preview.c lib/mail/preview.h
 lib_mail_libmail_a_SOURCES += lib/mail/preview_html.c lib/mail/preview_html.h
 lib_mail_libmail_a_SOURCES += lib/mail/preview_writer.c lib/mail/preview_writer.h
 lib_mail_libmail_a_SOURCES += lib/mail/part_text.c lib/mail/part_text.h
-lib_mail_libmail_a_SOURCES += lib/mail/message_search.c lib/mail/message_search.h
 lib_mail_libmail_a_SOURCES += lib/mail/message_rows.c lib/mail/message_row.c lib/mail/message_rows.h
 lib_mail_libmail_a_SOURCES += lib/mail/sort_order.c lib/mail/sort_order.h
 lib_mail_libmail_a_SOURCES += lib/mail/message_ranks.c lib/mail/message_ranks.h

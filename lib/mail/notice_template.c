@@ -1,4 +1,4 @@
-/* The texts of notices: see template.h. */
+/* The texts of notices: see notice_template.h. */
 #include "notice_template.h"
 
 static const struct bounce_templates built_in = {

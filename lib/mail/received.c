@@ -201,17 +201,6 @@ const char *received_protocol(unsigned flags) {
     return names[row][column];
 }
 
-size_t received_count_hops(struct str message, size_t limit) {
-    struct header_reader reader;
-    struct header_field field;
-    size_t hops = 0;
-    header_begin(&reader, message, 0);
-    while (hops < limit && header_next(&reader, &field) == HEADER_FIELD) {
-        if (str_equal_nocase(field.name, STR("Received")) || str_equal_nocase(field.name, STR("Delivered-To"))) hops++;
-    }
-    return hops;
-}
-
 bool message_id_append(struct buf *out, int64_t seconds, struct str queue_id, struct str host) {
     struct date_fields f = {.year = 1970, .month = 1, .day = 1};
     date_split(seconds, 0, &f); /* out of range leaves the epoch; the queue ID is unique by itself */

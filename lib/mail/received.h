@@ -51,9 +51,6 @@ enum received_flag {
 /* "SMTP", "ESMTP", "ESMTPSA", "UTF8SMTPS", "LMTPS" ... for bits of enum received_flag. */
 const char *received_protocol(unsigned flags);
 
-/* Counts Received: and Delivered-To: fields (hops) in a header; stops at limit. */
-size_t received_count_hops(struct str message, size_t limit);
-
 /* "<YYYYMMDDhhmmss.QUEUEID@host>", without the field's name. */
 bool message_id_append(struct buf *out, int64_t seconds, struct str queue_id, struct str host);
 /* The fields themselves, with LF. name is the full name for From:, may be empty. */

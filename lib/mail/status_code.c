@@ -4,25 +4,14 @@
 static const struct {
     uint8_t subject;
     uint8_t detail;
-    const char *text;
 } codes[STATUS_CODE_COUNT] = {
-#define STATUS_CODE_ROW(name, subject, detail, text) {subject, detail, text},
+#define STATUS_CODE_ROW(name, subject, detail, text) {subject, detail},
     STATUS_CODE_TABLE(STATUS_CODE_ROW)
 #undef STATUS_CODE_ROW
 };
 
 struct status_code status_code_make(unsigned class, enum status_code_name name) {
     return (struct status_code){(uint8_t) class, codes[name].subject, codes[name].detail};
-}
-
-const char *status_code_text(struct status_code code) {
-    const char *general = codes[STATUS_OTHER].text;
-    for (size_t i = 0; i < STATUS_CODE_COUNT; i++) {
-        if (codes[i].subject != code.subject) continue;
-        if (codes[i].detail == code.detail) return codes[i].text;
-        if (codes[i].detail == 0) general = codes[i].text;
-    }
-    return general;
 }
 
 bool status_code_append(struct buf *out, struct status_code code) {

@@ -14,7 +14,8 @@ struct status_code {
     uint16_t detail;
 };
 
-/* X(NAME, subject, detail, text): the class depends on the occasion. */
+/* X(NAME, subject, detail, text): the class depends on the occasion; text, the registry's words, is for who reads this.
+ */
 #define STATUS_CODE_TABLE(X)                                                                                           \
     X(OTHER, 0, 0, "Other undefined status")                                                                           \
     X(ADDRESS_OTHER, 1, 0, "Other address status")                                                                     \
@@ -89,8 +90,6 @@ enum status_code_name {
 
 /* A code of the table with a class (2, 4, 5). */
 struct status_code status_code_make(unsigned class, enum status_code_name name);
-/* The registry's words for subject and detail; a general text if unknown. */
-const char *status_code_text(struct status_code code);
 /* "5.1.1" */
 bool status_code_append(struct buf *out, struct status_code code);
 /* Reads the whole text; class 2, 4 or 5, the rest up to three digits each. */

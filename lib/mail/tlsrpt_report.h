@@ -36,6 +36,7 @@ struct tlsrpt_sender {
 
 struct tlsrpt_day;
 
+/* What a domain's reports of a day are made of. domain and record, its TLSRPT record, are copied. */
 struct tlsrpt_day *tlsrpt_day_create(struct str domain, struct str record);
 void tlsrpt_day_free(struct tlsrpt_day **day);
 /* Counts an outcome. The record that says where reports go is that of the last outcome. */

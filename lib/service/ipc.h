@@ -73,7 +73,7 @@ enum ipc_row_type {
 /* Appends the packed message (header and fields) to packet. message is the
  * struct of that type. False if a field breaks its bound. */
 MUST_USE bool ipc_encode(enum ipc_type type, uint32_t serial, const void *message, struct buf *packet);
-/* Reads a packet. *message_type, *serial first (ipc_peek), then the fields into
+/* Reads a packet. *type and *serial first (ipc_peek), then the fields into
  * the struct of that type; texts and lists borrow from the packet. */
 MUST_USE bool ipc_peek(struct str packet, enum ipc_type *type, uint32_t *serial);
 MUST_USE bool ipc_decode(struct str packet, enum ipc_type type, void *message);

@@ -35,8 +35,10 @@ struct sandbox {
     uint64_t file_size;
 };
 
+/* Opens the root directory, which sandbox_enter goes to. False: an account or a directory is missing. */
 MUST_USE bool sandbox_plan(const struct service_row *row, const struct sandbox_options *options,
                            struct sandbox *sandbox, struct failure *failure);
+/* False: the process is somewhere on the way and has to end. */
 MUST_USE bool sandbox_enter(const struct sandbox *sandbox, struct failure *failure);
 
 /* ---- its parts */

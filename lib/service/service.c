@@ -102,13 +102,8 @@ bool service_is_draining(const struct service *service) { return service->draini
 bool service_is_stopping(const struct service *service) { return service->stopping; }
 unsigned service_sessions(const struct service *service) { return service->session_count; }
 unsigned service_session_limit(const struct service *service) { return service->session_limit; }
-unsigned service_listener_count(const struct service *service) { return service->arguments.listeners; }
 bool service_is_last(const struct service *service) { return service->arguments.is_last; }
 bool service_is_private(const struct service *service) { return service->sandbox.private_instance; }
-
-const char *service_argument(const struct service *service, size_t index) {
-    return index < service->arguments.word_count ? service->arguments.words[index] : NULL;
-}
 
 /* ---- the end */
 

@@ -92,10 +92,6 @@ unsigned service_sessions(const struct service *service);
 unsigned service_session_limit(const struct service *service);
 /* No further process of the service may be started, so what comes when this one is full has to wait. */
 bool service_is_last(const struct service *service);
-/* Descriptors from INHERITED_LISTEN on. */
-unsigned service_listener_count(const struct service *service);
-/* The command line's words after "--", NULL after the last. */
-const char *service_argument(const struct service *service, size_t index);
 /* Whether everything runs under one ordinary user (tern init DIR). */
 bool service_is_private(const struct service *service);
 

@@ -134,21 +134,24 @@ static bool find(struct cache *cache, struct str *key, MDB_cursor_op how, struct
     return true;
 }
 
-bool cache_get(struct store *store, const uint8_t folder_id[16], uint32_t uid, enum cache_kind kind, struct str *value) {
+bool cache_get(struct store *store, const uint8_t folder_id[16], uint32_t uid, enum cache_kind kind,
+               struct str *value) {
     uint8_t bytes[KEY_SIZE];
     make_key(bytes, folder_id, uid, kind);
     struct str key = str_make((const char *)bytes, sizeof bytes);
     return find(cache_of(store), &key, MDB_SET, value);
 }
 
-bool cache_get_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t number, struct str *value) {
+bool cache_get_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t number,
+                     struct str *value) {
     uint8_t bytes[BLOCK_KEY];
     make_block_key(bytes, folder_id, kind, number);
     struct str key = str_make((const char *)bytes, sizeof bytes);
     return find(cache_of(store), &key, MDB_SET, value);
 }
 
-bool cache_next_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t *number, struct str *value) {
+bool cache_next_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t *number,
+                      struct str *value) {
     uint8_t bytes[BLOCK_KEY];
     make_block_key(bytes, folder_id, kind, *number);
     struct str key = str_make((const char *)bytes, sizeof bytes), got;
@@ -188,7 +191,8 @@ void cache_put(struct store *store, const uint8_t folder_id[16], uint32_t uid, e
     remember(cache_of(store), key, sizeof key, value);
 }
 
-void cache_put_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t number, struct str value) {
+void cache_put_block(struct store *store, const uint8_t folder_id[16], unsigned kind, uint32_t number,
+                     struct str value) {
     uint8_t key[BLOCK_KEY];
     make_block_key(key, folder_id, kind, number);
     remember(cache_of(store), key, sizeof key, value);

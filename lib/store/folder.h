@@ -12,8 +12,8 @@
  * and the journal; it reads a directory only if its date says that somebody
  * else changed it. tern-folder(5) describes the files.
  *
- * There is no folder.c: this is the contract, and folder_view.c, folder_message.c, folder_save.c ... keep it, each a part
- * (CONTRIBUTING.md has their floors). */
+ * There is no folder.c: this is the contract, and folder_view.c, folder_message.c, folder_save.c ... keep it, each a
+ * part (CONTRIBUTING.md has their floors). */
 #ifndef TERN_FOLDER_H
 #define TERN_FOLDER_H
 
@@ -54,8 +54,8 @@ enum folder_open_mode { FOLDER_READ_ONLY, FOLDER_READ_WRITE };
 struct folder *folder_open(struct store *store, struct str name, enum folder_open_mode mode, enum store_result *result,
                            struct failure *failure);
 void folder_close(struct folder **folder);
-/* Whether folder_open will take so long that whoever waits should hear something before: nobody has read the folder yet,
- * and there is much in it. False also where that cannot be told. */
+/* Whether folder_open will take so long that whoever waits should hear something before: nobody has read the folder
+ * yet, and there is much in it. False also where that cannot be told. */
 bool folder_is_first_look(struct store *store, struct str name);
 
 /* ---- looking: all of the view, none reads the directory unless it says so */
@@ -120,7 +120,7 @@ MUST_USE enum store_result folder_status(struct store *store, struct str name, b
 /* ---- synchronising */
 
 struct folder_changes {
-    uint32_t *expunged;      /* sequence numbers in the order in which they must be told (each as the ones before leave them) */
+    uint32_t *expunged;      /* sequence numbers in the order in which to tell them, each as those before leave it */
     size_t expunged_count;
     struct uid_set expunged_uids;
     uint32_t *changed;       /* sequence numbers (after expunging) whose flags or modseq changed */
@@ -152,13 +152,20 @@ void folder_set_recent_range(struct folder *folder, uint32_t from, uint32_t to);
 /* ---- changing */
 
 enum flags_change { FLAGS_REPLACE, FLAGS_ADD, FLAGS_REMOVE };
-/* For the messages of a set of UIDs. unchanged_since 0: none; else messages with a higher modseq are left alone
- * and their UIDs put into *modified (may be NULL). New modseqs are in the view at once. keywords: names; new ones
- * get bits (STORE_LIMIT: there are too many). Messages that really changed get into *changed (UIDs; may be NULL). */
-MUST_USE enum store_result folder_store(struct folder *folder, const struct uid_set *uids, enum flags_change change,
-                                        unsigned system, const struct str *keywords, size_t keyword_count,
-                                        uint64_t unchanged_since, struct uid_set *modified, struct uid_set *changed,
-                                        struct failure *failure);
+/* What becomes of messages' flags. */
+struct flags_wish {
+    enum flags_change change;
+    unsigned system;            /* FLAG_SEEN ... */
+    const struct str *keywords; /* their names, borrowed */
+    size_t keyword_count;
+    uint64_t unchanged_since; /* 0: no matter; else messages with a higher modseq are left alone */
+};
+/* For the messages of a set of UIDs. Those left alone for their modseq get into *modified, those that really changed
+ * into *changed (UIDs; both may be NULL). New modseqs are in the view at once, new keywords get bits (STORE_LIMIT:
+ * there are too many). */
+MUST_USE enum store_result folder_store(struct folder *folder, const struct uid_set *uids,
+                                        const struct flags_wish *flags, struct uid_set *modified,
+                                        struct uid_set *changed, struct failure *failure);
 /* Expunges the \Deleted ones among uids (NULL: all). They leave the view at the next folder_sync. */
 MUST_USE enum store_result folder_expunge(struct folder *folder, const struct uid_set *uids, struct failure *failure);
 
@@ -172,8 +179,9 @@ struct folder_saving;
 MUST_USE struct folder_saving *folder_save_begin(struct store *store, struct str name, enum store_result *result,
                                                  struct failure *failure);
 /* Begins the next message; then its bytes come (CR LF is stored as LF). keywords as in folder_store. */
-MUST_USE enum store_result folder_save_message(struct folder_saving *saving, unsigned system, const struct str *keywords,
-                                               size_t keyword_count, int64_t internal_date, struct failure *failure);
+MUST_USE enum store_result folder_save_message(struct folder_saving *saving, unsigned system,
+                                               const struct str *keywords, size_t keyword_count, int64_t internal_date,
+                                               struct failure *failure);
 MUST_USE enum store_result folder_save_bytes(struct folder_saving *saving, struct str bytes, struct failure *failure);
 /* What is saved is new mail: it goes to new/, for other programs to see it as such. Before the commit. */
 void folder_save_is_delivery(struct folder_saving *saving);

@@ -11,7 +11,7 @@ enum {
     AT_SUM = 8,
     AT_VERSION = 12,
     AT_ID = 16,
-    AT_NUMBERS = 32, /* then in the order of encode_numbers */
+    AT_NUMBERS = 32, /* then in the order of walk_header */
 };
 
 /* ---- little-endian numbers */

@@ -58,7 +58,8 @@ struct folder_record {
     uint64_t keywords, modseq;
     int64_t internal_date, save_date; /* internal_date: may be FOLDER_DATE_UNKNOWN */
     uint64_t size, virtual_size;      /* size: may be FOLDER_SIZE_UNKNOWN */
-    struct str name; /* without the part from ':' on; or with it after a NUL where that part is not what we would write */
+    struct str
+        name; /* without the part from ':' on; or with it after a NUL where that part is not what we would write */
 };
 
 /* Offsets that follow from the header. */
@@ -112,8 +113,8 @@ void journal_append_size(struct buf *rows, uint32_t uid, uint64_t virtual_size);
 void journal_append_look(struct buf *rows, uint32_t uid, int64_t date, uint64_t size);
 /* The next entry at *offset; false at the end or at an entry that is torn or unknown (*offset stands before it). */
 MUST_USE bool journal_next(struct str bytes, size_t *offset, struct journal_entry *entry);
-/* Whether an entry is to be found anywhere behind an offset at which there is none: then what stands there is not the end
- * that a writer left who died, but damage, and what comes behind it was promised. */
+/* Whether an entry is to be found anywhere behind an offset at which there is none: then what stands there is not the
+ * end that a writer left who died, but damage, and what comes behind it was promised. */
 MUST_USE bool journal_goes_on(struct str bytes, size_t offset);
 /* Iteration over ranges and rows. */
 bool journal_range(struct str ranges, size_t *offset, struct uid_range *range);

@@ -88,18 +88,17 @@ static void choose(const struct folder *folder, const struct uid_set *uids, cons
     }
 }
 
-enum store_result folder_store(struct folder *folder, const struct uid_set *uids, enum flags_change change,
-                               unsigned system, const struct str *keywords, size_t keyword_count,
-                               uint64_t unchanged_since, struct uid_set *modified, struct uid_set *changed,
-                               struct failure *failure) {
-    struct journal_entry wish = {
-        .type = JOURNAL_FLAGS, .change = (uint8_t)change, .system = (uint8_t)(system & ~(unsigned)FLAG_RECENT)};
+enum store_result folder_store(struct folder *folder, const struct uid_set *uids, const struct flags_wish *flags,
+                               struct uid_set *modified, struct uid_set *changed, struct failure *failure) {
+    struct journal_entry wish = {.type = JOURNAL_FLAGS,
+                                 .change = (uint8_t)flags->change,
+                                 .system = (uint8_t)(flags->system & ~(unsigned)FLAG_RECENT)};
     struct buf entries = buf_make(0);
     struct uid_set chosen = {0};
     if (!folder_lock(folder, failure)) return store_trouble(failure);
-    enum store_result result =
-        folder_keyword_bits(folder, keywords, keyword_count, change != FLAGS_REMOVE, &entries, &wish.keywords, failure);
-    if (result == STORE_OK) choose(folder, uids, &wish, unchanged_since, modified, &chosen);
+    enum store_result result = folder_keyword_bits(folder, flags->keywords, flags->keyword_count,
+                                                   flags->change != FLAGS_REMOVE, &entries, &wish.keywords, failure);
+    if (result == STORE_OK) choose(folder, uids, &wish, flags->unchanged_since, modified, &chosen);
     if (chosen.count > 0) {
         wish.modseq = folder->state.header.highest_modseq + 1;
         journal_append(&entries, &wish, &chosen);

@@ -24,8 +24,8 @@ uint32_t folder_uid(const struct folder *folder, uint32_t sequence) {
     return folder_state_uid(&folder->state, folder_slot(folder, sequence));
 }
 
-/* UIDs rise: where the last one is as far from the first as there are messages between them, all those between are known,
- * and need not be looked at, each at a place of its own in memory. In steps that double, then by halves. */
+/* UIDs rise: where the last one is as far from the first as there are messages between them, all those between are
+ * known, and need not be looked at, each at a place of its own in memory. In steps that double, then by halves. */
 uint32_t folder_uid_run(const struct folder *folder, uint32_t sequence) {
     uint32_t count = folder_count(folder) - sequence + 1, uid = folder_uid(folder, sequence);
     uint32_t known = 1, beyond = 2; /* messages in the run; too many, or not known */

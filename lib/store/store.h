@@ -57,9 +57,8 @@ enum store_result {
 /* options' texts are copied. NULL: failure says why. */
 MUST_USE struct store *store_open(const struct store_options *options, struct failure *failure);
 void store_close(struct store **store);
-/* The root's descriptor, and the host's name for file names. */
+/* The root's descriptor. */
 int store_directory(const struct store *store);
-struct str store_host(const struct store *store);
 
 /* ---- the tree */
 
@@ -80,7 +79,8 @@ struct store_entry {
     struct str name; /* UTF-8, levels by '/' */
     unsigned attributes;
 };
-/* All mailboxes and the levels above them, sorted (INBOX first); subscribed names that are gone too. Lives in the arena. */
+/* All mailboxes and the levels above them, sorted (INBOX first); subscribed names that are gone too. Lives in the
+ * arena. */
 MUST_USE bool store_list(struct store *store, struct arena *arena, struct store_entry **entries, size_t *count,
                          struct failure *failure);
 /* Levels above need not exist and are not made. special: set of enum store_special. *mailbox_id gets OBJECTID's
@@ -90,7 +90,8 @@ MUST_USE enum store_result store_create(struct store *store, struct str name, un
 MUST_USE enum store_result store_delete(struct store *store, struct str name, struct failure *failure);
 /* With all below it; INBOX: its messages move to the new name (RFC 9051 6.3.6). */
 MUST_USE enum store_result store_rename(struct store *store, struct str from, struct str to, struct failure *failure);
-MUST_USE enum store_result store_subscribe(struct store *store, struct str name, bool subscribe, struct failure *failure);
+MUST_USE enum store_result store_subscribe(struct store *store, struct str name, bool subscribe,
+                                           struct failure *failure);
 /* True if the name may be one, and whether there is such a folder with messages. */
 bool store_name_is_valid(struct str name);
 /* Opens a folder's directory; -1 with *result and failure. */
@@ -105,9 +106,11 @@ MUST_USE bool store_usage(struct store *store, struct store_usage *usage, struct
 /* The usage where there are limits; elsewhere nothing, without looking. */
 MUST_USE enum store_result store_quota_look(struct store *store, struct store_usage *usage, struct failure *failure);
 /* Whether so much more fits; STORE_OVER_QUOTA if not. */
-MUST_USE enum store_result store_usage_allows(const struct store_usage *usage, uint64_t octets, uint64_t messages, struct failure *failure);
+MUST_USE enum store_result store_usage_allows(const struct store_usage *usage, uint64_t octets, uint64_t messages,
+                                              struct failure *failure);
 /* Both. */
-MUST_USE enum store_result store_quota_allows(struct store *store, uint64_t octets, uint64_t messages, struct failure *failure);
+MUST_USE enum store_result store_quota_allows(struct store *store, uint64_t octets, uint64_t messages,
+                                              struct failure *failure);
 /* With so much more there is next to no room left: what others save at the same time may be too much. */
 bool store_usage_is_near(const struct store_usage *usage, uint64_t octets, uint64_t messages);
 /* Before saving: as store_usage_allows, and where a limit is near, the look is taken again while nobody else saves near

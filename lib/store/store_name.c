@@ -56,7 +56,8 @@ static int hexadecimal(char c) {
 
 bool store_name_from_directory(struct str directory, struct buf *name) {
     size_t before = name->length;
-    bool good = directory.length > 1 && directory.data[0] == '.' && directory.data[1] != '.' && str_find(directory, '/') == STR_NONE;
+    bool good = directory.length > 1 && directory.data[0] == '.' && directory.data[1] != '.' &&
+                str_find(directory, '/') == STR_NONE;
     for (size_t i = 1; good && i < directory.length; i++) {
         char c = directory.data[i];
         if (c == '%') {

@@ -18,10 +18,6 @@ int store_directory(const struct store *store) {
     return store->root;
 }
 
-struct str store_host(const struct store *store) {
-    return store->options.host;
-}
-
 enum store_result store_trouble(const struct failure *failure) {
     return failure->error_number == ENOSPC || failure->error_number == EDQUOT ? STORE_FULL : STORE_BROKEN;
 }

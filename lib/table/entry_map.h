@@ -13,6 +13,7 @@ struct entry_map {
     struct table_stamp stamp; /* of the source */
 };
 
+/* Empty; entry_map_close frees it, keys, values and path. */
 struct entry_map *entry_map_create(void);
 /* Adds a copy; false if the key is there (the first entry stays). */
 bool entry_map_add(struct entry_map *entries, struct str key, struct str value, bool fold);

@@ -29,8 +29,6 @@ lib_table_libtable_a_SOURCES = \
 	lib/table/table.h \
 	lib/table/table_file.c \
 	lib/table/table_file.h \
-	lib/table/table_list.c \
-	lib/table/table_list.h \
 	lib/table/table_source.c \
 	lib/table/table_source.h \
 	lib/table/table_types.c \

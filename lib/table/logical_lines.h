@@ -13,6 +13,7 @@ struct logical_lines {
     struct buf joined; /* for a line in several pieces */
 };
 
+/* text is borrowed until logical_lines_finish, which frees the joined line. */
 void logical_lines_start(struct logical_lines *lines, struct str text);
 /* The next line, trimmed, and the number of its first physical line. It lives
  * until the next call. False at the end. A continuation keeps its white space. */

@@ -35,7 +35,6 @@ bool table_changed(const struct table *table) {
     return table->methods->changed != NULL && table->methods->changed(table->state);
 }
 
-struct str table_name(const struct table *table) { return str_from(table->name); }
 struct str table_warnings(const struct table *table) { return buf_str(&table->warnings); }
 bool table_has_fixed_keys(const struct table *table) { return table->methods->fixed_keys; }
 

@@ -51,8 +51,6 @@ MUST_USE enum table_result table_lookup(struct table *table, struct str key, str
  * size): open it anew. One stat() a file; false for types without files. */
 bool table_changed(const struct table *table);
 
-/* "type:name" as given; lives as long as the table. */
-struct str table_name(const struct table *table);
 /* What was wrong in the source, one "FILE, line N: text" a line; empty if
  * nothing. The caller logs it. */
 struct str table_warnings(const struct table *table);

@@ -143,11 +143,15 @@ static void ask_dovecot(struct question *question, struct str verb, struct str r
     static const char *const words[] = {"GO_ON", "GRANTED", "REFUSED", "DISABLED", "LATER"};
     struct probe *probe = question->probe;
     struct dovecot_client *client = probe->source->state;
-    const struct dovecot_subject subject = {STR("smtp"), STR("192.0.2.1"), true};
+    struct dovecot_opening opening = {.protocol = STR("smtp"),
+                                      .client_address = STR("192.0.2.1"),
+                                      .encrypted = true,
+                                      .mechanism = STR_EMPTY,
+                                      .has_initial = true};
     struct dovecot_answer answer = {.outcome = DOVECOT_LATER};
     struct failure failure = {0};
     struct buf bytes = buf_make(0);
-    struct str mechanism = STR_EMPTY, list, encoded = rest;
+    struct str list, encoded = rest;
     deadline until = deadline_in(20000);
     if (str_equal(verb, STR("mechanisms"))) {
         bool good = dovecot_mechanisms(client, true, until, arena, &list, &failure);
@@ -155,12 +159,13 @@ static void ask_dovecot(struct question *question, struct str verb, struct str r
         return;
     }
     bool begins = str_equal(verb, STR("begin"));
-    if (begins) str_cut(rest, '\t', &mechanism, &encoded);
-    if (!base64_decode(&bytes, encoded))
+    if (begins) str_cut(rest, '\t', &opening.mechanism, &encoded);
+    bool decoded = base64_decode(&bytes, encoded);
+    opening.initial = buf_str(&bytes);
+    if (!decoded)
         failure_set(&failure, "no base64");
     else if (begins)
-        dovecot_begin(client, &subject, mechanism, true, buf_str(&bytes), until, arena, &probe->exchange, &answer,
-                      &failure);
+        dovecot_begin(client, &opening, until, arena, &probe->exchange, &answer, &failure);
     else if (probe->exchange)
         dovecot_respond(&probe->exchange, buf_str(&bytes), until, arena, &answer, &failure);
     buf_printf(text, "%s\t", words[answer.outcome]);

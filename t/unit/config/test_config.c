@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "config_load.h"
-#include "restriction_list.h"
+#include "restriction_check.h"
 #include "config_sheet.h"
 #include "config_value.h"
 #include "memory.h"

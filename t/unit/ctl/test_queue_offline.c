@@ -164,9 +164,9 @@ static void test_change_all(void **state) {
         struct failure failure = {0};
         uint64_t count;
         unsigned told = 0;
+        struct queue_wish wish = {steps[i].wish, str_from(steps[i].queues), count_told, &told};
         assert_true(queue_folders_open(fixture->queue, &folders, &failure));
-        assert_true(
-            queue_change_all(&folders, steps[i].wish, str_from(steps[i].queues), &count, count_told, &told, &failure));
+        assert_true(queue_change_all(&folders, &wish, &count, &failure));
         assert_true(queue_folders_close(&folders));
         assert_int_equal(count, steps[i].count);
         assert_int_equal(told, steps[i].count);

@@ -112,20 +112,8 @@ static void test_idn(void **state) {
     }
 }
 
-static void test_within(void **state) {
-    (void)state;
-    assert_true(domain_is_within(STR("a.Example.com"), STR("example.COM")));
-    assert_true(domain_is_within(STR("example.com."), STR("example.com")));
-    assert_false(domain_is_within(STR("badexample.com"), STR("example.com")));
-    assert_false(domain_is_within(STR("example.com"), STR(".example.com")));
-    assert_true(domain_is_within(STR("a.example.com"), STR(".example.com")));
-    assert_false(domain_is_within(STR("a.example.com"), STR_EMPTY));
-    expect_str(domain_parent(STR("a.b.c")), "b.c", "parent");
-    expect_str(domain_parent(STR("c")), "", "none");
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_valid), cmocka_unit_test(test_literal),
-                                       cmocka_unit_test(test_idn), cmocka_unit_test(test_within)};
+                                       cmocka_unit_test(test_idn)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -187,13 +187,15 @@ UNUSED static void store_flags(struct folder *folder, const char *uids, enum fla
                                const char *keyword) {
     struct uid_set set = uids_of(uids);
     struct str keywords[1] = {str_from(keyword)};
-    assert_ok(folder_store(folder, &set, change, system, keywords, keyword ? 1 : 0, 0, NULL, NULL, &setup.failure));
+    struct flags_wish flags = {change, system, keywords, keyword ? 1 : 0, 0};
+    assert_ok(folder_store(folder, &set, &flags, NULL, NULL, &setup.failure));
     uid_set_free(&set);
 }
 
 UNUSED static void expunge(struct folder *folder, const char *uids) {
     struct uid_set set = uids_of(uids);
-    assert_ok(folder_store(folder, &set, FLAGS_ADD, FLAG_DELETED, NULL, 0, 0, NULL, NULL, &setup.failure));
+    struct flags_wish deleted = {.change = FLAGS_ADD, .system = FLAG_DELETED};
+    assert_ok(folder_store(folder, &set, &deleted, NULL, NULL, &setup.failure));
     assert_ok(folder_expunge(folder, &set, &setup.failure));
     uid_set_free(&set);
 }

@@ -150,7 +150,8 @@ static void test_unchanged_since(void **state) {
     struct buf text = buf_make(0);
     uint64_t known = folder_highest_modseq(folder);
     store_flags(folder, "2", FLAGS_ADD, FLAG_SEEN, NULL);
-    assert_ok(folder_store(folder, &all, FLAGS_ADD, FLAG_FLAGGED, NULL, 0, known, &modified, &changed, &setup.failure));
+    struct flags_wish flags = {.change = FLAGS_ADD, .system = FLAG_FLAGGED, .unchanged_since = known};
+    assert_ok(folder_store(folder, &all, &flags, &modified, &changed, &setup.failure));
     uid_set_format(&modified, &text);
     buf_append_char(&text, ' ');
     uid_set_format(&changed, &text);
@@ -174,11 +175,11 @@ static void test_keyword_limits(void **state) {
     }
     struct folder *folder = setup_open_folder(INBOX, FOLDER_READ_WRITE);
     struct uid_set all = uids_of("1:2");
-    assert_int_equal(
-        folder_store(folder, &all, FLAGS_ADD, 0, keywords, FOLDER_KEYWORDS_MAX + 1, 0, NULL, NULL, &setup.failure),
-        STORE_LIMIT);
+    struct flags_wish flags = {.change = FLAGS_ADD, .keywords = keywords, .keyword_count = FOLDER_KEYWORDS_MAX + 1};
+    assert_int_equal(folder_store(folder, &all, &flags, NULL, NULL, &setup.failure), STORE_LIMIT);
     assert_string_equal(view_text(folder), "1 2");
-    assert_ok(folder_store(folder, &all, FLAGS_ADD, 0, keywords, FOLDER_KEYWORDS_MAX, 0, NULL, NULL, &setup.failure));
+    flags.keyword_count = FOLDER_KEYWORDS_MAX;
+    assert_ok(folder_store(folder, &all, &flags, NULL, NULL, &setup.failure));
     assert_int_equal(folder_keyword_count(folder), FOLDER_KEYWORDS_MAX);
     assert_int_equal(folder_keyword_bit(folder, STR("K63")), 63);
     assert_int_equal(folder_keyword_bit(folder, STR("k64")), -1);
@@ -186,7 +187,8 @@ static void test_keyword_limits(void **state) {
     assert_int_equal(folder_keyword(folder, 64).length, 0);
     memset(long_name, 'x', FOLDER_KEYWORD_LENGTH + 1);
     one[0] = str_from(long_name);
-    assert_int_equal(folder_store(folder, &all, FLAGS_ADD, 0, one, 1, 0, NULL, NULL, &setup.failure), STORE_LIMIT);
+    flags = (struct flags_wish){.change = FLAGS_ADD, .keywords = one, .keyword_count = 1};
+    assert_int_equal(folder_store(folder, &all, &flags, NULL, NULL, &setup.failure), STORE_LIMIT);
     uid_set_free(&all);
     folder_close(&folder);
 }

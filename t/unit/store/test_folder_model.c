@@ -200,8 +200,8 @@ static void step_store(struct client *client) {
     enum flags_change change = (enum flags_change)chance(3);
     unsigned system = chance(64), keyword = chance(NAMES * 2), bits = keyword < NAMES ? 1U << keyword : 0;
     struct str word = keyword < NAMES ? str_from(names[keyword]) : STR_EMPTY;
-    assert_ok(
-        folder_store(client->folder, &uids, change, system, &word, keyword < NAMES, 0, NULL, &changed, &setup.failure));
+    struct flags_wish flags = {change, system, &word, keyword < NAMES, 0};
+    assert_ok(folder_store(client->folder, &uids, &flags, NULL, &changed, &setup.failure));
     for (uint32_t uid = 1; uid < model->next; uid++) {
         struct model_message *message = &model->messages[uid];
         if (!uid_set_has(&uids, uid) || !message->alive) continue;

@@ -250,7 +250,8 @@ static void give_keywords(struct folder *folders[2], int writer) {
             snprintf(text, sizeof text, "k%d.%d", writer, stored);
             struct str keyword = str_from(text);
             uid_set_add(&all, 1, UINT32_MAX - 1);
-            assert_ok(folder_store(folders[i], &all, FLAGS_ADD, 0, &keyword, 1, 0, NULL, &changed, &setup.failure));
+            struct flags_wish flags = {.change = FLAGS_ADD, .keywords = &keyword, .keyword_count = 1};
+            assert_ok(folder_store(folders[i], &all, &flags, NULL, &changed, &setup.failure));
             stored += uid_set_size(&changed) > 0;
             uid_set_free(&all);
             uid_set_free(&changed);

@@ -10,7 +10,6 @@
 
 #include "lmdb_build.h"
 #include "table.h"
-#include "table_list.h"
 
 static char directory[] = "/tmp/tern-test-lmdb-XXXXXX";
 
@@ -137,29 +136,34 @@ static void write_text(const char *name, const char *text) {
     buf_free(&path);
 }
 
-static void test_list_refresh(void **state) {
+static struct table *open_text_file(struct str name, struct failure *failure) {
+    struct table *table = NULL;
+    return table_open(name, 0, &table, failure) ? table : NULL;
+}
+
+static void test_changed(void **state) {
     (void)state;
     struct buf value = {0};
     struct buf name = path_of("texthash:", "t");
-    struct table_list *list = NULL;
-    struct failure failure = {0};
-    assert_true(table_list_open(buf_str(&name), 0, &list, &failure));
-    assert_int_equal(table_list_lookup(list, STR("a"), &value, NULL, &failure), TABLE_RETRY);
-    write_text("t", "a 1\n");
-    assert_int_equal(table_list_refresh(list), 1);
-    assert_int_equal(table_list_lookup(list, STR("a"), &value, NULL, &failure), TABLE_FOUND);
-    assert_int_equal(table_list_refresh(list), 0);
-    write_text("t", "a 22\n");
-    assert_int_equal(table_list_refresh(list), 1);
-    buf_clear(&value);
-    assert_int_equal(table_list_lookup(list, STR("a"), &value, NULL, &failure), TABLE_FOUND);
-    assert_string_equal(buf_string(&value), "22");
-    /* Gone: what was read stays. */
     struct buf path = path_of("", "t");
+    struct failure failure = {0};
+    assert_null(open_text_file(buf_str(&name), &failure));
+    assert_non_null(strstr(failure.text, buf_string(&path)));
+    write_text("t", "a 1\n");
+    struct table *table = open_text_file(buf_str(&name), &failure);
+    assert_non_null(table);
+    assert_int_equal(table_lookup(table, STR("a"), &value, &failure), TABLE_FOUND);
+    assert_string_equal(buf_string(&value), "1");
+    assert_false(table_changed(table));
+    write_text("t", "a 22\n");
+    assert_true(table_changed(table));
+    /* Changed, and gone: what was read stays. */
     assert_int_equal(unlink(buf_string(&path)), 0);
-    assert_int_equal(table_list_refresh(list), 0);
-    assert_int_equal(table_list_lookup(list, STR("a"), &value, NULL, &failure), TABLE_FOUND);
-    table_list_close(&list);
+    assert_true(table_changed(table));
+    buf_clear(&value);
+    assert_int_equal(table_lookup(table, STR("a"), &value, &failure), TABLE_FOUND);
+    assert_string_equal(buf_string(&value), "1");
+    table_close(&table);
     buf_free(&path);
     buf_free(&name);
     buf_free(&value);
@@ -186,7 +190,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_make_and_replace), cmocka_unit_test(test_trailing_nul),
         cmocka_unit_test(test_many_entries),     cmocka_unit_test(test_unsound_files_do_not_open),
-        cmocka_unit_test(test_list_refresh),
+        cmocka_unit_test(test_changed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

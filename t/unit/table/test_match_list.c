@@ -1,4 +1,4 @@
-/* Unit tables of table lists, match lists and the words they are made of. */
+/* Unit tables of match lists and of the words that they, and lists of tables, are made of. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "buf.h"
 #include "match_list.h"
-#include "table_list.h"
 #include "table_words.h"
 
 static void test_words(void **state) {
@@ -30,46 +30,11 @@ static void test_words(void **state) {
         struct str rest = str_from(rows[i].text);
         struct str word;
         enum table_word taken;
-        while ((taken = table_word_next(&rest, &word)) == TABLE_WORD) buf_printf(&joined, "%.*s|", STR_ARGS(word));
+        while ((taken = table_word_next(&rest, &word)) == TABLE_WORD)
+            buf_printf(&joined, "%.*s|", STR_ARGS(word));
         if (taken == TABLE_WORD_UNBALANCED) buf_append_char(&joined, '!');
         assert_string_equal(buf_string(&joined), rows[i].joined);
         buf_free(&joined);
-    }
-}
-
-static void test_lists(void **state) {
-    (void)state;
-    static const struct {
-        const char *list;
-        const char *key;
-        enum table_result result;
-        const char *value; /* NULL: the list is malformed */
-    } rows[] = {
-        {"", "a", TABLE_ABSENT, ""},
-        {"inline:{a=1}, inline:{ {a = 2}, b=3 }", "a", TABLE_FOUND, "1"},
-        {"inline:{a=1} inline:{ {a = 2}, b=3 }", "b", TABLE_FOUND, "3"},
-        {"inline:{a=1},\n static:{all else}", "x", TABLE_FOUND, "all else"},
-        {"inline:{a=1}, fail:x, static:y", "a", TABLE_FOUND, "1"},
-        {"inline:{a=1}, fail:x, static:y", "b", TABLE_RETRY, ""},
-        {"hash:/nonexistent/x, static:y", "b", TABLE_RETRY, ""},
-        {"{ inline:{a=1} }", "a", TABLE_FOUND, "1"},
-        {"plain", "a", TABLE_RETRY, NULL},
-        {"nosuch:x", "a", TABLE_RETRY, NULL},
-        {"static:{x", "a", TABLE_RETRY, NULL},
-    };
-    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-        struct table_list *list = NULL;
-        struct failure failure = {0};
-        struct buf value = {0};
-        bool opened = table_list_open(str_from(rows[i].list), 0, &list, &failure);
-        if (opened != (rows[i].value != NULL)) fail_msg("%s: opened %d", rows[i].list, opened);
-        if (!opened) continue;
-        enum table_result result = table_list_lookup(list, str_from(rows[i].key), &value, NULL, &failure);
-        if (result != rows[i].result || !str_equal(buf_str(&value), str_from(rows[i].value)))
-            fail_msg("%s, key %s: %d \"%s\"", rows[i].list, rows[i].key, (int)result, buf_string(&value));
-        if (result == TABLE_RETRY) assert_true(failure.text[0] != '\0');
-        buf_free(&value);
-        table_list_close(&list);
     }
 }
 
@@ -145,19 +110,6 @@ static void test_match_lists(void **state) {
     }
 }
 
-static void test_warnings(void **state) {
-    struct table_list *list = NULL;
-    struct failure failure = {0};
-    struct buf text = buf_make(0);
-    (void)state;
-    assert_true(table_list_open(STR("static:x, hash:/nonexistent/file"), 0, &list, &failure));
-    assert_int_equal(table_list_count(list), 2);
-    table_list_warnings(list, &text);
-    assert_non_null(strstr(buf_string(&text), "/nonexistent/file"));
-    table_list_close(&list);
-    buf_free(&text);
-}
-
 static void write_file(const char *path, struct str text) {
     int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     assert_true(file >= 0);
@@ -209,9 +161,7 @@ static void test_match_list_files(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words),
-        cmocka_unit_test(test_lists),
         cmocka_unit_test(test_match_lists),
-        cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_match_list_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

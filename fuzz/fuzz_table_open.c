@@ -1,6 +1,7 @@
-/* Fuzz: a parameter's list of tables, asked for "a". Inputs that name files are skipped, and
+/* Fuzz: the tables that a parameter names, each asked for "a". Inputs that name files are skipped, and
  * regular expressions that nothing bounds. */
-#include "table_list.h"
+#include "table.h"
+#include "table_words.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,15 +23,21 @@ static bool names_files(struct str text) {
     return false;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    struct str text = str_make((const char *)data, size);
-    struct table_list *list = NULL;
+static void ask(struct str type_name) {
+    struct table *table = NULL;
     struct failure failure;
     struct buf value = buf_make(65536);
-    if (size > 4096 || names_files(text)) return 0;
-    if (!table_list_open(text, TABLE_FOLD, &list, &failure)) return 0;
-    (void)!table_list_lookup(list, STR("a"), &value, NULL, &failure);
-    table_list_close(&list);
+    if (table_open(type_name, TABLE_FOLD, &table, &failure)) (void)!table_lookup(table, STR("a"), &value, &failure);
+    table_close(&table);
     buf_free(&value);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    struct str word, text = str_make((const char *)data, size);
+    if (size > 4096 || names_files(text)) return 0;
+    while (table_word_next(&text, &word) == TABLE_WORD) {
+        (void)table_word_unbrace(word, &word);
+        ask(word);
+    }
     return 0;
 }
