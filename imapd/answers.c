@@ -78,7 +78,6 @@ void answers_keep(struct imap_session *session, unsigned slot, struct str key, s
             cache_put_block(session->store, folder_id(session->folder), CACHE_ANSWERS, first_block(slot) + piece,
                             buf_str(&bytes));
         }
-        cache_flush(session->store);
     }
     buf_free(&ranges);
     buf_free(&bytes);

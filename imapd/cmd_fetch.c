@@ -176,7 +176,6 @@ IMAP_COMMAND(cmd_fetch) {
         outcome = imap_no("EXPUNGEISSUED", "Some of the messages no longer exist");
     else if (session->unknown_encoding)
         outcome = imap_no("UNKNOWN-CTE", "A part has an encoding that is not known");
-    cache_flush(session->store);
     if (folder_is_unsettled(session->folder)) imap_note_change(session);
     uid_set_free(&uids);
     uid_set_free(&marked);

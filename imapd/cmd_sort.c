@@ -259,7 +259,6 @@ IMAP_COMMAND(cmd_sort) {
         imap_search_save(session, &search, &result);
         if (search.returns != RETURN_SAVE) say_sorted(session, &search, &result);
     }
-    cache_flush(session->store);
     MEMORY_FREE(result.sequences);
     return imap_ok("Done");
 }

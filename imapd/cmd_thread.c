@@ -125,7 +125,6 @@ static bool thread(struct imap_session *session, enum thread_algorithm algorithm
     rows_end(&g.reader);
     *unread = g.reader.unread;
     good = good && thread_append(answer, algorithm, rows, result->count);
-    cache_flush(session->store);
     buf_free(&g.text);
     arena_destroy(&g.arena);
     MEMORY_FREE(rows);

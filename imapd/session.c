@@ -183,6 +183,7 @@ void imap_session_serve(struct imap_session *session) {
         if (session->unsettled != DEADLINE_NEVER && deadline_left(session->unsettled) == 0) tidy_up(session);
         /* Answers to commands that came together leave together. */
         if (stream_pending(session->stream) == 0 && session->out.length > 0 && !imap_flush(session)) break;
+        cache_flush(session->store); /* what the command has learnt: its client need not wait for that */
         if (read_command(session)) do_command(session);
     }
     if (!session->connection_lost) imap_flush(session);
