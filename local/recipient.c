@@ -2,8 +2,9 @@
  *
  * Mailboxes, files and commands are delivered to as they are met; addresses elsewhere
  * are collected and get one copy of the message at the end, and only if nothing before
- * was deferred: a deferred recipient is tried again as a whole. Each end has its line in
- * the log; qmgr gets one outcome, the worst.
+ * was deferred: a deferred recipient is tried again as a whole, but for a mailbox that has
+ * to wait, which gets a copy of its own (walk.h). Each end has its line in the log; qmgr
+ * gets one outcome, the worst.
  *
  * Of a probe the first answer is the last: that it is an alias, that a .forward file would
  * expand it, that it has a mailbox. Nothing is written, run or sent.

@@ -3,19 +3,6 @@
 #include "log.h"
 #include "mailbox.h"
 
-static struct store *open_store(const struct session_settings *settings, struct failure *failure) {
-    struct store_options options = {.root = settings->root,
-                                    .cache = settings->cache,
-                                    .host = settings->host,
-                                    .boot = settings->boot,
-                                    .quota_storage = settings->quota_storage,
-                                    .quota_messages = settings->quota_messages,
-                                    .auto_folders = settings->auto_folders,
-                                    .read_threads = settings->read_threads,
-                                    .create = true};
-    return store_open(&options, failure);
-}
-
 static void greet(struct imap_session *session, struct str tag) {
     struct buf text = buf_make(0);
     imap_capabilities(session, &text);
@@ -30,7 +17,7 @@ void imap_process(const struct session_settings *settings, struct session_channe
     bool goes_on = true;
     session.stream = stream_create(attachment->connection, settings->line_limit);
     stream_push_back(session.stream, attachment->input);
-    session.store = open_store(settings, &failure);
+    session.store = session_open_store(settings, &failure);
     if (!session.store) {
         log_warning("%.*s: %s", STR_ARGS(settings->login), failure.text);
         imap_say(&session, "%.*s NO [UNAVAILABLE] Mailbox trouble, try again later\r\n* BYE\r\n",

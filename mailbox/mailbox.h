@@ -9,6 +9,7 @@
  *   handover.c  sessions at work outlive their forker, and the next one knows them
  *   process.c   the processes: made, given another session of their account, ended
  *   session.c   the child: becomes the mailbox's user, locks itself in, serves
+ *   session_store.c   opens the mailboxes that a session is of
  *
  * It runs as root and reads no stranger's bytes: what fronts send are tickets, which auth made, and states, which
  * sessions have sealed. */
@@ -180,6 +181,9 @@ void idle_file_remove(struct mailbox *mailbox, uint32_t *slot);
 /* session.c: never returns. control: the channel to the front; forker: that to mailbox, -1: none. */
 NO_RETURN void session_process(const struct mailbox *mailbox, const struct account *account, const uint8_t nonce[16],
                                int control, int forker, struct str state);
+/* session_store.c: the session's mailboxes, to be closed with store_close; NULL: failure says why. */
+struct store *session_open_store(const struct session_settings *settings, struct failure *failure);
+
 /* imap_process.c */
 void imap_process(const struct session_settings *settings, struct session_channel *channel,
                   const struct session_attachment *attachment);

@@ -6,19 +6,6 @@
 #define LINE_LIMIT 1024
 #define LAST_WORD  5000 /* ms */
 
-static struct store *open_store(const struct session_settings *settings, struct failure *failure) {
-    struct store_options options = {.root = settings->root,
-                                    .cache = settings->cache,
-                                    .host = settings->host,
-                                    .boot = settings->boot,
-                                    .quota_storage = settings->quota_storage,
-                                    .quota_messages = settings->quota_messages,
-                                    .auto_folders = settings->auto_folders,
-                                    .read_threads = settings->read_threads,
-                                    .create = true};
-    return store_open(&options, failure);
-}
-
 static void log_end(const struct pop3_session *session) {
     log_info("disconnected: %s top=%llu, retr=%llu/%llu, del=%u/%u",
              session->connection_lost ? "connection lost" : "logged out", (unsigned long long)session->topped,
@@ -32,7 +19,7 @@ void pop3_process(const struct session_settings *settings, struct session_channe
     struct pop3_session session = {.settings = settings, .mechanisms = attachment->tag, .lock = -1};
     session.stream = stream_create(attachment->connection, LINE_LIMIT);
     stream_push_back(session.stream, attachment->input);
-    session.store = open_store(settings, &failure);
+    session.store = session_open_store(settings, &failure);
     if (!session.store) {
         log_warning("%.*s: %s", STR_ARGS(settings->login), failure.text);
         pop3_say(&session, "-ERR [%s] The mailbox cannot be opened\r\n", pop3_trouble(&failure));
